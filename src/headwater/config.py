@@ -1,0 +1,229 @@
+"""Settings: command line over environment over file over default, as one frozen object.
+
+A section is a frozen pydantic model that stands beside the code it configures; the server puts the
+sections together (``server/settings.py``). This module knows no section. It merges the sources,
+remembers where each value came from, and turns every mistake into one sentence that names the
+file or variable, the section, the key and what would do.
+
+Environment: ``HEADWATER_SECTION__KEY``; two underscores go one level down
+(``HEADWATER_SERVER__BIND``, ``HEADWATER_STORES__FAST__ROOT``). A value that is a list or a table
+is written as JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from headwater.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "HEADWATER_"
+DEFAULT = "default"
+ENTRIES = "entries"  # in a path: any name the operator chooses, as in [stores.NAME]
+
+KeyPath = tuple[str, ...]
+
+
+class Section(BaseModel):
+    """The parent of every section: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[S]):
+    """Settings, and for each key that somebody set, the words for where it was set."""
+
+    settings: S
+    origins: Mapping[KeyPath, str]
+
+    def origin(self, path: KeyPath) -> str:
+        """Return where the value at ``path`` came from: a file, a variable, an option or ``default``."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
+        return DEFAULT
+
+
+def load(
+    model: type[S],
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[KeyPath, Any] | None = None,
+) -> Loaded[S]:
+    """Merge all sources and check them against ``model``.
+
+    Args:
+        file: A TOML file; it must exist when given.
+        environment: Variables to read; other prefixes are ignored. ``None`` reads none.
+        options: Values from the command line by path. Those that are ``None`` count as not given.
+
+    Raises:
+        SettingsError: A source cannot be read, a key is unknown, or a value is wrong.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[KeyPath, str] = {}
+    if file is not None:
+        _merge(merged, origins, _leaves(_read(file), model), f"file {file}")
+    for name, path, value in _from_environment(environment or {}, model):
+        _merge(merged, origins, [(path, value)], f"environment {name}")
+    for path, value in (options or {}).items():
+        if value is not None:
+            _merge(merged, origins, [(path, value)], "command line")
+    try:
+        settings = model.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, model, origins)) from None
+    return Loaded(settings, origins)
+
+
+def fields(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, typing.Any]]:
+    """Yield each key below ``model`` with its pydantic field, sections before what is in them."""
+    for name, field in model.model_fields.items():
+        yield (*prefix, name), field
+        inner = section_of(field.annotation)
+        if inner is not None:
+            nested = (*prefix, name, ENTRIES) if _is_table_of(field.annotation) else (*prefix, name)
+            yield from fields(inner, nested)
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section class in ``annotation``: itself, of its table's entries, or of a list's items."""
+    candidates = [annotation, *typing.get_args(annotation)]
+    for candidate in candidates:
+        if isinstance(candidate, type):
+            if issubclass(candidate, BaseModel):
+                return candidate
+        elif candidate is not annotation and (inner := section_of(candidate)):
+            return inner
+    return None
+
+
+def secret_free(value: Any) -> Any:
+    """Return ``value`` as plain data to print; every secret becomes ``***``."""
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, BaseModel):
+        return {name: secret_free(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(name): secret_free(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [secret_free(inner) for inner in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the settings file {file} is not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {file} is not TOML: {error}") from error
+
+
+def _is_table_of(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (dict, Mapping) or (
+        isinstance(typing.get_origin(annotation), type) and issubclass(typing.get_origin(annotation), Mapping)
+    )
+
+
+def _leaves(data: Mapping[str, Any], model: type[BaseModel] | None, prefix: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
+    found: list[tuple[KeyPath, Any]] = []
+    for name, value in data.items():
+        if isinstance(value, dict) and value:
+            found += _leaves(value, None, (*prefix, name))
+        else:
+            found.append(((*prefix, name), value))
+    return found
+
+
+def _merge(into: dict[str, Any], origins: dict[KeyPath, str], leaves: list[tuple[KeyPath, Any]], origin: str) -> None:
+    for path, value in leaves:
+        place = into
+        for name in path[:-1]:
+            inner = place.get(name)
+            if not isinstance(inner, dict):
+                inner = place[name] = {}
+            place = inner
+        place[path[-1]] = value
+        origins[path] = origin
+
+
+def _from_environment(environment: Mapping[str, str], model: type[BaseModel]) -> Iterator[tuple[str, KeyPath, Any]]:
+    for name in sorted(environment):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OWN_VARIABLES:
+            continue
+        path = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
+        text = environment[name]
+        yield name, path, _value(text)
+
+
+def _value(text: str) -> Any:
+    """Lists and tables come as JSON; all else stays text, and the model turns it into its type."""
+    if text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+# Variables of the same prefix that are no settings: they say where the settings are.
+OWN_VARIABLES = frozenset({"HEADWATER_CONFIG"})
+
+
+def _sentence(error: ValidationError, model: type[BaseModel], origins: Mapping[KeyPath, str]) -> str:
+    sentences = []
+    for problem in error.errors(include_url=False, include_input=False):
+        path = tuple(str(part) for part in problem["loc"])
+        origin = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), None)
+        if origin is None:  # an unknown section: name any source that set something below it
+            origin = next((o for p, o in origins.items() if p[: len(path)] == path), "settings")
+        section, key = ".".join(path[:-1]), path[-1] if path else ""
+        place = f"section [{section}], key {key!r}" if section else f"{key!r}"
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"{origin}: {place} is unknown{_suggestion(model, path)}")
+        elif problem["type"] == "missing":
+            sentences.append(f"{origin}: {place} is missing and has no default")
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            sentences.append(f"{origin}: {place}: {text[:1].lower() + text[1:]}")
+    return "; ".join(dict.fromkeys(sentences))
+
+
+def _suggestion(model: type[BaseModel], path: KeyPath) -> str:
+    known: list[str] = []
+    for candidate, _ in fields(model):
+        if len(candidate) == len(path) and all(
+            wanted in (ENTRIES, given) for wanted, given in zip(candidate[:-1], path[:-1], strict=True)
+        ):
+            known.append(candidate[-1])
+    if not known:
+        return ""
+    close = difflib.get_close_matches(path[-1], known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def environment_variable(path: KeyPath) -> str:
+    """Return the name of the variable that sets ``path``."""
+    return ENVIRONMENT_PREFIX + "__".join(part.upper() for part in path)
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return this process's environment."""
+    return os.environ

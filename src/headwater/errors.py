@@ -1,0 +1,63 @@
+"""Every failure that Headwater raises on purpose.
+
+A type states the case and carries its facts as fields; its parent states the kind of failure. The
+edges translate kinds: ``server/errors.py`` into HTTP statuses, ``cli/exits.py`` into exit codes.
+A message says what, which one, and what to do, and never holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class HeadwaterError(Exception):
+    """The parent of all errors below."""
+
+
+# --- Kinds: what the edges translate -----------------------------------------------------------
+
+
+class Invalid(HeadwaterError):
+    """The request itself is wrong; the same request will fail again."""
+
+
+class Forbidden(HeadwaterError):
+    """The caller may see the thing and may not do this to it."""
+
+
+class NotFound(HeadwaterError):
+    """There is no such thing, or it is not the caller's to see: both look the same."""
+
+
+class Conflict(HeadwaterError):
+    """The thing is in a state that does not allow this now."""
+
+
+class Gone(HeadwaterError):
+    """The thing was deleted while the request worked on it."""
+
+
+class TooLarge(HeadwaterError):
+    """A limit on size or number does not allow this."""
+
+
+class UnsupportedMedia(HeadwaterError):
+    """The body's media type, or what the bytes really are, is not what is taken here."""
+
+
+class RangeNotSatisfiable(HeadwaterError):
+    """The range asked for is malformed or outside the data."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
+class Unavailable(HeadwaterError):
+    """Something that Headwater needs does not work at the moment; trying again later is right."""
+
+
+class SettingsError(HeadwaterError):
+    """Headwater cannot start with these settings, or a command was called with wrong arguments."""
+
+
+class ClientDisconnected(HeadwaterError):
+    """The connection ended before the request was complete; nobody waits for an answer."""
