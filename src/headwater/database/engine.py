@@ -1,0 +1,154 @@
+"""One database for everything that must survive: SQLite, PostgreSQL or MySQL/MariaDB.
+
+``Database.read`` and ``Database.write`` run a piece of work in one transaction. A write that loses
+against another one (deadlock, serialisation failure, a busy SQLite file) is run again from its
+start, so the work must have no effect outside the database.
+
+SQLite: write-ahead log, so readers never wait; ``synchronous=FULL``, so what was answered survives
+a power cut; writers take the lock at ``BEGIN IMMEDIATE``, so two of them queue instead of failing
+half-way.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from headwater.errors import SettingsError, Unavailable
+
+T = TypeVar("T")
+
+SQLITE_BUSY_S = 30
+ATTEMPTS = 8
+# Serialisation failure and deadlock of PostgreSQL; lock wait timeout and deadlock of MySQL.
+_RETRY_SQLSTATES = frozenset({"40001", "40P01"})
+_RETRY_MYSQL = frozenset({1205, 1213, 1020})
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+
+
+class Database:
+    """A pool of connections to one database; safe to use from several threads, not across a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        """Prepare the pool; nothing is opened yet.
+
+        Raises:
+            SettingsError: ``url`` is not one of ``sqlite:///FILE``, ``postgresql://…``, ``mysql://…``.
+        """
+        self.url = _parse(url)
+        arguments: dict[str, Any] = {}
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 30}
+        if self.url.get_backend_name() == "sqlite":
+            arguments = {"timeout": SQLITE_BUSY_S, "check_same_thread": False}
+        else:
+            options["pool_pre_ping"] = True
+            options["pool_recycle"] = 1800
+        if self.url.get_backend_name() == "mysql":
+            arguments = {"charset": "utf8mb4", "connect_timeout": 10}
+            options["isolation_level"] = "READ COMMITTED"
+        elif self.url.get_backend_name() == "postgresql":
+            arguments = {"connect_timeout": 10}
+        self.engine: Engine = create_engine(self.url, connect_args=arguments, **options)
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` against one consistent view of the data; it must not write.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
+        try:
+            with self.engine.connect() as connection:
+                return work(connection)
+        except (OperationalError, InterfaceError) as error:
+            raise self._unavailable(error) from error
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction and commit it; run it again when it lost against another.
+
+        Raises:
+            Unavailable: The database does not answer, or it lost ``ATTEMPTS`` times.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.engine.connect() as connection:
+                    if self.is_sqlite:
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    result = work(connection)
+                    connection.commit()
+                    return result
+            except DBAPIError as error:
+                if not _lost(error):
+                    if isinstance(error, OperationalError | InterfaceError):
+                        raise self._unavailable(error) from error
+                    raise
+                if attempt == ATTEMPTS:
+                    raise self._unavailable(error) from error
+                time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _unavailable(self, error: DBAPIError) -> Unavailable:
+        first_line = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        return Unavailable(f"the database {self.url.render_as_string(hide_password=True)} does not work: {first_line}")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        driver = _DRIVERS[backend]
+    except (ArgumentError, NoSuchModuleError, KeyError) as error:
+        raise SettingsError(
+            "section [database], key 'url': give sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME "
+            "or mysql://USER:PASSWORD@HOST/NAME"
+        ) from error
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    return parsed.set(drivername=driver)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-16384",
+            "mmap_size=268435456",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _lost(error: DBAPIError) -> bool:
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return original.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    if getattr(original, "sqlstate", None) in _RETRY_SQLSTATES:
+        return True
+    arguments: tuple[object, ...] = getattr(original, "args", ())
+    return len(arguments) > 0 and arguments[0] in _RETRY_MYSQL
