@@ -1,0 +1,104 @@
+"""Objects in this process's memory: for tests, and for trying Headwater out without a disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headwater.config import Section
+from headwater.stores.store import Abilities, ObjectNotFound, Piece, Stored, StoreFull, checked_key
+
+
+class MemoryStoreSettings(Section):
+    """Section ``[stores.NAME]`` with ``type = "memory"``."""
+
+    type: Literal["memory"]
+    capacity: Annotated[int, Field(description="Bytes that it takes in all.", ge=0)] = 1 << 30
+    chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=1, le=64 << 20)] = 1 << 20
+
+
+class MemoryStore:
+    """A dictionary behind a lock; it ends with the process, so it serves one process only."""
+
+    abilities = Abilities(shared_by_processes=False, gives_paths=False)
+
+    def __init__(self, name: str, settings: MemoryStoreSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._objects: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, key: str, size: int | None = None) -> MemoryWriter:
+        checked_key(key)
+        if size is not None and size > self.room():
+            raise StoreFull(self.name, size)
+        return MemoryWriter(self, key)
+
+    def room(self) -> int:
+        """Return how many more bytes it takes."""
+        with self._lock:
+            return self._settings.capacity - sum(map(len, self._objects.values()))
+
+    def put(self, key: str, data: bytes) -> Stored:
+        """Make ``data`` visible under ``key``, whole."""
+        with self._lock:
+            self._objects[key] = data
+        return Stored(key, len(data))
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        data = self._object(key)
+        end = len(data) if length is None else min(len(data), start + length)
+        step = self._settings.chunk_size
+        return (data[at : min(at + step, end)] for at in range(start, end, step))
+
+    def path(self, key: str) -> None:
+        self._object(key)
+
+    def stat(self, key: str) -> Stored:
+        return Stored(key, len(self._object(key)))
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        with self._lock:
+            found = [Stored(key, len(data)) for key, data in self._objects.items() if key.startswith(prefix)]
+        return iter(found)
+
+    def delete(self, key: str) -> None:
+        checked_key(key)
+        with self._lock:
+            self._objects.pop(key, None)
+
+    def ping(self) -> None:
+        """Memory is always there."""
+
+    def close(self) -> None:
+        with self._lock:
+            self._objects.clear()
+
+    def _object(self, key: str) -> bytes:
+        with self._lock:
+            data = self._objects.get(checked_key(key))
+        if data is None:
+            raise ObjectNotFound(self.name, key)
+        return data
+
+
+class MemoryWriter:
+    """Bytes that gather until they become an object."""
+
+    def __init__(self, store: MemoryStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._gathered = bytearray()
+
+    def write(self, piece: Piece) -> None:
+        if len(self._gathered) + len(piece) > self._store.room():
+            raise StoreFull(self._store.name)
+        self._gathered += piece
+
+    def commit(self) -> Stored:
+        return self._store.put(self._key, bytes(self._gathered))
+
+    def abort(self) -> None:
+        self._gathered.clear()

@@ -1,0 +1,144 @@
+"""The contract of a store: keep bytes under keys, durably, and give them back.
+
+Bytes are pushed into a store, not pulled by it: an upload hands the same piece of memory to the
+hashes and to the store at the same time, and a slow client holds no thread
+(``docs/decisions/0003-stores-are-pushed.md``). A store knows nothing of images, HTTP or callers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from headwater.errors import Invalid, NotFound, TooLarge, Unavailable
+
+# One path segment that is safe in a file name, an S3 key and a Swift object name alike.
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+Piece = bytes | bytearray | memoryview
+
+
+class ObjectNotFound(NotFound):
+    """Nothing is stored under this key."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(f"store {store} has no object {key}")
+        self.store, self.key = store, key
+
+
+class BadKey(Invalid):
+    """A key that not every store could keep."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"object key {key[:80]!r} is not letters, digits, '.', '_' and '-', 200 at most")
+
+
+class StoreFull(TooLarge):
+    """The store has no room for these bytes."""
+
+    def __init__(self, store: str, wanted: int | None = None) -> None:
+        need = f" for {wanted} bytes" if wanted is not None else ""
+        super().__init__(f"store {store} has no room left{need}: delete images or give it more space")
+        self.store = store
+
+
+class StoreUnavailable(Unavailable):
+    """The store does not work at the moment."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"store {store} does not work: {reason}")
+        self.store = store
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object as it lies in the store."""
+
+    key: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a store can do beyond the contract; callers ask here, not by type."""
+
+    shared_by_processes: bool  # every process that opens the store sees the same objects
+    gives_paths: bool  # ``path`` names a local file, so the system can send it itself
+
+
+class ObjectWriter(Protocol):
+    """One object on its way into a store. Used by one thread at a time."""
+
+    def write(self, piece: Piece) -> None:
+        """Append ``piece``; the memory may be used again when this returns.
+
+        Raises:
+            StoreFull: There is no room. Only ``abort`` makes sense after it.
+            StoreUnavailable: The store does not work. Only ``abort`` makes sense after it.
+        """
+
+    def commit(self) -> Stored:
+        """Make the object durable and then visible under its key, whole."""
+
+    def abort(self) -> None:
+        """Leave nothing behind; does nothing after ``commit`` or a first ``abort``."""
+
+
+class ObjectStore(Protocol):
+    """Keep bytes under keys chosen by the caller; safe to use from several threads."""
+
+    name: str
+    abilities: Abilities
+
+    def begin(self, key: str, size: int | None = None) -> ObjectWriter:
+        """Begin an object that will be ``size`` bytes long, if that is known.
+
+        An object that exists under ``key`` stays readable until ``commit`` replaces it.
+
+        Raises:
+            BadKey: Not a key.
+            StoreFull: ``size`` bytes have no room.
+        """
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of one object, in order.
+
+        Args:
+            start: Offset of the first byte, counted from 0.
+            length: How many bytes at most; ``None`` reads to the end.
+
+        Raises:
+            ObjectNotFound: Raised by the call itself, before the first piece.
+        """
+
+    def path(self, key: str) -> Path | None:
+        """Return the file that holds the object; ``None`` where there is no such file.
+
+        Raises:
+            ObjectNotFound: Nothing is stored under ``key``.
+        """
+
+    def stat(self, key: str) -> Stored:
+        """Return what is stored under ``key`` or raise ``ObjectNotFound``."""
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield every visible object whose key begins with ``prefix``, in no order."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object and whatever an unfinished write of this key left; nothing there is fine."""
+
+    def ping(self) -> None:
+        """Return when the store takes and gives bytes; raise ``StoreUnavailable`` when not."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+
+
+def checked_key(key: str) -> str:
+    """Return ``key`` or raise ``BadKey``."""
+    if not KEY.fullmatch(key):
+        raise BadKey(key)
+    return key
