@@ -1,0 +1,72 @@
+"""Give an image's data out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.errors import HeadwaterError
+from headwater.images.catalogue import ImageCatalogue, Location
+from headwater.images.model import Image, Status
+from headwater.stores.store import ObjectNotFound, ObjectStore
+
+
+class DataMissing(HeadwaterError):
+    """The catalogue says where the data is, and it is not there."""
+
+    def __init__(self, image_id: str, location: Location) -> None:
+        super().__init__(
+            f"the data of image {image_id} is missing from store {location.store}: "
+            f"restore the object {location.object_key}, or delete the image and upload it again"
+        )
+        self.image_id, self.location = image_id, location
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An image's data, ready to be read."""
+
+    image: Image
+    store: ObjectStore
+    object_key: str
+    path: Path | None  # the file that holds all of it, where there is one
+
+
+# Source: Glance answers 204 to a download of an image in any other status; an admin may read a
+# deactivated image.
+_READABLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})
+
+
+class Downloads:
+    """The use case of downloading; safe to use from several threads."""
+
+    def __init__(self, catalogue: ImageCatalogue, stores: Mapping[str, ObjectStore]) -> None:
+        self._catalogue = catalogue
+        self._stores = stores
+
+    def open(self, image_id: str) -> Download | None:
+        """Return the image's data; ``None`` when it has none yet.
+
+        Raises:
+            ImageNotFound: There is no such image.
+            DataMissing: The image should have data, and it is lost.
+            StoreUnavailable: Its store does not work at the moment.
+        """
+        image = self._catalogue.get(image_id)
+        if image.status not in _READABLE:
+            return None
+        location = self._catalogue.location(image_id)
+        if location is None:
+            # Deleted between the two reads, or it never had a place: the first look decides.
+            self._catalogue.get(image_id)
+            raise DataMissing(image_id, Location("(none)", "(none)"))
+        store = self._stores.get(location.store)
+        if store is None:
+            raise DataMissing(image_id, location)
+        try:
+            path = store.path(location.object_key)
+        except ObjectNotFound as error:
+            self._catalogue.get(image_id)
+            raise DataMissing(image_id, location) from error
+        return Download(image, store, location.object_key, path)

@@ -1,0 +1,105 @@
+"""Handlers for images: create, list, show, update, delete, tags, actions."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.errors import NotFound, UnsupportedMedia
+from headwater.images import attributes
+from headwater.images.http_v2 import requests
+from headwater.images.http_v2.documents import image_document
+from headwater.images.listing import Query
+from headwater.images.model import Image
+from headwater.images.service import Images
+from headwater.threads import Pool
+
+
+class PatchMediaType(UnsupportedMedia):
+    """A patch in a form that is not known; the answer names those that are."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"Unsupported Content-Type {given[:80]!r} for a change of an image: use {attributes.V21} or {attributes.V20}"
+        )
+        self.headers = {"Accept-Patch": f"{attributes.V20}, {attributes.V21}"}
+
+
+class ImageHandlers:
+    """Requests in, use cases called, answers out."""
+
+    def __init__(self, images: Images, catalogue_calls: Pool) -> None:
+        self._images = images
+        self._calls = catalogue_calls
+
+    async def create(self, request: Request) -> Response:
+        document = await requests.json_object(request)
+        image = await self._calls.run(lambda: self._images.create(document))
+        return _image_answer(image, 201, {"Location": f"{str(request.base_url).rstrip('/')}/v2/images/{image.id}"})
+
+    async def index(self, request: Request) -> Response:
+        parameters = request.query_params.multi_items()
+        query = requests.list_query(parameters, self._images.settings)
+        body = await self._calls.run(lambda: self._page(query, parameters))
+        return Response(body, media_type="application/json")
+
+    def _page(self, query: Query, parameters: list[tuple[str, str]]) -> bytes:
+        found = self._images.page(query) if query.limit else []
+        document: dict[str, Any] = {
+            "images": [image_document(image) for image in found],
+            "first": _link([(name, value) for name, value in parameters if name != "marker"]),
+            "schema": "/v2/schemas/images",
+        }
+        if query.limit and len(found) == query.limit:
+            others = [(name, value) for name, value in parameters if name != "marker"]
+            document["next"] = _link([("marker", found[-1].id), *others])
+        return msgspec.json.encode(document)
+
+    async def show(self, request: Request) -> Response:
+        image_id = request.path_params["image_id"]
+        return _image_answer(await self._calls.run(lambda: self._images.get(image_id)))
+
+    async def update(self, request: Request) -> Response:
+        media_type = requests.media_type(request)
+        if media_type not in (attributes.V20, attributes.V21):
+            raise PatchMediaType(media_type)
+        operations = attributes.operations(media_type, await requests.json_body(request))
+        image_id = request.path_params["image_id"]
+        return _image_answer(await self._calls.run(lambda: self._images.patch(image_id, operations)))
+
+    async def delete(self, request: Request) -> Response:
+        image_id = request.path_params["image_id"]
+        await self._calls.run(lambda: self._images.delete(image_id))
+        return Response(status_code=204)
+
+    async def add_tag(self, request: Request) -> Response:
+        image_id, tag = request.path_params["image_id"], request.path_params["tag"]
+        await self._calls.run(lambda: self._images.add_tag(image_id, tag))
+        return Response(status_code=204)
+
+    async def remove_tag(self, request: Request) -> Response:
+        image_id, tag = request.path_params["image_id"], request.path_params["tag"]
+        await self._calls.run(lambda: self._images.remove_tag(image_id, tag))
+        return Response(status_code=204)
+
+    async def act(self, request: Request) -> Response:
+        actions = {"deactivate": self._images.deactivate, "reactivate": self._images.reactivate}
+        action = actions.get(request.path_params["action"])
+        if action is None:
+            raise NotFound("The resource could not be found.")
+        image_id = request.path_params["image_id"]
+        await self._calls.run(lambda: action(image_id))
+        return Response(status_code=204)
+
+
+def _image_answer(image: Image, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(image_document(image)), status, headers, "application/json")
+
+
+def _link(parameters: list[tuple[str, str]]) -> str:
+    # Repeated parameters stay repeated: two tags must still be two tags on the next page.
+    return f"/v2/images?{urlencode(parameters, quote_via=quote)}" if parameters else "/v2/images"

@@ -1,0 +1,49 @@
+"""The versions document: how clients find out what this service can do.
+
+There is no header for a version; clients look for exact ids. Source: Glance 33; a deployment with one
+store lists 2.9 as its newest besides the ids of single features.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+# Newest first. What each announces: docs/reference/image-api.md.
+IDS = ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+
+
+def document(endpoint: str) -> bytes:
+    """Return the document for clients that reach this service at ``endpoint``."""
+    return msgspec.json.encode(
+        {
+            "versions": [
+                {
+                    "id": each,
+                    "status": "CURRENT" if each == IDS[0] else "SUPPORTED",
+                    "links": [{"rel": "self", "href": f"{endpoint}/v2/"}],
+                }
+                for each in IDS
+            ]
+        }
+    )
+
+
+def _answer(request: Request, status: int) -> Response:
+    return Response(document(str(request.base_url).rstrip("/")), status, media_type="application/json")
+
+
+async def choices(request: Request) -> Response:
+    """Answer a path that names no known version: 300, as every client of Glance expects of ``/``."""
+    return _answer(request, 300)
+
+
+async def versions(request: Request) -> Response:
+    """Answer ``/versions``."""
+    return _answer(request, 200)
+
+
+async def to_slash(request: Request) -> Response:
+    """Answer ``/v2``."""
+    return Response(status_code=302, headers={"Location": f"{str(request.base_url).rstrip('/')}/v2/"})

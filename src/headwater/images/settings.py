@@ -1,0 +1,42 @@
+"""Section ``[images]``: what the image service takes, and how much of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headwater.config import Section
+
+
+class ImagesSettings(Section):
+    """Section ``[images]``."""
+
+    store: Annotated[
+        str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores].")
+    ] = None
+    hash_algorithm: Annotated[
+        Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")
+    ] = "sha512"
+    # The order is part of the API: Nova picks a snapshot's format from it.
+    disk_formats: Annotated[
+        tuple[str, ...], Field(description="Values that disk_format may have, in the order the schema lists them.")
+    ] = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
+    container_formats: Annotated[tuple[str, ...], Field(description="Values that container_format may have.")] = (
+        "ami",
+        "ari",
+        "aki",
+        "bare",
+        "ovf",
+        "ova",
+        "docker",
+        "compressed",
+    )
+    require_format_match: Annotated[
+        bool, Field(description="Refuse an upload whose bytes are not what disk_format says.")
+    ] = True
+    size_cap: Annotated[int, Field(description="Largest image, in bytes.", ge=1)] = 1 << 40
+    property_quota: Annotated[int, Field(description="Most properties of one image; -1: no limit.", ge=-1)] = 128
+    tag_quota: Annotated[int, Field(description="Most tags of one image; -1: no limit.", ge=-1)] = 128
+    limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
+    limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000

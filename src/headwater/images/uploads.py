@@ -1,0 +1,272 @@
+"""Bring an image's data in.
+
+The order of steps, and why a crash between two of them is harmless:
+
+1. The catalogue notes the upload and where its bytes will lie, and the image turns ``saving``.
+2. The bytes are hashed, inspected and written, at the same time.
+3. The store makes the object durable and visible.
+4. The catalogue gives the object to the image, drops the note, and the image turns ``active``: one
+   transaction. From here on the bytes are the image's.
+
+A crash after 1 leaves the note. ``clear_leftovers`` finds it at the next start, or any other process
+does when the lease has run out: the bytes are removed, whole or not, and the image waits again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from headwater.errors import HeadwaterError, Invalid, TooLarge
+from headwater.images import leases
+from headwater.images.catalogue import ImageCatalogue, Location, Upload
+from headwater.images.inspect import Finding, Inspection
+from headwater.images.model import Image, Status
+from headwater.images.pipeline import Lane, Pipeline
+from headwater.images.service import Clock, now
+from headwater.images.settings import ImagesSettings
+from headwater.stores.store import ObjectStore, ObjectWriter
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+
+class FormatsMissing(Invalid):
+    """Data comes before anybody said what it is."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"Property {' and '.join(names)} must be set prior to saving data.")
+        self.names = names
+
+
+class SizeMismatch(Invalid):
+    """The data is not as long as its header said."""
+
+    def __init__(self, expected: int, got: int | str) -> None:
+        super().__init__(f"Size mismatch: expected {expected} bytes, got {got} bytes")
+        self.expected, self.got = expected, got
+
+
+class ImageTooLarge(TooLarge):
+    """More data than one image may have."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(f"The image is larger than the {cap} bytes that one image may have")
+        self.cap = cap
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Threads for the work on bytes: hashing is kept from starving what answers other requests."""
+
+    hashing: Pool
+    storing: Pool
+
+
+class Uploads:
+    """The use cases of uploading; safe to use from several threads."""
+
+    def __init__(
+        self,
+        catalogue: ImageCatalogue,
+        stores: Mapping[str, ObjectStore],
+        settings: ImagesSettings,
+        pools: Pools,
+        clock: Clock = now,
+        writer: str | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._stores = stores
+        self._settings = settings
+        self._pools = pools
+        self._clock = clock
+        self._writer = writer or leases.writer_name()
+
+    def begin(self, image_id: str, size: int | None = None) -> IncomingData:
+        """Claim the image for an upload; of two at once one wins.
+
+        Args:
+            size: How many bytes will come, if the client said so.
+
+        Raises:
+            ImageNotFound: There is no such image.
+            StatusConflict: The image does not wait for data.
+            FormatsMissing: disk_format or container_format is not set.
+            ImageTooLarge, StoreFull: ``size`` bytes are not taken.
+        """
+        if size is not None and size > self._settings.size_cap:
+            raise ImageTooLarge(self._settings.size_cap)
+        name = self._settings.store or next(iter(self._stores))
+        location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
+        upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000)
+        image = self._catalogue.begin_upload(upload, self._claimed)
+        try:
+            writer = self._stores[name].begin(location.object_key, size)
+        except BaseException:
+            self._give_back(image_id, location)
+            raise
+        return IncomingData(self, image, location, writer, size)
+
+    def _claimed(self, image: Image) -> Image:
+        saving = image.moved_to(Status.SAVING)
+        missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
+        if missing:
+            raise FormatsMissing(missing)
+        return replace(saving, updated_at=self._clock())
+
+    def _give_back(self, image_id: str, location: Location) -> bool:
+        """Let the image wait for data again."""
+
+        def change(image: Image) -> Image:
+            return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
+
+        return self._catalogue.abandon_upload(image_id, location, change)
+
+    # --- Called by IncomingData ------------------------------------------------------------------
+
+    def lanes(self, data: IncomingData) -> list[Lane]:
+        """Return what is done with the bytes of one upload."""
+        work: list[tuple[Callable[[memoryview], None], Pool]] = [
+            (data.md5.update, self._pools.hashing),
+            (data.os_hash.update, self._pools.hashing),
+            (data.write, self._pools.storing),
+        ]
+        if data.inspection is not None:
+            work.append((data.inspection.feed, self._pools.hashing))
+        return [Lane(each, pool) for each, pool in work]
+
+    def new_hash(self) -> hashlib._Hash:
+        """Return a fresh hash of the configured algorithm."""
+        return hashlib.new(self._settings.hash_algorithm)
+
+    def inspection(self, image: Image) -> Inspection | None:
+        """Return the inspection that this image's data needs."""
+        # Source: Glance inspects what is a bare disk; a container's first bytes say nothing of the disk.
+        if image.container_format != "bare":
+            return None
+        return Inspection(image.disk_format or "raw", require_match=self._settings.require_format_match)
+
+    @property
+    def size_cap(self) -> int:
+        """The most bytes that one image may have."""
+        return self._settings.size_cap
+
+    def finish(self, data: IncomingData, finding: Finding | None) -> Image:
+        """Give the durable bytes to the image; see the module."""
+
+        def change(image: Image) -> Image:
+            return replace(
+                image.moved_to(Status.ACTIVE),
+                size=data.received,
+                virtual_size=finding.virtual_size if finding else None,
+                checksum=data.md5.hexdigest(),
+                os_hash_algo=self._settings.hash_algorithm,
+                os_hash_value=data.os_hash.hexdigest(),
+                updated_at=self._clock(),
+            )
+
+        return self._catalogue.finish_upload(data.image.id, data.location, change)
+
+    def abandon(self, data: IncomingData) -> None:
+        """Remove the bytes, then let the image wait again: in this order, so that no crash leaves bytes."""
+        self._stores[data.location.store].delete(data.location.object_key)
+        self._give_back(data.image.id, data.location)
+
+    # --- What others left ------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Say that this process lives; to be called every ``leases.RENEW_EVERY_S`` seconds."""
+        self._catalogue.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
+
+    def clear_leftovers(self) -> int:
+        """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many."""
+        cleared = 0
+        for upload in self._catalogue.uploads():
+            if upload.writer == self._writer:
+                continue
+            if leases.is_dead(upload.writer) or upload.expires_at < self._clock():
+                try:
+                    self._stores[upload.location.store].delete(upload.location.object_key)
+                except (HeadwaterError, KeyError) as error:
+                    _log.warning(
+                        "an upload's bytes cannot be removed yet",
+                        extra={"image": upload.image_id, "store": upload.location.store, "error": str(error)},
+                    )
+                    continue
+                if self._give_back(upload.image_id, upload.location):
+                    cleared += 1
+                    _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
+        for location in self._catalogue.discarded(limit=1000):
+            store = self._stores.get(location.store)
+            if store is None:
+                continue  # its store is not configured here
+            try:
+                store.delete(location.object_key)
+            except HeadwaterError as error:
+                _log.warning("bytes cannot be removed yet", extra={"store": location.store, "error": str(error)})
+                continue
+            self._catalogue.forget_discarded(location)
+            cleared += 1
+        return cleared
+
+
+class IncomingData:
+    """One upload on its way. Pieces are put in by one caller; ``finish`` or ``abandon`` ends it."""
+
+    def __init__(
+        self, uploads: Uploads, image: Image, location: Location, writer: ObjectWriter, size: int | None
+    ) -> None:
+        self.image, self.location, self.expected = image, location, size
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.os_hash = uploads.new_hash()
+        self.inspection = uploads.inspection(image)
+        self.received = 0
+        self._uploads = uploads
+        self._writer = writer
+        self._pipeline = Pipeline(uploads.lanes(self))
+
+    def write(self, view: memoryview) -> None:
+        """Hand one piece to the store."""
+        self._writer.write(view)
+
+    def put(self, view: memoryview, release: Callable[[], None]) -> None:
+        """Take the next piece; ``release`` is called, from any thread, when its memory is free again.
+
+        Raises:
+            HeadwaterError: Something is wrong with this or an earlier piece; ``release`` is then not called.
+        """
+        if self._pipeline.error is not None:
+            raise self._pipeline.error
+        received = self.received + len(view)
+        if self.expected is not None and received > self.expected:
+            raise SizeMismatch(self.expected, f"more than {self.expected}")
+        if received > self._uploads.size_cap:
+            raise ImageTooLarge(self._uploads.size_cap)
+        self.received = received
+        self._pipeline.put(view, release)
+
+    def finish(self) -> Image:
+        """Make the data durable and the image active, once every piece is released.
+
+        Raises:
+            SizeMismatch: Not all bytes came that were announced.
+            ContentMismatch, ContentUnsafe: The bytes are not what the image says, or not safe.
+            ImageGone, UploadLost: Nobody waits for the data any more.
+        """
+        if self._pipeline.error is not None:
+            raise self._pipeline.error
+        if self.expected is not None and self.received != self.expected:
+            raise SizeMismatch(self.expected, self.received)
+        finding = self.inspection.finish() if self.inspection is not None and self.received else None
+        self._writer.commit()
+        return self._uploads.finish(self, finding)
+
+    def abandon(self) -> None:
+        """Leave nothing behind, once every piece is released; the image waits again."""
+        try:
+            self._writer.abort()
+        finally:
+            self._uploads.abandon(self)
