@@ -1,0 +1,59 @@
+"""What commands need of the catalogue: the database of the current settings, and images by name."""
+
+from __future__ import annotations
+
+from headwater.cli import options
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import Conflict, NotFound
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.listing import Condition, Query
+
+
+class AmbiguousImage(Conflict):
+    """Several images have the name."""
+
+    def __init__(self, name: str, ids: list[str]) -> None:
+        super().__init__(f"several images are named {name!r}: give the id of one of {', '.join(ids)}")
+        self.name, self.ids = name, ids
+
+
+class NoSuchImage(NotFound):
+    """No image has this id or name."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"no image has the id or name {wanted!r}: 'openstack image list' shows those there are")
+        self.wanted = wanted
+
+
+def open_database() -> Database:
+    """Open the catalogue that the current command's settings name; its schema is made when there is none.
+
+    Raises:
+        SettingsError: The settings are wrong, or the catalogue is of a newer version.
+    """
+    settings = options.sources().load().settings
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    schema.upgrade(database)
+    return database
+
+
+def resolve_image(database: Database, wanted: str) -> tuple[str, str]:
+    """Return id and name of the image that ``wanted`` is the id or the name of.
+
+    Raises:
+        NoSuchImage, AmbiguousImage: None or several are.
+    """
+    catalogue = ImageCatalogue(database)
+    for column in ("id", "name"):
+        found = [
+            image
+            for hidden in (False, True)
+            for image in catalogue.page(Query(conditions=(Condition(column, "eq", wanted),), os_hidden=hidden, limit=5))
+        ]
+        if len(found) == 1:
+            return found[0].id, found[0].name or found[0].id
+        if found:
+            raise AmbiguousImage(wanted, [image.id for image in found])
+    raise NoSuchImage(wanted)

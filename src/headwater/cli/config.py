@@ -1,0 +1,121 @@
+"""``headwater config``: the settings, with where each came from."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, SecretStr
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import make_url
+
+from headwater.cli import options
+from headwater.config import ENTRIES, KeyPath, Loaded, fields, secret_free, section_of
+from headwater.server.settings import Settings
+
+app = typer.Typer(help="Settings.", no_args_is_help=True)
+
+
+@app.command()
+def check() -> None:
+    """Say whether the settings are right; nothing is started."""
+    options.sources().load()
+    sys.stdout.write("the settings are right\n")
+
+
+@app.command()
+def show(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print every setting, its value and where it came from; secrets print as ***."""
+    rows = list(_rows(options.sources().load()))
+    if as_json:
+        document = [{"key": ".".join(path), "value": value, "from": origin} for path, value, origin in rows]
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return
+    table = Table("setting", "value", "from")
+    for path, value, origin in rows:
+        table.add_row(".".join(path), json.dumps(value), origin)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def _rows(loaded: Loaded[Settings]) -> list[tuple[KeyPath, Any, str]]:
+    rows: list[tuple[KeyPath, Any, str]] = []
+
+    def walk(value: Any, path: KeyPath) -> None:
+        if isinstance(value, BaseModel):
+            for name in type(value).model_fields:
+                walk(getattr(value, name), (*path, name))
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                walk(inner, (*path, str(name)))
+        else:
+            rows.append((path, _shown(path, value), loaded.origin(path)))
+
+    walk(loaded.settings, ())
+    return rows
+
+
+def _shown(path: KeyPath, value: Any) -> Any:
+    if path == ("database", "url") and value is not None:
+        return make_url(value).render_as_string(hide_password=True)
+    return secret_free(value)
+
+
+@app.command()
+def sample() -> None:
+    """Print a settings file with every key, its meaning and its default, all commented out."""
+    sys.stdout.write(sample_text())
+
+
+def sample_text() -> str:
+    """Return the sample settings file; with the comment signs taken off it is a valid one."""
+    lines = [
+        "# Settings of Headwater. Every key is optional; what stands here is its default.",
+        "# A variable HEADWATER_SECTION__KEY wins over this file, an option of the command line over both.",
+    ]
+    sections: dict[KeyPath, list[str]] = {(): []}
+    for path, field in fields(Settings):
+        inner = section_of(field.annotation)
+        if inner is not None:
+            sections.setdefault(path, [])
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = _toml(default)
+        sections.setdefault(path[:-1], []).extend(
+            [f"# {field.description}", f"#{path[-1]} = {shown}" if shown is not None else f"#{path[-1]} ="]
+        )
+    for path, keys in sections.items():
+        if path:
+            if not keys:
+                continue
+            name = ".".join("file" if part == ENTRIES else part for part in path)
+            lines += ["", f"#[{name}]"]
+        lines += keys
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str | None:
+    if value is None or isinstance(value, SecretStr):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(str(_toml(each)) for each in value) + "]"
+    return json.dumps(str(value))
+
+
+def parsed_sample() -> dict[str, Any]:
+    """Return the sample with its keys switched on, as TOML reads it."""
+    lines = [line[1:] for line in sample_text().splitlines() if line.startswith("#") and not line.startswith("# ")]
+    return tomllib.loads("\n".join(line for line in lines if not line.endswith(" =")))
+
+
+__all__ = ["Path", "app", "parsed_sample", "sample_text"]

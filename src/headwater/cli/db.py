@@ -1,0 +1,41 @@
+"""``headwater db``: the catalogue's schema."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from headwater.cli import options
+from headwater.database import schema
+from headwater.database.engine import Database
+
+app = typer.Typer(help="The catalogue.", no_args_is_help=True)
+
+
+def _database() -> Database:
+    settings = options.sources().load().settings
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Database(settings.database_url)
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the catalogue to the schema of this version; safe to run at any time."""
+    database = _database()
+    try:
+        changed = schema.upgrade(database)
+    finally:
+        database.close()
+    sys.stdout.write(f"schema {schema.NEWEST}: {'upgraded' if changed else 'nothing to do'}\n")
+
+
+@app.command()
+def check() -> None:
+    """Say whether the catalogue has the schema of this version."""
+    database = _database()
+    try:
+        schema.check(database)
+    finally:
+        database.close()
+    sys.stdout.write(f"schema {schema.NEWEST}: right\n")

@@ -1,0 +1,66 @@
+"""``headwater``: the command line. One file for each group of commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater import __version__
+from headwater.cli import config, config_drive, db, exits, instance, options, serve
+from headwater.errors import HeadwaterError
+
+app = typer.Typer(
+    name="headwater",
+    help="Machine images from a file to a running instance.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"headwater {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def headwater(
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="Settings file. Default: headwater.toml here, if there is one.", envvar="HEADWATER_CONFIG"
+        ),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Directory of what Headwater keeps.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Machine images from a file to a running instance."""
+    options.remember(options.Sources(config_file, data_dir))
+
+
+app.command("serve")(serve.serve)
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.add_typer(instance.app, name="instance")
+app.add_typer(config_drive.app, name="config-drive")
+
+
+def main() -> None:
+    """Run the command line; errors that we raise on purpose end as one sentence and an exit code."""
+    try:
+        app()
+    except HeadwaterError as error:
+        sys.stderr.write(f"headwater: {error}\n")
+        sys.exit(exits.code_of(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""One spelling for each address, so that equal addresses are equal text.
+
+IPv4 is dotted decimal, IPv6 is the compressed lower-case form, and an IPv4-mapped IPv6 address is
+the IPv4 address: a listener on ``::`` sees 10.0.0.5 as ``::ffff:10.0.0.5``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from headwater.instances.errors import InstanceInvalid
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+
+
+def canonical(text: str) -> str:
+    """Return the one spelling of an address that an instance may have.
+
+    Raises:
+        InstanceInvalid: It is no address, it has a zone (``%eth0``), or no single machine sends from it.
+    """
+    address = _parse(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise InstanceInvalid("address", f"{text!r} names a network interface; leave out '%{address.scope_id}'")
+    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        raise InstanceInvalid("address", f"{text!r} is no address that one machine sends from")
+    return str(address)
+
+
+def canonical_source(text: str) -> str:
+    """Return the one spelling of the address that a connection came from; its zone is left out.
+
+    Raises:
+        InstanceInvalid: It is no address, such as the name of a UNIX socket.
+    """
+    return str(_parse(text.partition("%")[0]))
+
+
+def canonical_mac(text: str) -> str:
+    """Return a MAC address in lower case with colons.
+
+    Raises:
+        InstanceInvalid: It is not six pairs of hex digits.
+    """
+    mac = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise InstanceInvalid("mac", f"{text!r} is no MAC address; write it as fa:16:3e:9c:bf:3d")
+    return mac
+
+
+def is_ipv4(address: str) -> bool:
+    """Whether canonical text is an IPv4 address."""
+    return ":" not in address
+
+
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise InstanceInvalid(
+            "address", f"{text[:64]!r} is no IPv4 or IPv6 address; write it as 10.0.0.5 or 2001:db8::5"
+        ) from error
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -1,0 +1,24 @@
+"""Who is asking: an instance is known by the address that its connection comes from.
+
+Nothing that the guest says counts, ``X-Forwarded-For`` included; the network in front must not let a
+guest send from another's address.
+"""
+
+from __future__ import annotations
+
+from headwater.instances.addresses import canonical_source
+from headwater.instances.errors import CallerUnknown, InstanceInvalid
+
+
+def source_address(client: tuple[str, int] | None) -> str:
+    """Return the canonical address of a connection's other end, as ASGI's ``client`` names it.
+
+    Raises:
+        CallerUnknown: The other end has no IP address.
+    """
+    if client is None:
+        raise CallerUnknown("(none)")
+    try:
+        return canonical_source(client[0])
+    except InstanceInvalid as error:
+        raise CallerUnknown("(none)") from error

@@ -1,0 +1,76 @@
+"""What can be wrong with an instance, or with a question about one."""
+
+from __future__ import annotations
+
+from headwater.errors import Conflict, Invalid, NotFound, TooLarge
+
+
+class InstanceInvalid(Invalid):
+    """A field of an instance holds what no guest could use."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
+
+
+class UserDataTooLarge(TooLarge):
+    """User data is longer than the setting allows."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"user data: {size} bytes are more than the {limit} allowed; compress it, "
+            "or let it fetch the larger part from a URL"
+        )
+        self.size, self.limit = size, limit
+
+
+class InstanceTooLarge(TooLarge):
+    """The whole record is larger than the catalogue keeps."""
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"instance {name}: its record has {size} bytes and at most {limit} are kept; "
+            "make its vendor data, meta or files smaller"
+        )
+        self.name, self.size, self.limit = name, size, limit
+
+
+class InstanceNotFound(NotFound):
+    """No instance has this id or name."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"there is no instance {wanted!r}; 'headwater instance list' shows those there are")
+        self.wanted = wanted
+
+
+class CallerUnknown(NotFound):
+    """No instance is registered with the address that asks."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"No instance is registered with the address {address}; "
+            "its operator registers one with 'headwater instance add --address'."
+        )
+        self.address = address
+
+
+class InstanceExists(Conflict):
+    """Another instance has the id, the name or an address already."""
+
+    def __init__(self, what: str, value: str, owner_id: str, owner_name: str) -> None:
+        super().__init__(
+            f"the {what} {value} belongs to the instance {owner_name!r} ({owner_id}) already; "
+            f"give another {what}, or remove that instance"
+        )
+        self.what, self.value, self.owner_id, self.owner_name = what, value, owner_id, owner_name
+
+
+class InstanceChanged(Conflict):
+    """Somebody changed the instance after it was read."""
+
+    def __init__(self, instance_id: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"instance {instance_id} was changed meanwhile (revision {found}, expected {expected}); "
+            "read it again and repeat the change"
+        )
+        self.instance_id, self.expected, self.found = instance_id, expected, found

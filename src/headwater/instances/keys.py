@@ -1,0 +1,92 @@
+"""Public keys that a guest lets in, and how they are read from the lines that ssh-keygen writes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.names import NAME_LIMIT, require_text
+
+_ALGORITHM = re.compile(r"(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+", re.ASCII)
+KEY_LIMIT = 16384  # characters; an RSA key of 16384 bits has about 2800
+# Guests split the listing ``0=NAME`` at '=' (cloudbase-init at every one) and paths at '/'.
+_NOT_IN_A_NAME = re.compile(r"[=/\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One public key. Type ``x509`` is a certificate in PEM, for Windows guests."""
+
+    name: str
+    data: str
+    type: Literal["ssh", "x509"] = "ssh"
+
+    def __post_init__(self) -> None:
+        require_text("key name", self.name)
+        if _NOT_IN_A_NAME.search(self.name):
+            raise InstanceInvalid("key name", f"{self.name!r} holds '=' or '/', which guests cannot read in a key name")
+        if "PRIVATE KEY" in self.data:
+            raise InstanceInvalid(f"key {self.name!r}", "this is a private key; give the public one, the .pub file")
+        if self.type == "ssh":
+            require_text(f"key {self.name!r}", self.data, limit=KEY_LIMIT)
+        elif not self.data or len(self.data) > KEY_LIMIT or not self.data.isascii() or "\0" in self.data:
+            raise InstanceInvalid(f"key {self.name!r}", f"give a certificate in PEM of at most {KEY_LIMIT} characters")
+
+
+def ssh_keys(text: str) -> list[Key]:
+    """Read public keys, one a line as in ``authorized_keys``; empty lines and ``#`` comments are skipped.
+
+    A key is called by its comment, with what a name may not hold replaced by ``-``.
+
+    Raises:
+        InstanceInvalid: There is no key, or a line is none. The message does not repeat the line.
+    """
+    if "PRIVATE KEY" in text:
+        raise InstanceInvalid("ssh key", "this is a private key; give the public one, the .pub file")
+    lines = [line.strip() for line in text.splitlines()]
+    keys: list[Key] = []
+    for line in lines:
+        if line and not line.startswith("#"):
+            keys.append(_ssh_key(line, {key.name for key in keys}))
+    if not keys:
+        raise InstanceInvalid("ssh key", "there is no key in it; give a line such as 'ssh-ed25519 AAAA… user@host'")
+    return keys
+
+
+def _ssh_key(line: str, taken: set[str]) -> Key:
+    algorithm, _, rest = line.partition(" ")
+    blob, _, comment = rest.strip().partition(" ")
+    if not _ALGORITHM.fullmatch(algorithm) or not _holds(blob, algorithm):
+        raise InstanceInvalid(
+            "ssh key",
+            "this is no OpenSSH public key, or not a whole one; give a line such as 'ssh-ed25519 AAAA… user@host'",
+        )
+    return Key(name=free_name(key_name(comment) or algorithm, taken), data=line)
+
+
+def _holds(blob: str, algorithm: str) -> bool:
+    """Whether the blob is base64 that begins with its algorithm's name and goes on (RFC 4253, section 6.6)."""
+    try:
+        decoded = base64.b64decode(blob, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    name = algorithm.encode()
+    return decoded.startswith(len(name).to_bytes(4, "big") + name) and len(decoded) > 4 + len(name)
+
+
+def key_name(text: str) -> str:
+    """Return ``text`` as a key may be called; empty when nothing is left."""
+    return _NOT_IN_A_NAME.sub("-", text).strip().strip("-")[:NAME_LIMIT].strip()
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return ``name``, or the first of ``name-2``, ``name-3`` … that is not taken."""
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name[: NAME_LIMIT - 6]}-{number}"
+    return candidate

@@ -1,0 +1,172 @@
+"""All answers for an instance, rendered once for each state of it and the same in every process.
+
+A guest reads some thirty documents one after another, over new connections that may reach
+different processes, and one that is listed and then missing makes cloud-init drop all of them. So a
+snapshot is a pure function of the record in the catalogue and, for the 60 seconds after a change
+(``GRACE_US``), holds as well the documents that the change took away: a crawl that began before it
+finds everything that was listed to it. Listings show the new state at once.
+
+Every answer asks the catalogue which state is current (one indexed row), so a change or a removal
+holds everywhere at once. When the catalogue does not answer, the last snapshot of the address
+serves for ``STALE_US`` more: one failed answer can cost a guest its boot.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import structlog
+
+from headwater.errors import Unavailable
+from headwater.instances.errors import CallerUnknown, InstanceNotFound
+from headwater.instances.registry import Edition, Record, Registry
+from headwater.instances.trees import ec2, openstack
+from headwater.instances.trees.document import Document
+
+GRACE_US = 60 * 1_000_000
+STALE_US = 300 * 1_000_000
+# A snapshot without user data takes about 60 KiB, so this is enough for the guests of a boot storm.
+KEPT_BYTES = 64 * 1024 * 1024
+REMEMBERED = 65536  # addresses
+_DOCUMENT_BYTES = 250  # what a path and its entry take beside the body
+_LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Every document of one instance by its name, such as ``ec2/latest/meta-data/hostname``."""
+
+    instance_id: str
+    revision: int
+    documents: Mapping[str, Document]
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        bodies = {id(document): len(document.body) for document in self.documents.values()}
+        return sum(bodies.values()) + _DOCUMENT_BYTES * len(self.documents)
+
+
+def render(record: Record, *, in_grace: bool) -> Snapshot:
+    """Return the snapshot of a record.
+
+    Args:
+        in_grace: Whether the last change is so fresh that what it took away must still answer.
+    """
+    documents: dict[str, Document] = {}
+    if in_grace and record.replaced is not None:
+        documents |= ec2.tree(record.replaced) | openstack.tree(record.replaced)
+    documents |= ec2.tree(record.instance) | openstack.tree(record.instance)
+    return Snapshot(
+        instance_id=record.instance.id,
+        revision=record.instance.revision,
+        documents=MappingProxyType(documents),
+    )
+
+
+_Key = tuple[Edition, bool]  # an edition, and whether it is in its time of grace
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Snapshots:
+    """The snapshots in use, at most ``kept_bytes`` of them; safe to use from several threads."""
+
+    def __init__(
+        self, registry: Registry, *, now_us: Callable[[], int] = _now_us, kept_bytes: int = KEPT_BYTES
+    ) -> None:
+        """Read from ``registry``.
+
+        Args:
+            now_us: The clock, in microseconds since 1970, UTC.
+        """
+        self._registry = registry
+        self._now_us = now_us
+        self._kept_bytes = kept_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[_Key, Future[Snapshot]] = OrderedDict()  # the least recently used first
+        self._weight = 0  # of all that is rendered in _kept
+        self._last_good: OrderedDict[str, tuple[_Key, int]] = OrderedDict()  # by address: which snapshot, when
+
+    def at(self, address: str) -> Snapshot:
+        """Return the snapshot for who has an address, which is in its canonical form.
+
+        Raises:
+            CallerUnknown: No instance has it.
+            Unavailable: The catalogue does not answer, and nothing fresh enough is remembered.
+        """
+        try:
+            return self._current(address)
+        except Unavailable as error:
+            return self._remembered(address, error)
+
+    def _current(self, address: str) -> Snapshot:
+        edition = self._registry.edition_at(address)
+        now = self._now_us()
+        if edition is None:
+            with self._lock:
+                self._last_good.pop(address, None)
+            raise CallerUnknown(address)
+        key = (edition, edition.revision > 0 and now - edition.updated_at < GRACE_US)
+        try:
+            snapshot = self._of(key)
+        except InstanceNotFound as error:  # removed after the first question
+            raise CallerUnknown(address) from error
+        with self._lock:
+            self._last_good[address] = (key, now)
+            self._last_good.move_to_end(address)
+            while len(self._last_good) > REMEMBERED:
+                self._last_good.popitem(last=False)
+        return snapshot
+
+    def _remembered(self, address: str, error: Unavailable) -> Snapshot:
+        with self._lock:
+            key, at = self._last_good.get(address, (None, 0))
+            future = None if key is None else self._kept.get(key)
+        if future is None or not future.done() or self._now_us() - at > STALE_US:
+            raise error
+        _LOG.warning("the catalogue does not answer; serving the last snapshot", address=address, error=str(error))
+        return future.result()
+
+    def _of(self, key: _Key) -> Snapshot:
+        """One caller renders, the others that ask meanwhile wait for it."""
+        with self._lock:
+            future = self._kept.get(key)
+            if future is not None:
+                self._kept.move_to_end(key)
+            else:
+                mine = self._kept[key] = Future()
+        if future is not None:
+            return future.result()
+        edition, in_grace = key
+        try:
+            record = self._registry.record(edition.instance_id)
+            # A record newer than the edition was changed just now.
+            snapshot = render(record, in_grace=in_grace or record.instance.revision != edition.revision)
+        except BaseException as error:
+            with self._lock:
+                self._kept.pop(key, None)
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            mine.set_result(snapshot)
+            self._weight += snapshot.weight
+            self._shrink()
+        return snapshot
+
+    def _shrink(self) -> None:
+        """Forget the least recently used of what is rendered, down to the limit; the last one stays."""
+        for key, future in list(self._kept.items()):
+            if self._weight <= self._kept_bytes or len(self._kept) == 1:
+                return
+            if future.done():
+                self._weight -= future.result().weight
+                del self._kept[key]

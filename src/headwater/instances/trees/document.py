@@ -1,0 +1,64 @@
+"""One answer: ready bytes and how a guest must read them."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+TEXT = "text/plain; charset=UTF-8"
+JSON = "application/json"
+# Neutron's agent decodes and encodes every body; only this charset carries any byte through it.
+BYTES = "text/plain; charset=ISO-8859-1"
+
+SEED_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What one path answers. Only the random seed is not in it: that is new on every read."""
+
+    body: bytes
+    content_type: str
+    seed_at: int | None = None  # where in body the base64 of a random seed goes
+
+    def read(self, entropy: Callable[[int], bytes]) -> bytes:
+        """Return the body, with a random seed from ``entropy`` where it has one."""
+        if self.seed_at is None:
+            return self.body
+        return self.body[: self.seed_at] + b64encode(entropy(SEED_BYTES)) + self.body[self.seed_at :]
+
+
+def text(value: str) -> Document:
+    """A listing or a leaf."""
+    return Document(body=value.encode(), content_type=TEXT)
+
+
+def json_document(value: object) -> Document:
+    """A JSON document, in ASCII so that no hop on the way can spoil it."""
+    return Document(body=_dump(value), content_type=JSON)
+
+
+def seeded_json_document(value: dict[str, Any], *, after: str) -> Document:
+    """A JSON object that gets a new ``random_seed`` on every read, as the next key after ``after``."""
+    keys = list(value)
+    split = keys.index(after) + 1
+    head = _dump({key: value[key] for key in keys[:split]}).removesuffix(b"}") + b', "random_seed": "'
+    rest = _dump({key: value[key] for key in keys[split:]}).removeprefix(b"{")
+    tail = b'"}' if rest == b"}" else b'", ' + rest
+    return Document(body=head + tail, content_type=JSON, seed_at=len(head))
+
+
+def raw(value: bytes) -> Document:
+    """User data: the bytes as they are, under the charset that keeps them so."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return Document(body=value, content_type=BYTES)
+    return Document(body=value, content_type=TEXT)
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value).encode("ascii")

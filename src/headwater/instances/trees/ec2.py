@@ -1,0 +1,113 @@
+"""The EC2 tree: every version to 2009-04-04, as Nova serves it (specification section 1).
+
+A listing names its entries sorted, one a line, without a newline at the end; a directory has a
+trailing slash. ``public-keys`` names its entries ``INDEX=NAME``. Nothing newer than 2009-04-04 is
+claimed: guests would prefer it, and expect a network tree in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.instances.model import Instance
+from headwater.instances.trees.document import Document, raw, text
+
+VERSIONS = (
+    "1.0",
+    "2007-01-19",
+    "2007-03-01",
+    "2007-08-29",
+    "2007-10-10",
+    "2007-12-15",
+    "2008-02-01",
+    "2008-09-01",
+    "2009-04-04",
+)
+LATEST = "latest"
+ROOT = "ec2"
+
+# The label of a directory in its parent's listing, where it differs from its name; not a path itself.
+_LABEL = "_name"
+
+
+def tree(instance: Instance) -> dict[str, Document]:
+    """Return every path below the root, ``ec2`` first in each, with what it answers."""
+    documents = {ROOT: text("\n".join((*VERSIONS, LATEST)))}
+    user_data = None if instance.user_data is None else raw(instance.user_data)
+    known: dict[str, dict[str, Document]] = {}  # versions with equal keys share their documents
+    for version in (*VERSIONS, LATEST):
+        content = meta_data(instance, version)
+        signature = "\n".join(content)
+        if signature not in known:
+            known[signature] = {}
+            _walk("meta-data", content, known[signature])
+        below = {"": text("meta-data/" if user_data is None else "meta-data/\nuser-data")}
+        below |= {f"/{path}": document for path, document in known[signature].items()}
+        if user_data is not None:
+            below["/user-data"] = user_data
+        documents |= {f"{ROOT}/{version}{path}": document for path, document in below.items()}
+    return documents
+
+
+def meta_data(instance: Instance, version: str) -> dict[str, Any]:
+    """Return ``meta-data`` of one version with its types, in Nova's order; what a config drive holds as JSON."""
+
+    def since(first: str) -> bool:
+        return version == LATEST or version >= first
+
+    content: dict[str, Any] = {
+        "ami-id": short_id("ami", instance.image_id),
+        "ami-launch-index": instance.launch_index,
+        "ami-manifest-path": "FIXME",
+        "instance-id": short_id("i", instance.id),
+        "hostname": instance.hostname,
+        "local-ipv4": instance.local_ipv4,
+        "reservation-id": instance.reservation_id or short_id("r", instance.id),
+        "security-groups": list(instance.security_groups),
+    }
+    ssh = [key for key in instance.keys if key.type == "ssh"]
+    if ssh:
+        content["public-keys"] = {
+            str(index): {_LABEL: f"{index}={key.name}", "openssh-key": key.data} for index, key in enumerate(ssh)
+        }
+    if since("2007-01-19"):
+        content["local-hostname"] = instance.hostname
+        content["public-hostname"] = instance.hostname
+        content["public-ipv4"] = instance.public_ipv4 or ""
+    if since("2007-08-29") and instance.instance_type is not None:
+        content["instance-type"] = instance.instance_type
+    if since("2007-12-15"):
+        content["block-device-mapping"] = dict(instance.block_devices)
+        if instance.kernel_id is not None:
+            content["kernel-id"] = short_id("aki", instance.kernel_id)
+        if instance.ramdisk_id is not None:
+            content["ramdisk-id"] = short_id("ari", instance.ramdisk_id)
+    if since("2008-02-01") and instance.availability_zone is not None:
+        content["placement"] = {"availability-zone": instance.availability_zone}
+    if since("2008-09-01"):
+        content["instance-action"] = "none"
+    return content
+
+
+def short_id(prefix: str, uuid: str | None) -> str:
+    """Return an EC2 id: the prefix and the first eight hex digits of the UUID; zeros when there is none."""
+    return f"{prefix}-{uuid[:8] if uuid is not None else '00000000'}"
+
+
+def _walk(path: str, node: Any, into: dict[str, Document]) -> None:
+    if isinstance(node, dict):
+        names = sorted(name for name in node if name != _LABEL)
+        into[path] = text("\n".join(_line(name, node[name]) for name in names))
+        for name in names:
+            _walk(f"{path}/{name}", node[name], into)
+    elif isinstance(node, list):
+        into[path] = text("\n".join(node))
+    else:
+        into[path] = text(str(node))
+
+
+def _line(name: str, node: Any) -> str:
+    if not isinstance(node, dict):
+        return name
+    label: str = node.get(_LABEL, f"{name}/")
+    return label

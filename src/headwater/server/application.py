@@ -1,0 +1,129 @@
+"""Put the parts of one worker process together: settings in, two ASGI applications out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from headwater.database.engine import Database
+from headwater.errors import NotFound, Unavailable
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.downloads import Downloads
+from headwater.images.http_v2.routes import ImageApi
+from headwater.images.leases import RENEW_EVERY_S
+from headwater.images.service import Images
+from headwater.images.uploads import Pools, Uploads
+from headwater.instances import http as instances_http
+from headwater.instances.registry import Registry
+from headwater.instances.snapshot import Snapshots
+from headwater.server.metrics import Metrics
+from headwater.server.observe import Observed
+from headwater.server.settings import Settings
+from headwater.stores.registry import open_stores
+from headwater.streams import http as streams_http
+from headwater.streams.live import LiveFeed
+from headwater.streams.settings import StreamsSettings
+from headwater.streams.signing import Signer
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+FEED = "/simplestreams"
+
+
+class Application:
+    """Everything that one worker process holds."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open database and stores.
+
+        Raises:
+            SettingsError: Something cannot work with these settings.
+        """
+        self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
+        self.stores = open_stores(settings.stores, settings.data_dir)
+        self._calls = Pool("catalogue", settings.server.catalogue_threads)
+        self._transfers = Pool("transfer", settings.server.transfer_threads)
+        self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
+        self._storing = Pool("storing", settings.server.transfer_threads)
+        self._metrics = Metrics()
+        catalogue = ImageCatalogue(self.database)
+        images = Images(catalogue, self.stores, settings.images)
+        self.uploads = Uploads(catalogue, self.stores, settings.images, Pools(self._hashing, self._storing))
+        downloads = Downloads(catalogue, self.stores)
+        self._image_api = ImageApi(
+            images, self.uploads, downloads, catalogue_calls=self._calls, transfers=self._transfers
+        )
+        feed = LiveFeed(catalogue, settings.streams, signer(settings.streams))
+        self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
+        self.image_listener = Observed(self._image_side, "images", self._metrics)
+        self.metadata_listener = Observed(
+            instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
+        )
+
+    async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith("/v2/"):
+            await self._image_api(scope, receive, send)
+        elif path == "/healthcheck":
+            response = await self._health(Request(scope, receive))
+            await response(scope, receive, send)
+        elif path == "/metrics":
+            body, media_type = await self._calls.run(self._metrics.exposition)
+            await Response(body, media_type=media_type)(scope, receive, send)
+        elif path == FEED or path.startswith(FEED + "/"):
+            await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
+        else:
+            await self._image_api(scope, receive, send)
+
+    async def _health(self, _request: Request) -> Response:
+        try:
+            await self._calls.run(self._require_health)
+        except Unavailable as error:
+            return Response(str(error), 503, media_type="text/plain")
+        return Response("OK", media_type="text/plain")
+
+    def _require_health(self) -> None:
+        self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+        for store in self.stores.values():
+            store.ping()
+
+    async def keep_house(self) -> None:
+        """Renew the leases of uploads, and clear what others left behind, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                await self._calls.run(self.uploads.renew)
+                await self._calls.run(self.uploads.clear_leftovers)
+            except Exception as error:  # tried again in a moment; requests go on meanwhile
+                _log.warning("housekeeping failed", extra={"error": str(error)})
+
+    def close(self) -> None:
+        """Let go of everything, after the last request."""
+        for pool in (self._calls, self._transfers, self._hashing, self._storing):
+            pool.close()
+        for store in self.stores.values():
+            with contextlib.suppress(Exception):
+                store.close()
+        self.database.close()
+
+
+def signer(settings: StreamsSettings) -> Signer | None:
+    """Return what signs the feed; ``None`` when no key is set.
+
+    Raises:
+        SettingsError: The key cannot sign.
+    """
+    if settings.signing_key is None:
+        return None
+    return Signer.load(settings.signing_key, settings.signing_key_password)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound(f"There is no document at {FEED}{scope['path'][:200]}")

@@ -1,0 +1,129 @@
+"""All settings of Headwater: the sections, put together."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from headwater.config import Section
+from headwater.images.settings import ImagesSettings
+from headwater.stores.file import FileStoreSettings
+from headwater.stores.memory import MemoryStoreSettings
+from headwater.stores.registry import StoreSettings
+from headwater.streams.settings import StreamsSettings
+
+
+class ServerSettings(Section):
+    """Section ``[server]``."""
+
+    bind: Annotated[str, Field(description="HOST:PORT of the image API and the streams.")] = "127.0.0.1:9292"
+    metadata_bind: Annotated[str, Field(description="HOST:PORT of the instance metadata.")] = "127.0.0.1:8775"
+    workers: Annotated[
+        int | None, Field(description="Worker processes. Default: one for each processor, 4 at most.", ge=1, le=256)
+    ] = None
+    stop_timeout_s: Annotated[
+        int, Field(description="How long a stop waits for requests in flight, in seconds.", ge=0, le=86400)
+    ] = 60
+    catalogue_threads: Annotated[
+        int, Field(description="Threads of one worker that call the catalogue.", ge=1, le=256)
+    ] = 8
+    transfer_threads: Annotated[
+        int, Field(description="Threads of one worker that move image data.", ge=2, le=1024)
+    ] = 32
+
+    @field_validator("bind", "metadata_bind")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        address(value)
+        return value
+
+
+class DatabaseSettings(Section):
+    """Section ``[database]``."""
+
+    url: Annotated[
+        str | None,
+        Field(
+            description="sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. "
+            "Default: DATA_DIR/headwater.db.",
+            json_schema_extra={"secret": True},
+        ),
+    ] = None
+
+
+class LogSettings(Section):
+    """Section ``[log]``."""
+
+    format: Annotated[
+        str, Field(description='"json": one object a line; "text": for people.', pattern="^(json|text)$")
+    ] = "json"
+    level: Annotated[str, Field(description="Least level that is written.", pattern="^(debug|info|warning|error)$")] = (
+        "info"
+    )
+
+
+class Settings(Section):
+    """Everything that can be set; each section stands beside the code that it configures."""
+
+    data_dir: Annotated[
+        Path, Field(description="Directory of what Headwater keeps itself: the SQLite catalogue, file stores.")
+    ] = Path("data")
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    stores: Annotated[
+        dict[str, StoreSettings], Field(description="Where image bytes lie: one table for each store.", min_length=1)
+    ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
+    images: ImagesSettings = ImagesSettings()
+    streams: StreamsSettings = StreamsSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("stores", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(name)):
+                raise ValueError(f"a store's name is letters, digits, '-' and '_', not {name!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.images.store is not None and self.images.store not in self.stores:
+            raise ValueError(
+                f"section [images], key 'store': there is no store {self.images.store!r}; "
+                f"[stores] has {', '.join(self.stores)}"
+            )
+        if any(isinstance(store, MemoryStoreSettings) for store in self.stores.values()) and self.workers > 1:
+            raise ValueError(
+                "a store of type \"memory\" lives in one process: set section [server], key 'workers' to 1"
+            )
+        return self
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes to run."""
+        return self.server.workers or _processors()
+
+    @property
+    def database_url(self) -> str:
+        """The catalogue's URL."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'headwater.db'}"
+
+
+def address(text: str) -> tuple[str, int]:
+    """Split ``HOST:PORT`` (``[HOST]:PORT`` for IPv6).
+
+    Raises:
+        ValueError: It is not of this form.
+    """
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9292 or [::1]:9292")
+    return match[1] or match[2], int(match[3])
+
+
+def _processors() -> int:
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -1,0 +1,238 @@
+"""Run the worker processes and stop them.
+
+The supervisor prepares what all workers share (ports, schema, leftovers of a crash), forks the workers
+and watches them. Each worker listens on both ports (the kernel spreads the connections), so any number
+of equal workers serve one catalogue. A worker that dies is replaced.
+
+A stop (SIGTERM, SIGINT): workers take no new connection, finish the requests in flight, and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import SettingsError
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.uploads import Pools, Uploads
+from headwater.server import log, metrics
+from headwater.server.application import Application, signer
+from headwater.server.settings import Settings, address
+from headwater.stores.registry import open_stores
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+_CRASH_LOOP_S = 2.0  # a worker that ends sooner than this after its start has no future
+_STARTS_IN_A_ROW = 5
+
+
+class PortTaken(SettingsError):
+    """Something else listens there."""
+
+    def __init__(self, key: str, bind: str, reason: str) -> None:
+        super().__init__(
+            f"section [server], key '{key}': cannot listen on {bind}: {reason}; "
+            "stop what listens there or give another HOST:PORT"
+        )
+
+
+def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
+    """Serve until a signal says to stop; return the exit code.
+
+    Args:
+        on_ready: Called once, when every worker listens.
+
+    Raises:
+        SettingsError: Something stands in the way of the start.
+    """
+    log.configure(settings.log.format, settings.log.level)
+    for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
+        _require_free(key, bind)
+    _prepare(settings)
+    metrics.share_between_processes()
+    return _Workers(settings, on_ready).run()
+
+
+def _require_free(key: str, bind: str) -> None:
+    host, port = address(bind)
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen(1)
+    except OSError as error:
+        raise PortTaken(key, bind, (error.strerror or str(error)).lower()) from error
+
+
+def _prepare(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        probe = settings.data_dir / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"key 'data_dir': cannot write to the directory {settings.data_dir}: {error.strerror}; "
+            "give a directory that this user may write to (--data-dir)"
+        ) from error
+    signer(settings.streams)
+    database = Database(settings.database_url)
+    try:
+        schema.upgrade(database)
+        stores = open_stores(settings.stores, settings.data_dir)
+        idle = Pool("none", 1)
+        uploads = Uploads(ImageCatalogue(database), stores, settings.images, Pools(idle, idle))
+        cleared = uploads.clear_leftovers()
+        if cleared:
+            _log.info("cleared what an earlier process left", extra={"count": cleared})
+    finally:
+        database.close()
+
+
+class _Workers:
+    """The worker processes of one service."""
+
+    def __init__(self, settings: Settings, on_ready: Callable[[], None]) -> None:
+        self._settings = settings
+        self._on_ready = on_ready
+        self._started: dict[int, float] = {}  # by process id
+        self._short_lives = 0
+        self._stopping = False
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        ready, says_ready = os.pipe()
+        for _ in range(self._settings.workers):
+            self._start(says_ready)
+        os.close(says_ready)
+        waiting = len(self._started)
+        while waiting and not self._stopping:
+            try:
+                word = os.read(ready, waiting)
+            except InterruptedError:
+                continue
+            if not word:
+                break  # every worker has ended or is ready
+            waiting -= len(word)
+        os.close(ready)
+        if not waiting:
+            self._on_ready()
+        return self._watch()
+
+    def _start(self, says_ready: int | None) -> None:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = _work(self._settings, says_ready)
+            except SettingsError as error:
+                _log.error("a worker cannot start", extra={"error": str(error)})
+            except Exception:
+                _log.exception("a worker failed")
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        self._started[pid] = time.monotonic()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        for pid in self._started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        # A margin over the workers' own limit, after which they have no excuse.
+        signal.signal(signal.SIGALRM, self._kill)
+        signal.alarm(self._settings.server.stop_timeout_s + 5)
+
+    def _kill(self, _number: int, _frame: FrameType | None) -> None:
+        for pid in self._started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _watch(self) -> int:
+        while self._started:
+            try:
+                pid, status = os.wait()
+            except InterruptedError:
+                continue
+            except ChildProcessError:
+                break
+            began = self._started.pop(pid, None)
+            metrics.forget_process(pid)
+            if self._stopping or began is None:
+                continue
+            _log.error("a worker ended and is replaced", extra={"pid": pid, "code": os.waitstatus_to_exitcode(status)})
+            self._short_lives = self._short_lives + 1 if time.monotonic() - began < _CRASH_LOOP_S else 0
+            if self._short_lives >= _STARTS_IN_A_ROW:
+                _log.error("workers end as soon as they start; giving up")
+                self._stop(0, None)
+                return 1
+            time.sleep(0.2 * self._short_lives)
+            self._start(None)
+        return 0
+
+
+def _work(settings: Settings, says_ready: int | None) -> int:
+    """Be a worker process, until SIGTERM."""
+    import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return uvloop.run(_listen(settings, says_ready))
+
+
+async def _listen(settings: Settings, says_ready: int | None) -> int:
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.server.embed import Server  # noqa: PLC0415
+
+    application = Application(settings)
+    servers = []
+    for app, bind in (
+        (application.image_listener, settings.server.bind),
+        (application.metadata_listener, settings.server.metadata_bind),
+    ):
+        host, port = address(bind)
+        servers.append(
+            Server(
+                app,
+                address=host,
+                port=port,
+                interface=Interfaces.ASGINL,
+                websockets=False,
+                log_enabled=False,
+                backlog=4096,
+                backpressure=4096,
+                http1_settings=HTTP1Settings(header_read_timeout=30_000),
+            )
+        )
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    house = asyncio.create_task(application.keep_house())
+    serving = [asyncio.create_task(server.serve()) for server in servers]
+    await asyncio.sleep(0)
+    if says_ready is not None:
+        asyncio.get_running_loop().call_later(0.02, os.write, says_ready, b"r")
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    failed = not stop.is_set()
+    house.cancel()
+    for server in servers:
+        server.stop()
+    await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    application.close()
+    return 1 if failed else 0

@@ -1,0 +1,88 @@
+"""The live feed over HTTP: below the prefix where the server mounts it, ``images/streams/v1/NAME``.
+
+Juju tries the next name after 404 only, so all that is not there is a plain 404: never a redirect, never a page.
+
+Validators: the entity tag is exact. ``Last-Modified`` has whole seconds, in which a document can change twice; while
+the second in which a document was made still runs, the header therefore names the second before, which no later
+request can match.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Protocol, TypeVar
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headwater.streams.live import Document, LiveFeed, StreamNotFound
+
+T = TypeVar("T")
+
+READING = ["GET", "HEAD"]
+
+
+class InThread(Protocol):
+    """Run blocking work in a worker thread."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+def routes(feed: LiveFeed, in_thread: InThread, clock: Callable[[], float] = time.time) -> list[Route]:
+    """Return the routes of the feed. They raise our errors; the server turns these into answers."""
+
+    async def document(request: Request) -> Response:
+        name = request.path_params["name"]
+        found = await in_thread(lambda: feed.document(name))
+        return answer(found, request.method, request.headers, int(clock()))
+
+    async def unknown(request: Request) -> Response:
+        raise StreamNotFound(request.path_params["path"])
+
+    return [
+        Route("/images/streams/v1/{name}", document, methods=READING),
+        Route("/{path:path}", unknown, methods=READING),
+    ]
+
+
+def answer(document: Document, method: str, headers: Headers, now_s: int) -> Response:
+    """Return the answer to one request for ``document``: 200, or 304 when the caller has it already."""
+    validators = {
+        "ETag": document.etag,
+        "Last-Modified": formatdate(max(0, min(document.modified_at, now_s - 1)), usegmt=True),
+        "Cache-Control": "no-cache",
+    }
+    if _is_held(document, headers):
+        return Response(status_code=304, headers=validators)
+    length = {"Content-Length": str(len(document.body)), "X-Content-Type-Options": "nosniff"}
+    body = b"" if method == "HEAD" else document.body
+    return Response(body, headers=validators | length, media_type=document.content_type)
+
+
+def _is_held(document: Document, headers: Headers) -> bool:
+    # Source: RFC 9110 section 13.2.2: If-None-Match, where present, decides alone.
+    held = headers.getlist("if-none-match")
+    if held:
+        return held == ["*"] or document.etag in _ENTITY_TAGS.findall(",".join(held))
+    since = _seconds(headers.get("if-modified-since"))
+    return since is not None and since >= document.modified_at
+
+
+# The comparison is weak: whatever W/ stands before a tag makes no difference.
+_ENTITY_TAGS = re.compile(r'"[^"]*"')
+
+
+def _seconds(date: str | None) -> float | None:
+    """Return an HTTP date as seconds since 1970; ``None`` for none and for what is no date, which counts as absent."""
+    if date is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

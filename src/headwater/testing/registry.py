@@ -1,0 +1,176 @@
+"""What the registry of instances promises on every database."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from headwater.database.engine import Database
+from headwater.instances.errors import (
+    InstanceChanged,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceTooLarge,
+    UserDataTooLarge,
+)
+from headwater.instances.keys import Key
+from headwater.instances.model import Instance
+from headwater.instances.registry import RECORD_LIMIT, Edition, Registry
+
+NOON = 1_700_000_000_000_000
+
+
+def an_instance(name: str, *addresses: str, **fields: object) -> Instance:
+    """Return an instance with a new id."""
+    given = {"id": str(uuid.uuid4()), "created_at": NOON, "updated_at": NOON, "hostname": "web", **fields}
+    return Instance.from_dict({"name": name, "addresses": list(addresses), **given})
+
+
+class RegistryContract:
+    """To run it on a database: subclass, and give a ``database`` fixture with the newest schema and no instance."""
+
+    @pytest.fixture
+    def registry(self, database: Database) -> Registry:
+        return Registry(database)
+
+    def test_an_instance_comes_back_as_it_was(self, registry: Registry) -> None:
+        instance = replace(
+            an_instance("Web ☃ 1", "10.0.0.5", "2001:db8::5"),
+            keys=(Key(name="me", data="ssh-ed25519 AAAA me"),),
+            user_data=bytes(range(256)),
+            vendor_data={"cloud-init": "#cloud-config\n", "nested": [1, None, {"snow": "☃\0"}]},
+            meta={"role": "web", "empty": ""},
+        )
+        registry.add(instance)
+        assert registry.get(instance.id) == instance
+        assert registry.get("Web ☃ 1") == instance
+
+    def test_an_id_is_found_in_upper_case_too(self, registry: Registry) -> None:
+        instance = an_instance("web1")
+        registry.add(instance)
+        assert registry.get(instance.id.upper()) == instance
+
+    @pytest.mark.parametrize("wanted", ["web2", "WEB1", "web1 ", "", "web\0", "\udcff", "' OR 1=1 --", "x" * 5000])
+    def test_what_is_not_there_is_not_found(self, registry: Registry, wanted: str) -> None:
+        registry.add(an_instance("web1"))
+        with pytest.raises(InstanceNotFound):
+            registry.get(wanted)
+        with pytest.raises(InstanceNotFound):
+            registry.remove(wanted)
+
+    def test_each_address_leads_to_its_instance(self, registry: Registry) -> None:
+        one, two = an_instance("one", "10.0.0.1", "2001:db8::1"), an_instance("two", "10.0.0.2")
+        registry.add(one)
+        registry.add(two)
+        assert registry.by_address("2001:db8::1") == one
+        assert registry.by_address("10.0.0.2") == two
+        assert registry.by_address("10.0.0.3") is None
+        assert registry.edition_at("10.0.0.1") == Edition(instance_id=one.id, revision=0, updated_at=NOON)
+        assert registry.edition_at("10.0.0.3") is None
+
+    def test_a_taken_address_is_refused_and_says_whose_it_is(self, registry: Registry) -> None:
+        registry.add(an_instance("one", "10.0.0.1"))
+        with pytest.raises(InstanceExists, match=r"address 10\.0\.0\.1 .*'one'"):
+            registry.add(an_instance("two", "10.0.0.2", "10.0.0.1"))
+        with pytest.raises(InstanceNotFound):
+            registry.get("two")
+        assert registry.by_address("10.0.0.2") is None
+
+    def test_a_taken_name_or_id_is_refused(self, registry: Registry) -> None:
+        one = an_instance("one")
+        registry.add(one)
+        with pytest.raises(InstanceExists, match="name one"):
+            registry.add(an_instance("one"))
+        with pytest.raises(InstanceExists, match=f"id {one.id}"):
+            registry.add(replace(an_instance("two"), id=one.id))
+
+    def test_names_differ_by_case(self, registry: Registry) -> None:
+        registry.add(an_instance("web"))
+        registry.add(an_instance("WEB"))
+        assert [instance.name for instance in registry.page()] == ["WEB", "web"]
+
+    def test_pages_go_through_all_instances_in_the_order_of_names(self, registry: Registry) -> None:
+        names = sorted(f"web{number}" for number in range(7))
+        for name in reversed(names):
+            registry.add(an_instance(name))
+        found: list[str] = []
+        while page := registry.page(after=found[-1] if found else None, limit=3):
+            assert len(page) <= 3
+            found += [instance.name for instance in page]
+        assert found == names
+
+    def test_a_change_counts_the_revision_and_keeps_what_was_before(self, registry: Registry) -> None:
+        first = an_instance("web1", "10.0.0.1")
+        registry.add(first)
+        changed = registry.replace(replace(first, name="web2", addresses=("10.0.0.2",)), at=NOON + 5)
+        assert (changed.revision, changed.updated_at, changed.created_at) == (1, NOON + 5, NOON)
+        record = registry.record(first.id)
+        assert (record.instance, record.replaced) == (changed, first)
+        assert registry.by_address("10.0.0.1") is None
+        assert registry.edition_at("10.0.0.2") == Edition(instance_id=first.id, revision=1, updated_at=NOON + 5)
+
+    def test_of_two_changes_of_one_revision_the_second_is_refused(self, registry: Registry) -> None:
+        first = an_instance("web1")
+        registry.add(first)
+        registry.replace(replace(first, hostname="a"), at=NOON + 1)
+        with pytest.raises(InstanceChanged):
+            registry.replace(replace(first, hostname="b"), at=NOON + 2)
+        assert registry.get("web1").hostname == "a"
+
+    def test_a_change_cannot_take_what_is_anothers(self, registry: Registry) -> None:
+        one, two = an_instance("one", "10.0.0.1"), an_instance("two", "10.0.0.2")
+        registry.add(one)
+        registry.add(two)
+        with pytest.raises(InstanceExists, match="address"):
+            registry.replace(replace(two, addresses=("10.0.0.1",)), at=NOON)
+        with pytest.raises(InstanceExists, match="name"):
+            registry.replace(replace(two, name="one"), at=NOON)
+        assert registry.get("two") == two
+
+    def test_a_change_of_what_was_removed_is_refused(self, registry: Registry) -> None:
+        one = an_instance("one")
+        registry.add(one)
+        registry.remove("one")
+        with pytest.raises(InstanceNotFound):
+            registry.replace(one, at=NOON)
+
+    def test_removing_frees_the_name_and_the_addresses(self, registry: Registry) -> None:
+        one = an_instance("one", "10.0.0.1")
+        registry.add(one)
+        assert registry.remove("one") == one
+        assert registry.by_address("10.0.0.1") is None
+        registry.add(an_instance("one", "10.0.0.1"))
+
+    def test_too_much_user_data_is_refused(self, database: Database) -> None:
+        small = Registry(database, user_data_limit=10)
+        small.add(replace(an_instance("fits"), user_data=b"x" * 10))
+        with pytest.raises(UserDataTooLarge, match="11 bytes"):
+            small.add(replace(an_instance("not"), user_data=b"x" * 11))
+
+    def test_a_record_without_measure_is_refused(self, registry: Registry) -> None:
+        with pytest.raises(InstanceTooLarge):
+            registry.add(replace(an_instance("big"), vendor_data={"x": "y" * RECORD_LIMIT}))
+
+    def test_of_many_who_register_one_address_at_once_one_wins(self, registry: Registry) -> None:
+        outcomes: list[str] = []
+        start = threading.Barrier(6)
+
+        def register(number: int) -> None:
+            start.wait()
+            try:
+                registry.add(an_instance(f"web{number}", "10.0.0.9"))
+            except InstanceExists:
+                outcomes.append("refused")
+            else:
+                outcomes.append("added")
+
+        threads = [threading.Thread(target=register, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["added", *["refused"] * 5]
+        assert len(registry.page()) == 1
