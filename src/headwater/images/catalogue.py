@@ -113,12 +113,11 @@ class ImageCatalogue:
                 if marker is None:
                     raise MarkerNotFound(query.marker)
             found: list[Image] = []
-            for step in listing.steps(query, digest, marker):
+            for step in listing.first_steps(query, digest) if marker is None else listing.steps(query, digest, marker):
+                found += [_image(row) for row in connection.execute(step).all()]
                 if len(found) >= query.limit:
                     break
-                rows = connection.execute(step.limit(query.limit - len(found)))
-                found += [_image(row) for row in rows]
-            return found
+            return found[: query.limit]
 
         return self._database.read(work)
 
@@ -302,7 +301,6 @@ def digest(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()[:32]
 
 
-_COLUMNS = [column.name for column in tables.images.c]
 _GET = select(tables.images).where(tables.images.c.id == bindparam("id"))
 _GET_LOCKED = _GET.with_for_update()
 _LOCATIONS = (
@@ -315,6 +313,8 @@ _PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.ca
 _STATUS = {status.value: status for status in Status}
 _VISIBILITY = {visibility.value: visibility for visibility in Visibility}
 _NO_TAGS, _NO_PROPERTIES = "[]", "{}"
+_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_properties = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def _same(image: Image) -> Image:
@@ -322,28 +322,52 @@ def _same(image: Image) -> Image:
 
 
 def _image(row: Any) -> Image:
+    # Taken apart by place, in the order of the table: a list makes thousands of these in a second.
+    (
+        image_id,
+        name,
+        status,
+        visibility,
+        os_hidden,
+        protected,
+        owner,
+        disk_format,
+        container_format,
+        size,
+        virtual_size,
+        checksum,
+        os_hash_algo,
+        os_hash_value,
+        min_ram,
+        min_disk,
+        created_at,
+        updated_at,
+        revision,
+        properties,
+        tags,
+    ) = row
     return Image(
-        id=row.id,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        name=row.name,
-        status=_STATUS[row.status],
-        visibility=_VISIBILITY[row.visibility],
-        os_hidden=row.os_hidden,
-        protected=row.protected,
-        owner=row.owner,
-        disk_format=row.disk_format,
-        container_format=row.container_format,
-        size=row.size,
-        virtual_size=row.virtual_size,
-        checksum=row.checksum,
-        os_hash_algo=row.os_hash_algo,
-        os_hash_value=row.os_hash_value,
-        min_ram=row.min_ram,
-        min_disk=row.min_disk,
-        tags=() if row.tags == _NO_TAGS else tuple(msgspec.json.decode(row.tags)),
-        properties={} if row.properties == _NO_PROPERTIES else msgspec.json.decode(row.properties),
-        revision=row.revision,
+        id=image_id,
+        created_at=created_at,
+        updated_at=updated_at,
+        name=name,
+        status=_STATUS[status],
+        visibility=_VISIBILITY[visibility],
+        os_hidden=os_hidden,
+        protected=protected,
+        owner=owner,
+        disk_format=disk_format,
+        container_format=container_format,
+        size=size,
+        virtual_size=virtual_size,
+        checksum=checksum,
+        os_hash_algo=os_hash_algo,
+        os_hash_value=os_hash_value,
+        min_ram=min_ram,
+        min_disk=min_disk,
+        tags=() if tags == _NO_TAGS else _decode_tags(tags),
+        properties={} if properties == _NO_PROPERTIES else _decode_properties(properties),
+        revision=revision,
     )
 
 

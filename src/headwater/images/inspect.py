@@ -21,10 +21,12 @@ _UNSIGNED = frozenset({"raw", "gpt"})
 class ContentMismatch(UnsupportedMedia):
     """The bytes are not what ``disk_format`` says."""
 
-    def __init__(self, declared: str, detected: str) -> None:
+    def __init__(self, declared: str, detected: str | None) -> None:
+        """Say what was found; ``None`` when it is clear only what it is not."""
+        found, wanted = (f" {detected}", detected) if detected else ("", "what they are")
         super().__init__(
-            f"Image disk_format {declared} does not match stream data {detected}: "
-            f"set disk_format to {detected}, or upload the image that was meant"
+            f"Image disk_format {declared} does not match stream data{found}: "
+            f"set disk_format to {wanted}, or upload the image that was meant"
         )
         self.declared, self.detected = declared, detected
 
@@ -76,7 +78,7 @@ class Inspection:
             next(self._wrapper)
             formats = self._wrapper.formats
         except Exception as error:  # the library lets whatever its parsers trip over escape
-            raise ContentMismatch(self._declared, f"that is not {self._declared}") from error
+            raise ContentMismatch(self._declared, None) from error
         finally:
             self._feed.piece = None
         if formats is not None:

@@ -15,8 +15,9 @@ that no database's own opinion about NULL matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Column, ColumnElement, Select, and_, exists, not_, select
@@ -66,8 +67,8 @@ def total_order(sort: Sequence[tuple[str, Direction]]) -> tuple[tuple[str, Direc
     return tuple(order[: last + 1])
 
 
-def steps(query: Query, digest: Any, marker: Any | None) -> Iterator[Select[Any]]:
-    """Yield the selects whose results, one after the other, are the page (each wants a limit).
+def steps(query: Query, digest: Callable[[str], str], marker: Any | None) -> Iterator[Select[Any]]:
+    """Yield the selects whose results, one after the other, cut to ``query.limit``, are the page.
 
     Args:
         digest: Turns a property's value into what ``image_properties.value_digest`` holds.
@@ -77,7 +78,13 @@ def steps(query: Query, digest: Any, marker: Any | None) -> Iterator[Select[Any]
     order = total_order(query.sort)
     by = [columns[key].asc() if direction == "asc" else columns[key].desc() for key, direction in order]
     for condition, fixed in _ranges(order, columns, marker):
-        yield base.where(*condition).order_by(*by[fixed:])
+        yield base.where(*condition).order_by(*by[fixed:]).limit(query.limit)
+
+
+@lru_cache(256)
+def first_steps(query: Query, digest: Callable[[str], str]) -> tuple[Select[Any], ...]:
+    """Return the steps of a first page; kept, because making a select takes longer than running it."""
+    return tuple(steps(query, digest, None))
 
 
 def _ranges(
@@ -116,7 +123,7 @@ def _equal(column: Any, value: Any) -> ColumnElement[bool]:
     return result
 
 
-def _filtered(query: Query, digest: Any) -> tuple[Select[Any], dict[str, Any]]:
+def _filtered(query: Query, digest: Callable[[str], str]) -> tuple[Select[Any], dict[str, Any]]:
     """Return the select with all filters, and the column to sort by for each key.
 
     The first property, else the first tag, leads: its index has the default order already.

@@ -79,7 +79,7 @@ class Instance:
                 "name", f"{self.name!r} has the form of an id; take a name that nobody mistakes for one"
             )
         require_hostname(self.hostname)
-        for label in ("project_id", "image_name", "instance_type", "availability_zone", "reservation_id"):
+        for label in ("project_id", "instance_type", "availability_zone", "reservation_id"):
             if (value := getattr(self, label)) is not None:
                 require_text(label, value)
         for label in ("image_id", "kernel_id", "ramdisk_id"):
@@ -105,6 +105,7 @@ class Instance:
         if self.network_data is not None:
             require_network_data(self.network_data)
         _require_json("meta", self.meta)
+        _require_json("image name", self.image_name)  # another service decides what it may hold
         _require_json("network data", self.network_data)
 
     @property

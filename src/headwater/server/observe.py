@@ -30,6 +30,13 @@ class BadRequestId(Invalid):
         super().__init__("The header X-Openstack-Request-Id has 1 to 64 letters, digits, '.', '_', ':' and '-'")
 
 
+class BodyIncomplete(Invalid):
+    """A body that ended too early, or whose framing is broken."""
+
+    def __init__(self) -> None:
+        super().__init__("The body of the request ended before it was complete, or is not framed as HTTP says")
+
+
 class Observed:
     """An application, observed; ``listener`` names it in log and metrics."""
 
@@ -63,6 +70,9 @@ class Observed:
                 raise BadRequestId
             await self._app(scope, receive, exchange.send)
         except (ClientDisconnected, ClientDisconnect):
+            # Mostly nobody is there any more; a client whose body was malformed still is.
+            if not exchange.started:
+                await errors.answer(BodyIncomplete(), accept, current)(scope, receive, exchange.send)
             exchange.status = LEFT
         except Exception as error:  # the edge: whatever it is, the client gets an answer and the log a line
             if errors.status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:

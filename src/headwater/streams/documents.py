@@ -1,7 +1,7 @@
 """Simplestreams documents: ``index:1.0``, ``products:1.0`` and the mirrors document.
 
 Reading keeps everything: the keys that we know become typed fields, all others stay in ``extra``,
-and ``order`` remembers how the keys stood, so that ``from_dict`` followed by ``to_dict`` says the
+and ``order`` remembers how the keys stood (``None``: made here), so that ``from_dict`` followed by ``to_dict`` says the
 same. A known key that holds ``null`` counts as absent (as Juju reads it) and is still written back.
 
 ``where`` is the place inside the document, such as ``products["a:b"].versions["20260101"]``; every
@@ -10,56 +10,22 @@ error names it.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from typing import Any, Final
 
-from headwater.errors import Invalid
+from headwater.streams.json_objects import (
+    JsonObject,
+    MalformedDocument,
+    as_list,
+    as_text,
+    in_order,
+    parse_json,
+    to_bytes,
+)
 
 INDEX_FORMAT: Final = "index:1.0"
 PRODUCTS_FORMAT: Final = "products:1.0"
-
-Child = TypeVar("Child")
-
-
-class MalformedDocument(Invalid):
-    """A document that is no simplestreams document of the kind expected."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"simplestreams document: {where}: {problem}")
-        self.where, self.problem = where, problem
-
-
-class UnsafePath(MalformedDocument):
-    """A ``path`` that could lead out of the tree in which the document stands."""
-
-
-def safe_path(path: str, where: str = "path") -> str:
-    """Return ``path`` when it stays below the root of the mirror, whoever joins it to what.
-
-    Raises:
-        UnsafePath: It is empty, absolute, has a ``..`` segment (also percent-encoded, also as the last one), a
-            scheme, a backslash or a control character.
-    """
-    for form in (path, unquote(path)):
-        if not form:
-            raise UnsafePath(where, "the path is empty")
-        if form.startswith("/"):
-            raise UnsafePath(where, f"the path {path!r} begins with '/'; it must be relative to the mirror's root")
-        if ".." in form.split("/"):
-            raise UnsafePath(where, f"the path {path!r} has a '..' segment")
-        if "\\" in form or any(ord(c) < 0x20 or ord(c) == 0x7F for c in form):
-            raise UnsafePath(where, f"the path {path!r} holds a backslash or a control character")
-        if _SCHEME.match(form):
-            raise UnsafePath(where, f"the path {path!r} begins with a scheme; it must be relative to the mirror's root")
-    return path
-
-
-# Source: RFC 3986 section 4.2: the first segment of a relative reference holds no colon.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +35,17 @@ class Cloud:
     region: str | None = None
     endpoint: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "cloud") -> Cloud:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             region=found.text("region"), endpoint=found.text("endpoint"), extra=found.extra(), order=found.order()
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return _written({"region": self.region, "endpoint": self.endpoint}, self.extra, self.order)
+        return in_order({"region": self.region, "endpoint": self.endpoint}, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +60,7 @@ class IndexEntry:
     clouds: tuple[Cloud, ...] | None = None
     products: tuple[str, ...] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "entry") -> IndexEntry:
@@ -104,7 +70,7 @@ class IndexEntry:
             MalformedDocument: A known key has another shape, or ``path`` is missing.
             UnsafePath: ``path`` leads elsewhere.
         """
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         path = found.path()
         if path is None:
             raise MalformedDocument(f"{where}.path", "it is missing; an entry must say where its document is")
@@ -115,7 +81,7 @@ class IndexEntry:
             updated=found.text("updated"),
             cloudname=found.text("cloudname"),
             clouds=found.list_of("clouds", Cloud.from_dict),
-            products=found.list_of("products", _text),
+            products=found.list_of("products", as_text),
             extra=found.extra(),
             order=found.order(),
         )
@@ -130,7 +96,7 @@ class IndexEntry:
             "path": self.path,
             "products": None if self.products is None else list(self.products),
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +107,11 @@ class Index:
     format: str | None = INDEX_FORMAT
     updated: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "index document") -> Index:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             index=found.required_children("index", IndexEntry.from_dict),
             format=found.format(INDEX_FORMAT),
@@ -164,7 +130,7 @@ class Index:
             "updated": self.updated,
             "format": self.format,
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
         return to_bytes(self.to_dict())
@@ -203,11 +169,11 @@ class Item:
     region: str | None = None
     endpoint: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "item") -> Item:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             id=found.text("id"),
             path=found.path(),
@@ -244,7 +210,7 @@ class Item:
             "region": self.region,
             "endpoint": self.endpoint,
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +226,11 @@ class Version:
     label: str | None = None
     pubname: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "version") -> Version:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             items=found.children("items", Item.from_dict),
             version=found.text("version"),
@@ -287,9 +253,9 @@ class Version:
             "arch": self.arch,
             "region": self.region,
             "endpoint": self.endpoint,
-            "items": _container({name: item.to_dict() for name, item in self.items.items()}, "items", self.order),
+            "items": _container({name: item.to_dict() for name, item in self.items.items()}, "items", self),
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,11 +272,11 @@ class Product:
     root_store: str | None = None
     virt: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "product") -> Product:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             versions=found.children("versions", Version.from_dict),
             version=found.text("version"),
@@ -336,9 +302,9 @@ class Product:
             "endpoint": self.endpoint,
             "root_store": self.root_store,
             "virt": self.virt,
-            "versions": _container(versions, "versions", self.order),
+            "versions": _container(versions, "versions", self),
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,11 +321,11 @@ class Products:
     root_store: str | None = None
     virt: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "products document") -> Products:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             products=found.required_children("products", Product.from_dict),
             content_id=found.text("content_id"),
@@ -390,7 +356,7 @@ class Products:
             "virt": self.virt,
             "products": {name: product.to_dict() for name, product in self.products.items()},
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
         return to_bytes(self.to_dict())
@@ -407,11 +373,11 @@ class Mirror:
     updated: str | None = None  # here Juju's tools write a date, YYYYMMDD
     clouds: tuple[Cloud, ...] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "mirror") -> Mirror:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
             path=found.path(),
             mirror=found.text("mirror"),
@@ -432,7 +398,7 @@ class Mirror:
             "path": self.path,
             "clouds": None if self.clouds is None else [cloud.to_dict() for cloud in self.clouds],
         }
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,13 +407,13 @@ class Mirrors:
 
     mirrors: Mapping[str, tuple[Mirror, ...]]
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "mirrors document") -> Mirrors:
-        found = _Object(data, where)
+        found = JsonObject(data, where)
         return cls(
-            mirrors=found.required_children("mirrors", lambda value, at: _list_of(value, at, Mirror.from_dict)),
+            mirrors=found.required_children("mirrors", lambda value, at: as_list(value, at, Mirror.from_dict)),
             extra=found.extra(),
             order=found.order(),
         )
@@ -458,148 +424,13 @@ class Mirrors:
 
     def to_dict(self) -> dict[str, Any]:
         known = {"mirrors": {name: [mirror.to_dict() for mirror in group] for name, group in self.mirrors.items()}}
-        return _written(known, self.extra, self.order)
+        return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
         return to_bytes(self.to_dict())
 
 
-def to_bytes(document: Mapping[str, Any]) -> bytes:
-    """Return the JSON text: ASCII only, keys in the order given, one newline at the end.
-
-    ASCII because the simplestreams tools cut a signed text with ``str.splitlines``, for which U+0085 and U+2028 are
-    ends of lines. No line begins with a dash or ends in a space, so a signature covers every byte.
-    """
-    return json.dumps(document, ensure_ascii=True, allow_nan=False, indent=1).encode("ascii") + b"\n"
-
-
-def parse_json(body: bytes) -> Any:
-    """Return what the JSON text ``body`` says.
-
-    Raises:
-        MalformedDocument: It is not JSON in UTF-8, or an object names a key twice (readers disagree on such a text).
-    """
-    try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise MalformedDocument("top", f"it is not UTF-8 text (byte {error.start})") from error
-    except RecursionError as error:
-        raise MalformedDocument("top", "it is nested too deeply") from error
-    except json.JSONDecodeError as error:
-        problem = f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        raise MalformedDocument("top", problem) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise MalformedDocument("top", "it holds a number that is too long") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise MalformedDocument("top", f"one object has the key {twice!r} twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise MalformedDocument("top", f"it is not JSON: {name} is no JSON number")
-
-
-class _Object:
-    """One JSON object being read: hands out typed values and notes which keys were known."""
-
-    def __init__(self, data: object, where: str) -> None:
-        self._data = _object(data, where)
-        self._where = where
-        self._known: set[str] = set()
-
-    def text(self, key: str) -> str | None:
-        value = self._get(key)
-        return None if value is None else _text(value, self._at(key))
-
-    def path(self) -> str | None:
-        value = self.text("path")
-        return None if value is None else safe_path(value, self._at("path"))
-
-    def format(self, expected: str) -> str | None:
-        value = self.text("format")
-        if value not in (None, expected):
-            raise MalformedDocument(self._at("format"), f"it is {value!r}, expected {expected!r}")
-        return value
-
-    def size(self) -> int | str | None:
-        value = self._get("size")
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
-            return value
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
-            return value
-        raise MalformedDocument(self._at("size"), "expected a number of bytes")
-
-    def list_of(self, key: str, read: Callable[[object, str], Child]) -> tuple[Child, ...] | None:
-        value = self._get(key)
-        return None if value is None else _list_of(value, self._at(key), read)
-
-    def children(self, key: str, read: Callable[[object, str], Child]) -> dict[str, Child]:
-        value = self._get(key)
-        if value is None:
-            return {}
-        at = self._at(key)
-        return {name: read(child, f"{at}[{json.dumps(name)}]") for name, child in _object(value, at).items()}
-
-    def required_children(self, key: str, read: Callable[[object, str], Child]) -> dict[str, Child]:
-        if self._data.get(key) is None:
-            raise MalformedDocument(self._at(key), "it is missing; this is no such document")
-        return self.children(key, read)
-
-    def extra(self) -> dict[str, Any]:
-        """Return the keys that nobody asked for, and those asked for that hold ``null``; ask last."""
-        return {name: value for name, value in self._data.items() if name not in self._known or value is None}
-
-    def order(self) -> tuple[str, ...]:
-        return tuple(self._data)
-
-    def _get(self, key: str) -> Any:
-        self._known.add(key)
-        return self._data.get(key)
-
-    def _at(self, key: str) -> str:
-        return f"{self._where}.{key}"
-
-
-_DIGITS = re.compile(r"[0-9]{1,20}")
-
-
-def _object(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedDocument(where, f"expected an object, found {_kind(value)}")
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise MalformedDocument(where, f"expected a string, found {_kind(value)}")
-    return value
-
-
-def _list_of(value: object, where: str, read: Callable[[object, str], Child]) -> tuple[Child, ...]:
-    if not isinstance(value, list):
-        raise MalformedDocument(where, f"expected a list, found {_kind(value)}")
-    return tuple(read(child, f"{where}[{position}]") for position, child in enumerate(value))
-
-
-def _kind(value: object) -> str:
-    kinds = {bool: "true or false", dict: "an object", list: "a list", str: "a string", type(None): "null"}
-    return kinds.get(type(value), "a number")
-
-
-def _container(children: dict[str, Any], key: str, order: Sequence[str]) -> dict[str, Any] | None:
-    """Return the children to write; ``None`` when the object as read had no such key and none was added."""
-    return children if children or not order or key in order else None
-
-
-def _written(known: Mapping[str, Any], extra: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """Return the object: keys as they stood when read, then new known ones, then new unknown ones."""
-    present = {name: value for name, value in known.items() if value is not None}
-    values = {**extra, **present}
-    names = dict.fromkeys([*(name for name in order if name in values), *present, *extra])
-    return {name: values[name] for name in names}
+def _container(children: dict[str, Any], key: str, owner: Product | Version) -> dict[str, Any] | None:
+    """Return the children to write; ``None`` when the object as read had none under ``key`` and none was added."""
+    had_it = owner.order is None or (key in owner.order and key not in owner.extra)
+    return children if children or had_it else None

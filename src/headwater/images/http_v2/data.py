@@ -9,11 +9,12 @@ store are done with it; when none is free, nothing is read from the client. So m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mmap
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -65,16 +66,17 @@ class DataHandlers:
     # --- In --------------------------------------------------------------------------------------
 
     async def upload(self, request: Request) -> Response:
+        body = _Body(request)
         try:
-            await self._receive(request)
+            await self._receive(request, body)
         except ClientDisconnected:
             raise
         except Exception:
-            await _drain(request)
+            await body.drain()
             raise
         return Response(status_code=204)
 
-    async def _receive(self, request: Request) -> None:
+    async def _receive(self, request: Request, body: _Body) -> None:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
@@ -82,7 +84,7 @@ class DataHandlers:
         data = await self._calls.run(lambda: self._uploads.begin(image_id, size))
         buffers = _Buffers()
         try:
-            await _gather(request, data, buffers)
+            await _gather(body, data, buffers)
             await buffers.settle()
             await self._transfers.run(data.finish)
         except BaseException:
@@ -190,17 +192,56 @@ class _Buffers:
         self._made = 0
 
 
-async def _gather(request: Request, data: IncomingData, buffers: _Buffers) -> None:
-    """Read the whole body into ``data``.
+class _Body:
+    """The body of one request, piece by piece."""
 
-    Raises:
-        ClientDisconnected: The body ended before it was complete.
-    """
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        length = request.headers.get("content-length", "")
+        self._left = int(length) if length.isdigit() else None
+        self._waits_for_our_word = "100-continue" in request.headers.get("expect", "").lower()
+        self._ended = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield all of it.
+
+        Raises:
+            ClientDisconnected: It ended before it was complete.
+        """
+        while not self._ended:
+            message = await self._receive()
+            self._waits_for_our_word = False
+            if message["type"] == "http.disconnect":
+                self._ended = True
+                raise ClientDisconnected("the connection ended before the data did")
+            piece: bytes = message.get("body", b"")
+            self._ended = not message.get("more_body", False)
+            if self._left is not None:
+                self._left -= len(piece)
+            if piece:
+                yield piece
+        if self._left:
+            raise ClientDisconnected("the connection ended before the data did")
+
+    async def drain(self) -> None:
+        """Read what the client still sends, for a while, so that it comes to read the answer.
+
+        A client that waits for our word before it sends takes the answer for one.
+        """
+        if self._waits_for_our_word:
+            return
+        with contextlib.suppress(TimeoutError, ClientDisconnected):
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in self.pieces():
+                    pass
+
+
+async def _gather(body: _Body, data: IncomingData, buffers: _Buffers) -> None:
+    """Read the whole body into ``data``."""
     buffer: mmap.mmap | None = None
-    filled = received = 0
+    filled = 0
     try:
-        async for piece in request.stream():
-            received += len(piece)
+        async for piece in body.pieces():
             offset = 0
             while offset < len(piece):
                 if buffer is None:
@@ -212,14 +253,9 @@ async def _gather(request: Request, data: IncomingData, buffers: _Buffers) -> No
                 if filled == BUFFER:
                     full, buffer = buffer, None
                     _hand_over(data, buffers, full, filled)
-        announced = request.headers.get("content-length")
-        if announced is not None and received != int(announced):
-            raise ClientDisconnected("the connection ended before the data did")
         if buffer is not None:
             last, buffer = buffer, None
             _hand_over(data, buffers, last, filled)
-    except ClientDisconnect as error:
-        raise ClientDisconnected("the connection ended before the data did") from error
     finally:
         if buffer is not None:
             buffers.put(buffer)
@@ -233,20 +269,6 @@ def _hand_over(data: IncomingData, buffers: _Buffers, buffer: mmap.mmap, filled:
     except BaseException:
         give_back()
         raise
-
-
-async def _drain(request: Request) -> None:
-    """Read what the client still sends, for a while, so that it comes to read the answer."""
-    if "100-continue" in request.headers.get("expect", "").lower():
-        return  # it waits for our word before it sends, and takes the answer for one
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            while True:
-                message = await request.receive()
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return
-    except (TimeoutError, ClientDisconnect, RuntimeError):
-        return
 
 
 def _announced_size(request: Request) -> int | None:

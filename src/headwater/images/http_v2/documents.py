@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from headwater.images.model import Image
@@ -18,10 +19,10 @@ def image_document(image: Image) -> dict[str, Any]:
         "name": image.name,
         "disk_format": image.disk_format,
         "container_format": image.container_format,
-        "visibility": image.visibility.value,
+        "visibility": image.visibility,
         "size": image.size,
         "virtual_size": image.virtual_size,
-        "status": image.status.value,
+        "status": image.status,
         "checksum": image.checksum,
         "protected": image.protected,
         "min_ram": image.min_ram,
@@ -42,4 +43,9 @@ def image_document(image: Image) -> dict[str, Any]:
 
 def timestamp(at: int) -> str:
     """Return microseconds since 1970 as the API writes times: UTC, whole seconds, ``Z``."""
-    return (_EPOCH + timedelta(seconds=at // 1_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(at // 1_000_000)
+
+
+@lru_cache(8192)
+def _second(since_epoch: int) -> str:
+    return (_EPOCH + timedelta(seconds=since_epoch)).strftime("%Y-%m-%dT%H:%M:%SZ")
