@@ -58,7 +58,12 @@ class Application:
         self.uploads = Uploads(catalogue, self.stores, settings.images, Pools(self._hashing, self._storing))
         downloads = Downloads(catalogue, self.stores)
         self._image_api = ImageApi(
-            images, self.uploads, downloads, catalogue_calls=self._calls, transfers=self._transfers
+            images,
+            self.uploads,
+            downloads,
+            catalogue_calls=self._calls,
+            transfers=self._transfers,
+            public_endpoint=settings.server.public_endpoint,
         )
         feed = LiveFeed(catalogue, settings.streams, signer(settings.streams))
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)

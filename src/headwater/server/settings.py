@@ -22,6 +22,14 @@ class ServerSettings(Section):
 
     bind: Annotated[str, Field(description="HOST:PORT of the image API and the streams.")] = "127.0.0.1:9292"
     metadata_bind: Annotated[str, Field(description="HOST:PORT of the instance metadata.")] = "127.0.0.1:8775"
+    public_endpoint: Annotated[
+        str | None,
+        Field(
+            description="URL of the image API as clients see it, where a proxy stands before it. "
+            "Default: what each request names.",
+            pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        ),
+    ] = None
     workers: Annotated[
         int | None, Field(description="Worker processes. Default: one for each processor, 4 at most.", ge=1, le=256)
     ] = None

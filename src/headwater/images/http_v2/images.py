@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from headwater.errors import NotFound, UnsupportedMedia
 from headwater.images import attributes
-from headwater.images.http_v2 import requests
+from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.documents import image_document
 from headwater.images.listing import Query
 from headwater.images.model import Image
@@ -39,7 +39,7 @@ class ImageHandlers:
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
         image = await self._calls.run(lambda: self._images.create(document))
-        return _image_answer(image, 201, {"Location": f"{str(request.base_url).rstrip('/')}/v2/images/{image.id}"})
+        return _image_answer(image, 201, {"Location": f"{versions.endpoint(request)}/v2/images/{image.id}"})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()

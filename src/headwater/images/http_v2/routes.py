@@ -100,10 +100,23 @@ class ImageApi:
     """The Image API v2 as one ASGI application; whatever names no version is answered with the versions."""
 
     def __init__(
-        self, images: Images, uploads: Uploads, downloads: Downloads, *, catalogue_calls: Pool, transfers: Pool
+        self,
+        images: Images,
+        uploads: Uploads,
+        downloads: Downloads,
+        *,
+        catalogue_calls: Pool,
+        transfers: Pool,
+        public_endpoint: str | None = None,
     ) -> None:
+        """Take the use cases and the threads to call them in.
+
+        Args:
+            public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
+        """
         paths = routes(images, uploads, downloads, catalogue_calls=catalogue_calls, transfers=transfers)
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
+        self._public_endpoint = public_endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -113,6 +126,8 @@ class ImageApi:
                 scope = {**scope, "path": "/v2" + path[1 + len(first) :]}
             elif _accepts_v2(scope):
                 scope = {**scope, "path": "/v2" + path}
+        if self._public_endpoint is not None:
+            scope = {**scope, versions.PUBLIC_ENDPOINT: self._public_endpoint}
         await self._router(scope, receive, send)
 
 

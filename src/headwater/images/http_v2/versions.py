@@ -10,6 +10,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+# Where a request carries the configured endpoint, if there is one.
+PUBLIC_ENDPOINT = "headwater.public_endpoint"
+
 # Newest first. What each announces: docs/reference/image-api.md.
 IDS = ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 
@@ -30,8 +33,14 @@ def document(endpoint: str) -> bytes:
     )
 
 
+def endpoint(request: Request) -> str:
+    """Return the URL, without a slash at its end, under which the client reaches this service."""
+    public: str | None = request.scope.get(PUBLIC_ENDPOINT)
+    return (public or str(request.base_url)).rstrip("/")
+
+
 def _answer(request: Request, status: int) -> Response:
-    return Response(document(str(request.base_url).rstrip("/")), status, media_type="application/json")
+    return Response(document(endpoint(request)), status, media_type="application/json")
 
 
 async def choices(request: Request) -> Response:
@@ -46,4 +55,4 @@ async def versions(request: Request) -> Response:
 
 async def to_slash(request: Request) -> Response:
     """Answer ``/v2``."""
-    return Response(status_code=302, headers={"Location": f"{str(request.base_url).rstrip('/')}/v2/"})
+    return Response(status_code=302, headers={"Location": f"{endpoint(request)}/v2/"})
