@@ -1,0 +1,49 @@
+# Plain `make` lists the targets. Each target sets up what it needs, and only what is missing:
+# `run` needs Python 3.11 alone, `check` the tools that look at the code, `test` everything.
+
+ARGS ?=
+
+.DEFAULT_GOAL := list
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: list setup setup-run setup-check run test test-quick check format bench lock clean
+
+list: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
+		while IFS=@ read -r target sentence; do printf '%-20s%s\n' "$$target" "$$sentence"; done
+
+setup: setup-check ## Set up everything that run, check and test need
+	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
+	@tools/debian_packages.sh
+	@tools/test_inputs.sh
+
+setup-run:
+	@tools/virtual_environment.sh .venv requirements/run.txt --with-headwater
+
+setup-check: setup-run
+	@tools/virtual_environment.sh .venv requirements/test.txt
+
+run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--workers 2")
+	@tools/run.sh $(ARGS)
+
+test: setup ## Pass all tests (ARGS="-k words")
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-quick: setup-check ## Pass the unit tests and the tests of the documentation
+	@tools/test_quick.sh $(ARGS)
+
+check: setup-check ## Look at format, lint, types, imports and the files of the repository
+	@tools/check.sh
+
+format: setup-check ## Bring all code into its format
+	@.venv/bin/ruff check --quiet --fix-only src tests tools
+	@.venv/bin/ruff format --quiet src tests tools
+
+bench: setup-check ## Measure upload, download, show and list, and write bench-*.json
+	@.venv/bin/python tools/bench.py $(ARGS)
+
+lock: setup-check ## Write requirements/*.txt anew from *.in (ARGS="--upgrade" takes newer versions)
+	@tools/lock.sh $(ARGS)
+
+clean: ## Remove all that these targets made, except the data of `make run`
+	@tools/clean.sh

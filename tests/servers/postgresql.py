@@ -1,0 +1,129 @@
+"""A private PostgreSQL server for one test run, and an empty database on it for each test."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import URL
+
+from needs import not_run
+from servers.process import account, directory, listening, prepare
+
+OLDEST = 13
+_USER = "headwater"
+_ICU_SINCE = 15
+
+
+def installed() -> tuple[Path, int] | None:
+    """Return the directory with the programs of the newest PostgreSQL on this machine, and its major version."""
+    places = {program.parent for program in Path("/usr/lib/postgresql").glob("*/bin/postgres")}
+    if (in_path := shutil.which("postgres")) is not None:
+        places.add(Path(in_path).resolve().parent)
+    found = [(version, place) for place in places if (version := _version(place)) >= OLDEST]
+    if not found:
+        return None
+    version, place = max(found)
+    return place, version
+
+
+def _version(place: Path) -> int:
+    if not (place / "initdb").exists():
+        return 0
+    said = subprocess.run([place / "postgres", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    match = re.search(r"\) (\d+)", said)
+    return int(match[1]) if match else 0
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[URL]:
+    """Give the address of a server's maintenance database, as its superuser."""
+    programs = installed()
+    if programs is None:
+        not_run(f"PostgreSQL {OLDEST} or newer (Debian's package postgresql)")
+    place, version = programs
+    owner = account("postgres")
+    password = secrets.token_urlsafe(16)
+    with directory("postgresql", owner) as home:
+        secret = home / "password"
+        secret.write_text(password)
+        secret.chmod(0o600)
+        if owner is not None:
+            shutil.chown(secret, owner)
+        # A server that sorts by language, as many do: order by code point must be our doing.
+        locale = ["--locale-provider=icu", "--icu-locale=en"] if version >= _ICU_SINCE else []
+        prepare(
+            [
+                place / "initdb",
+                f"--pgdata={home / 'data'}",
+                f"--username={_USER}",
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                *locale,
+            ],
+            owner=owner,
+            home=home,
+        )
+
+        def command(port: int) -> Sequence[str | Path]:
+            settings = {
+                "listen_addresses": "127.0.0.1",
+                "unix_socket_directories": str(home),
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "max_connections": "100",
+                "shared_buffers": "32MB",
+                "max_wal_size": "256MB",
+                "deadlock_timeout": "100ms",
+            }
+            options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            return [place / "postgres", "-D", home / "data", "-p", str(port), *options]
+
+        def address(port: int) -> URL:
+            return URL.create("postgresql", _USER, password, "127.0.0.1", port, "postgres")
+
+        def answers(port: int) -> bool:
+            try:
+                _connect(address(port)).close()
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        with listening(command, answers=answers, owner=owner, home=home, stop_signal=signal.SIGINT) as port:
+            yield address(port)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: URL) -> Iterator[str]:
+    """Give the address of an empty database, which goes after the test with all who still use it."""
+    name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
+    with _connect(postgresql_server) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield postgresql_server.set(database=name).render_as_string(hide_password=False)
+    with _connect(postgresql_server) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _connect(address: URL) -> psycopg.Connection:
+    return psycopg.connect(
+        host=address.host,
+        port=address.port,
+        user=address.username,
+        password=address.password,
+        dbname=address.database,
+        connect_timeout=5,
+        autocommit=True,
+    )

@@ -1,0 +1,150 @@
+"""A database server as a child of the test run, on a free port of loopback.
+
+``keeper.py`` runs it, stops it and removes its files when this process lets go of a pipe, on purpose
+or because it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_START_S = 60
+_STOP_S = 40
+_PORTS = 3  # how many are tried, as another process may take one before the server does
+
+
+class ServerDidNotStart(Exception):
+    """The server or its preparation ended, or it did not answer in time; the message holds what it said."""
+
+
+def account(*preferred: str) -> str | None:
+    """Return the account for a server that refuses to run as root; ``None`` when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in (*preferred, "nobody") if name in known)
+
+
+@contextmanager
+def directory(prefix: str, owner: str | None) -> Iterator[Path]:
+    """Give a directory that only ``owner`` may enter, and remove it.
+
+    It is not pytest's: that one is closed to other accounts, and too long a path for a Unix socket.
+    """
+    path = Path(tempfile.mkdtemp(prefix=f"headwater-{prefix}-"))
+    try:
+        if owner is not None:
+            shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def prepare(command: Sequence[str | Path], *, owner: str | None, home: Path) -> None:
+    """Run a command that makes a server's files to its end.
+
+    Raises:
+        ServerDidNotStart: It failed.
+    """
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=home,
+        env=_environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        user=owner,
+        group=pwd.getpwnam(owner).pw_gid if owner else None,
+        extra_groups=[] if owner else None,
+    )
+    if done.returncode != 0:
+        raise ServerDidNotStart(f"{command[0]} failed:\n{done.stdout.decode(errors='replace')}")
+
+
+@contextmanager
+def listening(
+    command: Callable[[int], Sequence[str | Path]],
+    *,
+    answers: Callable[[int], bool],
+    owner: str | None,
+    home: Path,
+    stop_signal: signal.Signals,
+) -> Iterator[int]:
+    """Keep a server running, and give its port.
+
+    Args:
+        command: Says how to start the server on a port.
+        answers: Says whether the server on a port can be used by now.
+        home: Its directory; ``server.log`` is written there.
+
+    Raises:
+        ServerDidNotStart: On none of ``_PORTS`` ports.
+    """
+    for attempt in range(1, _PORTS + 1):
+        port = _free_port()
+        keeper = _start(command(port), owner, home, stop_signal)
+        try:
+            _wait_until(lambda port=port: answers(port), keeper, home)  # type: ignore[misc]  # mypy cannot type a default
+        except ServerDidNotStart:
+            _stop(keeper)
+            if attempt == _PORTS or not home.exists():
+                raise
+            continue
+        except BaseException:
+            _stop(keeper)
+            raise
+        try:
+            yield port
+        finally:
+            _stop(keeper)
+        return
+
+
+def _start(
+    command: Sequence[str | Path], owner: str | None, home: Path, stop_signal: signal.Signals
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(_KEEPER), str(int(stop_signal)), owner or "", str(home), *map(str, command)],
+        env=_environment(home),
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the test run; the server goes when that lets go
+    )
+
+
+def _wait_until(answers: Callable[[], bool], keeper: subprocess.Popen[bytes], home: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while not answers():
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            log = (home / "server.log").read_text(errors="replace")
+            raise ServerDidNotStart(f"the server does not answer; the end of its log:\n{log[-4000:]}")
+        time.sleep(0.05)
+
+
+def _stop(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    keeper.wait(_STOP_S)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

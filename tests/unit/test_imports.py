@@ -1,0 +1,176 @@
+"""Imports point one way: the contracts of ``.importlinter``, and what contracts cannot say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+from importlinter.cli import lint_imports
+
+from needs import CHECKOUT
+
+CONTRACTS = CHECKOUT / ".importlinter"
+
+# Pure rules and formats, modules or packages of them: they see their arguments and nothing else.
+MODELS = (
+    "headwater.images.model",
+    "headwater.instances.model",
+    "headwater.instances.trees",
+    "headwater.streams.clearsign",
+    "headwater.streams.documents",
+)
+# Time, chance, files, sockets, processes: what a model cannot ask for.
+WORLD = frozenset(
+    {"os", "random", "secrets", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time"}
+)
+DATA_TYPES = frozenset({"msgspec"})
+
+FACES = ("headwater.server", "headwater.web", "headwater.testing")
+# Each kind of work is done in one place: library -> the rooms that may use it, HTTP faces by the name they begin with.
+ROOMS = {
+    "starlette": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
+    "anyio": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
+    "granian": ("headwater.server",),
+    "uvloop": ("headwater.server",),
+    "alembic": ("headwater.database",),
+    "psycopg": ("headwater.database",),
+    "pymysql": ("headwater.database",),
+    "typer": ("headwater.cli",),
+    "rich": ("headwater.cli",),
+    "pycdlib": ("headwater.instances",),
+    "pysequoia": ("headwater.streams", "headwater.testing"),
+    "oslo_utils": ("headwater.images",),
+}
+
+HOUSE = ("cli", "config", "database", "errors", "images", "instances", "server", "stores", "streams", "testing")
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("headwater", include_external_packages=True, cache_dir=None)
+
+
+def test_imports_point_one_way(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = lint_imports(config_filename=str(CONTRACTS), no_cache=True, no_logo=True) == 0
+    assert kept, capsys.readouterr().out
+
+
+@pytest.fixture
+def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of another name with the rooms of the house, and the contracts for it."""
+    house = tmp_path / "dollhouse"
+    house.mkdir()
+    (house / "__init__.py").touch()
+    for room in HOUSE:
+        (house / room).mkdir()
+        (house / room / "__init__.py").touch()
+    (house / "images" / "http_v2.py").touch()
+    (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield house
+    sys.modules.pop("dollhouse", None)
+
+
+def keeps_its_contracts(house: Path) -> bool:
+    return lint_imports(config_filename=str(house.parent / ".importlinter"), no_cache=True, no_logo=True) == 0
+
+
+def test_a_house_without_imports_keeps_the_contracts(model_house: Path) -> None:
+    assert keeps_its_contracts(model_house)
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("server", "images.http_v2"),
+        ("streams", "images"),
+        ("images", "stores"),
+        ("stores", "config"),
+        ("testing", "server"),
+        ("cli", "server"),
+    ],
+)
+def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importer: str, imported: str) -> None:
+    (model_house / importer / "part.py").write_text(f"import dollhouse.{imported}\n")
+    assert keeps_its_contracts(model_house)
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("images", "instances"),
+        ("instances", "images"),
+        ("images", "streams"),
+        ("instances", "streams"),
+        ("stores", "images"),
+        ("stores", "database"),
+        ("database", "stores"),
+        ("images", "images.http_v2"),
+        ("streams", "images.http_v2"),
+        ("images", "server"),
+        ("server", "cli"),
+        ("server", "testing"),
+        ("cli", "testing"),
+        ("testing", "cli"),
+        ("cli", "images.http_v2"),
+        ("errors", "config"),
+        ("config", "database"),
+    ],
+)
+def test_an_import_up_or_across_the_house_breaks_a_contract(
+    model_house: Path, importer: str, imported: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model_house / importer / "part.py").write_text(f"import dollhouse.{imported}\n")
+    assert not keeps_its_contracts(model_house)
+    assert f"dollhouse.{importer}.part -> dollhouse.{imported}" in capsys.readouterr().out
+
+
+def test_a_room_without_a_place_breaks_a_contract(model_house: Path) -> None:
+    (model_house / "cellar.py").touch()
+    assert not keeps_its_contracts(model_house)
+
+
+def seen_from(graph: grimp.ImportGraph, module: str) -> set[tuple[str, str]]:
+    """Return (importer, imported) for all that ``module`` imports, and what those import, inside Headwater.
+
+    ``config`` is not followed: a section of settings is data, though its checks come from a library.
+    """
+    edges: set[tuple[str, str]] = set()
+    waiting = [module]
+    seen = {module}
+    while waiting:
+        importer = waiting.pop()
+        for imported in graph.find_modules_directly_imported_by(importer):
+            edges.add((importer, imported))
+            if imported.startswith("headwater.") and imported != "headwater.config" and imported not in seen:
+                seen.add(imported)
+                waiting.append(imported)
+    return edges
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_sees_only_its_arguments(graph: grimp.ImportGraph, model: str) -> None:
+    outside = {
+        (importer, imported)
+        for part in (model, *graph.find_descendants(model))
+        for importer, imported in seen_from(graph, part)
+        if not imported.startswith("headwater.")
+        and (imported in WORLD or (imported not in sys.stdlib_module_names and imported not in DATA_TYPES))
+    }
+    assert outside == set()
+
+
+@pytest.mark.parametrize("library", ROOMS)
+def test_a_library_stays_in_its_rooms(graph: grimp.ImportGraph, library: str) -> None:
+    importers = graph.find_modules_that_directly_import(library) if library in graph.modules else set()
+    assert [name for name in sorted(importers) if not name.startswith(ROOMS[library])] == []
+
+
+def test_what_a_model_sees_is_followed_through_other_modules(graph: grimp.ImportGraph) -> None:
+    """The two tests above would find it: the catalogue, for one, is no model."""
+    edges = seen_from(graph, "headwater.images.catalogue")
+    assert ("headwater.images.catalogue", "sqlalchemy") in edges
+    assert ("headwater.database.engine", "time") in edges

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Fetch what the tests read out of Debian packages without installing it: cloud-init, which is never
+# started as a service here, and one real ISO image. Both are unpacked below .cache.
+set -euo pipefail
+cd "${BASH_SOURCE[0]%/*}/.."
+
+readonly cloud_init=.cache/cloud-init iso=.cache/iso
+work=
+trap '[[ -z $work ]] || rm -rf "$work"' EXIT
+
+# unpack PACKAGE: leaves its tree in $work/tree.
+unpack() {
+    work=$(mktemp -d .cache/unpack.XXXXXX)
+    (cd "$work" && apt-get download --quiet --quiet "$1" </dev/null >log 2>&1) || return 1
+    dpkg -x "$work"/*.deb "$work/tree"
+}
+
+# Package lists may be absent or too old; only root can renew them.
+refresh_lists() {
+    if [[ $(id -u) -eq 0 ]]; then
+        apt-get update --quiet --quiet </dev/null >/dev/null 2>&1 || true
+    elif sudo -n true 2>/dev/null; then
+        sudo -n apt-get update --quiet --quiet </dev/null >/dev/null 2>&1 || true
+    fi
+}
+
+fetch() { # fetch PACKAGE
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    printf 'Fetching %s\n' "$1"
+    mkdir -p .cache
+    unpack "$1" && return
+    rm -rf "$work"
+    refresh_lists
+    unpack "$1"
+}
+
+if [[ ! -d $cloud_init ]]; then
+    if fetch cloud-init; then
+        mv "$work/tree" "$cloud_init"
+    else
+        printf 'cloud-init could not be fetched (apt-get download cloud-init): its tests cannot run.\n' >&2
+    fi
+    rm -rf "$work"
+fi
+
+if ! compgen -G "$iso/*.iso" >/dev/null; then
+    for package in ipxe grub-rescue-pc; do
+        if fetch "$package" && file=$(find "$work/tree" -type f -name '*.iso' -print -quit) && [[ -n $file ]]; then
+            mkdir -p "$iso"
+            mv "$file" "$iso/"
+        fi
+        rm -rf "$work"
+        if compgen -G "$iso/*.iso" >/dev/null; then break; fi
+    done
+    compgen -G "$iso/*.iso" >/dev/null ||
+        printf 'No ISO image could be fetched (apt-get download ipxe): its tests cannot run.\n' >&2
+fi
