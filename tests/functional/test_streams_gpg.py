@@ -1,0 +1,168 @@
+"""Keys and signatures of real GnuPG, and ours before real GnuPG: each reads the other's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from headwater.streams.signing import BadSignature, Signer, SigningKeyUnusable, certificates, verify
+
+TEXT = b'{\n "format": "index:1.0",\n "index": {},\n "note": "- \\u2028"\n}\n'
+PASSWORD = "correct horse"
+LONG_AGO = ("--faked-system-time", "20200101T000000")
+
+
+class GnuPG:
+    """GnuPG with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        home.chmod(0o700)
+        self.home = home
+        self._environment = {**os.environ, "GNUPGHOME": str(home), "LC_ALL": "C"}
+
+    def attempt(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [program, *arguments], env=self._environment, capture_output=True, check=False, timeout=60
+        )
+
+    def gpg(self, *arguments: str) -> bytes:
+        done = self.attempt("gpg", "--batch", "--pinentry-mode", "loopback", *arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def make_key(self, name: str, algorithm: str, password: str = "", options: tuple[str, ...] = ()) -> None:
+        user = f"{name} <{name}@example.test>"
+        self.gpg(*options, "--passphrase", password, "--quick-gen-key", user, algorithm, "sign,cert", "1y")
+
+    def secret_key(self, name: str, password: str = "", command: str = "--export-secret-keys") -> Path:
+        file = self.home / f"{name}.sec.asc"
+        file.write_bytes(self.gpg("--armor", "--passphrase", password, command, f"<{name}@example.test>"))
+        return file
+
+    def keyring(self, name: str) -> Path:
+        file = self.home / f"{name}.gpg"
+        file.write_bytes(self.gpg("--export", f"<{name}@example.test>"))
+        return file
+
+    def clearsign(self, name: str, text: bytes, options: tuple[str, ...] = ()) -> bytes:
+        file = self.home / "text"
+        file.write_bytes(text)
+        return self.gpg(*options, "--local-user", f"<{name}@example.test>", "--clearsign", "--output", "-", str(file))
+
+
+@pytest.fixture(scope="module")
+def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
+    made = GnuPG(tmp_path_factory.mktemp("gnupg"))
+    made.make_key("rsa", "rsa3072")
+    made.make_key("ed", "ed25519")
+    made.make_key("locked", "ed25519", PASSWORD)
+    made.make_key("old", "ed25519", options=LONG_AGO)
+    yield made
+    made.attempt("gpgconf", "--kill", "gpg-agent")
+
+
+def signer(gnupg: GnuPG, name: str) -> Signer:
+    if name == "locked":
+        return Signer.load(gnupg.secret_key(name, PASSWORD), SecretStr(PASSWORD))
+    return Signer.load(gnupg.secret_key(name))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed", "locked"])
+def test_gpg_and_gpgv_take_what_we_sign_with_a_key_of_gpg(gnupg: GnuPG, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "index.sjson"
+    file.write_bytes(signer(gnupg, name).sign(TEXT))
+    for done in (
+        gnupg.attempt("gpg", "--batch", "--verify", str(file)),
+        gnupg.attempt("gpgv", "--keyring", str(gnupg.keyring(name)), str(file)),
+    ):
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"Good signature" in done.stderr
+    # gpg prints the line end before the signature too, which belongs to the frame.
+    assert gnupg.gpg("--decrypt", str(file)) == TEXT + b"\n"
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed", "locked"])
+def test_gpgv_refuses_what_we_signed_once_a_byte_is_changed(gnupg: GnuPG, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "index.sjson"
+    signed = signer(gnupg, name).sign(TEXT)
+    file.write_bytes(signed.replace(b"index:1.0", b"index:1.1"))
+    assert file.read_bytes() != signed
+    done = gnupg.attempt("gpgv", "--keyring", str(gnupg.keyring(name)), str(file))
+    assert done.returncode == 1
+    assert b"BAD signature" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed"])
+@pytest.mark.parametrize("digest", ["SHA256", "SHA512"])
+def test_we_read_what_gpg_signed(gnupg: GnuPG, name: str, digest: str) -> None:
+    signed = gnupg.clearsign(name, b"- dash  \n\n" + TEXT, ("--digest-algo", digest))
+    # The line end before the signature belongs to the frame: gpg signs a text without its last one.
+    expected = b"- dash\n\n" + TEXT.removesuffix(b"\n")
+    trusted = certificates(gnupg.keyring(name))
+    assert verify(signed, trusted, now()) == expected
+    assert verify(signed.replace(b"\n", b"\r\n"), trusted, now()) == expected
+
+
+def test_we_refuse_a_changed_byte_and_another_key(gnupg: GnuPG) -> None:
+    signed = gnupg.clearsign("rsa", TEXT)
+    with pytest.raises(BadSignature):
+        verify(signed.replace(b"index:1.0", b"index:1.1"), certificates(gnupg.keyring("rsa")), now())
+    with pytest.raises(BadSignature):
+        verify(signed, certificates(gnupg.keyring("ed")), now())
+
+
+def test_we_refuse_a_signature_whose_key_has_expired_since(gnupg: GnuPG) -> None:
+    signed = gnupg.clearsign("old", TEXT, LONG_AGO)
+    trusted = certificates(gnupg.keyring("old"))
+    assert verify(signed, trusted, datetime(2020, 6, 1, tzinfo=UTC)) == TEXT.removesuffix(b"\n")
+    with pytest.raises(BadSignature, match="expired on 2020-12-31"):
+        verify(signed, trusted, now())
+
+
+def test_an_expired_key_does_not_start(gnupg: GnuPG) -> None:
+    with pytest.raises(SigningKeyUnusable, match="expired on 2020-12-31"):
+        Signer.load(gnupg.secret_key("old"))
+
+
+def test_a_locked_key_wants_its_password(gnupg: GnuPG) -> None:
+    file = gnupg.secret_key("locked", PASSWORD)
+    with pytest.raises(SigningKeyUnusable, match="set signing_key_password"):
+        Signer.load(file)
+    for wrong in ("", "wrong", PASSWORD.upper()):
+        with pytest.raises(SigningKeyUnusable, match="does not open it") as refused:
+            Signer.load(file, SecretStr(wrong))
+        assert str(file) in str(refused.value)
+
+
+def test_a_signing_subkey_signs_without_the_primary_secret(gnupg: GnuPG, tmp_path: Path) -> None:
+    gnupg.gpg("--passphrase", "", "--quick-gen-key", "split <split@example.test>", "ed25519", "cert", "never")
+    listing = gnupg.gpg("--with-colons", "--list-keys", "split@example.test").decode().splitlines()
+    primary = next(line.split(":")[9] for line in listing if line.startswith("fpr:"))
+    gnupg.gpg("--passphrase", "", "--quick-add-key", primary, "ed25519", "sign", "1y")
+    subkey_only = Signer.load(gnupg.secret_key("split", command="--export-secret-subkeys"))
+    assert subkey_only.fingerprint == primary
+    file = tmp_path / "index.sjson"
+    file.write_bytes(subkey_only.sign(TEXT))
+    done = gnupg.attempt("gpgv", "--keyring", str(gnupg.keyring("split")), str(file))
+    assert done.returncode == 0, done.stderr.decode()
+    ring = certificates(gnupg.keyring("split"))
+    assert verify(file.read_bytes(), ring, now()) == TEXT
+    with pytest.raises(BadSignature, match=r"signing subkey [0-9A-F]{40} expired"):
+        verify(file.read_bytes(), ring, now().replace(year=now().year + 2, day=1))
+
+
+def test_a_public_keyring_made_here_is_taken_by_gpg(gnupg: GnuPG, tmp_path: Path) -> None:
+    file = tmp_path / "ours.asc"
+    file.write_text(signer(gnupg, "ed").armored_certificate())
+    shown = gnupg.gpg("--with-colons", "--show-keys", str(file)).decode()
+    assert signer(gnupg, "ed").fingerprint in shown

@@ -1,0 +1,52 @@
+"""Images for the tests of the feed, and a source whose content a test changes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from headwater.images.model import Image, Status, Visibility
+
+NOON = datetime(2026, 7, 21, 12, 0, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
+
+
+def image(number: int = 1, *, created: datetime = NOON, updated: datetime | None = None, **changes: Any) -> Image:
+    """Return a public, active Ubuntu 24.04 image; ``changes`` are fields of the image, and else properties."""
+    fields = {name: value for name, value in changes.items() if name in Image.__dataclass_fields__}
+    properties = {"os_distro": "ubuntu", "os_version": "24.04", "architecture": "x86_64"}
+    properties |= {name: value for name, value in changes.items() if name not in fields}
+    defaults: dict[str, Any] = {
+        "id": str(uuid.UUID(int=number)),
+        "created_at": microseconds(created),
+        "updated_at": microseconds(updated or created),
+        "status": Status.ACTIVE,
+        "visibility": Visibility.PUBLIC,
+        "properties": {name: value for name, value in properties.items() if value is not None},
+    }
+    return Image(**(defaults | fields))
+
+
+class ListedImages:
+    """An image source that is a list; each change is a new revision. It counts how often it was read."""
+
+    def __init__(self, images: Iterable[Image] = ()) -> None:
+        self._images = list(images)
+        self._revision = 0
+        self.times_read = 0
+
+    def change_to(self, *images: Image) -> None:
+        self._images = list(images)
+        self._revision += 1
+
+    def revision(self) -> int:
+        return self._revision
+
+    def public_images(self) -> list[Image]:
+        self.times_read += 1
+        return list(self._images)

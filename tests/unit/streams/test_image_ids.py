@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from headwater.images.model import Image
+from headwater.streams.documents import Products
+from headwater.streams.image_ids import NO_MIRRORS, index_of, products_of
+from headwater.streams.settings import CloudEndpoint, StreamsSettings
+from unit.streams.catalogue import NOON, image
+
+SETTINGS = StreamsSettings(
+    clouds=(
+        CloudEndpoint(region="One", endpoint=("https://one.example/v3", "https://one.example")),
+        CloudEndpoint(region="Two", endpoint=("https://two.example/v3",)),
+    )
+)
+PRODUCT = "com.ubuntu.cloud:server:24.04:amd64"
+
+
+def version_names(*images: Image) -> dict[str, list[str]]:
+    """Return the version names with the ids of the images that they hold in region One."""
+    versions = products_of(images, SETTINGS).products[PRODUCT].versions
+    return {
+        name: [item.id or "" for item in version.items.values() if item.region == "One"]
+        for name, version in versions.items()
+    }
+
+
+def test_the_products_document_of_one_image() -> None:
+    one = image(1, updated=NOON + timedelta(hours=3))
+    assert products_of([one], SETTINGS).to_dict() == {
+        "content_id": "com.ubuntu.cloud:released:imagemetadata",
+        "datatype": "image-ids",
+        "format": "products:1.0",
+        "updated": "Tue, 21 Jul 2026 15:00:00 +0000",
+        "products": {
+            PRODUCT: {
+                "os": "ubuntu",
+                "version": "24.04",
+                "arch": "amd64",
+                "versions": {
+                    "20260721": {
+                        "items": {
+                            f"One-{one.id}": {"id": one.id, "region": "One", "endpoint": "https://one.example/v3"},
+                            f"Two-{one.id}": {"id": one.id, "region": "Two", "endpoint": "https://two.example/v3"},
+                        }
+                    }
+                },
+            }
+        },
+    }
+
+
+def test_the_index_names_every_spelling_of_every_region() -> None:
+    products = products_of([image(1), image(2, architecture="aarch64")], SETTINGS)
+    assert index_of(products, SETTINGS).to_dict() == {
+        "index": {
+            "com.ubuntu.cloud:released:imagemetadata": {
+                "updated": "Tue, 21 Jul 2026 12:00:00 +0000",
+                "format": "products:1.0",
+                "datatype": "image-ids",
+                "cloudname": "headwater",
+                "clouds": [
+                    {"region": "One", "endpoint": "https://one.example/v3"},
+                    {"region": "One", "endpoint": "https://one.example"},
+                    {"region": "Two", "endpoint": "https://two.example/v3"},
+                ],
+                "path": "streams/v1/com.ubuntu.cloud-released-imagemetadata.json",
+                "products": [PRODUCT, "com.ubuntu.cloud:server:24.04:arm64"],
+            }
+        },
+        "updated": "Tue, 21 Jul 2026 12:00:00 +0000",
+        "format": "index:1.0",
+    }
+
+
+def test_an_empty_feed_is_of_1970_and_still_a_feed() -> None:
+    products = products_of([], SETTINGS)
+    assert products.updated == "Thu, 01 Jan 1970 00:00:00 +0000"
+    assert index_of(products, SETTINGS).index["com.ubuntu.cloud:released:imagemetadata"].products == ()
+    assert NO_MIRRORS.to_dict() == {"mirrors": {}}
+
+
+def test_images_left_out_do_not_make_the_feed_newer() -> None:
+    hidden = image(2, updated=NOON + timedelta(days=9), os_hidden=True)
+    assert products_of([image(1), hidden], SETTINGS).updated == "Tue, 21 Jul 2026 12:00:00 +0000"
+
+
+def test_the_day_is_that_of_utc() -> None:
+    late = datetime(2026, 7, 21, 23, 59, 59, tzinfo=UTC)
+    assert list(version_names(image(1, created=late), image(2, created=late + timedelta(seconds=1)))) == [
+        "20260721",
+        "20260722",
+    ]
+
+
+def test_the_images_of_one_day_are_named_by_age_and_sort_as_strings() -> None:
+    images = [image(50 - n, created=NOON + timedelta(seconds=n)) for n in range(12)]
+    names = version_names(*images)
+    assert list(names) == ["20260721"] + [f"20260721.{n:03}" for n in range(1, 12)]
+    assert list(names.values()) == [[one.id] for one in images]
+    assert sorted(names) == list(names)
+
+
+def test_more_than_a_thousand_images_of_one_day_still_sort_as_strings() -> None:
+    images = [image(5000 - n, created=NOON + timedelta(seconds=n)) for n in range(1005)]
+    names = version_names(*images)
+    assert [ids[0] for _, ids in sorted(names.items())] == [one.id for one in images]
+
+
+def test_images_of_one_instant_have_a_fixed_order() -> None:
+    images = [image(n) for n in range(1, 5)]
+    assert version_names(*images) == version_names(*reversed(images))
+
+
+def test_the_same_images_in_any_order_give_the_same_bytes() -> None:
+    images = [image(n, architecture=arch) for n, arch in enumerate(["x86_64", "s390x", "x86_64"], 1)]
+    assert products_of(images, SETTINGS).to_bytes() == products_of(images[::-1], SETTINGS).to_bytes()
+
+
+def virts(*images: Image) -> dict[str, str | None]:
+    document = Products.from_bytes(products_of(images, SETTINGS).to_bytes())
+    return {
+        item.id or "": item.virt
+        for version in document.products[PRODUCT].versions.values()
+        for item in version.items.values()
+    }
+
+
+def test_virt_is_written_only_where_it_tells_something() -> None:
+    plain, qemu, lxc = image(1), image(2, hypervisor_type="qemu"), image(3, hypervisor_type="lxc")
+    assert virts(plain, qemu) == {plain.id: None, qemu.id: None}
+    assert virts(plain, lxc) == {plain.id: "kvm", lxc.id: "lxd"}
+    assert virts(lxc) == {lxc.id: "lxd"}
+
+
+def test_guests_of_two_kinds_share_a_version() -> None:
+    names = version_names(image(1), image(2, hypervisor_type="lxc"))
+    assert {name: len(ids) for name, ids in names.items()} == {"20260721": 2}

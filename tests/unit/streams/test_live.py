@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import NotFound, Unavailable
+from headwater.images.model import Image
+from headwater.streams.live import LiveFeed, StreamNotFound, live_feed
+from headwater.streams.settings import StreamsSettings
+from headwater.streams.signing import SigningKeyUnusable
+from unit.streams.catalogue import ListedImages, image
+from unit.streams.keys import OpenKey, open_key
+
+PRODUCTS = "com.ubuntu.cloud-released-imagemetadata"
+PLAIN_NAMES = ["index.json", "index2.json", "mirrors.json", f"{PRODUCTS}.json"]
+SIGNED_NAMES = ["index.sjson", "index2.sjson", "mirrors.sjson", f"{PRODUCTS}.sjson"]
+
+
+@pytest.fixture(scope="module")
+def key() -> OpenKey:
+    return open_key()
+
+
+def ids(feed: LiveFeed) -> set[str]:
+    products = json.loads(feed.document(f"{PRODUCTS}.json").body)["products"]
+    return {
+        item["id"]
+        for product in products.values()
+        for version in product["versions"].values()
+        for item in version["items"].values()
+    }
+
+
+def test_an_image_is_listed_at_once_and_gone_at_once() -> None:
+    source = ListedImages()
+    feed = LiveFeed(source, StreamsSettings())
+    assert ids(feed) == set()
+    one = image(1)
+    source.change_to(one)
+    assert ids(feed) == {one.id}
+    source.change_to()
+    assert ids(feed) == set()
+
+
+def test_nothing_is_read_again_while_nothing_changes() -> None:
+    source = ListedImages([image(1)])
+    feed = LiveFeed(source, StreamsSettings())
+    documents = [feed.document(name) for name in PLAIN_NAMES * 3]
+    assert source.times_read == 1
+    assert documents[0] is documents[4]
+
+
+def test_the_entity_tag_changes_with_the_body_and_not_with_the_revision() -> None:
+    source = ListedImages([image(1)])
+    feed = LiveFeed(source, StreamsSettings())
+    before = feed.document("index.json")
+    source.change_to(image(1))
+    assert feed.document("index.json").etag == before.etag
+    source.change_to(image(1), image(2, architecture="aarch64"))
+    assert feed.document("index.json").etag != before.etag
+    assert before.etag.startswith('"')
+    assert before.etag.endswith('"')
+
+
+def test_both_indexes_are_the_same() -> None:
+    feed = LiveFeed(ListedImages([image(1)]), StreamsSettings())
+    assert feed.document("index.json").body == feed.document("index2.json").body
+    assert feed.document("mirrors.json").body == b'{\n "mirrors": {}\n}\n'
+
+
+def test_signed_twins_exist_with_a_key_only(key: OpenKey) -> None:
+    unsigned = LiveFeed(ListedImages(), StreamsSettings())
+    signed = LiveFeed(ListedImages(), StreamsSettings(), key.signer)
+    for name in SIGNED_NAMES:
+        with pytest.raises(StreamNotFound):
+            unsigned.document(name)
+        assert signed.document(name).body.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: ")
+        assert signed.document(name) is signed.document(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "index", "INDEX.JSON", "index.json/", "../index.json", "index.json.gpg", "x" * 9999]
+)
+def test_any_other_name_is_not_found(key: OpenKey, name: str) -> None:
+    with pytest.raises(NotFound):
+        LiveFeed(ListedImages(), StreamsSettings(), key.signer).document(name)
+
+
+def test_a_key_that_stops_signing_stops_the_signed_documents_only() -> None:
+    class Stopped:
+        def sign(self, text: bytes) -> bytes:
+            raise Unavailable("the key is gone")
+
+    feed = LiveFeed(ListedImages(), StreamsSettings(), Stopped())
+    with pytest.raises(Unavailable):
+        feed.document("index.sjson")
+    assert feed.document("index.json").body
+
+
+def test_many_requests_at_once_after_a_change_make_the_documents_once() -> None:
+    class SlowImages(ListedImages):
+        def __init__(self) -> None:
+            super().__init__([image(1)])
+            self.entered, self.leave = threading.Event(), threading.Event()
+
+        def public_images(self) -> list[Image]:
+            self.entered.set()
+            assert self.leave.wait(10)
+            return super().public_images()
+
+    source = SlowImages()
+    feed = LiveFeed(source, StreamsSettings())
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(feed.document, "index.json") for _ in range(8)]
+        assert source.entered.wait(10)
+        source.leave.set()
+        assert len({future.result().etag for future in waiting}) == 1
+    assert source.times_read == 1
+
+
+def test_a_change_while_the_documents_are_made_is_seen_by_the_next_request() -> None:
+    late = image(2)
+
+    class ChangesWhileRead(ListedImages):
+        def public_images(self) -> list[Image]:
+            found = super().public_images()
+            if self.times_read == 1:
+                self.change_to(*found, late)
+            return found
+
+    feed = LiveFeed(ChangesWhileRead([image(1)]), StreamsSettings())
+    feed.document("index.json")
+    assert late.id in ids(feed)
+
+
+def test_a_source_that_fails_is_an_error_and_not_an_old_document() -> None:
+    class Broken(ListedImages):
+        broken = False
+
+        def revision(self) -> int:
+            if self.broken:
+                raise Unavailable("no database")
+            return super().revision()
+
+    source = Broken([image(1)])
+    feed = LiveFeed(source, StreamsSettings())
+    feed.document("index.json")
+    source.broken = True
+    with pytest.raises(Unavailable):
+        feed.document("index.json")
+    source.broken = False
+    assert feed.document("index.json").body
+
+
+def test_the_key_of_the_settings_is_loaded_at_the_start(tmp_path: Path, key: OpenKey) -> None:
+    file = tmp_path / "key.asc"
+    settings = StreamsSettings(signing_key=file)
+    with pytest.raises(SigningKeyUnusable):
+        live_feed(ListedImages(), settings)
+    file.write_bytes(key.armor)
+    assert live_feed(ListedImages(), settings).document("index2.sjson").body
