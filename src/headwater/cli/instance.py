@@ -55,23 +55,30 @@ class ArgumentWrong(SettingsError):
 @app.command()
 def add(
     *,
-    name: Annotated[str, typer.Option(help="What people call it; unique.")],
-    address: Annotated[list[str] | None, typer.Option(help="An address it sends from. Repeatable.")] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What people call it; unique.")],
+    address: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="An address it sends from. Repeatable.")
+    ] = None,
     ssh_key: Annotated[
-        list[str] | None, typer.Option(help="A public key, or @FILE with one on each line. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY|@FILE", help="A public key, or a file with one on each line. Repeatable."),
     ] = None,
-    user_data: Annotated[str | None, typer.Option(help="User data, or @FILE; kept byte for byte.")] = None,
-    image: Annotated[str | None, typer.Option(help="Name or id of the image it starts from.")] = None,
-    instance_id: Annotated[str | None, typer.Option("--id", help="Its UUID; the SMBIOS system UUID is best.")] = None,
-    hostname: Annotated[str | None, typer.Option(help="Its host name; made from the name if not given.")] = None,
+    user_data: Annotated[str | None, typer.Option(metavar="TEXT|@FILE", help="User data; kept byte for byte.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Name or id of the image it starts from.")] = None,
+    instance_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its UUID; the SMBIOS system UUID is best.")
+    ] = None,
+    hostname: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its host name; made from the name if not given.")
+    ] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A fact for it. Repeatable.")] = None,
-    availability_zone: Annotated[str, typer.Option(help="Where it runs.")] = "nova",
-    instance_type: Annotated[str | None, typer.Option(help="Its size, such as m1.small.")] = None,
-    vendor_data: Annotated[str | None, typer.Option(help="JSON from the operator, or @FILE.")] = None,
+    availability_zone: Annotated[str, typer.Option(metavar="ZONE", help="Where it runs.")] = "nova",
+    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")] = None,
+    vendor_data: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")] = None,
     network_data: Annotated[
-        str | None, typer.Option(help="Its links, networks and services as JSON, or @FILE; DHCP if not given.")
+        str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
     ] = None,
-    project_id: Annotated[str | None, typer.Option(help="The project that owns it.")] = None,
+    project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a machine."""

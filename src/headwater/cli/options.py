@@ -31,7 +31,7 @@ class Sources:
         return load(Settings, file=file, environment=process_environment(), options=merged)
 
 
-_current: ContextVar[Sources] = ContextVar("sources", default=Sources(None, None))
+_current: ContextVar[Sources] = ContextVar("sources")
 
 
 def remember(sources: Sources) -> None:
@@ -41,4 +41,4 @@ def remember(sources: Sources) -> None:
 
 def sources() -> Sources:
     """Return what the global options said."""
-    return _current.get()
+    return _current.get(Sources(None, None))

@@ -109,7 +109,8 @@ class QuotaExceeded(TooLarge):
 
     def __init__(self, what: str, attempted: int, limit: int) -> None:
         super().__init__(
-            f"The limit has been exceeded on the number of allowed image {what}. Attempted: {attempted}, Maximum: {limit}"
+            f"The limit has been exceeded on the number of allowed image {what}. "
+            f"Attempted: {attempted}, Maximum: {limit}"
         )
         self.what, self.attempted, self.limit = what, attempted, limit
 

@@ -75,6 +75,7 @@ class Uploads:
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
         pools: Pools,
+        *,
         clock: Clock = now,
         writer: str | None = None,
     ) -> None:

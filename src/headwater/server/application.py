@@ -106,7 +106,7 @@ class Application:
             try:
                 await self._calls.run(self.uploads.renew)
                 await self._calls.run(self.uploads.clear_leftovers)
-            except Exception as error:  # tried again in a moment; requests go on meanwhile
+            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning("housekeeping failed", extra={"error": str(error)})
 
     def close(self) -> None:

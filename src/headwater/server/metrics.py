@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +14,12 @@ if TYPE_CHECKING:
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def share_between_processes() -> None:
-    """Make the workers that this process will start count together; before the first use of ``Metrics``."""
-    os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="headwater-metrics-")
+@contextmanager
+def shared_between_processes() -> Iterator[None]:
+    """Make the workers that this process starts count together; entered before the first use of ``Metrics``."""
+    with tempfile.TemporaryDirectory(prefix="headwater-metrics-", ignore_cleanup_errors=True) as directory:
+        os.environ[_DIRECTORY] = directory
+        yield
 
 
 class Metrics:

@@ -50,14 +50,7 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        given, accept, length = "", "", 0
-        for name, value in scope["headers"]:
-            if name == b"x-openstack-request-id":
-                given = value.decode("latin-1")
-            elif name == b"accept":
-                accept = value.decode("latin-1")
-            elif name == b"content-length" and value.isdigit():
-                length = int(value)
+        given, accept, length = _head(scope)
         fits = not given or _REQUEST_ID.fullmatch(given)
         current = given if given and fits else f"req-{uuid.UUID(bytes=secrets.token_bytes(16), version=4)}"
         if not current.startswith("req-"):
@@ -107,6 +100,19 @@ class Observed:
             self._received.inc(received)
         if exchange.sent:
             self._sent.inc(exchange.sent)
+
+
+def _head(scope: Scope) -> tuple[str, str, int]:
+    """Return the headers that matter here: the given request id, Accept, and the length of the body."""
+    given, accept, length = "", "", 0
+    for name, value in scope["headers"]:
+        if name == b"x-openstack-request-id":
+            given = value.decode("latin-1")
+        elif name == b"accept":
+            accept = value.decode("latin-1")
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
+    return given, accept, length
 
 
 class _Exchange:

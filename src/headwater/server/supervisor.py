@@ -60,8 +60,8 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
         _require_free(key, bind)
     _prepare(settings)
-    metrics.share_between_processes()
-    return _Workers(settings, on_ready).run()
+    with metrics.shared_between_processes():
+        return _Workers(settings, on_ready).run()
 
 
 def _require_free(key: str, bind: str) -> None:
@@ -140,7 +140,7 @@ class _Workers:
                 code = _work(self._settings, says_ready)
             except SettingsError as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
-            except Exception:
+            except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
                 _log.exception("a worker failed")
             finally:
                 sys.stderr.flush()

@@ -24,7 +24,8 @@ class PatchMediaType(UnsupportedMedia):
 
     def __init__(self, given: str) -> None:
         super().__init__(
-            f"Unsupported Content-Type {given[:80]!r} for a change of an image: use {attributes.V21} or {attributes.V20}"
+            f"Unsupported Content-Type {given[:80]!r} for a change of an image: "
+            f"use {attributes.V21} or {attributes.V20}"
         )
         self.headers = {"Accept-Patch": f"{attributes.V20}, {attributes.V21}"}
 

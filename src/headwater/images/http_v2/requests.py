@@ -168,7 +168,8 @@ def _text(name: str, value: str) -> Condition:
     if operator == "in":
         return Condition(name, "in", tuple(_listed(name, rest)))
     raise BadQuery(
-        f'Unable to filter {name} by unknown operator {operator[:40]!r}; a value with a colon is written in:"{value[:40]}".'
+        f"Unable to filter {name} by unknown operator {operator[:40]!r}; "
+        f'a value with a colon is written in:"{value[:40]}".'
     )
 
 
