@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headwater.errors import SettingsError, Unavailable
 
@@ -63,24 +64,30 @@ class Database:
         elif self.url.get_backend_name() == "postgresql":
             arguments = {"connect_timeout": 10}
         self.engine: Engine = create_engine(self.url, connect_args=arguments, **options)
+        # A read needs no transaction around it; on a server that saves two of three round trips.
+        self._reading: Engine = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+        else:
+            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` against one consistent view of the data; it must not write.
+        """Run ``work``, which must not write; each statement sees what is committed when it begins.
 
         Raises:
             Unavailable: The database does not answer.
         """
         try:
-            with self.engine.connect() as connection:
+            with self._reading.connect() as connection:
                 return work(connection)
         except (OperationalError, InterfaceError) as error:
             raise self._unavailable(error) from error
+        except PoolTimeout as error:
+            raise self._busy() from error
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; run it again when it lost against another.
@@ -96,6 +103,8 @@ class Database:
                     result = work(connection)
                     connection.commit()
                     return result
+            except PoolTimeout as error:
+                raise self._busy() from error
             except DBAPIError as error:
                 if not _lost(error):
                     if isinstance(error, OperationalError | InterfaceError):
@@ -109,6 +118,10 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    def _busy(self) -> Unavailable:
+        name = self.url.render_as_string(hide_password=True)
+        return Unavailable(f"every connection to the database {name} is in use; try again in a moment")
 
     def _unavailable(self, error: DBAPIError) -> Unavailable:
         first_line = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
@@ -138,7 +151,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16384",
+            "cache_size=-4096",
             "mmap_size=268435456",
         ):
             connection.execute(f"PRAGMA {pragma}").close()

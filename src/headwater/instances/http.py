@@ -57,7 +57,7 @@ def application(
     entropy: Callable[[int], bytes] = os.urandom,
     patience_s: float = PATIENCE_S,
 ) -> ASGIApp:
-    """Return the ASGI application of the metadata port; it answers ``http`` scopes.
+    """Return the ASGI application of the metadata port: it answers ``http`` scopes and refuses ``websocket`` ones.
 
     Args:
         entropy: Gives as many random bytes as asked for, new ones each time.
@@ -84,6 +84,9 @@ def application(
         return found
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
         try:
             found = await document(scope)
         except HeadwaterError as error:

@@ -8,12 +8,14 @@ the document is registered. Keys that are not known here stay.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from headwater.instances.addresses import canonical_mac
 from headwater.instances.errors import InstanceInvalid
 
+_PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
 BOND_MODES = frozenset(
     {"802.3ad", "balance-rr", "active-backup", "balance-xor", "broadcast", "balance-tlb", "balance-alb"}
 )
@@ -67,7 +69,7 @@ def _kind(where: str, link: Mapping[str, Any], ids: set[str]) -> None:
         return
     _mac(where, link, "ethernet_mac_address")
     if link["type"] == "bond":
-        if link.get("bond_mode") not in BOND_MODES:
+        if str(link.get("bond_mode")) not in BOND_MODES:
             raise _invalid(where, f"bond_mode must be one of {', '.join(sorted(BOND_MODES))}")
         members = link.get("bond_links")
         if not isinstance(members, list | tuple) or not members:
@@ -87,7 +89,7 @@ def _network(where: str, network: Mapping[str, Any], links: frozenset[str]) -> N
         _address(where, "ip_address", address, version)
         if not prefix:
             _netmask(where, _text(where, network, "netmask"), version)
-        elif not prefix.isascii() or not prefix.isdigit() or int(prefix) > (32 if version == 4 else 128):
+        elif not _PREFIX.fullmatch(prefix) or int(prefix) > (32 if version == 4 else 128):
             raise _invalid(where, "ip_address has a wrong prefix length after '/'")
     for number, route in enumerate(_objects(where, network, "routes")):
         for key in ("network", "netmask", "gateway"):

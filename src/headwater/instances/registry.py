@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
@@ -31,6 +31,13 @@ T = TypeVar("T")
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statements not much larger
 PAGE = 100
 _ATTEMPTS = 3
+
+# Asked for every request of every guest, so it is put together once.
+_EDITION_AT = (
+    select(instances.c.id, instances.c.revision, instances.c.updated_at)
+    .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
+    .where(instance_addresses.c.address == bindparam("address"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +113,9 @@ class Registry:
 
     def edition_at(self, address: str) -> Edition | None:
         """Return which instance has an address (in its canonical form), in which state; the cheap question."""
-        query = (
-            select(instances.c.id, instances.c.revision, instances.c.updated_at)
-            .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-            .where(instance_addresses.c.address == address)
+        row = self._database.read(
+            lambda connection: connection.execute(_EDITION_AT, {"address": address}).one_or_none()
         )
-        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
 
     def by_address(self, address: str) -> Instance | None:

@@ -31,7 +31,7 @@ from headwater.instances.trees.document import Document
 
 GRACE_US = 60 * 1_000_000
 STALE_US = 300 * 1_000_000
-# A snapshot without user data takes about 60 KiB, so this is enough for the guests of a boot storm.
+# A snapshot with a little user data takes about 80 KiB, so these are some 800 guests that boot at once.
 KEPT_BYTES = 64 * 1024 * 1024
 REMEMBERED = 65536  # addresses
 _DOCUMENT_BYTES = 250  # what a path and its entry take beside the body

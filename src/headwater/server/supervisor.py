@@ -4,7 +4,9 @@ The supervisor prepares what all workers share (ports, schema, leftovers of a cr
 and watches them. Each worker listens on both ports (the kernel spreads the connections), so any number
 of equal workers serve one catalogue. A worker that dies is replaced.
 
-A stop (SIGTERM, SIGINT): workers take no new connection, finish the requests in flight, and end.
+A stop (SIGTERM, SIGINT): workers take no new connection, finish the requests in flight, and end. They do
+the same when the supervisor is gone, however it went: each watches a pipe that only the supervisor holds
+open, so that no worker is left holding the ports.
 """
 
 from __future__ import annotations
@@ -110,6 +112,7 @@ class _Workers:
         self._started: dict[int, float] = {}  # by process id
         self._short_lives = 0
         self._stopping = False
+        self._supervisor_lives, self._held_open = os.pipe()  # ends for a worker when the supervisor does
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -137,7 +140,8 @@ class _Workers:
         if pid == 0:
             code = 1
             try:
-                code = _work(self._settings, says_ready)
+                os.close(self._held_open)
+                code = _work(self._settings, says_ready, self._supervisor_lives)
             except SettingsError as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
@@ -146,6 +150,8 @@ class _Workers:
                 sys.stderr.flush()
                 os._exit(code)
         self._started[pid] = time.monotonic()
+        if self._stopping:  # the signal came while it was forked: the handler did not know of it
+            os.kill(pid, signal.SIGTERM)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         if self._stopping:
@@ -186,16 +192,16 @@ class _Workers:
         return 0
 
 
-def _work(settings: Settings, says_ready: int | None) -> int:
-    """Be a worker process, until SIGTERM."""
+def _work(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
+    """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``."""
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return uvloop.run(_listen(settings, says_ready))
+    return uvloop.run(_listen(settings, says_ready, supervisor_lives))
 
 
-async def _listen(settings: Settings, says_ready: int | None) -> int:
+async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.server.embed import Server  # noqa: PLC0415
@@ -222,6 +228,7 @@ async def _listen(settings: Settings, says_ready: int | None) -> int:
         )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_reader(supervisor_lives, stop.set)
     house = asyncio.create_task(application.keep_house())
     serving = [asyncio.create_task(server.serve()) for server in servers]
     await asyncio.sleep(0)
@@ -230,6 +237,7 @@ async def _listen(settings: Settings, says_ready: int | None) -> int:
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
+    asyncio.get_running_loop().remove_reader(supervisor_lives)
     house.cancel()
     for server in servers:
         server.stop()

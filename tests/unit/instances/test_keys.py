@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.keys import Key, ssh_keys
+from unit.instances.examples import KEY
+
+
+def blob(algorithm: str) -> str:
+    return base64.b64encode(len(algorithm).to_bytes(4, "big") + algorithm.encode() + b"rest of it").decode()
+
+
+def test_a_key_is_called_by_its_comment() -> None:
+    assert ssh_keys(f"{KEY}\n") == [Key(name="user@host", data=KEY)]
+
+
+def test_a_key_without_a_comment_is_called_by_its_algorithm() -> None:
+    line = f"ecdsa-sha2-nistp256 {blob('ecdsa-sha2-nistp256')}"
+    assert ssh_keys(line) == [Key(name="ecdsa-sha2-nistp256", data=line)]
+
+
+def test_every_line_of_a_file_is_a_key_with_a_name_of_its_own() -> None:
+    line = f"ssh-rsa {blob('ssh-rsa')} me"
+    text = f"# mine\r\n\r\n{line}\r\n  {line}\r\n{line}"
+    assert [key.name for key in ssh_keys(text)] == ["me", "me-2", "me-3"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "name"), [("a=b", "a-b"), ("me/work", "me-work"), ("=/=", "ssh-rsa"), ("my key", "my key")]
+)
+def test_what_guests_cannot_read_in_a_name_is_replaced(comment: str, name: str) -> None:
+    line = f"ssh-rsa {blob('ssh-rsa')} {comment}"
+    assert ssh_keys(line) == [Key(name=name, data=line)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment\n",
+        "hello",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA cut@off",
+        f"ssh-rsa {blob('ssh-ed25519')} another",
+        "ssh-rsa not*base64 x",
+        f"{KEY}\nssh-rsa oops",
+    ],
+)
+def test_what_is_no_whole_key_is_refused(text: str) -> None:
+    with pytest.raises(InstanceInvalid, match="ssh key"):
+        ssh_keys(text)
+
+
+def test_a_private_key_is_refused_and_not_repeated() -> None:
+    text = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
+    with pytest.raises(InstanceInvalid, match=r"private key; give the public one") as caught:
+        ssh_keys(text)
+    assert "c2VjcmV0" not in str(caught.value)
+    with pytest.raises(InstanceInvalid, match="private key"):
+        Key(name="k", data=text)
+
+
+@pytest.mark.parametrize("name", ["", "a=b", "a/b", "a\nb", " a", "a" * 256, "\udcff", "a\x85b"])
+def test_a_name_that_guests_cannot_read_is_refused(name: str) -> None:
+    with pytest.raises(InstanceInvalid, match="key name"):
+        Key(name=name, data=KEY)
+
+
+@pytest.mark.parametrize("data", ["", f"{KEY}\n{KEY}", "x" * 20000, "ssh-rsa \0"])
+def test_a_key_is_one_line_of_reasonable_length(data: str) -> None:
+    with pytest.raises(InstanceInvalid):
+        Key(name="k", data=data)

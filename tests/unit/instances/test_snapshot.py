@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import Unavailable
+from headwater.instances.errors import CallerUnknown
+from headwater.instances.registry import Edition, Record, Registry
+from headwater.instances.snapshot import GRACE_US, STALE_US, Snapshots
+from unit.instances.examples import BARE, WEB_1
+
+ADDRESS = "10.0.0.5"
+LEAF = "ec2/latest/meta-data/public-keys/0/openssh-key"
+LISTING = "ec2/latest/meta-data"
+
+
+class WatchedRegistry(Registry):
+    """The real registry, which counts what it loads and may be cut off."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.loads = 0
+        self.is_down = False
+
+    def edition_at(self, address: str) -> Edition | None:
+        if self.is_down:
+            raise Unavailable("the database is away")
+        return super().edition_at(address)
+
+    def record(self, id_or_name: str) -> Record:
+        if self.is_down:
+            raise Unavailable("the database is away")
+        self.loads += 1
+        return super().record(id_or_name)
+
+
+class Clock:
+    now = WEB_1.created_at + 10 * GRACE_US
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[WatchedRegistry]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    registry = WatchedRegistry(database)
+    registry.add(WEB_1)
+    yield registry
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def snapshots(registry: WatchedRegistry, clock: Clock) -> Snapshots:
+    return Snapshots(registry, now_us=clock)
+
+
+def test_an_instance_is_rendered_once_for_each_revision(
+    snapshots: Snapshots, registry: WatchedRegistry, clock: Clock
+) -> None:
+    assert snapshots.at(ADDRESS) is snapshots.at(ADDRESS)
+    assert registry.loads == 1
+    registry.replace(replace(WEB_1, hostname="other"), at=clock.now)
+    assert snapshots.at(ADDRESS).documents["ec2/latest/meta-data/hostname"].body == b"other"
+    assert registry.loads == 2
+
+
+def test_many_who_ask_at_once_cost_one_load(snapshots: Snapshots, registry: WatchedRegistry) -> None:
+    start = threading.Barrier(8)
+    found = []
+
+    def ask() -> None:
+        start.wait()
+        found.append(snapshots.at(ADDRESS))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert registry.loads == 1
+
+
+def test_an_address_that_nobody_registered_is_unknown(snapshots: Snapshots) -> None:
+    with pytest.raises(CallerUnknown, match=r"10\.0\.0\.9"):
+        snapshots.at("10.0.0.9")
+
+
+def test_a_removed_instance_is_unknown_at_once(snapshots: Snapshots, registry: WatchedRegistry) -> None:
+    snapshots.at(ADDRESS)
+    registry.remove(WEB_1.id)
+    with pytest.raises(CallerUnknown):
+        snapshots.at(ADDRESS)
+
+
+def test_after_a_change_what_was_listed_before_still_answers_for_a_minute(
+    snapshots: Snapshots, registry: WatchedRegistry, clock: Clock
+) -> None:
+    before = snapshots.at(ADDRESS)
+    assert b"public-keys/" in before.documents[LISTING].body
+    registry.replace(replace(WEB_1, keys=(), hostname="new"), at=clock.now)
+    fresh = snapshots.at(ADDRESS)
+    assert b"public-keys/" not in fresh.documents[LISTING].body
+    assert fresh.documents[LEAF] == before.documents[LEAF]
+    assert fresh.documents["ec2/latest/meta-data/hostname"].body == b"new"
+    clock.now += GRACE_US
+    assert LEAF not in snapshots.at(ADDRESS).documents
+
+
+def test_another_process_finishes_the_crawl_that_began_before_a_change(registry: WatchedRegistry, clock: Clock) -> None:
+    registry.replace(replace(WEB_1, keys=()), at=clock.now)
+    assert LEAF in Snapshots(registry, now_us=clock).at(ADDRESS).documents
+
+
+def test_while_the_catalogue_is_away_the_last_snapshot_serves(
+    snapshots: Snapshots, registry: WatchedRegistry, clock: Clock
+) -> None:
+    good = snapshots.at(ADDRESS)
+    registry.is_down = True
+    clock.now += STALE_US
+    assert snapshots.at(ADDRESS) is good
+    clock.now += 1
+    with pytest.raises(Unavailable):
+        snapshots.at(ADDRESS)
+
+
+def test_without_a_last_snapshot_an_absent_catalogue_is_an_error_until_it_is_back(
+    snapshots: Snapshots, registry: WatchedRegistry
+) -> None:
+    registry.is_down = True
+    with pytest.raises(Unavailable):
+        snapshots.at(ADDRESS)
+    registry.is_down = False
+    assert snapshots.at(ADDRESS).instance_id == WEB_1.id
+
+
+def test_what_is_kept_has_a_bound(registry: WatchedRegistry, clock: Clock) -> None:
+    registry.add(replace(BARE, addresses=("10.0.0.6",)))
+    snapshots = Snapshots(registry, now_us=clock, kept_bytes=1)
+    for _ in range(2):
+        for address in (ADDRESS, "10.0.0.6"):
+            assert snapshots.at(address).documents
+    assert registry.loads == 4, "only one fits, so each is rendered again"
+    snapshots.at("10.0.0.6")
+    assert registry.loads == 4, "the last one stays"
+
+
+def test_documents_cannot_be_changed(snapshots: Snapshots) -> None:
+    with pytest.raises(TypeError):
+        snapshots.at(ADDRESS).documents["x"] = None  # type: ignore[index]  # that is the point
