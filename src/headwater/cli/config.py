@@ -80,12 +80,16 @@ def sample_text() -> str:
         "# A variable HEADWATER_SECTION__KEY wins over this file, an option of the command line over both.",
     ]
     sections: dict[KeyPath, list[str]] = {(): []}
+    repeated: dict[KeyPath, BaseModel] = {}  # lists of tables, each with its first entry
     for path, field in fields(Settings):
-        inner = section_of(field.annotation)
-        if inner is not None:
-            sections.setdefault(path, [])
-            continue
         default = field.get_default(call_default_factory=True)
+        if section_of(field.annotation) is not None:
+            sections.setdefault(path, [])
+            if isinstance(default, tuple):
+                repeated[path] = default[0]
+            continue
+        if path[:-1] in repeated:
+            default = getattr(repeated[path[:-1]], path[-1])
         shown = _toml(default)
         sections.setdefault(path[:-1], []).extend(
             [f"# {field.description}", f"#{path[-1]} = {shown}" if shown is not None else f"#{path[-1]} ="]
@@ -95,7 +99,7 @@ def sample_text() -> str:
             if not keys:
                 continue
             name = ".".join("file" if part == ENTRIES else part for part in path)
-            lines += ["", f"#[{name}]"]
+            lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
         lines += keys
     return "\n".join(lines) + "\n"
 

@@ -24,7 +24,7 @@ def config_drive() -> None:
 @app.command()
 def build(
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The ISO image to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ISO image to write.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -32,10 +32,15 @@ def headwater(
     config_file: Annotated[
         Path | None,
         typer.Option(
-            "--config", help="Settings file. Default: headwater.toml here, if there is one.", envvar="HEADWATER_CONFIG"
+            "--config",
+            metavar="FILE",
+            help="Settings file. Default: headwater.toml here, if there is one.",
+            envvar="HEADWATER_CONFIG",
         ),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Directory of what Headwater keeps.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Directory of what Headwater keeps.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,

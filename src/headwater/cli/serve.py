@@ -13,11 +13,17 @@ from headwater.config import KeyPath
 
 
 def serve(
-    config_file: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Directory of what Headwater keeps.")] = None,
-    bind: Annotated[str | None, typer.Option(help="HOST:PORT of the image API and the streams.")] = None,
-    metadata_bind: Annotated[str | None, typer.Option(help="HOST:PORT of the instance metadata.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Directory of what Headwater keeps.")
+    ] = None,
+    bind: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of the image API and the streams.")
+    ] = None,
+    metadata_bind: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of the instance metadata.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Worker processes.")] = None,
 ) -> None:
     """Serve the image API, the streams and the instance metadata, until stopped."""
     before = options.sources()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, false, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -135,7 +135,7 @@ class ImageCatalogue:
         query = (
             select(tables.images)
             .where(
-                tables.images.c.os_hidden.is_(False),
+                tables.images.c.os_hidden == false(),  # "IS false" would use no index of MySQL
                 tables.images.c.visibility == Visibility.PUBLIC,
                 tables.images.c.status == Status.ACTIVE,
             )
@@ -255,17 +255,46 @@ class ImageCatalogue:
 
         return self._database.write(work)
 
-    def abandon_upload(self, image_id: str, location: Location, change: Callable[[Image], Image]) -> bool:
+    def abandon_upload(
+        self,
+        image_id: str,
+        location: Location,
+        change: Callable[[Image], Image],
+        *,
+        discarded_at: int | None = None,
+    ) -> bool:
         """Note that the bytes will not come; return whether the upload was still in the books.
 
-        The caller has removed the bytes already. ``change`` is made to the image if it is still there.
+        ``change`` is made to the image if it is still there.
+
+        Args:
+            discarded_at: The caller could not remove the bytes: note them, at this time, as discarded.
         """
 
         def work(connection: Connection) -> bool:
             if not _end_upload(connection, location):
                 return False
+            if discarded_at is not None:
+                _discard(connection, [location], discarded_at)
             with contextlib.suppress(ImageNotFound):  # deleted meanwhile: nothing to give back
                 _changed(connection, image_id, change)
+            return True
+
+        return self._database.write(work)
+
+    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int) -> bool:
+        """End an upload for its writer, which is gone, and note its bytes as discarded, in one step.
+
+        Whoever removes bytes first takes them over: the writer may only have been slow, and finish now. Return
+        ``False`` when it has, or has renewed its lease since ``upload`` was read.
+        """
+
+        def work(connection: Connection) -> bool:
+            if not _end_upload(connection, upload.location, upload.expires_at):
+                return False
+            _discard(connection, [upload.location], now)
+            with contextlib.suppress(ImageNotFound):
+                _changed(connection, upload.image_id, change)
             return True
 
         return self._database.write(work)
@@ -450,9 +479,9 @@ def _discard(connection: Connection, locations: Iterable[Location], now: int) ->
         connection.execute(insert(tables.discarded_objects), rows)
 
 
-def _end_upload(connection: Connection, location: Location) -> bool:
+def _end_upload(connection: Connection, location: Location, expires_at: int | None = None) -> bool:
     table = tables.uploads
-    ended = connection.execute(
-        delete(table).where(table.c.store == location.store, table.c.object_key == location.object_key)
-    )
-    return ended.rowcount == 1
+    statement = delete(table).where(table.c.store == location.store, table.c.object_key == location.object_key)
+    if expires_at is not None:
+        statement = statement.where(table.c.expires_at == expires_at)
+    return connection.execute(statement).rowcount == 1

@@ -13,6 +13,8 @@ from pathlib import Path
 LEASE_S = 60
 RENEW_EVERY_S = 15
 
+_ENDED = frozenset("ZXx")  # states of proc(5): zombie, dead
+
 
 def writer_name() -> str:
     """Return the name of this process as a writer."""
@@ -39,9 +41,11 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when process ``pid`` started, in the kernel's ticks; empty when there is none."""
+    """Return when process ``pid`` started, in the kernel's ticks; empty when there is none that runs."""
     try:
         # The second field is the command in parentheses, which may hold spaces.
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        # One that has ended keeps its number until its parent, or whoever is process 1, asks for it.
+        return "" if fields[0] in _ENDED else fields[19]
     except (OSError, IndexError):
         return ""

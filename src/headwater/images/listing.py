@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 from sqlalchemy import Column, ColumnElement, Select, and_, exists, not_, select
@@ -76,9 +77,18 @@ def steps(query: Query, digest: Callable[[str], str], marker: Any | None) -> Ite
     """
     base, columns = _filtered(query, digest)
     order = total_order(query.sort)
-    by = [columns[key].asc() if direction == "asc" else columns[key].desc() for key, direction in order]
+    by = [_ordered(columns[key], key, direction, place) for place, (key, direction) in enumerate(order)]
     for condition, fixed in _ranges(order, columns, marker):
-        yield base.where(*condition).order_by(*by[fixed:]).limit(query.limit)
+        yield base.where(*condition).order_by(*chain.from_iterable(by[fixed:])).limit(query.limit)
+
+
+def _ordered(column: Any, key: str, direction: Direction, place: int) -> list[ColumnElement[Any]]:
+    """Return the terms that sort by one key. The steps part absent values from others in the first key only."""
+    term = column.asc() if direction == "asc" else column.desc()
+    if place == 0 or key not in _NULLABLE:
+        return [term]
+    absent = column.is_(None)
+    return [absent.desc() if direction == "asc" else absent.asc(), term]
 
 
 @lru_cache(256)
@@ -129,10 +139,14 @@ def _filtered(query: Query, digest: Callable[[str], str]) -> tuple[Select[Any], 
     The first property, else the first tag, leads: its index has the default order already.
     """
     columns: dict[str, Any] = {key: images.c[key] for key in SORT_KEYS}
-    conditions: list[ColumnElement[bool]] = [images.c.os_hidden == query.os_hidden]
+    properties, tags = list(query.properties), list(query.tags)
+    # Said as an inequality no index of the images fits; SQLite, which has no statistics, would take one of them
+    # to lead, and read every image.
+    led_by_another = bool(properties or tags)
+    hidden = images.c.os_hidden != (not query.os_hidden) if led_by_another else images.c.os_hidden == query.os_hidden
+    conditions: list[ColumnElement[bool]] = [hidden]
     conditions += [_compared(images.c[wanted.column], wanted) for wanted in query.conditions]
     statement = select(images)
-    properties, tags = list(query.properties), list(query.tags)
     if properties:
         name, value = properties.pop(0)
         led = image_properties.alias("led")

@@ -92,7 +92,15 @@ class ImageSchemas:
     @cached_property
     def _validator(self) -> Draft4Validator:
         schema = self.image
-        return Draft4Validator({**schema, "additionalProperties": {"type": "string", "pattern": _NO_NUL}})
+        # The promised pattern is JSON Schema's; to Python its "$" also fits before a last line end.
+        identifier = {**schema["properties"]["id"], "pattern": UUID.removesuffix("$") + r"\Z"}
+        return Draft4Validator(
+            {
+                **schema,
+                "properties": {**schema["properties"], "id": identifier},
+                "additionalProperties": {"type": "string", "pattern": _NO_NUL},
+            }
+        )
 
     def _properties(self) -> dict[str, Any]:
         def text(description: str, **more: Any) -> dict[str, Any]:

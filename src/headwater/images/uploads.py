@@ -9,7 +9,9 @@ The order of steps, and why a crash between two of them is harmless:
    transaction. From here on the bytes are the image's.
 
 A crash after 1 leaves the note. ``clear_leftovers`` finds it at the next start, or any other process
-does when the lease has run out: the bytes are removed, whole or not, and the image waits again.
+does when the lease has run out: the note becomes one of bytes to discard, the image waits again, and the
+bytes are removed, whole or not. In this order, because a writer that was only slow may finish at any moment:
+whose step 4 finds no note has lost, and removes its bytes itself.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -85,6 +88,8 @@ class Uploads:
         self._pools = pools
         self._clock = clock
         self._writer = writer or leases.writer_name()
+        self._running: set[Location] = set()
+        self._lock = threading.Lock()
 
     def begin(self, image_id: str, size: int | None = None) -> IncomingData:
         """Claim the image for an upload; of two at once one wins.
@@ -103,11 +108,17 @@ class Uploads:
         name = self._settings.store or next(iter(self._stores))
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
         upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000)
-        image = self._catalogue.begin_upload(upload, self._claimed)
+        with self._lock:
+            self._running.add(location)
         try:
-            writer = self._stores[name].begin(location.object_key, size)
+            image = self._catalogue.begin_upload(upload, self._claimed)
+            try:
+                writer = self._stores[name].begin(location.object_key, size)
+            except BaseException:
+                self._catalogue.abandon_upload(image_id, location, self._waiting)
+                raise
         except BaseException:
-            self._give_back(image_id, location)
+            self._ended(location)
             raise
         return IncomingData(self, image, location, writer, size)
 
@@ -118,13 +129,12 @@ class Uploads:
             raise FormatsMissing(missing)
         return replace(saving, updated_at=self._clock())
 
-    def _give_back(self, image_id: str, location: Location) -> bool:
-        """Let the image wait for data again."""
+    def _waiting(self, image: Image) -> Image:
+        return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
 
-        def change(image: Image) -> Image:
-            return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
-
-        return self._catalogue.abandon_upload(image_id, location, change)
+    def _ended(self, location: Location) -> None:
+        with self._lock:
+            self._running.discard(location)
 
     # --- Called by IncomingData ------------------------------------------------------------------
 
@@ -169,12 +179,22 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        return self._catalogue.finish_upload(data.image.id, data.location, change)
+        image = self._catalogue.finish_upload(data.image.id, data.location, change)
+        self._ended(data.location)
+        return image
 
     def abandon(self, data: IncomingData) -> None:
         """Remove the bytes, then let the image wait again: in this order, so that no crash leaves bytes."""
-        self._stores[data.location.store].delete(data.location.object_key)
-        self._give_back(data.image.id, data.location)
+        discarded_at = None
+        try:
+            self._stores[data.location.store].delete(data.location.object_key)
+        except HeadwaterError as error:
+            discarded_at = self._clock()
+            _log.warning("bytes are left for the sweep", extra={"store": data.location.store, "error": str(error)})
+        try:
+            self._catalogue.abandon_upload(data.image.id, data.location, self._waiting, discarded_at=discarded_at)
+        finally:
+            self._ended(data.location)  # when the catalogue does not work now, ``clear_leftovers`` does it later
 
     # --- What others left ------------------------------------------------------------------------
 
@@ -183,23 +203,11 @@ class Uploads:
         self._catalogue.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
 
     def clear_leftovers(self) -> int:
-        """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many."""
+        """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many objects."""
         cleared = 0
         for upload in self._catalogue.uploads():
-            if upload.writer == self._writer:
-                continue
-            if leases.is_dead(upload.writer) or upload.expires_at < self._clock():
-                try:
-                    self._stores[upload.location.store].delete(upload.location.object_key)
-                except (HeadwaterError, KeyError) as error:
-                    _log.warning(
-                        "an upload's bytes cannot be removed yet",
-                        extra={"image": upload.image_id, "store": upload.location.store, "error": str(error)},
-                    )
-                    continue
-                if self._give_back(upload.image_id, upload.location):
-                    cleared += 1
-                    _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
+            if self._is_left(upload) and self._catalogue.take_over(upload, self._waiting, self._clock()):
+                _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
         for location in self._catalogue.discarded(limit=1000):
             store = self._stores.get(location.store)
             if store is None:
@@ -212,6 +220,12 @@ class Uploads:
             self._catalogue.forget_discarded(location)
             cleared += 1
         return cleared
+
+    def _is_left(self, upload: Upload) -> bool:
+        if upload.writer == self._writer:
+            with self._lock:
+                return upload.location not in self._running
+        return leases.is_dead(upload.writer) or upload.expires_at < self._clock()
 
 
 class IncomingData:

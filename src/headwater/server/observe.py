@@ -109,7 +109,9 @@ def _head(scope: Scope) -> tuple[str, str, int]:
         if name == b"x-openstack-request-id":
             given = value.decode("latin-1")
         elif name == b"accept":
-            accept = value.decode("latin-1")
+            # Source: openstacksdk 4.22 uploads and patches with an empty Accept, and shows its user nothing but
+            # JSON and HTML of what went wrong. Without the header Glance's plain text stays.
+            accept = value.decode("latin-1") or "application/json"
         elif name == b"content-length" and value.isdigit():
             length = int(value)
     return given, accept, length

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -66,12 +66,12 @@ class DatabaseSettings(Section):
 class LogSettings(Section):
     """Section ``[log]``."""
 
-    format: Annotated[
-        str, Field(description='"json": one object a line; "text": for people.', pattern="^(json|text)$")
-    ] = "json"
-    level: Annotated[str, Field(description="Least level that is written.", pattern="^(debug|info|warning|error)$")] = (
-        "info"
+    format: Annotated[Literal["json", "text"], Field(description='"json": one object a line; "text": for people.')] = (
+        "json"
     )
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least level that is written.")
+    ] = "info"
 
 
 class Settings(Section):

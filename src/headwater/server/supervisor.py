@@ -59,22 +59,28 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
         SettingsError: Something stands in the way of the start.
     """
     log.configure(settings.log.format, settings.log.level)
-    for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
-        _require_free(key, bind)
+    with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
+        for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
+            held.enter_context(_free(key, bind))
     _prepare(settings)
     with metrics.shared_between_processes():
         return _Workers(settings, on_ready).run()
 
 
-def _require_free(key: str, bind: str) -> None:
+def _free(key: str, bind: str) -> socket.socket:
+    """Return a socket that listens there, unshared: only where nothing else does."""
     host, port = address(bind)
+    probe = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            probe.listen(1)
+        probe = socket.socket(family, socket.SOCK_STREAM)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        probe.listen(1)
+        return probe
     except OSError as error:
+        if probe is not None:
+            probe.close()
         raise PortTaken(key, bind, (error.strerror or str(error)).lower()) from error
 
 

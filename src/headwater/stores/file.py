@@ -87,31 +87,11 @@ class FileStore:
             raise ObjectNotFound(self.name, key) from error
         except OSError as error:
             raise StoreUnavailable(self.name, str(error.strerror)) from error
-        return self._pieces(descriptor, start, length)
-
-    def _pieces(self, descriptor: int, start: int, length: int | None) -> Iterator[bytes]:
-        try:
-            left = length
-            position = start
-            while left is None or left > 0:
-                want = self._settings.chunk_size if left is None else min(left, self._settings.chunk_size)
-                try:
-                    piece = os.pread(descriptor, want, position)
-                except OSError as error:
-                    raise StoreUnavailable(self.name, str(error.strerror)) from error
-                if not piece:
-                    return
-                position += len(piece)
-                left = None if left is None else left - len(piece)
-                yield piece
-        finally:
-            os.close(descriptor)
+        return _Pieces(self.name, descriptor, start, length, self._settings.chunk_size)
 
     def path(self, key: str) -> Path:
-        file = self._file(checked_key(key))
-        if not file.is_file():
-            raise ObjectNotFound(self.name, key)
-        return file
+        self.stat(key)
+        return self._file(key)
 
     def stat(self, key: str) -> Stored:
         try:
@@ -122,11 +102,14 @@ class FileStore:
             raise StoreUnavailable(self.name, str(error.strerror)) from error
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        for directory in self._objects.iterdir():
-            for file in directory.iterdir():
-                if file.name.startswith(prefix):
-                    with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                        yield Stored(file.name, file.stat().st_size)
+        try:
+            for directory in self._objects.iterdir():
+                for file in directory.iterdir():
+                    if file.name.startswith(prefix):
+                        with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
+                            yield Stored(file.name, file.stat().st_size)
+        except OSError as error:
+            raise StoreUnavailable(self.name, str(error.strerror)) from error
 
     def delete(self, key: str) -> None:
         checked_key(key)
@@ -154,6 +137,41 @@ class FileStore:
         except OSError as error:
             raise StoreUnavailable(self.name, str(error.strerror)) from error
         return state.f_bavail * state.f_frsize
+
+
+class _Pieces(Iterator[bytes]):
+    """The bytes of one open file. Not a generator: one that nobody has begun never closes its file."""
+
+    def __init__(self, store: str, descriptor: int, start: int, length: int | None, chunk_size: int) -> None:
+        self._store, self._descriptor, self._position = store, descriptor, start
+        self._left, self._chunk_size = length, chunk_size
+
+    def __next__(self) -> bytes:
+        want = self._chunk_size if self._left is None else min(self._left, self._chunk_size)
+        if want <= 0 or self._descriptor < 0:
+            self.close()
+            raise StopIteration
+        try:
+            piece = os.pread(self._descriptor, want, self._position)
+        except OSError as error:
+            self.close()
+            raise StoreUnavailable(self._store, str(error.strerror)) from error
+        if not piece:
+            self.close()
+            raise StopIteration
+        self._position += len(piece)
+        if self._left is not None:
+            self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Let go of the file, read to its end or not."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class FileWriter:

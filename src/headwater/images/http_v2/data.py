@@ -187,7 +187,9 @@ class _Buffers:
     def close(self) -> None:
         """Free the memory."""
         for buffer in self._free:
-            buffer.close()
+            # What a lane raised may still hold a view of it, in its traceback; the memory then goes with that.
+            with contextlib.suppress(BufferError):
+                buffer.close()
         self._free.clear()
         self._made = 0
 
