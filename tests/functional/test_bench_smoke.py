@@ -1,0 +1,128 @@
+"""``make bench`` still measures everything: all of it once, in sizes too small to say anything of speed."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from needs import CHECKOUT
+
+BENCHES = ("start", "upload", "download", "slow", "list", "metadata")
+TINY = (
+    *("--rounds", "1"),
+    *("--upload-size", "5000001"),  # neither whole pieces nor whole blocks
+    *("--upload-size-of-four", "3M"),
+    *("--download-size", "8M"),
+    *("--readers", "12"),
+    *("--catalogues", "100,200"),
+    *("--seconds", "0.1"),
+    *("--pages", "40"),
+    *("--starts", "1"),
+    *("--load-generator", "own"),
+)
+PATIENCE_S = 150
+
+
+def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, CHECKOUT / "tools" / "bench.py", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said, complained = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # not killed, so that it stops its servers
+            said, complained = process.communicate()
+            pytest.fail(f"the benches took longer than {PATIENCE_S} s:\n{said}\n{complained}")
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+
+
+def only_document(directory: Path) -> dict[str, Any]:
+    (file,) = directory.glob("bench-*.json")
+    document: dict[str, Any] = json.loads(file.read_bytes())
+    return document
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], Path]:
+    """What the run printed, its JSON, and the directory that it worked in."""
+    data, output = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("output")
+    done = bench(*TINY, "--data-dir", data, "--output", output)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, only_document(output), data
+
+
+def test_every_bench_gives_figures_that_can_be(run: tuple[str, dict[str, Any], Path]) -> None:
+    figures = run[1]["figures"]
+    assert {figure["bench"] for figure in figures} == set(BENCHES)
+    for figure in figures:
+        # Processor time is counted in hundredths of a second, and memory may not grow at all.
+        least = 0 if figure["unit"] in ("s/GiB", "MiB") else 1e-6
+        assert all(math.isfinite(each) and each >= least for each in figure["runs"]), figure
+        assert figure["min"] <= figure["median"] <= figure["max"], figure
+
+
+def test_a_figure_and_its_peer_are_measured_equally_often(run: tuple[str, dict[str, Any], Path]) -> None:
+    figures = {figure["name"]: figure for figure in run[1]["figures"]}
+    compared = [figure for figure in run[1]["figures"] if figure["beside"]]
+    assert compared
+    for figure in compared:
+        peer = figures[figure["beside"]]["runs"]
+        assert figure["ratios"] == [a / b for a, b in zip(figure["runs"], peer, strict=True)], figure
+
+
+def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any], Path]) -> None:
+    printed, document, _ = run
+    lines = [line.split() for line in printed.splitlines()]
+    assert {target["bench"] for target in document["targets"]} == {"start", "upload", "download", "slow", "list"}
+    for target in document["targets"]:
+        within = target["measured"] >= target["limit"]
+        assert target["reached"] is (within if target["bound"] == "at least" else not within), target
+        outcome = "yes" if target["reached"] else "NO"
+        words = target["target"].split()
+        assert any(line[: len(words)] == words and line[-1] == outcome for line in lines), (target, printed)
+
+
+def test_the_run_leaves_nothing_behind(run: tuple[str, dict[str, Any], Path]) -> None:
+    assert list(run[2].iterdir()) == []
+
+
+def test_the_run_says_of_what_it_was_made(run: tuple[str, dict[str, Any], Path]) -> None:
+    document = run[1]
+    assert document["plan"]["upload_size"] == 5000001
+    assert document["machine"]["cores"] >= 1
+    assert document["machine"]["versions"]["headwater"]
+
+
+def test_only_what_is_asked_for_is_measured(tmp_path: Path) -> None:
+    done = bench(*TINY, "--only", "metadata", "--data-dir", tmp_path, "--output", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {figure["bench"] for figure in only_document(tmp_path)["figures"]} == {"metadata"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--only", "lunch"), "there is no bench 'lunch'"),
+        (("--upload-size", "2X"), "'2X' is not a size"),
+        (("--catalogues", "10"), "has 100 images or more"),
+        (("--readers", "0"), "is not a number above 0"),
+        (("--data-dir", "absent"), "cannot write to absent"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: tuple[str, ...], words: str) -> None:
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_disk_without_room_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    done = bench("--only", "upload", "--upload-size", "99999999G", "--data-dir", tmp_path, "--output", tmp_path)
+    assert done.returncode == 1
+    assert "smaller --upload-size" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,36 @@
+"""How much is measured, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+LoadGenerator = Literal["auto", "wrk", "own"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run. Sizes are bytes."""
+
+    rooms: Path  # an empty directory on the disk to be measured; each bench makes its own in it
+    workers: int | None = None  # None: as many as `headwater serve` takes by itself
+    rounds: int = 3
+    upload_size: int = 2 * GIB
+    upload_size_of_four: int = 2 * GIB  # each of the four
+    download_size: int = 1 * GIB
+    readers: int = 600
+    catalogues: tuple[int, ...] = (100, 10_000, 100_000)  # images, ascending
+    seconds: float = 2.0  # each burst of requests
+    pages: int = 200  # how often each page is asked for
+    starts: int = 5
+    load_generator: LoadGenerator = "auto"
+
+    def room(self, name: str) -> Path:
+        """Make an empty directory."""
+        room = self.rooms / name
+        room.mkdir()
+        return room
