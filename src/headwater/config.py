@@ -192,8 +192,9 @@ def _sentence(error: ValidationError, model: type[BaseModel], origins: Mapping[K
     for problem in error.errors(include_url=False, include_input=False):
         path = tuple(str(part) for part in problem["loc"])
         origin = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), None)
-        if origin is None:  # an unknown section: name any source that set something below it
-            origin = next((o for p, o in origins.items() if p[: len(path)] == path), "settings")
+        if origin is None:  # nobody set it itself: name a source that set something below it, or else beside it
+            near = (o for n in range(len(path), 0, -1) for p, o in origins.items() if p[:n] == path[:n])
+            origin = next(near, "settings")
         section, key = ".".join(path[:-1]), path[-1] if path else ""
         place = f"section [{section}], key {key!r}" if section else f"{key!r}"
         if problem["type"] == "extra_forbidden":

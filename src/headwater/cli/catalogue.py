@@ -8,6 +8,7 @@ from headwater.database.engine import Database
 from headwater.errors import Conflict, NotFound
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.listing import Condition, Query
+from headwater.server import data_dir
 
 
 class AmbiguousImage(Conflict):
@@ -30,10 +31,10 @@ def open_database() -> Database:
     """Open the catalogue that the current command's settings name; its schema is made when there is none.
 
     Raises:
-        SettingsError: The settings are wrong, or the catalogue is of a newer version.
+        SettingsError: The settings are wrong, the data directory cannot be written, or the catalogue is too new.
     """
     settings = options.sources().load().settings
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.prepare(settings.data_dir)
     database = Database(settings.database_url)
     schema.upgrade(database)
     return database

@@ -9,13 +9,14 @@ import typer
 from headwater.cli import options
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.server import data_dir
 
 app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 
 
 def _database() -> Database:
     settings = options.sources().load().settings
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.prepare(settings.data_dir)
     return Database(settings.database_url)
 
 

@@ -261,14 +261,14 @@ class ImageCatalogue:
         location: Location,
         change: Callable[[Image], Image],
         *,
-        discarded_at: int | None = None,
+        discarded_at: int | None,
     ) -> bool:
         """Note that the bytes will not come; return whether the upload was still in the books.
 
         ``change`` is made to the image if it is still there.
 
         Args:
-            discarded_at: The caller could not remove the bytes: note them, at this time, as discarded.
+            discarded_at: Note the bytes, at this time, as discarded; ``None`` when there are none.
         """
 
         def work(connection: Connection) -> bool:

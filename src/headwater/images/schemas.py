@@ -21,8 +21,21 @@ from headwater.images.settings import ImagesSettings
 
 UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 
-_STATUSES = [status.value for status in Status if status is not Status.DELETED]
-_STATUSES.insert(4, Status.DELETED.value)
+# In Glance's order.
+_STATUSES = [
+    status.value
+    for status in (
+        Status.QUEUED,
+        Status.SAVING,
+        Status.ACTIVE,
+        Status.KILLED,
+        Status.DELETED,
+        Status.UPLOADING,
+        Status.IMPORTING,
+        Status.PENDING_DELETE,
+        Status.DEACTIVATED,
+    )
+]
 
 
 class SchemaViolation(Invalid):

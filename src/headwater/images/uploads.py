@@ -115,7 +115,7 @@ class Uploads:
             try:
                 writer = self._stores[name].begin(location.object_key, size)
             except BaseException:
-                self._catalogue.abandon_upload(image_id, location, self._waiting)
+                self._catalogue.abandon_upload(image_id, location, self._waiting, discarded_at=None)
                 raise
         except BaseException:
             self._ended(location)
@@ -184,17 +184,31 @@ class Uploads:
         return image
 
     def abandon(self, data: IncomingData) -> None:
-        """Remove the bytes, then let the image wait again: in this order, so that no crash leaves bytes."""
-        discarded_at = None
+        """Let the image wait again, then remove the bytes.
+
+        In this order: when the catalogue did not answer a ``finish``, only the catalogue knows whose the bytes are.
+        """
+        at, location = self._clock(), data.location
         try:
-            self._stores[data.location.store].delete(data.location.object_key)
-        except HeadwaterError as error:
-            discarded_at = self._clock()
-            _log.warning("bytes are left for the sweep", extra={"store": data.location.store, "error": str(error)})
-        try:
-            self._catalogue.abandon_upload(data.image.id, data.location, self._waiting, discarded_at=discarded_at)
+            waits = self._catalogue.abandon_upload(data.image.id, location, self._waiting, discarded_at=at)
+            if not waits and self._catalogue.location(data.image.id) == location:
+                return
         finally:
-            self._ended(data.location)  # when the catalogue does not work now, ``clear_leftovers`` does it later
+            self._ended(location)  # when the catalogue does not work now, ``clear_leftovers`` does it later
+        self._remove(location)
+
+    def _remove(self, location: Location) -> bool:
+        """Remove bytes that the catalogue has let go of; return whether that is done."""
+        store = self._stores.get(location.store)
+        if store is None:
+            return False  # its store is not configured here
+        try:
+            store.delete(location.object_key)
+        except HeadwaterError as error:
+            _log.warning("bytes are left for the sweep", extra={"store": location.store, "error": str(error)})
+            return False
+        self._catalogue.forget_discarded(location)
+        return True
 
     # --- What others left ------------------------------------------------------------------------
 
@@ -204,22 +218,10 @@ class Uploads:
 
     def clear_leftovers(self) -> int:
         """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many objects."""
-        cleared = 0
         for upload in self._catalogue.uploads():
             if self._is_left(upload) and self._catalogue.take_over(upload, self._waiting, self._clock()):
                 _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
-        for location in self._catalogue.discarded(limit=1000):
-            store = self._stores.get(location.store)
-            if store is None:
-                continue  # its store is not configured here
-            try:
-                store.delete(location.object_key)
-            except HeadwaterError as error:
-                _log.warning("bytes cannot be removed yet", extra={"store": location.store, "error": str(error)})
-                continue
-            self._catalogue.forget_discarded(location)
-            cleared += 1
-        return cleared
+        return sum(self._remove(location) for location in self._catalogue.discarded(limit=1000))
 
     def _is_left(self, upload: Upload) -> bool:
         if upload.writer == self._writer:

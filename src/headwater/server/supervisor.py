@@ -27,7 +27,7 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.uploads import Pools, Uploads
-from headwater.server import log, metrics
+from headwater.server import data_dir, log, metrics
 from headwater.server.application import Application, signer
 from headwater.server.settings import Settings, address
 from headwater.stores.registry import open_stores
@@ -85,16 +85,7 @@ def _free(key: str, bind: str) -> socket.socket:
 
 
 def _prepare(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        probe = settings.data_dir / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise SettingsError(
-            f"key 'data_dir': cannot write to the directory {settings.data_dir}: {error.strerror}; "
-            "give a directory that this user may write to (--data-dir)"
-        ) from error
+    data_dir.prepare(settings.data_dir)
     signer(settings.streams)
     database = Database(settings.database_url)
     try:
@@ -247,6 +238,11 @@ async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: 
     house.cancel()
     for server in servers:
         server.stop()
-    await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    if cut_off:
+        # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
+        _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
+        sys.stderr.flush()
+        os._exit(1 if failed else 0)
     application.close()
     return 1 if failed else 0

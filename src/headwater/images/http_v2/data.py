@@ -26,7 +26,7 @@ from headwater.threads import Pool
 
 OCTETS = "application/octet-stream"
 BUFFER = 2 << 20  # bytes; a multiple of every disk's block, so that a store may write it directly
-BUFFERS = 6
+BUFFERS = 4
 # After a refusal the rest of the body is read for so long, because most clients look for an answer only
 # when they have sent everything.
 DRAIN_S = 20.0

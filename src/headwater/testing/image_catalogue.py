@@ -1,0 +1,675 @@
+"""What the catalogue of images promises on every database."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from headwater.database.engine import Database
+from headwater.images.catalogue import (
+    ImageCatalogue,
+    ImageExists,
+    ImageGone,
+    ImageNotFound,
+    Location,
+    MarkerNotFound,
+    Upload,
+    UploadLost,
+)
+from headwater.images.listing import SORT_KEYS, Condition, Direction, Query, total_order
+from headwater.images.model import Image, ImageProtected, Status, Visibility
+
+NOON = 1_700_000_000_000_000
+SECOND = 1_000_000
+
+# Text that a language's order, folding of case or padding would mix up.
+EXACT = ("a", "A", "a ", " a", "ä", "a\u0308", "Ä", "ß", "ss", "z", "_", "%", "\\", "'", '"', "😀", "\ufb01", "fi")
+
+
+def an_image(name: str | None = None, **fields: Any) -> Image:
+    """Return an image with a new id."""
+    given: dict[str, Any] = {"id": str(uuid.uuid4()), "created_at": NOON, "updated_at": NOON, "name": name, **fields}
+    return Image(**given)
+
+
+def add(catalogue: ImageCatalogue, *images: Image) -> None:
+    """Keep new images."""
+    for image in images:
+        catalogue.create(image, fresh_id=True)
+
+
+def renamed(name: str) -> Callable[[Image], Image]:
+    """Return a change of name."""
+    return lambda image: replace(image, name=name)
+
+
+def moved(status: Status, **fields: Any) -> Callable[[Image], Image]:
+    """Return a change of status."""
+    return lambda image: replace(image.moved_to(status), **fields)
+
+
+def anything(_image: Image) -> None:
+    """Allow the deletion of any image."""
+
+
+# --- What a list should show, said a second time in plain Python --------------------------------------
+
+
+def expected(images: Iterable[Image], query: Query) -> list[Image]:
+    """Return what the page of ``query`` should be."""
+    everything = list(images)
+    found = ordered([image for image in everything if _shown(image, query)], query.sort)
+    if query.marker is not None:
+        marker = next(image for image in everything if image.id == query.marker)
+        # The marker may have dropped out of the list: what comes after it is decided by the order alone.
+        line = ordered([*(image for image in found if image.id != marker.id), marker], query.sort)
+        found = line[line.index(marker) + 1 :]
+    return found[: query.limit]
+
+
+def ordered(images: Sequence[Image], sort: Sequence[tuple[str, Direction]]) -> list[Image]:
+    """Return the images in the order of a list: an absent value is smaller than every other."""
+    line = list(images)
+    for key, direction in reversed(total_order(sort)):
+        line.sort(key=lambda image, key=key: _place(image, key), reverse=direction == "desc")  # type: ignore[misc]
+    return line
+
+
+def _place(image: Image, key: str) -> tuple[bool, Any]:
+    value = getattr(image, key)
+    return (value is not None, value if value is not None else 0)
+
+
+def _shown(image: Image, query: Query) -> bool:
+    return (
+        image.os_hidden == query.os_hidden
+        and all(_holds(getattr(image, wanted.column), wanted) for wanted in query.conditions)
+        and all(image.properties.get(name) == value for name, value in query.properties)
+        and set(query.tags) <= set(image.tags)
+    )
+
+
+def _holds(value: Any, wanted: Condition) -> bool:
+    if value is None:
+        return False
+    other = wanted.value
+    tests: dict[str, Callable[[], bool]] = {
+        "eq": lambda: value == other,
+        "neq": lambda: value != other,
+        "gt": lambda: value > other,
+        "gte": lambda: value >= other,
+        "lt": lambda: value < other,
+        "lte": lambda: value <= other,
+        "in": lambda: value in other,
+        "between": lambda: other[0] <= value <= other[1],
+        "outside": lambda: not other[0] <= value <= other[1],
+    }
+    return tests[wanted.comparison]()
+
+
+def all_pages(catalogue: ImageCatalogue, query: Query) -> list[Image]:
+    """Return the pages of a list, one after the other, put together."""
+    found: list[Image] = []
+    for _ in range(1000):
+        page = catalogue.page(query)
+        assert len(page) <= query.limit
+        found += page
+        if len(page) < query.limit:
+            return found
+        query = replace(query, marker=page[-1].id)
+    raise AssertionError("the pages have no end")
+
+
+def many_images() -> list[Image]:
+    """Return images with ties, equal times and absent values in every sort key."""
+    names = (None, "b", "a", "B", None, "a", "ä", "")
+    sizes = (None, 5, 0, 5, 1 << 40)
+    formats = (None, "qcow2", "raw", "raw", None, "iso", "vmdk")
+    containers = ("bare", None, "ovf")
+    statuses = (Status.QUEUED, Status.ACTIVE, Status.ACTIVE, Status.DEACTIVATED, Status.SAVING)
+    return [
+        an_image(
+            names[n % len(names)],
+            size=sizes[n % len(sizes)],
+            disk_format=formats[n % len(formats)],
+            container_format=containers[n % len(containers)],
+            status=statuses[n % len(statuses)],
+            visibility=list(Visibility)[n % 4],
+            created_at=NOON + (n // 4) * SECOND,
+            updated_at=NOON + (n // 3) * SECOND,
+            os_hidden=n % 11 == 10,
+            protected=n % 5 == 0,
+            min_ram=n % 3 * 512,
+            owner=(None, "p1", "p2")[n % 3],
+            tags=tuple(tag for at, tag in enumerate(("red", "green", "blue")) if n >> at & 1),
+            properties={"os": ("ubuntu", "debian")[n % 2], **({"arch": "arm64"} if n % 3 == 0 else {})},
+        )
+        for n in range(40)
+    ]
+
+
+DIRECTIONS: tuple[Direction, Direction] = ("asc", "desc")
+SORTS: list[tuple[tuple[str, Direction], ...]] = [
+    *[((key, direction),) for key in SORT_KEYS for direction in DIRECTIONS],
+    (("name", "asc"), ("size", "asc")),
+    (("name", "desc"), ("size", "desc")),
+    (("size", "asc"), ("name", "desc")),
+    (("disk_format", "desc"), ("container_format", "asc"), ("name", "asc")),
+    (("status", "asc"), ("name", "asc"), ("size", "desc"), ("created_at", "asc")),
+    (("created_at", "asc"), ("id", "desc")),
+    (("updated_at", "desc"), ("id", "asc"), ("name", "asc")),
+]
+FILTERS: dict[str, Query] = {
+    "none": Query(),
+    "hidden": Query(os_hidden=True),
+    "a name": Query(conditions=(Condition("name", "eq", "a"),)),
+    "an empty name": Query(conditions=(Condition("name", "eq", ""),)),
+    "several names": Query(conditions=(Condition("name", "in", ("a", "b", "nobody")),)),
+    "no name": Query(conditions=(Condition("name", "in", ()),)),
+    "another status": Query(conditions=(Condition("status", "neq", "queued"),)),
+    "a smallest size": Query(conditions=(Condition("size", "gte", 5),)),
+    "a largest size": Query(conditions=(Condition("size", "lte", 5),)),
+    "a larger size": Query(conditions=(Condition("size", "gt", 0),)),
+    "a smaller size": Query(conditions=(Condition("size", "lt", 5),)),
+    "two limits": Query(conditions=(Condition("size", "gte", 1), Condition("min_ram", "lte", 512))),
+    "a second": Query(conditions=(Condition("created_at", "between", (NOON + SECOND, NOON + 2 * SECOND - 1)),)),
+    "another second": Query(conditions=(Condition("updated_at", "outside", (NOON + SECOND, NOON + 2 * SECOND - 1)),)),
+    "a visibility": Query(conditions=(Condition("visibility", "eq", "community"),)),
+    "an owner": Query(conditions=(Condition("owner", "eq", "p1"),)),
+    "protected": Query(conditions=(Condition("protected", "eq", True),)),
+    "a property": Query(properties=(("os", "ubuntu"),)),
+    "two properties": Query(properties=(("os", "ubuntu"), ("arch", "arm64"))),
+    "a property nobody has": Query(properties=(("os", "beos"),)),
+    "a tag": Query(tags=("red",)),
+    "two tags": Query(tags=("red", "blue")),
+    "three tags": Query(tags=("red", "blue", "green")),
+    "a tag nobody has": Query(tags=("red", "black")),
+    "all kinds": Query(
+        conditions=(Condition("status", "neq", "killed"), Condition("size", "gte", 0)),
+        properties=(("os", "debian"),),
+        tags=("red", "green"),
+    ),
+}
+
+
+class ImageCatalogueContract:
+    """To run it on a database: subclass, and give a ``database`` fixture with the newest schema and no image."""
+
+    @pytest.fixture
+    def catalogue(self, database: Database) -> ImageCatalogue:
+        return ImageCatalogue(database)
+
+    # --- One image -------------------------------------------------------------------------------
+
+    def test_an_image_comes_back_as_it_was(self, catalogue: ImageCatalogue) -> None:
+        full = an_image(
+            "noble 😀",
+            status=Status.ACTIVE,
+            visibility=Visibility.COMMUNITY,
+            os_hidden=True,
+            protected=True,
+            owner="p1",
+            disk_format="qcow2",
+            container_format="bare",
+            size=1 << 62,
+            virtual_size=2**63 - 1,
+            checksum="0" * 32,
+            os_hash_algo="sha512",
+            os_hash_value="f" * 128,
+            min_ram=2**31 - 1,
+            min_disk=2**31 - 1,
+            tags=("second", "first", "ä 😀"),
+            properties={"z": "1", "a": "", "ключ": "значение", "long": "x" * 100_000},
+        )
+        add(catalogue, full, empty := an_image())
+        assert catalogue.get(full.id) == full
+        assert list(catalogue.get(full.id).properties) == ["z", "a", "ключ", "long"]
+        assert catalogue.get(empty.id) == empty
+
+    def test_an_image_that_is_not_there_is_not_found(self, catalogue: ImageCatalogue) -> None:
+        add(catalogue, there := an_image())
+        for image_id in ("", "nobody", "x" * 300, str(uuid.UUID(int=0)), "ä😀", "' OR '1'='1", there.id + " "):
+            with pytest.raises(ImageNotFound):
+                catalogue.get(image_id)
+            with pytest.raises(ImageNotFound):
+                catalogue.change(image_id, renamed("x"))
+            with pytest.raises(ImageNotFound):
+                catalogue.delete(image_id, anything, NOON)
+            with pytest.raises(MarkerNotFound):
+                catalogue.page(Query(marker=image_id))
+            assert catalogue.location(image_id) is None
+        assert catalogue.page(Query()) == [there]
+
+    def test_an_id_that_is_taken_is_refused_and_the_image_keeps_its_place(self, catalogue: ImageCatalogue) -> None:
+        first = an_image("first", tags=("t",), properties={"p": "1"})
+        add(catalogue, first)
+        for fresh_id in (True, False):
+            with pytest.raises(ImageExists, match=first.id):
+                catalogue.create(replace(first, name="second", tags=("u",), properties={}), fresh_id=fresh_id)
+        assert catalogue.get(first.id) == first
+        assert catalogue.page(Query(tags=("u",))) == []
+
+    def test_the_id_of_a_deleted_image_is_never_used_again(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(tags=("t",), properties={"p": "1"})
+        add(catalogue, image)
+        catalogue.delete(image.id, anything, NOON)
+        with pytest.raises(ImageExists):
+            catalogue.create(image, fresh_id=False)
+        with pytest.raises(ImageNotFound):
+            catalogue.get(image.id)
+        assert catalogue.page(Query(tags=("t",))) == catalogue.page(Query(properties=(("p", "1"),))) == []
+
+    def test_an_image_that_may_not_be_deleted_stays(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(protected=True)
+        add(catalogue, image)
+        with pytest.raises(ImageProtected):
+            catalogue.delete(image.id, Image.require_deletable, NOON)
+        assert catalogue.get(image.id) == image
+
+    # --- Changes ---------------------------------------------------------------------------------
+
+    def test_a_change_counts_the_revision_and_is_kept(self, catalogue: ImageCatalogue) -> None:
+        image = an_image("before", tags=("a", "b"), properties={"kept": "1", "changed": "1", "gone": "1"})
+        add(catalogue, image)
+        after = catalogue.change(
+            image.id,
+            lambda now: replace(
+                now,
+                name=None,
+                tags=("b", "c"),
+                properties={"new": "1", "changed": "2", "kept": "1"},
+                updated_at=NOON + 1,
+            ),
+        )
+        assert after == catalogue.get(image.id)
+        assert (after.revision, after.name, after.tags) == (1, None, ("b", "c"))
+        assert after.properties == {"new": "1", "changed": "2", "kept": "1"}
+
+        def found(**query: Any) -> bool:
+            return catalogue.page(Query(**query)) == [after]
+
+        assert [found(tags=(tag,)) for tag in "abc"] == [False, True, True]
+        pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
+        assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
+
+    def test_a_change_to_the_same_is_none(self, catalogue: ImageCatalogue) -> None:
+        image = an_image("same", visibility=Visibility.PUBLIC)
+        add(catalogue, image)
+        before = catalogue.revision()
+        assert catalogue.change(image.id, renamed("same")) == image
+        assert catalogue.revision() == before
+
+    def test_a_change_that_fails_changes_nothing(self, catalogue: ImageCatalogue) -> None:
+        image = an_image("before")
+        add(catalogue, image)
+
+        def refuse(_image: Image) -> Image:
+            raise ImageProtected(image.id)
+
+        with pytest.raises(ImageProtected):
+            catalogue.change(image.id, refuse)
+        assert catalogue.get(image.id) == image
+
+    def test_changes_at_once_are_all_kept(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(visibility=Visibility.PUBLIC)
+        add(catalogue, image)
+        before = catalogue.revision()
+        start = threading.Barrier(6)
+        failures: list[BaseException] = []
+
+        def label(number: int) -> None:
+            start.wait()
+            try:
+                for turn in range(3):
+                    catalogue.change(
+                        image.id,
+                        lambda now, turn=turn: replace(  # type: ignore[misc]
+                            now,
+                            tags=(*now.tags, f"{number}.{turn}"),
+                            properties={**now.properties, f"{number}.{turn}": "x"},
+                        ),
+                    )
+            except BaseException as error:  # noqa: BLE001 - given to the test, whatever it is
+                failures.append(error)
+
+        threads = [threading.Thread(target=label, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        after = catalogue.get(image.id)
+        labels = {f"{number}.{turn}" for number in range(6) for turn in range(3)}
+        assert set(after.tags) == set(after.properties) == labels
+        assert after.revision == 18
+        assert catalogue.revision() == before + 18
+        assert all(catalogue.page(Query(tags=(label,))) == [after] for label in labels)
+
+    # --- Lists -----------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def many(self, catalogue: ImageCatalogue) -> list[Image]:
+        images = many_images()
+        add(catalogue, *images)
+        return images
+
+    def test_pages_by_every_key_put_together_are_the_whole_list(
+        self, catalogue: ImageCatalogue, many: list[Image]
+    ) -> None:
+        for sort in SORTS:
+            whole = [image.id for image in expected(many, Query(sort=sort, limit=1000))]
+            assert len(whole) == 37
+            for limit in (1, 7, 37):
+                found = [image.id for image in all_pages(catalogue, Query(sort=sort, limit=limit))]
+                assert found == whole, (sort, limit)
+
+    def test_a_list_shows_what_its_filters_say_in_its_order(self, catalogue: ImageCatalogue, many: list[Image]) -> None:
+        for name, query in FILTERS.items():
+            for sort in ((("created_at", "desc"), ("id", "desc")), (("name", "asc"),), (("size", "desc"),)):
+                wanted = replace(query, sort=sort, limit=5)
+                whole = expected(many, replace(wanted, limit=1000))
+                assert all_pages(catalogue, wanted) == whole, (name, sort)
+
+    def test_the_filters_of_the_test_above_find_some_images_each(self) -> None:
+        none = {name for name, query in FILTERS.items() if not expected(many_images(), query)}
+        assert none == {"no name", "a property nobody has", "a tag nobody has"}
+
+    def test_a_deletion_between_two_pages_neither_hides_nor_repeats_an_image(
+        self, catalogue: ImageCatalogue, many: list[Image]
+    ) -> None:
+        whole = expected(many, Query(limit=1000))
+        seen: list[Image] = []
+        query = Query(limit=5)
+        while page := catalogue.page(query):
+            seen += page
+            for image in page[:-1]:  # all but the marker, and the next one
+                catalogue.delete(image.id, anything, NOON)
+            query = replace(query, marker=page[-1].id)
+        assert seen == whole
+
+    def test_a_marker_that_dropped_out_of_the_list_still_marks_its_place(
+        self, catalogue: ImageCatalogue, many: list[Image]
+    ) -> None:
+        query = Query(conditions=(Condition("status", "eq", "active"),), sort=(("name", "asc"),), limit=1000)
+        for marker in many:
+            asked = replace(query, marker=marker.id)
+            assert catalogue.page(asked) == expected(many, asked)
+
+    def test_names_tags_and_properties_are_found_by_exactly_their_characters(self, catalogue: ImageCatalogue) -> None:
+        images = {each: an_image(each, owner=each, tags=(each,), properties={each: "1", "p": each}) for each in EXACT}
+        add(catalogue, *images.values())
+        for text, image in images.items():
+            for query in (
+                Query(conditions=(Condition("name", "eq", text),)),
+                Query(conditions=(Condition("name", "in", (text,)),)),
+                Query(conditions=(Condition("owner", "eq", text),)),
+                Query(tags=(text,)),
+                Query(properties=((text, "1"),)),
+                Query(properties=(("p", text),)),
+            ):
+                assert catalogue.page(query) == [image], query
+
+    def test_tags_that_differ_in_a_code_point_only_are_kept_side_by_side(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(tags=EXACT, properties=dict.fromkeys(EXACT, "x"))
+        add(catalogue, image)
+        assert catalogue.get(image.id) == image
+
+    def test_a_page_of_none_is_empty(self, catalogue: ImageCatalogue, many: list[Image]) -> None:
+        assert catalogue.page(Query(limit=0)) == []
+
+    def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
+        self, catalogue: ImageCatalogue, many: list[Image]
+    ) -> None:
+        bootable = [
+            image
+            for image in many
+            if image.visibility is Visibility.PUBLIC and image.status is Status.ACTIVE and not image.os_hidden
+        ]
+        assert len(bootable) > 2
+        assert catalogue.public_images() == sorted(bootable, key=lambda image: (image.created_at, image.id))
+
+    # --- The number of the public images ---------------------------------------------------------
+
+    def test_the_revision_grows_with_changes_of_public_images_only(self, catalogue: ImageCatalogue) -> None:
+        def grows(work: Callable[[], object]) -> bool:
+            before = catalogue.revision()
+            work()
+            after = catalogue.revision()
+            assert after >= before
+            return after > before
+
+        public, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
+        as_public: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.PUBLIC)  # noqa: E731
+        as_shared: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.SHARED)  # noqa: E731
+        assert grows(lambda: add(catalogue, public))
+        assert not grows(lambda: add(catalogue, private))
+        assert grows(lambda: catalogue.change(public.id, renamed("x")))
+        assert not grows(lambda: catalogue.change(public.id, renamed("x")))
+        assert not grows(lambda: catalogue.change(private.id, renamed("x")))
+        assert grows(lambda: catalogue.change(private.id, as_public))
+        assert grows(lambda: catalogue.change(private.id, lambda image: replace(image, tags=("t",))))
+        assert grows(lambda: catalogue.change(private.id, as_shared))
+        assert not grows(lambda: catalogue.change(private.id, renamed("y")))
+        assert not grows(lambda: catalogue.delete(private.id, anything, NOON))
+        assert grows(lambda: catalogue.delete(public.id, anything, NOON))
+        assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), catalogue.uploads()))
+
+    def test_the_revision_grows_when_a_public_image_becomes_active(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(visibility=Visibility.PUBLIC)
+        add(catalogue, image)
+        upload = an_upload(image)
+        before = catalogue.revision()
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        assert catalogue.revision() > before
+        assert [found.id for found in catalogue.public_images()] == [image.id]
+
+    # --- The books of bytes ----------------------------------------------------------------------
+
+    def test_an_upload_is_in_the_books_until_the_image_has_its_bytes(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        saving = catalogue.begin_upload(upload, moved(Status.SAVING))
+        assert saving.status is Status.SAVING
+        assert catalogue.uploads() == [upload]
+        assert catalogue.location(image.id) is None
+        active = catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=7))
+        assert (active.status, active.size) == (Status.ACTIVE, 7)
+        assert catalogue.get(image.id) == active
+        assert catalogue.uploads() == []
+        assert catalogue.location(image.id) == upload.location
+
+    def test_an_upload_that_may_not_begin_is_not_in_the_books(self, catalogue: ImageCatalogue) -> None:
+        image = an_image(status=Status.ACTIVE)
+        add(catalogue, image)
+
+        def refuse(_image: Image) -> Image:
+            raise ImageProtected(image.id)
+
+        with pytest.raises(ImageProtected):
+            catalogue.begin_upload(an_upload(image), refuse)
+        with pytest.raises(ImageNotFound):
+            catalogue.begin_upload(an_upload(an_image()), moved(Status.SAVING))
+        assert catalogue.uploads() == []
+
+    def test_an_abandoned_upload_leaves_the_image_waiting(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        assert catalogue.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        assert catalogue.get(image.id).status is Status.QUEUED
+        assert catalogue.uploads() == []
+        assert catalogue.discarded(10) == []
+        assert not catalogue.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        catalogue.begin_upload(an_upload(image), moved(Status.SAVING))
+
+    def test_the_bytes_of_an_abandoned_upload_are_noted_until_they_are_removed(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        assert catalogue.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=NOON)
+        assert catalogue.discarded(10) == [upload.location]
+        catalogue.forget_discarded(upload.location)
+        assert catalogue.discarded(10) == []
+
+    def test_an_upload_that_was_given_up_is_lost_and_changes_nothing(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        assert catalogue.take_over(upload, moved(Status.QUEUED), NOON)
+        assert catalogue.discarded(10) == [upload.location]
+        queued = catalogue.get(image.id)
+        assert queued.status is Status.QUEUED
+        with pytest.raises(UploadLost, match=image.id):
+            catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        assert catalogue.get(image.id) == queued
+        assert catalogue.location(image.id) is None
+        assert not catalogue.take_over(upload, moved(Status.QUEUED), NOON)
+
+    def test_an_upload_that_shows_a_sign_of_life_is_not_taken_over(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        catalogue.renew_uploads(upload.writer, upload.expires_at + SECOND)
+        assert not catalogue.take_over(upload, moved(Status.QUEUED), NOON)
+        assert catalogue.get(image.id).status is Status.SAVING
+        assert catalogue.uploads() == [replace(upload, expires_at=upload.expires_at + SECOND)]
+        assert catalogue.discarded(10) == []
+
+    def test_a_finished_upload_is_not_taken_over(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        assert not catalogue.take_over(upload, moved(Status.QUEUED), NOON)
+        assert catalogue.get(image.id).status is Status.ACTIVE
+        assert catalogue.discarded(10) == []
+
+    def test_an_image_deleted_during_its_upload_is_gone(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        assert catalogue.delete(image.id, anything, NOON) == []
+        assert catalogue.uploads() == [upload]
+        with pytest.raises(ImageGone, match=image.id):
+            catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        # The note stays until somebody has removed the bytes.
+        assert catalogue.uploads() == [upload]
+        assert catalogue.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        assert catalogue.uploads() == []
+
+    def test_a_change_during_an_upload_is_kept(self, catalogue: ImageCatalogue) -> None:
+        image = an_image("before")
+        add(catalogue, image)
+        upload = an_upload(image)
+        catalogue.begin_upload(upload, moved(Status.SAVING))
+        catalogue.change(image.id, lambda now: replace(now, name="during", tags=("t",), properties={"p": "1"}))
+        active = catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=1))
+        assert (active.name, active.tags, active.properties, active.size) == ("during", ("t",), {"p": "1"}, 1)
+
+    def test_of_many_uploads_at_once_one_begins(self, catalogue: ImageCatalogue) -> None:
+        image = an_image()
+        add(catalogue, image)
+        outcomes: list[str] = []
+        start = threading.Barrier(6)
+
+        def upload() -> None:
+            start.wait()
+            try:
+                catalogue.begin_upload(an_upload(image), moved(Status.SAVING))
+            except Exception as error:  # noqa: BLE001 - compared below
+                outcomes.append(type(error).__name__)
+            else:
+                outcomes.append("began")
+
+        threads = [threading.Thread(target=upload) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == [*["StatusConflict"] * 5, "began"]
+        assert len(catalogue.uploads()) == 1
+
+    def test_of_an_uploader_and_one_who_takes_over_one_wins(self, catalogue: ImageCatalogue) -> None:
+        for _ in range(5):
+            image = an_image()
+            add(catalogue, image)
+            upload = an_upload(image)
+            catalogue.begin_upload(upload, moved(Status.SAVING))
+            winners = _race_to_end(catalogue, upload)
+            assert len(winners) == 1
+            finished = winners == ["uploader"]
+            assert catalogue.get(image.id).status is (Status.ACTIVE if finished else Status.QUEUED)
+            # The heart of it: bytes that an image has are never given up.
+            assert (upload.location in catalogue.discarded(100)) != finished
+            assert (catalogue.location(image.id) == upload.location) == finished
+
+    def test_a_writer_renews_all_its_uploads_and_no_others(self, catalogue: ImageCatalogue) -> None:
+        images = [an_image() for _ in range(3)]
+        add(catalogue, *images)
+        for image, writer in zip(images, ("here", "here", "there"), strict=True):
+            catalogue.begin_upload(replace(an_upload(image), writer=writer), moved(Status.SAVING))
+        catalogue.renew_uploads("here", NOON + 1000)
+        assert {(upload.writer, upload.expires_at) for upload in catalogue.uploads()} == {
+            ("here", NOON + 1000),
+            ("there", NOON),
+        }
+
+    def test_deleting_an_image_notes_its_bytes_until_they_are_removed(self, catalogue: ImageCatalogue) -> None:
+        places = []
+        for number in range(3):
+            image = an_image()
+            add(catalogue, image)
+            upload = an_upload(image)
+            catalogue.begin_upload(upload, moved(Status.SAVING))
+            catalogue.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+            assert catalogue.delete(image.id, anything, NOON + number) == [upload.location]
+            assert catalogue.location(image.id) is None
+            places.append(upload.location)
+        assert catalogue.discarded(10) == places
+        assert catalogue.discarded(2) == places[:2]
+        catalogue.forget_discarded(places[0])
+        catalogue.forget_discarded(places[0])
+        assert catalogue.discarded(10) == places[1:]
+
+
+def an_upload(image: Image) -> Upload:
+    """Return an upload to ``image`` at a place of its own."""
+    return Upload(image.id, Location("file", f"{image.id}.{uuid.uuid4().hex[:8]}"), "somebody", NOON)
+
+
+def _race_to_end(catalogue: ImageCatalogue, upload: Upload) -> list[str]:
+    """Let the uploader finish while another takes the upload over; return who did it."""
+    start = threading.Barrier(2)
+    winners: list[str] = []
+
+    def finish() -> None:
+        start.wait()
+        with contextlib.suppress(UploadLost):
+            catalogue.finish_upload(upload.image_id, upload.location, moved(Status.ACTIVE))
+            winners.append("uploader")
+
+    def take() -> None:
+        start.wait()
+        if catalogue.take_over(upload, moved(Status.QUEUED), NOON):
+            winners.append("another")
+
+    threads = [threading.Thread(target=work) for work in (finish, take)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return winners

@@ -1,0 +1,370 @@
+"""What every store of bytes promises."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from headwater.stores.store import BadKey, ObjectNotFound, ObjectStore, Piece, Stored, StoreFull
+
+BLOCK = 2 << 20  # what an upload hands over at once: page-aligned memory of so many bytes
+
+BAD_KEYS = (
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "/a",
+    "a\\b/",
+    ".hidden",
+    "-option",
+    "a b",
+    "a\n",
+    "a\x00",
+    "ä",
+    "x" * 201,
+)
+GOOD_KEYS = ("k", "0", "K", "a.b", "a-b_c.d", "a..b", "x" * 200)
+
+
+def some_bytes(size: int, seed: int = 0) -> bytes:
+    """Return ``size`` bytes that look random and are the same for the same seed."""
+    return hashlib.shake_128(seed.to_bytes(8, "big")).digest(size)
+
+
+@contextmanager
+def aligned(data: bytes) -> Iterator[memoryview]:
+    """Give ``data`` in memory that begins at a page, as the buffers of an upload do."""
+    with mmap.mmap(-1, max(1, len(data))) as memory:
+        memory[: len(data)] = data
+        with memoryview(memory) as whole, whole[: len(data)] as view:
+            yield view
+
+
+def put(store: ObjectStore, key: str, *pieces: Piece, size: int | None = None) -> Stored:
+    """Write one whole object."""
+    writer = store.begin(key, size)
+    for piece in pieces:
+        writer.write(piece)
+    return writer.commit()
+
+
+def content(store: ObjectStore, key: str, start: int = 0, length: int | None = None) -> bytes:
+    """Return the bytes of one object."""
+    return b"".join(store.read(key, start, length))
+
+
+class ObjectStoreContract:
+    """To test a store: subclass, and give a ``store`` fixture with an empty store of at least 64 MiB.
+
+    A store whose room is limited gives a ``small_store`` fixture too, with room for less than 8 MiB.
+    """
+
+    @pytest.fixture
+    def small_store(self) -> ObjectStore:
+        pytest.skip("this store has no limit that a test could reach")
+
+    # --- One object ------------------------------------------------------------------------------
+
+    def test_an_object_lives_from_its_commit_to_its_deletion(self, store: ObjectStore) -> None:
+        assert list(store.list()) == []
+        assert put(store, "k", b"first ", b"second") == Stored("k", 12)
+        assert store.stat("k") == Stored("k", 12)
+        assert list(store.list()) == [Stored("k", 12)]
+        assert content(store, "k") == b"first second"
+        store.delete("k")
+        assert list(store.list()) == []
+        with pytest.raises(ObjectNotFound):
+            store.stat("k")
+
+    def test_an_object_may_be_empty(self, store: ObjectStore) -> None:
+        assert put(store, "k", size=0) == Stored("k", 0)
+        assert content(store, "k") == b""
+        assert content(store, "k", 0, 10) == b""
+        assert list(store.list()) == [Stored("k", 0)]
+
+    def test_what_is_absent_is_not_found_by_the_call_itself(self, store: ObjectStore) -> None:
+        for call in (store.read, store.stat, store.path):
+            with pytest.raises(ObjectNotFound, match="absent") as caught:
+                call("absent")
+            assert caught.value.key == "absent"
+            assert caught.value.store == store.name
+
+    def test_a_path_names_a_file_with_the_whole_object_where_the_store_gives_paths(self, store: ObjectStore) -> None:
+        put(store, "k", b"whole")
+        path = store.path("k")
+        assert (path is not None) == store.abilities.gives_paths
+        if path is not None:
+            assert path.read_bytes() == b"whole"
+
+    # --- Before the commit -----------------------------------------------------------------------
+
+    def test_nothing_is_visible_before_the_commit(self, store: ObjectStore) -> None:
+        writer = store.begin("k", 5)
+        writer.write(b"bytes")
+        assert list(store.list()) == []
+        for call in (store.read, store.stat, store.path):
+            with pytest.raises(ObjectNotFound):
+                call("k")
+        writer.commit()
+        assert content(store, "k") == b"bytes"
+
+    def test_a_write_that_is_aborted_leaves_nothing(self, store: ObjectStore) -> None:
+        writer = store.begin("k")
+        writer.write(b"first half")
+        writer.abort()
+        assert list(store.list()) == []
+        with pytest.raises(ObjectNotFound):
+            store.stat("k")
+
+    def test_aborting_twice_or_after_the_commit_does_nothing(self, store: ObjectStore) -> None:
+        writer = store.begin("aborted")
+        writer.abort()
+        writer.abort()
+        writer = store.begin("kept")
+        writer.write(b"bytes")
+        writer.commit()
+        writer.abort()
+        assert [stored.key for stored in store.list()] == ["kept"]
+        assert content(store, "kept") == b"bytes"
+
+    def test_an_old_object_stays_readable_until_the_new_one_is_committed(self, store: ObjectStore) -> None:
+        put(store, "k", b"old")
+        writer = store.begin("k")
+        writer.write(b"the new one")
+        assert content(store, "k") == b"old"
+        assert store.stat("k") == Stored("k", 3)
+        writer.commit()
+        assert content(store, "k") == b"the new one"
+        assert list(store.list()) == [Stored("k", 11)]
+
+    def test_an_old_object_survives_an_aborted_replacement(self, store: ObjectStore) -> None:
+        put(store, "k", b"old")
+        writer = store.begin("k")
+        writer.write(b"the new one")
+        writer.abort()
+        assert content(store, "k") == b"old"
+
+    def test_who_reads_while_an_object_is_replaced_reads_one_of_the_two(self, store: ObjectStore) -> None:
+        old, new = some_bytes(3 << 20, 1), some_bytes(3 << 20, 2)
+        put(store, "k", old)
+        pieces = store.read("k")
+        head = next(pieces)
+        put(store, "k", new)
+        assert head + b"".join(pieces) == old
+        assert content(store, "k") == new
+
+    def test_who_reads_while_an_object_is_deleted_reads_it_to_its_end(self, store: ObjectStore) -> None:
+        data = some_bytes(3 << 20)
+        put(store, "k", data)
+        pieces = store.read("k")
+        head = next(pieces)
+        store.delete("k")
+        assert head + b"".join(pieces) == data
+
+    # --- Deleting --------------------------------------------------------------------------------
+
+    def test_deleting_what_is_absent_is_fine(self, store: ObjectStore) -> None:
+        store.delete("absent")
+        put(store, "k", b"x")
+        store.delete("k")
+        store.delete("k")
+        assert list(store.list()) == []
+
+    def test_deleting_removes_an_unfinished_write(self, store: ObjectStore) -> None:
+        abandoned = store.begin("k")
+        abandoned.write(b"x" * 10_000)
+        store.delete("k")
+        assert list(store.list()) == []
+        abandoned.abort()
+        put(store, "k", b"again")
+        assert content(store, "k") == b"again"
+
+    def test_deleting_one_object_keeps_the_others(self, store: ObjectStore) -> None:
+        for key in ("a", "ab", "b"):
+            put(store, key, key.encode())
+        store.delete("a")
+        assert sorted(stored.key for stored in store.list()) == ["ab", "b"]
+        assert content(store, "ab") == b"ab"
+
+    # --- Keys and lists --------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("key", BAD_KEYS)
+    def test_what_is_no_key_is_refused_by_every_call(self, store: ObjectStore, key: str) -> None:
+        for call in (store.begin, store.read, store.stat, store.path, store.delete):
+            with pytest.raises(BadKey, match="200 at most"):
+                call(key)
+        assert list(store.list()) == []
+
+    @pytest.mark.parametrize("key", GOOD_KEYS)
+    def test_every_key_can_be_written_read_and_deleted(self, store: ObjectStore, key: str) -> None:
+        put(store, key, b"x")
+        assert list(store.list()) == [Stored(key, 1)]
+        assert content(store, key) == b"x"
+        store.delete(key)
+        assert list(store.list()) == []
+
+    def test_keys_that_differ_by_case_are_different(self, store: ObjectStore) -> None:
+        put(store, "k", b"small")
+        put(store, "K", b"large")
+        assert (content(store, "k"), content(store, "K")) == (b"small", b"large")
+
+    def test_a_list_can_be_limited_to_a_prefix(self, store: ObjectStore) -> None:
+        for key in ("one.1", "one.2", "two.1", "on"):
+            put(store, key, b"x" * len(key))
+        assert sorted(stored.key for stored in store.list("one.")) == ["one.1", "one.2"]
+        assert sorted(stored.key for stored in store.list("on")) == ["on", "one.1", "one.2"]
+        assert list(store.list("three")) == []
+        assert sorted(store.list(), key=lambda stored: stored.key) == [
+            Stored(key, len(key)) for key in ("on", "one.1", "one.2", "two.1")
+        ]
+
+    # --- Ranges ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("start", "length"),
+        [
+            (0, None),
+            (0, 1),
+            (0, 0),
+            (1, None),
+            (999, 2),
+            (4095, 4097),
+            (4096, 8192),
+            (2_999_999, None),
+            (2_999_990, 10),
+        ],
+    )
+    def test_a_range_is_exactly_these_bytes(self, store: ObjectStore, start: int, length: int | None) -> None:
+        data = some_bytes(3_000_000)
+        put(store, "k", data)
+        end = len(data) if length is None else start + length
+        assert content(store, "k", start, length) == data[start:end]
+
+    def test_a_range_past_the_end_is_cut(self, store: ObjectStore) -> None:
+        put(store, "k", b"0123456789")
+        assert content(store, "k", 8, 100) == b"89"
+        assert content(store, "k", 10, 1) == b""
+        assert content(store, "k", 11) == b""
+
+    def test_a_piece_is_never_empty(self, store: ObjectStore) -> None:
+        put(store, "k", some_bytes(3_000_000))
+        assert all(store.read("k"))
+
+    # --- Pieces ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("size", [0, 1, 511, 512, 4095, 4096, 4097, BLOCK - 1, BLOCK, BLOCK + 1])
+    def test_an_object_of_any_size_comes_back(self, store: ObjectStore, size: int) -> None:
+        data = some_bytes(size)
+        with aligned(data) as view:
+            assert put(store, "k", view, size=size) == Stored("k", size)
+        assert content(store, "k") == data
+
+    @pytest.mark.parametrize(
+        "sizes",
+        [
+            (BLOCK, BLOCK, 5),
+            (BLOCK, 777, BLOCK),
+            (1, BLOCK, BLOCK, 1),
+            (4096, 512, 4096, 100, 4096),
+            (3, 5, 7, 11, 13),
+            (0, BLOCK, 0, 4096, 0),
+        ],
+    )
+    def test_pieces_of_odd_sizes_come_back_in_their_order(self, store: ObjectStore, sizes: tuple[int, ...]) -> None:
+        pieces = [some_bytes(size, seed) for seed, size in enumerate(sizes)]
+        writer = store.begin("k", sum(sizes))
+        for piece in pieces:
+            with aligned(piece) as view:
+                writer.write(view)
+        assert writer.commit() == Stored("k", sum(sizes))
+        assert content(store, "k") == b"".join(pieces)
+
+    def test_memory_that_begins_anywhere_is_taken(self, store: ObjectStore) -> None:
+        data = some_bytes(3 * BLOCK)
+        writer = store.begin("k")
+        with aligned(data) as view:
+            for begin, end in ((0, BLOCK), (BLOCK, BLOCK + 3), (BLOCK + 3, 2 * BLOCK + 3), (2 * BLOCK + 3, 3 * BLOCK)):
+                writer.write(view[begin:end])
+        writer.commit()
+        assert content(store, "k") == data
+
+    def test_bytes_bytearrays_and_views_are_pieces(self, store: ObjectStore) -> None:
+        put(store, "k", b"one ", bytearray(b"two "), memoryview(b"three"))
+        assert content(store, "k") == b"one two three"
+
+    def test_the_memory_of_a_piece_may_be_used_again(self, store: ObjectStore) -> None:
+        memory = bytearray(8192)
+        writer = store.begin("k")
+        for letter in b"abc":
+            memory[:] = bytes([letter]) * len(memory)
+            writer.write(memoryview(memory))
+        memory[:] = bytes(len(memory))
+        writer.commit()
+        assert content(store, "k") == b"a" * 8192 + b"b" * 8192 + b"c" * 8192
+
+    # --- Room ------------------------------------------------------------------------------------
+
+    def test_more_than_there_is_room_for_is_refused_before_the_first_byte(self, small_store: ObjectStore) -> None:
+        with pytest.raises(StoreFull, match="no room") as caught:
+            small_store.begin("k", 1 << 60)
+        assert caught.value.store == small_store.name
+        assert list(small_store.list()) == []
+
+    def test_a_store_that_fills_up_says_so_and_keeps_nothing_of_the_write(self, small_store: ObjectStore) -> None:
+        put(small_store, "before", b"stays")
+        writer = small_store.begin("k")
+        with aligned(some_bytes(1 << 20)) as piece, pytest.raises(StoreFull, match="no room"):
+            for _ in range(8):
+                writer.write(piece)
+        writer.abort()
+        assert [stored.key for stored in small_store.list()] == ["before"]
+        assert content(small_store, "before") == b"stays"
+        put(small_store, "after", some_bytes(1 << 20))
+        assert content(small_store, "after") == some_bytes(1 << 20)
+
+    # --- Threads ---------------------------------------------------------------------------------
+
+    def test_many_threads_write_read_and_delete_at_once(self, store: ObjectStore) -> None:
+        failures: list[BaseException] = []
+
+        def live(number: int) -> None:
+            try:
+                for turn in range(5):
+                    data = some_bytes(50_000 + number, number)
+                    put(store, f"{number}.{turn}", data[:30_000], data[30_000:])
+                    assert content(store, f"{number}.{turn}") == data
+                    list(store.list())
+                    if turn % 2:
+                        store.delete(f"{number}.{turn}")
+            except BaseException as error:  # noqa: BLE001 - given to the test, whatever it is
+                failures.append(error)
+
+        threads = [threading.Thread(target=live, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        left = sorted(stored.key for stored in store.list())
+        assert left == sorted(f"{number}.{turn}" for number in range(12) for turn in (0, 2, 4))
+
+    def test_a_thread_sees_what_another_committed(self, store: ObjectStore) -> None:
+        put(store, "k", b"from here")
+        seen: list[bytes] = []
+        reader = threading.Thread(target=lambda: seen.append(content(store, "k")))
+        reader.start()
+        reader.join()
+        assert seen == [b"from here"]
+
+    # --- Health ----------------------------------------------------------------------------------
+
+    def test_a_ping_leaves_nothing(self, store: ObjectStore) -> None:
+        store.ping()
+        assert list(store.list()) == []
