@@ -86,7 +86,7 @@ def load(
     try:
         settings = model.model_validate(merged)
     except ValidationError as error:
-        raise SettingsError(_sentence(error, model, origins)) from None
+        raise SettingsError(_sentence(error, model, merged, origins)) from None
     return Loaded(settings, origins)
 
 
@@ -156,12 +156,19 @@ def _merge(into: dict[str, Any], origins: dict[KeyPath, str], leaves: list[tuple
     for path, value in leaves:
         place = into
         for name in path[:-1]:
-            inner = place.get(name)
+            inner = place.setdefault(name, {})
             if not isinstance(inner, dict):
-                inner = place[name] = {}
+                raise _not_a_section(path[: path.index(name) + 1], origins)
             place = inner
         place[path[-1]] = value
         origins[path] = origin
+
+
+def _not_a_section(path: KeyPath, origins: Mapping[KeyPath, str]) -> SettingsError:
+    name = ".".join(path)
+    return SettingsError(
+        f"{origins[path]}: {name!r} is a section of settings, not a value; write [{name}] and keys below"
+    )
 
 
 def _from_environment(environment: Mapping[str, str], model: type[BaseModel]) -> Iterator[tuple[str, KeyPath, Any]]:
@@ -187,10 +194,12 @@ def _value(text: str) -> Any:
 OWN_VARIABLES = frozenset({"HEADWATER_CONFIG"})
 
 
-def _sentence(error: ValidationError, model: type[BaseModel], origins: Mapping[KeyPath, str]) -> str:
+def _sentence(
+    error: ValidationError, model: type[BaseModel], merged: Mapping[str, Any], origins: Mapping[KeyPath, str]
+) -> str:
     sentences = []
     for problem in error.errors(include_url=False, include_input=False):
-        path = tuple(str(part) for part in problem["loc"])
+        path = _path(problem["loc"], merged)
         origin = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), None)
         if origin is None:  # nobody set it itself: name a source that set something below it, or else beside it
             near = (o for n in range(len(path), 0, -1) for p, o in origins.items() if p[:n] == path[:n])
@@ -203,8 +212,21 @@ def _sentence(error: ValidationError, model: type[BaseModel], origins: Mapping[K
             sentences.append(f"{origin}: {place} is missing and has no default")
         else:
             text = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"{origin}: {place}: {text[:1].lower() + text[1:]}")
+            text = text[:1].lower() + text[1:]
+            sentences.append(f"{origin}: {place}: {text}" if path else text)
     return "; ".join(dict.fromkeys(sentences))
+
+
+def _path(place: tuple[int | str, ...], merged: Mapping[str, Any]) -> KeyPath:
+    """Return where a problem is. Pydantic also names the kind of a section that has several; nobody wrote that."""
+    path: list[str] = []
+    inner: Any = merged
+    for number, part in enumerate(place):
+        known = isinstance(inner, list) or (isinstance(inner, dict) and part in inner)
+        if known or number == len(place) - 1:
+            path.append(str(part))
+            inner = inner[part] if known else None
+    return tuple(path)
 
 
 def _suggestion(model: type[BaseModel], path: KeyPath) -> str:

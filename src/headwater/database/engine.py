@@ -84,10 +84,12 @@ class Database:
         try:
             with self._reading.connect() as connection:
                 return work(connection)
-        except (OperationalError, InterfaceError) as error:
-            raise self._unavailable(error) from error
         except PoolTimeout as error:
             raise self._busy() from error
+        except DBAPIError as error:
+            if _is_away(error):
+                raise self._unavailable(error) from error
+            raise
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; run it again when it lost against another.
@@ -107,7 +109,7 @@ class Database:
                 raise self._busy() from error
             except DBAPIError as error:
                 if not _lost(error):
-                    if isinstance(error, OperationalError | InterfaceError):
+                    if _is_away(error):
                         raise self._unavailable(error) from error
                     raise
                 if attempt == ATTEMPTS:
@@ -139,7 +141,14 @@ def _parse(url: str) -> URL:
             "or mysql://USER:PASSWORD@HOST/NAME"
         ) from error
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        directory = Path(str(parsed.database)).parent
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"section [database], key 'url': cannot make the directory {directory}: {error.strerror}; "
+                "give a file in a directory that this user may write to"
+            ) from error
     return parsed.set(drivername=driver)
 
 
@@ -155,6 +164,14 @@ def _prepare_sqlite(engine: Engine) -> None:
             "mmap_size=268435456",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Return whether the database does not work, rather than the statement."""
+    if isinstance(error.orig, sqlite3.DatabaseError):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        return isinstance(error, OperationalError) or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def _lost(error: DBAPIError) -> bool:

@@ -95,6 +95,8 @@ class Settings(Section):
         for name in value if isinstance(value, dict) else ():
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(name)):
                 raise ValueError(f"a store's name is letters, digits, '-' and '_', not {name!r}")
+            if isinstance(value[name], dict) and "type" not in value[name]:
+                raise ValueError(f'the store {name!r} has no \'type\'; give "file" or "memory"')
         return value
 
     @model_validator(mode="after")

@@ -235,10 +235,10 @@ async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: 
     await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
     asyncio.get_running_loop().remove_reader(supervisor_lives)
-    house.cancel()
     for server in servers:
         server.stop()
     _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    house.cancel()  # not before: uploads in flight need their leases renewed
     if cut_off:
         # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})

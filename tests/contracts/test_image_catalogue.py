@@ -1,0 +1,142 @@
+"""The catalogue of images on every database, and the schema that the migrations make there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, insert, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.database.tables import image_tags, metadata
+from headwater.images.catalogue import ImageCatalogue
+from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Database]:
+    """A database without any table."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def database(empty: Database) -> Database:
+    """A database with the newest schema."""
+    schema.upgrade(empty)
+    return empty
+
+
+class TestImageCatalogue(ImageCatalogueContract):
+    """On SQLite, PostgreSQL and MariaDB."""
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    assert database.read(differences) == []
+
+
+def test_the_migrations_give_the_columns_the_collations_that_the_code_needs(empty: Database) -> None:
+    """Compared by what the database says, as alembic does not look at collations."""
+
+    def columns(connection: Connection) -> dict[str, list[tuple[str, str, bool]]]:
+        found = inspect(connection)
+        return {
+            table: sorted(
+                (column["name"], repr(column["type"]), bool(column["nullable"])) for column in found.get_columns(table)
+            )
+            for table in metadata.tables
+        }
+
+    schema.upgrade(empty)
+    migrated = empty.read(columns)
+    empty.write(metadata.drop_all)
+    empty.write(metadata.create_all)
+    assert migrated == empty.read(columns)
+
+
+def test_an_upgrade_says_whether_there_was_something_to_do(empty: Database) -> None:
+    assert schema.version(empty) is None
+    with pytest.raises(schema.CatalogueTooOld, match=r"no schema.*headwater db upgrade"):
+        schema.check(empty)
+    assert schema.upgrade(empty)
+    assert schema.version(empty) == schema.NEWEST
+    schema.check(empty)
+    assert not schema.upgrade(empty)
+
+
+def test_an_upgrade_keeps_what_is_there(database: Database) -> None:
+    catalogue = ImageCatalogue(database)
+    image = an_image("kept", tags=("t",))
+    add(catalogue, image)
+    schema.upgrade(database)
+    assert catalogue.get(image.id) == image
+
+
+def test_a_newer_catalogue_is_refused_and_left_alone(database: Database) -> None:
+    database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    for use in (schema.check, schema.upgrade):
+        with pytest.raises(schema.CatalogueTooNew, match=f"9999.*{schema.NEWEST}.*newer Headwater") as caught:
+            use(database)
+        assert str(database.url.password or "no secret") not in str(caught.value)
+    assert schema.version(database) == "9999"
+
+
+_UPGRADE = """
+import sys
+from headwater.database import schema
+from headwater.database.engine import Database
+database = Database(sys.argv[1])
+sys.stdin.read(1)
+schema.upgrade(database)
+print(schema.version(database))
+"""
+
+
+def test_processes_that_upgrade_at_once_all_end_with_the_newest_schema(database_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _UPGRADE, database_url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"g")
+        process.stdin.flush()
+    outcomes = [process.communicate(timeout=60) for process in processes]
+    assert [(out.decode().strip(), err.decode()) for out, err in outcomes] == [(schema.NEWEST, "")] * 3
+    database = Database(database_url)
+    assert ImageCatalogue(database).revision() == 0
+    database.close()
+
+
+def test_deleting_an_image_takes_what_is_searched_for_with_it(database: Database) -> None:
+    catalogue = ImageCatalogue(database)
+    image = an_image(tags=("a", "b"), properties={"p": "1"})
+    add(catalogue, image)
+    catalogue.delete(image.id, lambda _image: None, 0)
+    for table in ("image_tags", "image_properties", "image_locations", "images"):
+        rows = database.read(lambda connection, table=table: connection.scalar(text(f"SELECT count(*) FROM {table}")))  # type: ignore[misc]
+        assert rows == 0, table
+
+
+def test_a_tag_of_an_image_that_is_not_there_is_refused_by_the_database(database: Database) -> None:
+    """The foreign keys are really in force; SQLite needs to be told."""
+    with pytest.raises(IntegrityError):
+        database.write(
+            lambda connection: connection.execute(insert(image_tags).values(image_id="nobody", tag="t", created_at=0))
+        )

@@ -1,0 +1,179 @@
+"""The stores that Headwater has, against what every store promises."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.store import ObjectStore
+from headwater.testing.object_store import ObjectStoreContract, aligned, put, some_bytes
+
+SMALL = 4 << 20  # bytes
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of ``SMALL`` bytes."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system; the limit on file sizes is tested instead")
+    place = tmp_path / "small-disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "headwater-test", place], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this container may not mount; the limit on file sizes is tested instead")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def everything_below(root: Path) -> list[Path]:
+    """Return every file below ``root``."""
+    return [path for path in root.rglob("*") if not path.is_dir()]
+
+
+class _OnFiles(ObjectStoreContract):
+    direct = True
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Iterator[Path]:
+        yield tmp_path / "store"
+
+    @pytest.fixture
+    def store(self, root: Path) -> FileStore:
+        return FileStore("files", FileStoreSettings(direct=self.direct), root)
+
+    @pytest.fixture
+    def small_store(self, small_disk: Path) -> ObjectStore:
+        return FileStore("files", FileStoreSettings(direct=self.direct), small_disk)
+
+    def test_an_aborted_or_deleted_write_leaves_no_file(self, store: FileStore, root: Path) -> None:
+        for end in ("abort", "delete"):
+            writer = store.begin("k")
+            writer.write(b"x" * 100_000)
+            assert [path.name for path in everything_below(root)] == ["k"]
+            if end == "delete":
+                store.delete("k")
+            writer.abort()
+            assert everything_below(root) == []
+
+    def test_a_full_disk_leaves_no_file(self, small_store: ObjectStore, small_disk: Path) -> None:
+        self.test_a_store_that_fills_up_says_so_and_keeps_nothing_of_the_write(small_store)
+        assert sorted(path.name for path in everything_below(small_disk)) == ["after", "before"]
+
+    def test_a_refused_size_leaves_no_file(self, store: FileStore, root: Path) -> None:
+        self.test_more_than_there_is_room_for_is_refused_before_the_first_byte(store)
+        assert everything_below(root) == []
+
+    def test_another_process_sees_the_same_objects(self, store: FileStore, root: Path) -> None:
+        assert store.abilities.shared_by_processes
+        put(store, "k", b"shared")
+        other = FileStore("other", FileStoreSettings(direct=self.direct), root)
+        assert b"".join(other.read("k")) == b"shared"
+
+    def test_a_reading_that_is_dropped_holds_no_file_open(self, store: FileStore) -> None:
+        put(store, "k", some_bytes(3 << 20))
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the listing itself is one of them
+        never_begun = store.read("k")
+        begun = store.read("k")
+        next(begun)
+        del never_begun, begun
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+class TestFileStore(_OnFiles):
+    """Past the page cache, on the file system of the checkout's temporary files."""
+
+
+class TestFileStoreThroughTheCache(_OnFiles):
+    direct = False
+
+
+class TestFileStoreOnTmpfs(_OnFiles):
+    """A file system that takes ``O_DIRECT`` or refuses it, by the version of the kernel."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Iterator[Path]:
+        if not Path("/dev/shm").is_dir():
+            pytest.skip("this machine has no /dev/shm")
+        place = Path(tempfile.mkdtemp(prefix="headwater-store-", dir="/dev/shm"))
+        yield place / "store"
+        shutil.rmtree(place)
+
+
+class TestMemoryStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore("memory", MemoryStoreSettings(type="memory"))
+
+    @pytest.fixture
+    def small_store(self) -> MemoryStore:
+        return MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=SMALL))
+
+
+# A file that may not grow beyond a limit (EFBIG): what every user can set, where mounting is for root only.
+_WRITE_TOO_MUCH = """
+import sys
+from pathlib import Path
+from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.stores.store import StoreFull
+from headwater.testing.object_store import aligned, content, put, some_bytes
+root, direct = Path(sys.argv[1]), sys.argv[2] == "direct"
+store = FileStore("files", FileStoreSettings(direct=direct), root)
+writer = store.begin("k")
+with aligned(some_bytes(1 << 20)) as piece:
+    for count in range(8):
+        try:
+            writer.write(piece)
+        except StoreFull as error:
+            print(count, error)
+            break
+writer.abort()
+put(store, "small", b"fits")
+print(sorted(path.name for path in root.rglob("*") if path.is_file()), content(store, "small"))
+"""
+
+
+@pytest.mark.parametrize("way", ["direct", "through the cache"])
+def test_a_file_that_may_not_grow_is_a_full_store(tmp_path: Path, way: str) -> None:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL, SMALL))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _WRITE_TOO_MUCH, tmp_path, way],
+        preexec_fn=limit,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "4 store files has no room left: delete images or give it more space",
+        "['small'] b'fits'",
+    ]
+
+
+def test_a_write_past_the_cache_goes_on_through_it_after_an_odd_piece(tmp_path: Path) -> None:
+    store = FileStore("files", FileStoreSettings(direct=True), tmp_path)
+    data = some_bytes(3 * 4096)
+    writer = store.begin("k")
+    with aligned(data) as view:
+        writer.write(view[:4096])
+        writer.write(view[4096:5000])
+        writer.write(view[5000:])
+    writer.commit()
+    assert b"".join(store.read("k")) == data

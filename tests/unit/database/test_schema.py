@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import headwater.database
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import SettingsError
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    yield database
+    database.close()
+
+
+def migrations() -> ScriptDirectory:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(headwater.database.__path__[0]) / "migrations"))
+    return ScriptDirectory.from_config(configuration)
+
+
+def test_the_newest_schema_is_the_one_head_of_the_migrations() -> None:
+    assert migrations().get_heads() == [schema.NEWEST]
+
+
+def test_migrations_are_named_by_numbers_that_grow() -> None:
+    revisions = [script.revision for script in migrations().walk_revisions()]
+    assert sorted(revisions, reverse=True) == revisions
+    assert schema._known() == set(revisions)
+    assert all(len(revision) == 4 and revision.isdigit() for revision in revisions)
+
+
+@pytest.mark.parametrize("found", ["0002", "9999", "zzzz", "0000"])
+def test_a_schema_that_is_not_known_here_is_refused(database: Database, found: str) -> None:
+    schema.upgrade(database)
+    database.write(lambda c: c.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{found}'"))
+    with pytest.raises(schema.CatalogueTooNew, match=f"schema {found}") as caught:
+        schema.upgrade(database)
+    assert isinstance(caught.value, SettingsError)
+    assert "catalogue.db" in str(caught.value)
+
+
+def test_an_upgrade_that_was_broken_off_is_run_again(database: Database) -> None:
+    """On SQLite all of it is one transaction, so that the table of versions stands alone at most."""
+    database.write(lambda c: c.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+    with pytest.raises(schema.CatalogueTooOld, match="no schema"):
+        schema.check(database)
+    assert schema.upgrade(database)
+    assert schema.version(database) == schema.NEWEST
+
+
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(database: Database) -> None:
+    database.write(lambda c: c.exec_driver_sql("CREATE TABLE image_tags (mine INTEGER)"))
+    with pytest.raises(Exception, match="image_tags"):
+        schema.upgrade(database)
+    names = database.read(lambda c: c.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").all())
+    assert [name for (name,) in names] == ["image_tags"]

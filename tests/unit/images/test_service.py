@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import HeadwaterError
+from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
+from headwater.images.catalogue import ImageCatalogue, ImageExists, ImageNotFound, Location, Upload
+from headwater.images.listing import Query
+from headwater.images.model import Image, ImageProtected, Status, Visibility
+from headwater.images.service import ActionRefused, BadTag, Images, SchemaViolation, TagNotFound
+from headwater.images.settings import ImagesSettings
+from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.store import StoreUnavailable
+from headwater.testing.image_catalogue import NOON
+from headwater.testing.object_store import put
+
+ID = "11111111-1111-4111-8111-111111111111"
+
+
+class Clock:
+    """Time that the test moves."""
+
+    now = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[ImageCatalogue]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    yield ImageCatalogue(database)
+    database.close()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore("memory", MemoryStoreSettings(type="memory"))
+
+
+@pytest.fixture
+def images(catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Images:
+    numbers = itertools.count(1)
+    settings = ImagesSettings(property_quota=3, tag_quota=2)
+    return Images(
+        catalogue,
+        {"memory": store},
+        settings,
+        clock=clock,
+        new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
+    )
+
+
+def with_data(images: Images, catalogue: ImageCatalogue, store: MemoryStore, **document: Any) -> Image:
+    image = images.create({"disk_format": "raw", "container_format": "bare", **document})
+    location = Location("memory", f"{image.id}.x")
+    put(store, location.object_key, b"data")
+    catalogue.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
+    return catalogue.finish_upload(image.id, location, lambda now: now.moved_to(Status.ACTIVE))
+
+
+def test_a_new_image_waits_for_its_data(images: Images) -> None:
+    image = images.create({"name": "x", "os_distro": "ubuntu", "tags": ["b", "a", "b"]})
+    assert image == images.get(image.id)
+    assert (image.id, image.status) == ("00000000-0000-4000-8000-000000000001", Status.QUEUED)
+    assert (image.created_at, image.updated_at) == (NOON, NOON)
+    assert (image.visibility, image.tags, image.properties) == (Visibility.SHARED, ("b", "a"), {"os_distro": "ubuntu"})
+
+
+def test_an_id_may_be_given_once_ever(images: Images) -> None:
+    assert images.create({"id": ID.upper()}).id == ID
+    with pytest.raises(ImageExists):
+        images.create({"id": ID})
+    images.delete(ID)
+    with pytest.raises(ImageExists):
+        images.create({"id": ID.upper()})
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ({"status": "active"}, ReadOnlyAttribute),
+        ({"size": 5}, ReadOnlyAttribute),
+        ({"size": "five"}, ReadOnlyAttribute),
+        ({"os_hash_value": "x"}, ReadOnlyAttribute),
+        ({"locations": []}, ReservedAttribute),
+        ({"os_glance_x": "y"}, ReservedAttribute),
+        ({"deleted": "true"}, ReservedAttribute),
+        ({"id": "x"}, SchemaViolation),
+        ({"a": "1", "b": "1", "c": "1", "d": "1"}, QuotaExceeded),
+        ({"tags": ["a", "b", "c"]}, QuotaExceeded),
+    ],
+)
+def test_what_may_not_be_set_makes_no_image(
+    images: Images, document: dict[str, Any], error: type[HeadwaterError]
+) -> None:
+    with pytest.raises(error):
+        images.create(document)
+    assert images.page(Query()) == []
+
+
+def test_a_patch_is_all_or_nothing(images: Images) -> None:
+    image = images.create({"name": "before", "p": "1"})
+    for bad in (Operation("remove", "nothing"), Operation("replace", "name", 5), Operation("add", "status", "active")):
+        with pytest.raises(HeadwaterError):
+            images.patch(image.id, [Operation("replace", "name", "after"), Operation("remove", "p"), bad])
+        assert images.get(image.id) == image
+    after = images.patch(image.id, [Operation("replace", "name", "after"), Operation("remove", "p")])
+    assert (after.name, after.properties) == ("after", {})
+
+
+def test_a_patch_is_checked_at_its_end_only(images: Images) -> None:
+    image = images.create({})
+    steps = [Operation("add", f"p{number}", "x") for number in range(5)]
+    steps += [Operation("remove", f"p{number}") for number in range(5)]
+    steps += [Operation("replace", "name", 5), Operation("replace", "name", "fine")]
+    assert images.patch(image.id, steps).name == "fine"
+
+
+def test_a_change_is_later_than_what_it_changes_even_when_the_clock_stands(images: Images, clock: Clock) -> None:
+    image = images.create({"name": "x"})
+    first = images.patch(image.id, [Operation("replace", "name", "y")])
+    assert first.updated_at == NOON + 1
+    clock.now -= 10_000_000
+    assert images.patch(image.id, [Operation("replace", "name", "z")]).updated_at == NOON + 2
+    clock.now = NOON + 50
+    assert images.patch(image.id, [Operation("replace", "name", "a")]).updated_at == NOON + 50
+
+
+def test_a_patch_that_changes_nothing_leaves_the_time_too(images: Images, clock: Clock) -> None:
+    image = images.create({"name": "x"})
+    clock.now += 5
+    assert images.patch(image.id, []) == images.patch(image.id, [Operation("replace", "name", "x")]) == image
+
+
+def test_tags_come_and_go_one_by_one(images: Images, clock: Clock) -> None:
+    image = images.create({"tags": ["a"]})
+    images.add_tag(image.id, "b")
+    images.add_tag(image.id, "b")
+    assert images.get(image.id).tags == ("a", "b")
+    assert images.get(image.id).revision == 1
+    with pytest.raises(QuotaExceeded, match="tags"):
+        images.add_tag(image.id, "c")
+    images.remove_tag(image.id, "a")
+    with pytest.raises(TagNotFound, match="'a'"):
+        images.remove_tag(image.id, "a")
+    assert images.get(image.id).tags == ("b",)
+    for bad in ("", "x" * 256, "a\x00"):
+        with pytest.raises(BadTag):
+            images.add_tag(image.id, bad)
+    with pytest.raises(ImageNotFound):
+        images.add_tag("nobody", "x")
+
+
+def test_deactivate_and_reactivate_may_be_repeated(
+    images: Images, catalogue: ImageCatalogue, store: MemoryStore
+) -> None:
+    image = with_data(images, catalogue, store)
+    for action, status in (
+        (images.deactivate, Status.DEACTIVATED),
+        (images.deactivate, Status.DEACTIVATED),
+        (images.reactivate, Status.ACTIVE),
+        (images.reactivate, Status.ACTIVE),
+    ):
+        action(image.id)
+        assert images.get(image.id).status is status
+
+
+def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Images) -> None:
+    image = images.create({})
+    for action, verb in ((images.deactivate, "deactivate"), (images.reactivate, "reactivate")):
+        with pytest.raises(ActionRefused, match=f"Not allowed to {verb} image in status 'queued'"):
+            action(image.id)
+    assert images.get(image.id) == image
+
+
+def test_deleting_an_image_removes_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
+    image = with_data(images, catalogue, store)
+    images.delete(image.id)
+    assert list(store.list()) == []
+    assert catalogue.discarded(10) == []
+    with pytest.raises(ImageNotFound):
+        images.delete(image.id)
+
+
+def test_a_protected_image_stays_with_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
+    image = with_data(images, catalogue, store, protected=True)
+    with pytest.raises(ImageProtected):
+        images.delete(image.id)
+    assert images.get(image.id) == image
+    assert len(list(store.list())) == 1
+
+
+def test_an_image_can_be_deleted_while_its_store_does_not_work(
+    images: Images, catalogue: ImageCatalogue, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = with_data(images, catalogue, store)
+
+    def fail(_key: str) -> None:
+        raise StoreUnavailable("memory", "it is broken")
+
+    monkeypatch.setattr(store, "delete", fail)
+    images.delete(image.id)
+    with pytest.raises(ImageNotFound):
+        images.get(image.id)
+    assert catalogue.discarded(10) == [Location("memory", f"{image.id}.x")]

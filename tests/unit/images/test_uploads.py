@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.images.catalogue import ImageCatalogue, ImageGone, ImageNotFound, UploadLost
+from headwater.images.downloads import DataMissing, Downloads
+from headwater.images.inspect import ContentMismatch
+from headwater.images.leases import LEASE_S
+from headwater.images.model import Image, Status, StatusConflict
+from headwater.images.settings import ImagesSettings
+from headwater.images.uploads import FormatsMissing, ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
+from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
+from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.threads import Pool
+from unit.images.disk_images import qcow2
+
+SECOND = 1_000_000
+DATA = bytes(range(256)) * 10
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class BrokenStore(MemoryStore):
+    """A store that may stop to work."""
+
+    works = True
+
+    def delete(self, key: str) -> None:
+        if not self.works:
+            raise StoreUnavailable(self.name, "it is broken")
+        super().delete(key)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[ImageCatalogue]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    yield ImageCatalogue(database)
+    database.close()
+
+
+@pytest.fixture
+def store() -> BrokenStore:
+    return BrokenStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 20))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pools() -> Iterator[Pools]:
+    made = Pools(Pool("hashing", 2), Pool("storing", 2))
+    yield made
+    made.hashing.close()
+    made.storing.close()
+
+
+def service(
+    catalogue: ImageCatalogue, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
+) -> Uploads:
+    return Uploads(catalogue, {store.name: store}, ImagesSettings(**settings), pools, clock=clock, writer=writer)
+
+
+@pytest.fixture
+def uploads(catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock) -> Uploads:
+    return service(catalogue, store, pools, clock)
+
+
+@pytest.fixture
+def image(catalogue: ImageCatalogue) -> Image:
+    made = an_image("x", disk_format="raw", container_format="bare")
+    add(catalogue, made)
+    return made
+
+
+def put(data: IncomingData, *pieces: bytes) -> None:
+    """Hand pieces over, and wait until they are worked on."""
+    for piece in pieces:
+        back = threading.Event()
+        data.put(memoryview(piece), back.set)
+        assert back.wait(20)
+
+
+def keys(store: ObjectStore) -> list[str]:
+    return [stored.key for stored in store.list()]
+
+
+def test_an_upload_makes_the_image_active(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, clock: Clock
+) -> None:
+    data = uploads.begin(image.id)
+    assert catalogue.get(image.id).status is Status.SAVING
+    put(data, DATA[:1000], DATA[1000:])
+    clock.now += SECOND
+    active = data.finish()
+    assert active == catalogue.get(image.id)
+    assert (active.status, active.size, active.virtual_size) == (Status.ACTIVE, len(DATA), len(DATA))
+    assert active.checksum == hashlib.md5(DATA).hexdigest()
+    assert (active.os_hash_algo, active.os_hash_value) == ("sha512", hashlib.sha512(DATA).hexdigest())
+    assert active.updated_at == NOON + SECOND
+    location = catalogue.location(image.id)
+    assert location is not None
+    assert b"".join(store.read(location.object_key)) == DATA
+    assert keys(store) == [location.object_key]
+    assert catalogue.uploads() == []
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_the_multihash_is_of_the_configured_algorithm(
+    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
+) -> None:
+    data = service(catalogue, store, pools, clock, hash_algorithm=algorithm).begin(image.id)
+    put(data, DATA)
+    active = data.finish()
+    assert (active.os_hash_algo, active.os_hash_value) == (algorithm, hashlib.new(algorithm, DATA).hexdigest())
+
+
+def test_no_bytes_are_an_image_too(uploads: Uploads, image: Image) -> None:
+    active = uploads.begin(image.id).finish()
+    assert (active.size, active.checksum) == (0, "d41d8cd98f00b204e9800998ecf8427e")
+
+
+def test_each_upload_has_a_place_of_its_own(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
+    first = uploads.begin(image.id)
+    first.abandon()
+    assert uploads.begin(image.id).location != first.location
+
+
+def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
+    with pytest.raises(ImageNotFound):
+        uploads.begin("nobody")
+    uploads.begin(image.id)
+    with pytest.raises(StatusConflict):
+        uploads.begin(image.id)
+    formless = an_image(disk_format="raw")
+    add(catalogue, formless)
+    with pytest.raises(FormatsMissing, match=r"Property container_format must be set prior to saving data\."):
+        uploads.begin(formless.id)
+    assert catalogue.get(formless.id) == formless
+
+
+def test_a_size_that_does_not_fit_is_refused_before_the_first_byte(
+    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    uploads = service(catalogue, store, pools, clock, size_cap=100)
+    with pytest.raises(ImageTooLarge, match="100 bytes"):
+        uploads.begin(image.id, 101)
+    assert catalogue.get(image.id) == image
+    with pytest.raises(StoreFull):
+        service(catalogue, store, pools, clock).begin(image.id, 2 << 20)
+    assert catalogue.get(image.id).status is Status.QUEUED
+    assert catalogue.uploads() == []
+
+
+def test_more_bytes_than_announced_or_allowed_are_refused(
+    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    for size, cap, error in ((5, 1 << 30, SizeMismatch), (None, 5, ImageTooLarge)):
+        data = service(catalogue, store, pools, clock, size_cap=cap).begin(image.id, size)
+        put(data, b"12345")
+        with pytest.raises(error):
+            data.put(memoryview(b"6"), lambda: pytest.fail("released"))
+        data.abandon()
+        assert catalogue.get(image.id).status is Status.QUEUED
+    assert keys(store) == []
+
+
+def test_fewer_bytes_than_announced_are_refused(uploads: Uploads, image: Image, store: BrokenStore) -> None:
+    data = uploads.begin(image.id, 10)
+    put(data, b"12345")
+    with pytest.raises(SizeMismatch, match="expected 10 bytes, got 5 bytes"):
+        data.finish()
+    data.abandon()
+    assert keys(store) == []
+
+
+def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore
+) -> None:
+    image = an_image(disk_format="qcow2", container_format="bare")
+    add(catalogue, image)
+    data = uploads.begin(image.id)
+    put(data, bytes(100_000))
+    with pytest.raises(ContentMismatch):
+        data.put(memoryview(b"more"), lambda: pytest.fail("released"))
+    with pytest.raises(ContentMismatch):
+        data.finish()
+    data.abandon()
+    assert keys(store) == []
+    assert replace(catalogue.get(image.id), revision=0) == image
+
+
+def test_only_bare_disks_are_inspected(uploads: Uploads, catalogue: ImageCatalogue) -> None:
+    image = an_image(disk_format="vmdk", container_format="ova")
+    add(catalogue, image)
+    data = uploads.begin(image.id)
+    put(data, b"a tar archive, say")
+    assert (data.finish().virtual_size, data.inspection) == (None, None)
+
+
+def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: ImageCatalogue) -> None:
+    image = an_image(disk_format="qcow2", container_format="bare")
+    add(catalogue, image)
+    data = uploads.begin(image.id)
+    put(data, qcow2(size=7 << 30))
+    assert data.finish().virtual_size == 7 << 30
+
+
+def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    catalogue.delete(image.id, Image.require_deletable, NOON)
+    with pytest.raises(ImageGone):
+        data.finish()
+    data.abandon()
+    assert keys(store) == []
+    assert catalogue.uploads() == []
+
+
+# --- What others left ---------------------------------------------------------------------------------
+
+
+def test_a_silent_writer_loses_its_upload_and_its_bytes(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    other = service(catalogue, store, pools, clock, "there")
+    clock.now += LEASE_S * SECOND
+    assert other.clear_leftovers() == 0
+    assert catalogue.get(image.id).status is Status.SAVING
+    clock.now += 1
+    assert other.clear_leftovers() == 1
+    assert catalogue.get(image.id).status is Status.QUEUED
+    with pytest.raises(UploadLost):
+        data.finish()
+    data.abandon()
+    assert keys(store) == []
+    assert catalogue.get(image.id).status is Status.QUEUED
+
+
+def test_a_writer_that_lives_keeps_its_upload(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    other = service(catalogue, store, pools, clock, "there")
+    for _ in range(10):
+        clock.now += 30 * SECOND
+        uploads.renew()
+        assert other.clear_leftovers() == uploads.clear_leftovers() == 0
+    assert data.finish().status is Status.ACTIVE
+
+
+def test_an_active_image_never_loses_its_bytes_to_who_clears(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    """The writer finishes after the other one saw that its lease ran out, before the bytes are removed."""
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    clock.now += 10 * LEASE_S * SECOND
+
+    class Between(ImageCatalogue):
+        def take_over(self, *arguments: Any) -> bool:
+            data.finish()
+            return super().take_over(*arguments)
+
+    late = service(Between(catalogue._database), store, pools, clock, "there")
+    assert late.clear_leftovers() == 0
+    location = catalogue.location(image.id)
+    assert location is not None
+    assert b"".join(store.read(location.object_key)) == DATA
+
+
+def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    data._writer.commit()
+    store.works = False
+    data.abandon()
+    assert catalogue.get(image.id).status is Status.QUEUED
+    assert uploads.clear_leftovers() == 0
+    assert keys(store) == [data.location.object_key]
+    store.works = True
+    assert uploads.clear_leftovers() == 1
+    assert keys(store) == []
+    assert catalogue.discarded(10) == []
+
+
+def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process lives on, so nobody else would ever clear it."""
+    data = uploads.begin(image.id)
+    with monkeypatch.context() as broken:
+        broken.setattr(catalogue, "abandon_upload", _fail)
+        with pytest.raises(StoreUnavailable):
+            data.abandon()
+    assert catalogue.get(image.id).status is Status.SAVING
+    uploads.clear_leftovers()
+    assert catalogue.get(image.id).status is Status.QUEUED
+
+
+def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_bytes(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that breaks during COMMIT: nobody knows, but the catalogue, whether it counted."""
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    finish = catalogue.finish_upload
+
+    def finish_and_fail(*arguments: Any) -> Image:
+        finish(*arguments)
+        raise StoreUnavailable("x", "the connection to the catalogue broke")
+
+    monkeypatch.setattr(catalogue, "finish_upload", finish_and_fail)
+    with pytest.raises(StoreUnavailable):
+        data.finish()
+    data.abandon()
+    assert catalogue.get(image.id).status is Status.ACTIVE
+    assert keys(store) == [data.location.object_key]
+    assert uploads.clear_leftovers() == 0
+
+
+def _fail(*_arguments: object, **_more: object) -> bool:
+    raise StoreUnavailable("x", "the catalogue does not answer")
+
+
+def test_a_running_upload_of_this_process_is_no_leftover(
+    uploads: Uploads, catalogue: ImageCatalogue, clock: Clock, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    clock.now += 100 * LEASE_S * SECOND
+    assert uploads.clear_leftovers() == 0
+    put(data, DATA)
+    assert data.finish().status is Status.ACTIVE
+
+
+def test_bytes_of_deleted_images_are_removed(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    data.finish()
+    catalogue.delete(image.id, Image.require_deletable, NOON)
+    assert len(keys(store)) == 1
+    assert uploads.clear_leftovers() == 1
+    assert keys(store) == []
+
+
+# --- Downloads ----------------------------------------------------------------------------------------
+
+
+def test_only_an_image_with_data_can_be_downloaded(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+) -> None:
+    downloads = Downloads(catalogue, {store.name: store})
+    with pytest.raises(ImageNotFound):
+        downloads.open("nobody")
+    assert downloads.open(image.id) is None
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    assert downloads.open(image.id) is None
+    data.finish()
+    opened = downloads.open(image.id)
+    assert opened is not None
+    assert b"".join(opened.store.read(opened.object_key)) == DATA
+    catalogue.change(image.id, lambda now: now.moved_to(Status.DEACTIVATED))
+    assert downloads.open(image.id) is not None
+
+
+def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image) -> None:
+    data = uploads.begin(image.id)
+    put(data, DATA)
+    data.finish()
+    store.close()
+    with pytest.raises(DataMissing, match=f"data of image {image.id} is missing from store memory"):
+        Downloads(catalogue, {store.name: store}).open(image.id)
+    with pytest.raises(DataMissing, match="missing from store memory"):
+        Downloads(catalogue, {}).open(image.id)
