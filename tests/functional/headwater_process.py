@@ -1,0 +1,259 @@
+"""The real program as a process: `headwater serve` on free ports of loopback, with a data directory of its own.
+
+Nothing outlives the test run. Each process leads a group that is ended with it; when the run itself is
+killed the kernel tells the process (``_ends_with_its_parent``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+READY = "Headwater is ready"
+START_S = 60  # two busy cores; a start takes less than a second otherwise
+_PORTS = 5  # how many pairs are tried, as another process may take one before the server does
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class HeadwaterDidNotStart(Exception):
+    """The process ended before it was ready, or took too long; the message holds what it said."""
+
+    def __init__(self, code: int | None, stderr: str) -> None:
+        super().__init__(f"headwater serve ended with {code}:\n{stderr[-4000:]}")
+        self.code, self.stderr = code, stderr
+
+
+class HeadwaterProcess:
+    """One service. ``start`` it, use it, ``stop`` it; it keeps ports and data over a ``restart``."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        toml: str = "",
+        env: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+        workers: int | None = 1,
+    ) -> None:
+        """Prepare a service; nothing runs yet.
+
+        Args:
+            directory: Where its settings, data and output lie; also its working directory.
+            toml: What ``headwater.toml`` says.
+            env: Variables besides the few that it gets always; none of ours is passed on.
+            options: More of the command line of ``serve``.
+            workers: ``None`` leaves the number to the settings.
+        """
+        self.directory = directory
+        self.data_dir = directory / "data"
+        self.config_file = directory / "headwater.toml"
+        self.config_file.write_text(toml)
+        self._env = {**bare_environment(directory), **(env or {})}
+        self._options = [*options, *(["--workers", str(workers)] if workers is not None else [])]
+        self._out, self._err = directory / "stdout", directory / "stderr"
+        self._images_port = self._metadata_port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def images_url(self) -> str:
+        return f"http://127.0.0.1:{self._images_port}"
+
+    @property
+    def metadata_url(self) -> str:
+        return f"http://127.0.0.1:{self._metadata_port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor, and id of the group of all its processes."""
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers that run now."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and return when it is ready.
+
+        Raises:
+            HeadwaterDidNotStart: It ended, or is not ready after ``START_S``.
+        """
+        assert not self.is_running(), "it runs already"
+        keep_ports = self._images_port != 0
+        for attempt in range(1, _PORTS + 1):
+            if not keep_ports:
+                self._images_port, self._metadata_port = free_ports(2)
+            try:
+                self._start_once()
+                return
+            except HeadwaterDidNotStart as error:
+                if keep_ports or attempt == _PORTS or "cannot listen on" not in error.stderr:
+                    raise
+
+    def _start_once(self) -> None:
+        binds = [f"127.0.0.1:{port}" for port in (self._images_port, self._metadata_port)]
+        command = ["serve", "--bind", binds[0], "--metadata-bind", binds[1], *self._options]
+        began = self._err.stat().st_size if self._err.exists() else 0
+        with self._out.open("wb") as out, self._err.open("ab") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, *self._command(command)],
+                cwd=self.directory,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,  # its own group; Ctrl-C is for the test run
+            )
+        deadline = time.monotonic() + START_S
+        while READY not in self._out.read_text():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                code = self._process.poll()
+                self.kill()
+                raise HeadwaterDidNotStart(code, self._err.read_bytes()[began:].decode(errors="replace"))
+            time.sleep(0.01)
+
+    def stop(self, timeout_s: float = 90) -> int:
+        """Ask it to stop (SIGTERM), wait for its end, and return its exit code.
+
+        All processes of its group are gone afterwards, also when this fails.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not stop in time.
+        """
+        assert self._process is not None, "it was not started"
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout_s)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End every process of its group at once (SIGKILL); what is gone already is fine."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        wait_until(lambda: not self.group_lives(), "the killed processes are gone")
+
+    def group_lives(self) -> bool:
+        """Whether a process of its group is left (one that nobody has waited for yet does not count)."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.pid and state not in "ZX":
+                    return True
+        return False
+
+    def restart(self) -> None:
+        """Stop it if it runs, and start it with the same ports and data."""
+        if self.is_running():
+            self.stop()
+        self.start()
+
+    def command(self, *arguments: str | Path, input: bytes | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
+        """Run another command of ``headwater`` with the same settings and data, and return how it ended."""
+        return run_headwater(*self._command(arguments)[1:], directory=self.directory, env=self._env, input=input)
+
+    def _command(self, arguments: Sequence[str | Path]) -> list[str]:
+        places = ["--config", self.config_file, "--data-dir", self.data_dir]
+        return [str(word) for word in (headwater_program(), *places, *arguments)]
+
+    def stdout(self) -> str:
+        """Return what the last start said on standard output."""
+        return self._out.read_text()
+
+    def stderr(self) -> str:
+        """Return what all starts said on standard error."""
+        return self._err.read_text() if self._err.exists() else ""
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Return the lines of the log, oldest first; a line that is not a JSON object fails the test."""
+        found = []
+        for line in self.stderr().splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                pytest.fail(f"a line on standard error is not JSON: {line!r}")
+            assert isinstance(event, dict), line
+            found.append(event)
+        return found
+
+    def requests(self, **fields: object) -> list[dict[str, Any]]:
+        """Return the lines of requests with these fields (``path="/v2/images"``), oldest first."""
+        return [event for event in self.logs() if event["event"] == "request" and fields.items() <= event.items()]
+
+
+def headwater_program() -> Path:
+    """Return the console script of the environment that the tests run in."""
+    return Path(sys.executable).with_name("headwater")
+
+
+def run_headwater(
+    *arguments: str | Path,
+    directory: Path,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,  # noqa: A002 - as subprocess calls it
+    timeout_s: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run one command of ``headwater`` to its end; ``directory`` is its working directory."""
+    done = subprocess.run(
+        [str(headwater_program()), *map(str, arguments)],
+        cwd=directory,
+        env={**bare_environment(directory), **(env or {})},
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def bare_environment(home: Path) -> dict[str, str]:
+    """Return what a program gets of our environment: nothing that would set anything, and another home."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def free_ports(number: int) -> list[int]:
+    """Return that many different ports of 127.0.0.1 on which nothing listens now."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
+    """Return when ``holds()`` is true; fail the test when that takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout_s} s: {what}")
+        time.sleep(0.02)
+
+
+def _ends_with_its_parent(command: Sequence[str]) -> None:
+    """Become ``command``, with a promise of the kernel: SIGTERM when the test run is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    os.execv(command[0], list(command))
+
+
+if __name__ == "__main__":
+    _ends_with_its_parent(sys.argv[1:])

@@ -1,0 +1,173 @@
+"""The live feed beside the real catalogue: every change is seen at once, by each worker."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from functional.clients import Client
+from functional.conftest import FreshHeadwater, NewImage
+from functional.headwater_process import bare_environment
+from needs import program
+
+V1 = "/simplestreams/images/streams/v1"
+PRODUCTS = f"{V1}/com.ubuntu.cloud-released-imagemetadata.json"
+NOBLE = "com.ubuntu.cloud:server:24.04:amd64"
+IS_NOBLE: dict[str, Any] = {"os_distro": "ubuntu", "os_version": "24.04", "architecture": "x86_64"}
+
+
+def listed(http: httpx.Client) -> set[str]:
+    """Return the ids in the products file, read as Juju reads it."""
+    document = http.get(PRODUCTS).raise_for_status().json()
+    return {
+        item["id"]
+        for product in document["products"].values()
+        for version in product["versions"].values()
+        for item in version["items"].values()
+    }
+
+
+def patch(http: httpx.Client, image_id: str, **changes: object) -> None:
+    operations = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in changes.items()]
+    kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    http.patch(f"/v2/images/{image_id}", json=operations, headers=kind).raise_for_status()
+
+
+def test_an_image_of_the_openstack_client_is_listed_at_once(
+    openstack: Client, http: httpx.Client, new_image: NewImage
+) -> None:
+    image = new_image(b"some bytes")
+    given = [word for name, value in IS_NOBLE.items() for word in ("--property", f"{name}={value}")]
+    openstack("image", "set", "--public", *given, image["id"])
+
+    for name in ("index.json", "index2.json"):
+        answer = http.get(f"{V1}/{name}").raise_for_status()
+        assert answer.headers["Content-Type"] == "application/json"
+        index = answer.json()
+        assert index["format"] == "index:1.0"
+        (entry,) = index["index"].values()
+        assert (entry["datatype"], entry["format"]) == ("image-ids", "products:1.0")
+        assert NOBLE in entry["products"]
+        assert http.get(f"/simplestreams/images/{entry['path']}").status_code == 200
+    assert http.get(f"{V1}/mirrors.json").json() == {"mirrors": {}}
+
+    document = http.get(PRODUCTS).json()
+    assert document["format"] == "products:1.0"
+    versions = document["products"][NOBLE]["versions"]
+    assert image["id"] in {item["id"] for version in versions.values() for item in version["items"].values()}
+
+
+@pytest.mark.parametrize(
+    "change", [{"visibility": "private"}, {"visibility": "shared"}, {"visibility": "community"}, {"os_hidden": True}]
+)
+def test_an_image_that_is_not_for_all_is_not_listed(
+    http: httpx.Client, new_image: NewImage, change: dict[str, Any]
+) -> None:
+    image = new_image(b"some bytes", visibility="public", **IS_NOBLE)
+    assert image["id"] in listed(http)
+    patch(http, image["id"], **change)
+    assert image["id"] not in listed(http)
+
+
+def test_an_image_is_listed_while_it_is_active_only(http: httpx.Client, new_image: NewImage) -> None:
+    image = new_image(visibility="public", **IS_NOBLE)
+    assert image["id"] not in listed(http)
+    kind = {"Content-Type": "application/octet-stream"}
+    http.put(f"/v2/images/{image['id']}/file", content=b"some bytes", headers=kind).raise_for_status()
+    assert image["id"] in listed(http)
+    http.post(f"/v2/images/{image['id']}/actions/deactivate").raise_for_status()
+    assert image["id"] not in listed(http)
+    http.post(f"/v2/images/{image['id']}/actions/reactivate").raise_for_status()
+    assert image["id"] in listed(http)
+    http.delete(f"/v2/images/{image['id']}").raise_for_status()
+    assert image["id"] not in listed(http)
+
+
+def test_who_has_the_newest_document_is_told_so(http: httpx.Client, new_image: NewImage) -> None:
+    first = http.get(PRODUCTS)
+    again = {"If-None-Match": first.headers["ETag"]}
+    held = http.get(PRODUCTS, headers=again)
+    assert (held.status_code, held.content, held.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    new_image(b"some bytes", visibility="public", **IS_NOBLE)
+    changed = http.get(PRODUCTS, headers=again)
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/simplestreams",
+        "/simplestreams/",
+        "/simplestreams/images",
+        "/simplestreams/images/streams/v1/",
+        f"{V1}/index.sjson",
+        f"{V1}/nothing.json",
+        "/simplestreams/images/streams/v2/index.json",
+        f"{V1}/../v1/index.json/x",
+    ],
+)
+def test_what_is_not_there_is_a_plain_404(http: httpx.Client, path: str) -> None:
+    answer = http.get(path, follow_redirects=False)
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
+class GnuPG:
+    """GnuPG with a home of its own and one key."""
+
+    def __init__(self, home: Path) -> None:
+        home.chmod(0o700)
+        self._gpg = program("gpg")
+        self._env = {**bare_environment(home), "GNUPGHOME": str(home)}
+        user = "Image streams <images@example.test>"
+        self.run("--passphrase", "", "--quick-gen-key", user, "rsa3072", "sign,cert", "1y")
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        command = [self._gpg, "--batch", "--pinentry-mode", "loopback", *words]
+        return subprocess.run(command, env=self._env, capture_output=True, timeout=60, check=True)
+
+    def close(self) -> None:
+        subprocess.run([program("gpgconf"), "--kill", "all"], env=self._env, timeout=60, check=True)
+
+
+@pytest.fixture
+def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
+    made = GnuPG(tmp_path_factory.mktemp("gnupg"))
+    yield made
+    made.close()
+
+
+def test_gpg_verifies_every_signed_document_of_the_served_feed(
+    fresh_headwater: FreshHeadwater, gnupg: GnuPG, tmp_path: Path
+) -> None:
+    key = tmp_path / "streams.asc"
+    key.write_bytes(gnupg.run("--armor", "--export-secret-keys").stdout)
+    signing = fresh_headwater(toml=f'[streams]\nsigning_key = "{key}"\n')
+    with httpx.Client(base_url=signing.images_url) as http:
+        image = http.post("/v2/images", json={"visibility": "public", "disk_format": "raw", **IS_NOBLE}).json()
+        patch(http, image["id"], container_format="bare")
+        kind = {"Content-Type": "application/octet-stream"}
+        http.put(f"/v2/images/{image['id']}/file", content=b"some bytes", headers=kind).raise_for_status()
+
+        products = PRODUCTS.rpartition("/")[2].replace(".json", ".sjson")
+        for name in ("index.sjson", "index2.sjson", "mirrors.sjson", products):
+            answer = http.get(f"{V1}/{name}").raise_for_status()
+            assert answer.headers["Content-Type"].startswith("text/plain")
+            assert answer.text.startswith("-----BEGIN PGP SIGNED MESSAGE-----\nHash: ")
+            assert answer.text.partition("\n\n")[0].count("Hash:") == 1
+            signed = tmp_path / name
+            signed.write_bytes(answer.content)
+            assert b"Good signature" in gnupg.run("--verify", signed).stderr
+            document = gnupg.run("--decrypt", signed).stdout.decode()
+            if name.startswith("index"):
+                assert products in document
+            if name == products:
+                assert image["id"] in document
+        # Juju with a feed found in the catalog reads the unsigned ones.
+        assert image["id"] in listed(http)
