@@ -1,0 +1,71 @@
+"""The reference says what the code says."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from starlette.routing import Route
+
+from docs.pages import DOCS, README, all_pages, blocks
+from headwater.config import load
+from headwater.images.http_v2.routes import routes
+from headwater.images.http_v2.versions import IDS
+from headwater.images.service import Images
+from headwater.images.settings import ImagesSettings
+from headwater.server.settings import Settings
+from needs import CHECKOUT
+
+PAGES: dict[str, Callable[[], str]] = runpy.run_path(str(CHECKOUT / "tools" / "reference.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_generated_page_is_what_the_generator_writes(name: str) -> None:
+    committed = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    assert committed == PAGES[name](), "run .venv/bin/python tools/reference.py"
+
+
+def test_every_route_of_the_image_api_is_on_its_page() -> None:
+    page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
+    nothing = cast(Any, None)
+    images = Images(nothing, {}, ImagesSettings())
+    paths = [
+        route.path
+        for route in routes(images, nothing, nothing, catalogue_calls=nothing, transfers=nothing)
+        if isinstance(route, Route)
+    ]
+    assert len(paths) > 8
+    assert [path for path in paths if f"`{path}`" not in page] == []
+
+
+def test_every_version_of_the_image_api_is_announced_on_its_page() -> None:
+    page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
+    assert "`v2.0` to `v2.7` and `v2.9`" in page
+    assert set(IDS) == {*(f"v2.{minor}" for minor in range(8)), "v2.9"}
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_every_piece_of_settings_in_a_page_is_right(page: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(blocks(page.read_text(encoding="utf-8"))):
+        if block.language == "toml":
+            file = tmp_path / f"{number}.toml"
+            file.write_text(block.text)
+            load(Settings, file=file)
+
+
+def test_readme_leads_to_every_page_of_reference_and_every_recipe() -> None:
+    text = README.read_text(encoding="utf-8")
+    for folder in ("reference", "how-to"):
+        for page in (DOCS / folder).glob("*.md"):
+            assert f"docs/{folder}/{page.name}" in text

@@ -1,0 +1,97 @@
+"""Every command of the tour in README, in its order, against the real service with the real clients."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.pages import README, Block, blocks, matches, section
+from functional.headwater_process import HeadwaterProcess, bare_environment
+from needs import CHECKOUT, program
+
+TOUR = section(README.read_text(encoding="utf-8"), "Five minutes")
+END = "--- end of block {number} ---"
+
+
+def steps() -> list[tuple[str, str]]:
+    """Return each block of commands with what it shows (empty where the page shows nothing)."""
+    found = blocks(TOUR)
+    assert {block.language for block in found} == {"sh", "text"}
+    following = [*found[1:], Block("", "")]
+    return [
+        (block.text, after.text if after.language == "text" else "")
+        for block, after in zip(found, following, strict=True)
+        if block.language == "sh"
+    ]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[HeadwaterProcess]:
+    process = HeadwaterProcess(tmp_path)
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.mark.slow
+def test_every_command_of_the_tour_works_and_shows_what_the_page_says(
+    service: HeadwaterProcess, openstack_client: Path, tmp_path: Path
+) -> None:
+    for name in ("curl", "qemu-img", "cmp", "bash"):
+        program(name)
+    for name in (".venv", ".venv-clients"):
+        (tmp_path / name).symlink_to(CHECKOUT / name)
+    assert openstack_client.is_relative_to(CHECKOUT)
+    service.config_file.unlink()  # the tour goes without one
+
+    script = "set -eu\n" + "".join(
+        f"{commands}echo '{END.format(number=n)}'\n" for n, (commands, _) in enumerate(steps())
+    )
+    for default, url in (("127.0.0.1:9292", service.images_url), ("127.0.0.1:8775", service.metadata_url)):
+        assert default in script
+        script = script.replace(default, url.removeprefix("http://"))
+    done = subprocess.run(
+        [program("bash"), "-c", script],
+        cwd=tmp_path,
+        env=bare_environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    rest = done.stdout
+    for number, (commands, shown) in enumerate(steps()):
+        output, _, rest = rest.partition(END.format(number=number) + "\n")
+        missing = matches(shown, output)
+        assert missing is None, f"after\n{commands}\nthe page shows {missing!r}, and there was\n{output}"
+
+
+def test_the_tour_has_all_its_steps() -> None:
+    commands = "".join(commands for commands, _ in steps())
+    for part in (
+        "openstack image create",
+        "image list",
+        "image save",
+        "streams/v1/index.json",
+        "instance add",
+        "config-drive",
+    ):
+        assert part in commands
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "missing"),
+    [
+        ("| a | b |", "+---+\n| a    | b   |\n", None),
+        ("wrote … bytes", "wrote x.iso: 5 bytes for web1", None),
+        ("b\na", "a\nb", "a"),
+        ("404", "200", "404"),
+    ],
+)
+def test_output_is_compared_loosely_and_not_too_loosely(expected: str, output: str, missing: str | None) -> None:
+    assert matches(expected, output) == missing

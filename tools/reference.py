@@ -1,0 +1,259 @@
+"""Write the pages of docs/reference that say what the code says: settings, commands, errors.
+
+Run it by hand after a change (`.venv/bin/python tools/reference.py`); a test compares the committed pages.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+from annotated_types import Ge, Le
+from pydantic import BaseModel, SecretStr
+
+import headwater
+from headwater.cli import exits
+from headwater.cli.main import app
+from headwater.config import KeyPath, environment_variable, section_of
+from headwater.errors import ClientDisconnected, HeadwaterError, SettingsError
+from headwater.server import errors
+from headwater.server.settings import Settings
+from headwater.stores.registry import StoreSettings
+
+PAGES_IN = Path(__file__).resolve().parent.parent / "docs" / "reference"
+GENERATED = "<!-- Written by tools/reference.py; change the code and run it. -->"
+
+
+# --- Settings ----------------------------------------------------------------------------------
+
+
+_SETTINGS = f"""\
+# Settings
+
+{GENERATED}
+
+The command line wins over the environment, that over the settings file, that over the defaults. The file is
+`headwater.toml` in the working directory, or the one that `--config` or `HEADWATER_CONFIG` names. A variable is
+`HEADWATER_SECTION__KEY`; a list or a table in it is written as JSON. An unknown or wrong setting stops the start
+and is named.
+
+`headwater config sample` prints a file with all of this, `headwater config check` looks at yours, and `headwater
+config show` says which value came from where.
+"""
+
+
+def settings_page() -> str:
+    """Return the page of all settings, section by section."""
+    lines = [_SETTINGS]
+    for title, path, rows in _sections():
+        lines += ["", f"## {title}", "", "| Key | Default | Meaning |", "|---|---|---|"]
+        lines += [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in rows]
+        if path:
+            lines += ["", f"The first of them as a variable: `{environment_variable((*path, rows[0][0]))}`."]
+    return _joined(lines)
+
+
+Row = tuple[str, str, str]  # key, default, meaning
+
+
+def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
+    """Yield each section's title, its path where variables reach it, and its rows."""
+    yield "Without a section", (), [_row(name, field) for name, field in _plain(Settings)]
+    for name, field in Settings.model_fields.items():
+        if name == "stores":
+            for kind in get_args(get_args(StoreSettings)[0]):
+                rows = [_row(key, each) for key, each in _plain(kind) if key != "type"]
+                (type_name,) = get_args(kind.model_fields["type"].annotation)
+                yield f'`[stores.NAME]` with `type = "{type_name}"`', ("stores", "NAME"), rows
+            continue
+        section = section_of(field.annotation)
+        if section is None:
+            continue
+        yield f"`[{name}]`", (name,), [_row(*each) for each in section.model_fields.items()]
+        for key, each in section.model_fields.items():
+            entry = section_of(each.annotation)
+            if entry is not None:
+                yield f"`[[{name}.{key}]]`", (), [_row(*one) for one in entry.model_fields.items()]
+
+
+def _plain(section: type[BaseModel]) -> list[tuple[str, Any]]:
+    return [(name, field) for name, field in section.model_fields.items() if not _holds_sections(field)]
+
+
+def _holds_sections(field: Any) -> bool:
+    return section_of(field.annotation) is not None
+
+
+def _row(name: str, field: Any) -> Row:
+    return name, _default(field), _cell(f"{field.description or ''}{_bounds(field.metadata)}")
+
+
+def _default(field: Any) -> str:
+    value = field.get_default(call_default_factory=True)
+    if field.is_required():
+        return "required"
+    if value is None or isinstance(value, SecretStr):
+        return "" if "Default: " in (field.description or "") else "none"
+    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        return "; ".join(f"`{json.dumps(each.model_dump())}`" for each in value)
+    if isinstance(value, tuple):
+        return " ".join(f"`{each}`" for each in value)
+    return f"`{json.dumps(value) if isinstance(value, bool | int) else value}`"
+
+
+def _bounds(metadata: list[Any]) -> str:
+    lowest = next((each.ge for each in metadata if isinstance(each, Ge)), None)
+    highest = next((each.le for each in metadata if isinstance(each, Le)), None)
+    if lowest is None and highest is None:
+        return ""
+    if highest is None:
+        return f" {lowest} or more."
+    return f" {lowest} to {highest}."
+
+
+# --- Commands ----------------------------------------------------------------------------------
+
+
+_COMMANDS = f"""\
+# Commands
+
+{GENERATED}
+
+Exit codes: 0 done, 1 the work failed or a check found something, 2 wrong usage or settings. What goes wrong is one
+sentence on standard error. Commands that work on the catalogue need no running server.
+"""
+
+
+def commands_page() -> str:
+    """Return the page of all commands with their arguments and options."""
+    lines = [_COMMANDS]
+    for words, command in _commands(["headwater"], typer.main.get_command(app)):
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        options = [each for each in command.params if each.param_type_name == "option"]
+        usage = " ".join([*words, *(_metavar(each) for each in arguments), *(["[OPTIONS]"] if options else [])])
+        lines += ["", f"## `{usage}`", "", _cell(command.help or "")]
+        if arguments or options:
+            lines += ["", "| | |", "|---|---|"]
+            lines += [f"| `{_metavar(each)}` | {_cell(each.help or '')} |" for each in arguments]
+            lines += [f"| {_option(each)} | {_cell(each.help or '')}{_remarks(each)} |" for each in options]
+    return _joined(lines)
+
+
+def _commands(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
+    nested: dict[str, Any] = getattr(command, "commands", {})
+    if not nested or command.params:
+        yield words, command
+    for name, inner in nested.items():
+        yield from _commands([*words, name], inner)
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _option(parameter: Any) -> str:
+    word = "" if parameter.is_flag else f" {_metavar(parameter)}"
+    return ", ".join(f"`{name}{word}`" for name in parameter.opts).replace("|", "\\|")
+
+
+def _remarks(parameter: Any) -> str:
+    remarks = []
+    if parameter.required:
+        remarks.append("Required.")
+    if isinstance(parameter.default, str):
+        remarks.append(f"Default: `{parameter.default}`.")
+    if parameter.envvar:
+        remarks.append(f"Variable: `{parameter.envvar}`.")
+    return " " + " ".join(remarks) if remarks else ""
+
+
+# --- Errors ------------------------------------------------------------------------------------
+
+
+_ERRORS = f"""\
+# Errors
+
+{GENERATED}
+
+The HTTP status and the exit code follow from the kind of failure. An error that is in none of these tables is a
+fault of Headwater: the client gets 500 with a request id, and the log has more under that id.
+
+Over HTTP the body follows `Accept`: JSON (`message`, `code`, `title`) for `application/json` and for an empty
+`Accept`, HTML for `*/*`, plain text otherwise.
+"""
+
+
+def errors_page() -> str:
+    """Return the page of every error that Headwater raises on purpose."""
+    lines = [_ERRORS]
+    by_kind: dict[type[HeadwaterError], list[type[HeadwaterError]]] = {}
+    for error in _all_errors():
+        by_kind.setdefault(_kind(error), []).append(error)
+    for kind, members in sorted(by_kind.items(), key=lambda item: (_status(item[0]), item[0].__name__)):
+        lines += ["", f"## {kind.__name__}: {_status(kind)}, exit code {exits.code_of(kind.__new__(kind))}", ""]
+        lines += [_cell(inspect.getdoc(kind) or "").partition(". ")[0]]
+        named = sorted((each for each in members if each is not kind), key=lambda each: each.__name__)
+        if named:
+            lines += ["", "| Error | When |", "|---|---|"]
+            lines += [f"| `{each.__name__}` | {_cell(inspect.getdoc(each) or '')} |" for each in named]
+    return _joined(lines)
+
+
+def _all_errors() -> list[type[HeadwaterError]]:
+    for module in pkgutil.walk_packages(headwater.__path__, "headwater."):
+        if not module.name.startswith(("headwater.testing", "headwater.database.migrations")):
+            importlib.import_module(module.name)
+    found: list[type[HeadwaterError]] = []
+    waiting = [HeadwaterError]
+    while waiting:
+        for each in waiting.pop().__subclasses__():
+            if each not in found and each.__module__.startswith("headwater."):
+                found.append(each)
+                waiting.append(each)
+    return found
+
+
+def _kind(error: type[HeadwaterError]) -> type[HeadwaterError]:
+    """Return the parent that the tables at the edges know."""
+    kinds = {*errors.STATUS, SettingsError, ClientDisconnected}
+    return next((each for each in error.__mro__ if each in kinds), error)
+
+
+def _status(kind: type[HeadwaterError]) -> str:
+    if kind is ClientDisconnected:
+        return "no answer"
+    if kind is SettingsError:
+        return "never over HTTP"
+    return f"{int(errors.status_of(kind.__new__(kind)))}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _joined(lines: list[str]) -> str:
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "errors.md": errors_page,
+}
+
+
+def main() -> None:
+    PAGES_IN.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (PAGES_IN / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
