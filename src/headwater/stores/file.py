@@ -45,7 +45,7 @@ class FileStoreSettings(Section):
     direct: Annotated[bool, Field(description="Write past the page cache where the file system allows it.")] = True
     fsync: Annotated[bool, Field(description="Flush each object to the disk before it is visible.")] = True
     chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=4096, le=64 << 20)] = (
-        128 << 10
+        256 << 10
     )
 
 

@@ -18,7 +18,7 @@ class MemoryStoreSettings(Section):
     type: Literal["memory"]
     capacity: Annotated[int, Field(description="Bytes that it takes in all.", ge=0)] = 1 << 30
     chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=1, le=64 << 20)] = (
-        128 << 10
+        256 << 10
     )
 
 
