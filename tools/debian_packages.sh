@@ -50,6 +50,7 @@ need e2fsprogs mke2fs
 need gnupg gpg gpg-agent
 need gpgv gpgv
 need wrk wrk
+need curl curl
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 # Debian's package would make a cluster and start it; a file that somebody else wrote is left alone.
