@@ -14,3 +14,4 @@ lock() { # lock NAME [ARGUMENT...]
 lock run "$@"
 lock test --constraints requirements/run.txt "$@"
 lock clients "$@"
+lock keystone "$@"
