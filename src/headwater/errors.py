@@ -19,6 +19,14 @@ class Invalid(HeadwaterError):
     """The request itself is wrong; the same request will fail again."""
 
 
+class Unauthenticated(HeadwaterError):
+    """Nobody has proved who calls; ``headers`` tells the client how that is done."""
+
+    def __init__(self, message: str, challenge: str) -> None:
+        super().__init__(message)
+        self.headers = {"WWW-Authenticate": challenge}
+
+
 class Forbidden(HeadwaterError):
     """The caller may see the thing and may not do this to it."""
 

@@ -43,9 +43,24 @@ ROOMS = {
     "pycdlib": ("headwater.instances",),
     "pysequoia": ("headwater.streams", "headwater.testing"),
     "oslo_utils": ("headwater.images",),
+    "oslo_policy": ("headwater.identity",),
+    "keystoneauth1": ("headwater.identity",),
+    "bcrypt": ("headwater.identity",),
 }
 
-HOUSE = ("cli", "config", "database", "errors", "images", "instances", "server", "stores", "streams", "testing")
+HOUSE = (
+    "cli",
+    "config",
+    "database",
+    "errors",
+    "identity",
+    "images",
+    "instances",
+    "server",
+    "stores",
+    "streams",
+    "testing",
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
+from headwater.identity.policy import Policy
+from headwater.identity.registry import open_authenticator
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import Downloads
+from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
 from headwater.images.leases import RENEW_EVERY_S
 from headwater.images.service import Images
@@ -22,6 +25,7 @@ from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
+from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
@@ -50,9 +54,12 @@ class Application:
         self.stores = open_stores(settings.stores, settings.data_dir)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
+        self._identity = Pool("identity", settings.server.identity_threads)
         self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
+        self._authenticator = open_authenticator(settings.auth)
+        self.policy = Policy(settings.policy)
         catalogue = ImageCatalogue(self.database)
         images = Images(catalogue, self.stores, settings.images)
         self.uploads = Uploads(catalogue, self.stores, settings.images, Pools(self._hashing, self._storing))
@@ -67,7 +74,8 @@ class Application:
         )
         feed = LiveFeed(catalogue, settings.streams, signer(settings.streams))
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
-        self.image_listener = Observed(self._image_side, "images", self._metrics)
+        identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
+        self.image_listener = Observed(identified, "images", self._metrics)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
         )
@@ -111,8 +119,9 @@ class Application:
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
-        for pool in (self._calls, self._transfers, self._hashing, self._storing):
+        for pool in (self._identity, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
+        self._authenticator.close()
         for store in self.stores.values():
             with contextlib.suppress(Exception):
                 store.close()

@@ -18,6 +18,7 @@ from headwater.images.http_v2.routes import MethodNotAllowed, UnknownVerb
 
 STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected, Invalid
 from headwater.server import errors
+from headwater.server.identify import CALLER
 from headwater.server.log import request_id
 from headwater.server.metrics import Metrics
 
@@ -80,6 +81,8 @@ class Observed:
             self._in_flight.dec()
             self._count(scope["method"], exchange, length, took)
             client = scope.get("client")
+            caller = scope.get(CALLER)
+            who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
             _log.info(
                 "request",
                 listener=self._listener,
@@ -89,6 +92,7 @@ class Observed:
                 ms=round(took * 1000, 2),
                 sent=exchange.sent,
                 client=client[0] if client else None,
+                **who,
             )
             request_id.reset(token)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from headwater.config import Section
+from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.settings import ImagesSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
@@ -42,6 +44,10 @@ class ServerSettings(Section):
     transfer_threads: Annotated[
         int, Field(description="Threads of one worker that move image data.", ge=2, le=1024)
     ] = 32
+
+    identity_threads: Annotated[
+        int, Field(description="Threads of one worker that wait for Keystone or check passwords.", ge=1, le=256)
+    ] = 8
 
     @field_validator("bind", "metadata_bind")
     @classmethod
@@ -87,6 +93,8 @@ class Settings(Section):
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     images: ImagesSettings = ImagesSettings()
     streams: StreamsSettings = StreamsSettings()
+    auth: AuthSettings = AuthSettings()
+    policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
 
     @field_validator("stores", mode="before")
@@ -109,6 +117,12 @@ class Settings(Section):
         if any(isinstance(store, MemoryStoreSettings) for store in self.stores.values()) and self.workers > 1:
             raise ValueError(
                 "a store of type \"memory\" lives in one process: set section [server], key 'workers' to 1"
+            )
+        if self.auth.mode == "none" and not self.auth.allow_none_beyond_loopback and not _is_loopback(self.server.bind):
+            raise ValueError(
+                f"section [server], key 'bind' is {self.server.bind}, where others reach it, and section [auth], "
+                "key 'mode' is \"none\": whoever reaches it could do everything. "
+                'Set mode to "basic" or "keystone", or allow_none_beyond_loopback to true'
             )
         return self
 
@@ -133,6 +147,14 @@ def address(text: str) -> tuple[str, int]:
     if match is None or int(match[3]) > 65535:
         raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9292 or [::1]:9292")
     return match[1] or match[2], int(match[3])
+
+
+def _is_loopback(bind: str) -> bool:
+    host, _ = address(bind)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _processors() -> int:

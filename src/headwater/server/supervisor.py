@@ -25,6 +25,8 @@ from types import FrameType
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
+from headwater.identity.policy import Policy
+from headwater.identity.registry import open_authenticator
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.uploads import Pools, Uploads
 from headwater.server import data_dir, log, metrics
@@ -87,6 +89,8 @@ def _free(key: str, bind: str) -> socket.socket:
 def _prepare(settings: Settings) -> None:
     data_dir.prepare(settings.data_dir)
     signer(settings.streams)
+    Policy(settings.policy)
+    open_authenticator(settings.auth).close()
     database = Database(settings.database_url)
     try:
         schema.upgrade(database)

@@ -1,0 +1,124 @@
+"""What can be set of identity and policy: sections ``[auth]``, ``[auth.keystone]`` and ``[policy]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from headwater.config import Section
+
+
+class KeystoneSettings(Section):
+    """Section ``[auth.keystone]``: how Headwater asks Keystone who calls."""
+
+    auth_url: Annotated[
+        str | None,
+        Field(
+            description="URL at which Headwater reaches Keystone, such as http://keystone:5000/v3.",
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        ),
+    ] = None
+    www_authenticate_uri: Annotated[
+        str | None,
+        Field(
+            description="URL of Keystone as clients see it, named in every 401. Default: auth_url.",
+            pattern=r'^https?://[^\s/?#@"\\]+(/[^\s?#"\\]*)?$',
+        ),
+    ] = None
+    username: Annotated[str | None, Field(description="The service user that may validate tokens.")] = None
+    password: Annotated[SecretStr | None, Field(description="The service user's password.")] = None
+    project_name: Annotated[str, Field(description="The project in which the service user has its role.")] = "service"
+    user_domain_name: Annotated[str, Field(description="The domain of the service user.")] = "Default"
+    project_domain_name: Annotated[str, Field(description="The domain of the service user's project.")] = "Default"
+    cache_s: Annotated[
+        int,
+        Field(
+            description="How long the answer for a token is kept, in seconds; a revoked token works for that long. "
+            "0 asks Keystone at each request.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 300
+    service_token_roles: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Roles of which an X-Service-Token needs one, so that it lets an expired user token pass.",
+            min_length=1,
+        ),
+    ] = ("service",)
+    timeout_s: Annotated[
+        float, Field(description="How long an answer of Keystone is waited for, in seconds.", gt=0, le=300)
+    ] = 10
+    cafile: Annotated[
+        Path | None, Field(description="Certificates (PEM) that prove Keystone's. Default: those of the system.")
+    ] = None
+    insecure: Annotated[bool, Field(description="Take any certificate of Keystone. Never in production.")] = False
+
+    @property
+    def public_uri(self) -> str:
+        """The URL of Keystone for clients."""
+        return self.www_authenticate_uri or self.auth_url or ""
+
+
+class AuthSettings(Section):
+    """Section ``[auth]``: how a caller of the image listener proves who they are."""
+
+    mode: Annotated[
+        Literal["none", "basic", "keystone"],
+        Field(
+            description='"none": everybody is the administrator; "basic": user and password from a file; '
+            '"keystone": tokens of OpenStack\'s Keystone.'
+        ),
+    ] = "none"
+    allow_none_beyond_loopback: Annotated[
+        bool,
+        Field(
+            description='Let mode "none" listen on other addresses than loopback: '
+            "whoever reaches them may do everything."
+        ),
+    ] = False
+    htpasswd_file: Annotated[
+        Path | None,
+        Field(description='For mode "basic": lines USER:BCRYPT-HASH[:PROJECT[:ROLE,ROLE]], as htpasswd -B makes them.'),
+    ] = None
+    keystone: KeystoneSettings = KeystoneSettings()
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuthSettings:
+        if self.mode == "basic" and self.htpasswd_file is None:
+            raise ValueError("section [auth], key 'htpasswd_file' is missing: mode \"basic\" reads its users there")
+        if self.mode == "keystone":
+            absent = [name for name in ("auth_url", "username", "password") if getattr(self.keystone, name) is None]
+            if absent:
+                raise ValueError(
+                    f"section [auth.keystone] lacks {', '.join(absent)}: "
+                    'mode "keystone" asks Keystone about tokens, as a user who may do that'
+                )
+            if self.keystone.insecure and self.keystone.cafile is not None:
+                raise ValueError("section [auth.keystone] has both 'cafile' and 'insecure': keep one of them")
+        return self
+
+
+class PolicySettings(Section):
+    """Section ``[policy]``: what callers may do."""
+
+    file: Annotated[
+        Path | None,
+        Field(
+            description="Rules in place of the built-in ones, as oslo.policy writes them (YAML or JSON); "
+            "read again when it changes. `headwater policy sample` prints all rules."
+        ),
+    ] = None
+    enforce_scope: Annotated[
+        bool,
+        Field(description="Refuse tokens that are scoped to the system or a domain, as Glance does."),
+    ] = True
+    remote_checks: Annotated[
+        bool,
+        Field(description="Allow rules that ask a server of the operator: http: and https: checks."),
+    ] = False
+    remote_timeout_s: Annotated[
+        float, Field(description="How long such a server is waited for, in seconds.", gt=0, le=60)
+    ] = 5

@@ -1,0 +1,78 @@
+"""Before the image listener's applications: who calls.
+
+A request to a version of the Image API needs a caller, who is then in the scope under ``CALLER``. All else
+is open: the versions document, ``/healthcheck``, ``/metrics`` (counts, read by Prometheus without a
+token), the streams (made for clients that have none, and only of public images), and ``OPTIONS``, which
+browsers send without credentials.
+
+A caller who is known already costs no thread. The others wait in threads of their own, so that a slow
+Keystone holds up nobody who does not need it; when too many wait, further ones are told to come back.
+"""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headwater.errors import Unavailable
+from headwater.identity.authenticator import PROOFS, Authenticator
+from headwater.threads import Pool
+
+CALLER = "headwater.caller"
+WAITING_LIMIT = 1000
+_NAMES = {name.encode(): name for name in PROOFS}
+_BY_ACCEPT = b"application/vnd.openstack.images-"  # names a version where the path does not
+
+
+class TooManyWait(Unavailable):
+    """So many requests wait to be authenticated that another would only wait longer."""
+
+    def __init__(self) -> None:
+        super().__init__(f"More than {WAITING_LIMIT} requests wait to be authenticated. Try again later.")
+
+
+class Identified:
+    """An application whose requests have a caller."""
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, pool: Pool, versions: frozenset[str]) -> None:
+        """Take what is asked and the threads to ask it in.
+
+        Args:
+            versions: First parts of the paths that need a caller: ``v2``, ``v2.9``, ….
+        """
+        self._app = app
+        self._authenticator = authenticator
+        self._pool = pool
+        self._versions = versions
+        self._waiting = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._needs_caller(scope):
+            headers = _proofs(scope)
+            caller = self._authenticator.cached(headers)
+            if caller is None:
+                if self._waiting >= WAITING_LIMIT:
+                    raise TooManyWait
+                self._waiting += 1
+                try:
+                    caller = await self._pool.run(lambda: self._authenticator.caller(headers))
+                finally:
+                    self._waiting -= 1
+            scope[CALLER] = caller  # in place: the log of requests reads it there
+        await self._app(scope, receive, send)
+
+    def _needs_caller(self, scope: Scope) -> bool:
+        if scope["method"] == "OPTIONS":
+            return False
+        if scope["path"][1:].partition("/")[0] in self._versions:
+            return True
+        return any(name == b"accept" and value.startswith(_BY_ACCEPT) for name, value in scope["headers"])
+
+
+def _proofs(scope: Scope) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name = _NAMES.get(raw)
+        if name is not None:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]},{text}" if name in found else text
+    return found
