@@ -9,6 +9,9 @@ import typer
 from headwater.cli import options
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.images.metadefs import loading
+from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.service import now
 from headwater.server import data_dir
 
 app = typer.Typer(help="The catalogue.", no_args_is_help=True)
@@ -26,6 +29,7 @@ def upgrade() -> None:
     database = _database()
     try:
         changed = schema.upgrade(database)
+        loading.load_base(MetadefCatalogue(database), now)
     finally:
         database.close()
     sys.stdout.write(f"schema {schema.NEWEST}: {'upgraded' if changed else 'nothing to do'}\n")

@@ -173,7 +173,8 @@ catalogue_revisions = Table(
     "catalogue_revisions",
     metadata,
     # "public": grows with each change of an image that is or was public, so that a feed made of
-    # them knows by one row whether it is still right.
+    # them knows by one row whether it is still right. "metadefs": which edition of the base
+    # definitions was loaded; 0 when none was.
     Column("scope", ExactString(32), primary_key=True),
     Column("revision", BigInteger, nullable=False),
 )
@@ -196,4 +197,37 @@ instance_addresses = Table(
     # Canonical text of an IPv4 or IPv6 address; an IPv4-mapped IPv6 address is kept as IPv4.
     Column("address", ExactString(45), primary_key=True),
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+metadef_namespaces = Table(
+    "metadef_namespaces",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("namespace", ExactString(80), nullable=False, unique=True),
+    Column("visibility", ExactString(32), nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("owner", ExactString(255)),
+    Column("display_name", ExactString(80)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    # All that the namespace holds, as one JSON document; see images/metadefs/catalogue.py.
+    Column("document", LongText, nullable=False),
+    Index("ix_metadef_namespaces_created_at", "created_at", "namespace"),
+)
+
+metadef_associations = Table(
+    "metadef_associations",
+    metadata,
+    # The associations of the document again, to be searched for.
+    Column("namespace_id", ExactString(36), ForeignKey("metadef_namespaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource_type", ExactString(80), primary_key=True),
+    Index("ix_metadef_associations_resource_type", "resource_type", "namespace_id"),
+)
+
+metadef_resource_types = Table(
+    "metadef_resource_types",
+    metadata,
+    Column("name", ExactString(80), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )

@@ -1,0 +1,454 @@
+"""What can be done with metadata definitions, and by whom.
+
+A namespace that the caller does not see is not found, whatever is asked of it; one that they see and may
+not change is forbidden. Rules have the names and the targets that Glance's policies use, so that an
+operator's policy file decides here as it did there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, Protocol, TypeVar
+
+from headwater.errors import Invalid
+from headwater.identity.caller import Caller
+from headwater.images.metadefs import reading
+from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
+from headwater.images.metadefs.model import (
+    Association,
+    MetadefObject,
+    Namespace,
+    NamespaceNotFound,
+    Property,
+    ResourceType,
+    Tag,
+)
+from headwater.images.metadefs.reading import Document
+from headwater.images.service import Clock, now
+
+P = TypeVar("P", MetadefObject, Tag)
+
+PART_SORT_KEYS = ("created_at", "updated_at", "name")
+
+
+class Policy(Protocol):
+    """Who may do what; see ``headwater.identity``."""
+
+    def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
+        """Raise ``Forbidden`` when the rule says no."""
+
+    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool: ...
+
+
+class PageOfParts:
+    """Which objects or tags of a namespace a list shows."""
+
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        marker: str | None = None,
+        sort_key: str = "created_at",
+        sort_dir: Literal["asc", "desc"] = "desc",
+    ) -> None:
+        """Ask for a page; ``None`` as the limit asks for all.
+
+        Raises:
+            BadSortKey: Not one of ``PART_SORT_KEYS``.
+        """
+        if sort_key not in PART_SORT_KEYS:
+            raise BadSortKey(sort_key, PART_SORT_KEYS)
+        self.limit, self.marker, self.sort_key, self.sort_dir = limit, marker, sort_key, sort_dir
+
+    def of(self, namespace: Namespace, parts: tuple[P, ...], kind: type[P]) -> list[P]:
+        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none."""
+        # Sorting is stable, so that parts of one moment stay in the order they were added, or the reverse.
+        ordered = sorted(parts, key=lambda part: (getattr(part, self.sort_key), part.name))
+        if self.sort_key != "name":
+            ordered = sorted(parts, key=lambda part: int(getattr(part, self.sort_key)))
+        if self.sort_dir == "desc":
+            ordered.reverse()
+        if self.marker is not None:
+            ordered = ordered[ordered.index(namespace.get(parts, kind, self.marker)) + 1 :]
+        return ordered if self.limit is None else ordered[: self.limit]
+
+
+class BadSortKey(Invalid):
+    """Lists are not sorted by this."""
+
+    def __init__(self, key: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"Invalid sort key: {key[:40]}. It must be one of the following: {', '.join(known)}.")
+        self.key = key
+
+
+class Metadefs:
+    """The use cases; safe to use from several threads."""
+
+    def __init__(
+        self,
+        catalogue: MetadefCatalogue,
+        policy: Policy,
+        clock: Clock = now,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._catalogue = catalogue
+        self._policy = policy
+        self._clock = clock
+        self._new_id = new_id
+
+    # --- Namespaces ------------------------------------------------------------------------------
+
+    def create_namespace(self, caller: Caller, document: Document) -> Namespace:
+        """Keep a new namespace with all that the document puts into it.
+
+        Raises:
+            SchemaViolation, ReadOnlyAttribute: The document cannot be a namespace.
+            NamespaceExists, DefinitionExists: A name is taken, or is given twice.
+        """
+        reading.require_writable(document, "self", "schema", "created_at", "updated_at")
+        made = reading.namespace(document, self._new_id(), self._clock(), owner=caller.project_id)
+        target = _own(caller)
+        self._policy.require("add_metadef_namespace", caller, target)
+        for rule, parts in (
+            ("add_metadef_resource_type_association", made.associations),
+            ("add_metadef_object", made.objects),
+            ("add_metadef_property", made.properties),
+            ("add_metadef_tag", made.tags),
+        ):
+            if parts:
+                self._policy.require(rule, caller, target)
+        self._catalogue.create(made)
+        return made
+
+    def namespaces(self, caller: Caller, query: Query) -> tuple[list[Namespace], str | None]:
+        """Return one page, and the marker of the next one; ``None`` when the list ends here.
+
+        Raises:
+            NamespaceNotFound: The marker names none that the caller sees.
+        """
+        for rule in ("get_metadef_namespaces", "list_metadef_resource_types"):
+            self._policy.require(rule, caller, _public(caller))
+        if not query.limit:
+            return [], None
+        found = self._catalogue.page(query, self._sight(caller))
+        marker = found[-1].namespace if len(found) == query.limit else None
+        return [each for each in found if self._policy.allows("get_metadef_namespace", caller, _target(each))], marker
+
+    def namespace(self, caller: Caller, name: str, resource_type: str | None = None) -> Namespace:
+        """Return one namespace, with the names that its properties have on ``resource_type`` if that is given."""
+        found = self._seen(caller, name)
+        if not self._policy.allows("get_metadef_namespace", caller, _target(found)):
+            raise NamespaceNotFound(name)
+        for rule in (
+            "list_metadef_resource_types",
+            "get_metadef_objects",
+            "get_metadef_properties",
+            "get_metadef_tags",
+        ):
+            self._policy.require(rule, caller, _target(found))
+        return found.prefixed_for(resource_type) if resource_type else found
+
+    def replace_namespace(self, caller: Caller, name: str, document: Document) -> Namespace:
+        """Set what a namespace is itself; what it holds stays, and what the document leaves out falls back.
+
+        Raises:
+            SchemaViolation, ReadOnlyAttribute: The document cannot be a namespace.
+            NamespaceExists: The new name is taken.
+        """
+        reading.require_writable(document, "self", "schema", "created_at", "updated_at")
+        new = reading.namespace(document, "", self._clock(), owner=caller.project_id)
+
+        def change(before: Namespace) -> Namespace:
+            return replace(
+                before,
+                namespace=new.namespace,
+                display_name=new.display_name,
+                description=new.description,
+                visibility=new.visibility,
+                protected=new.protected,
+                owner=new.owner,
+                updated_at=max(new.updated_at, before.updated_at + 1),
+            )
+
+        return self._changed(caller, name, "modify_metadef_namespace", change)
+
+    def delete_namespace(self, caller: Caller, name: str) -> None:
+        """Forget a namespace with all that it holds or raise ``NamespaceProtected``."""
+
+        def allowed(namespace: Namespace) -> None:
+            self._require(caller, namespace, name, "delete_metadef_namespace")
+            namespace.require_deletable("it")
+
+        self._catalogue.delete(name, allowed)
+
+    # --- Resource types --------------------------------------------------------------------------
+
+    def resource_types(self, caller: Caller) -> list[ResourceType]:
+        """Return every kind of resource that namespaces name."""
+        self._policy.require("list_metadef_resource_types", caller, _public(caller))
+        return self._catalogue.resource_types()
+
+    def associations(self, caller: Caller, name: str) -> tuple[Association, ...]:
+        """Return the kinds of resource that the namespace is for."""
+        found = self._readable(caller, name, "list_metadef_resource_types")
+        return found.associations if self._policy.allows("get_metadef_resource_type", caller, _target(found)) else ()
+
+    def associate(self, caller: Caller, name: str, document: Document) -> Association:
+        """Say that the namespace is for one more kind of resource or raise ``DefinitionExists``."""
+        reading.require_writable(document, "created_at", "updated_at")
+        new = reading.association(document, self._clock())
+        self._changed(
+            caller,
+            name,
+            "add_metadef_resource_type_association",
+            lambda before: replace(before, associations=before.added(before.associations, (new,))),
+        )
+        return new
+
+    def dissociate(self, caller: Caller, name: str, resource_type: str) -> None:
+        """Say that the namespace is not for this kind of resource."""
+
+        def change(before: Namespace) -> Namespace:
+            after = before.removed(before.associations, Association, resource_type)
+            before.require_deletable(f"its association with {resource_type!r}")
+            return replace(before, associations=after)
+
+        self._changed(caller, name, "remove_metadef_resource_type_association", change)
+
+    # --- Properties ------------------------------------------------------------------------------
+
+    def properties(self, caller: Caller, name: str) -> tuple[Property, ...]:
+        """Return the properties of the namespace."""
+        return self._readable(caller, name, "get_metadef_properties").properties
+
+    def property(self, caller: Caller, name: str, wanted: str, resource_type: str | None = None) -> Property:
+        """Return one property by its name, or by the name that it has on ``resource_type``."""
+        found = self._readable(caller, name, "get_metadef_property")
+        if not resource_type:
+            return found.get(found.properties, Property, wanted)
+        self._policy.require("get_metadef_resource_type", caller, _target(found))
+        return found.property_on(resource_type, wanted)
+
+    def add_property(self, caller: Caller, name: str, document: Document) -> Property:
+        """Put one more property into the namespace or raise ``DefinitionExists``."""
+        reading.require_writable(document, "created_at", "updated_at")
+        new = reading.one_property(document)
+        self._changed(
+            caller,
+            name,
+            "add_metadef_property",
+            lambda before: replace(before, properties=before.added(before.properties, (new,))),
+        )
+        return new
+
+    def replace_property(self, caller: Caller, name: str, wanted: str, document: Document) -> Property:
+        """Put another property, which may have another name, in the place of one."""
+        reading.require_writable(document, "created_at", "updated_at")
+        new = reading.one_property(document)
+        self._changed(
+            caller,
+            name,
+            "modify_metadef_property",
+            lambda before: replace(before, properties=before.replaced(before.properties, wanted, new)),
+        )
+        return new
+
+    def delete_property(self, caller: Caller, name: str, wanted: str) -> None:
+        """Take one property out of the namespace."""
+
+        def change(before: Namespace) -> Namespace:
+            after = before.removed(before.properties, Property, wanted)
+            before.require_deletable(f"its property {wanted!r}")
+            return replace(before, properties=after)
+
+        self._changed(caller, name, "remove_metadef_property", change)
+
+    def delete_properties(self, caller: Caller, name: str) -> None:
+        """Take every property out of the namespace."""
+        self._emptied(caller, name, "its properties", ("delete_metadef_namespace",), _without_properties)
+
+    # --- Objects ---------------------------------------------------------------------------------
+
+    def objects(self, caller: Caller, name: str, page: PageOfParts) -> list[MetadefObject]:
+        """Return the objects of the namespace that ``page`` asks for."""
+        found = self._readable(caller, name, "get_metadef_objects")
+        shown = page.of(found, found.objects, MetadefObject)
+        return shown if self._policy.allows("get_metadef_object", caller, _target(found)) else []
+
+    def object(self, caller: Caller, name: str, wanted: str) -> MetadefObject:
+        """Return one object."""
+        found = self._readable(caller, name, "get_metadef_object")
+        return found.get(found.objects, MetadefObject, wanted)
+
+    def add_object(self, caller: Caller, name: str, document: Document) -> MetadefObject:
+        """Put one more object into the namespace or raise ``DefinitionExists``."""
+        reading.require_writable(document, "self", "schema", "created_at", "updated_at")
+        new = reading.group(document, self._clock())
+        self._changed(
+            caller,
+            name,
+            "add_metadef_object",
+            lambda before: replace(before, objects=before.added(before.objects, (new,))),
+        )
+        return new
+
+    def replace_object(self, caller: Caller, name: str, wanted: str, document: Document) -> MetadefObject:
+        """Put another object, which may have another name, in the place of one."""
+        reading.require_writable(document, "self", "schema", "created_at", "updated_at")
+        new = reading.group(document, self._clock())
+
+        def change(before: Namespace) -> Namespace:
+            kept = replace(new, created_at=before.get(before.objects, MetadefObject, wanted).created_at)
+            return replace(before, objects=before.replaced(before.objects, wanted, kept))
+
+        after = self._changed(caller, name, "modify_metadef_object", change)
+        return after.get(after.objects, MetadefObject, new.name)
+
+    def delete_object(self, caller: Caller, name: str, wanted: str) -> None:
+        """Take one object out of the namespace."""
+
+        def change(before: Namespace) -> Namespace:
+            after = before.removed(before.objects, MetadefObject, wanted)
+            before.require_deletable(f"its object {wanted!r}")
+            return replace(before, objects=after)
+
+        self._changed(caller, name, "delete_metadef_object", change)
+
+    def delete_objects(self, caller: Caller, name: str) -> None:
+        """Take every object out of the namespace."""
+        self._emptied(caller, name, "its objects", ("delete_metadef_namespace",), _without_objects)
+
+    # --- Tags ------------------------------------------------------------------------------------
+
+    def tags(self, caller: Caller, name: str, page: PageOfParts) -> list[Tag]:
+        """Return the tags of the namespace that ``page`` asks for."""
+        found = self._readable(caller, name, "get_metadef_tags")
+        return page.of(found, found.tags, Tag)
+
+    def tag(self, caller: Caller, name: str, wanted: str) -> Tag:
+        """Return one tag."""
+        found = self._readable(caller, name, "get_metadef_tag")
+        return found.get(found.tags, Tag, wanted)
+
+    def add_tag(self, caller: Caller, name: str, new_name: str) -> Tag:
+        """Put one more tag into the namespace or raise ``DefinitionExists``."""
+        new = reading.tag({"name": new_name}, self._clock())
+        self._changed(
+            caller, name, "add_metadef_tag", lambda before: replace(before, tags=before.added(before.tags, (new,)))
+        )
+        return new
+
+    def set_tags(self, caller: Caller, name: str, document: Document, *, append: bool) -> list[Tag]:
+        """Put these tags into the namespace, in the place of all others unless ``append``, and return them.
+
+        Raises:
+            DefinitionExists: One of them is there twice, or already.
+        """
+        reading.require_writable(document, "created_at", "updated_at")
+        new = reading.tags(document, self._clock())
+        self._changed(
+            caller,
+            name,
+            "add_metadef_tags",
+            lambda before: replace(before, tags=before.added(before.tags if append else (), new)),
+        )
+        return new
+
+    def rename_tag(self, caller: Caller, name: str, wanted: str, document: Document) -> Tag:
+        """Give one tag another name."""
+        reading.require_writable(document, "created_at", "updated_at")
+        new = reading.tag(document, self._clock())
+
+        def change(before: Namespace) -> Namespace:
+            kept = replace(new, created_at=before.get(before.tags, Tag, wanted).created_at)
+            return replace(before, tags=before.replaced(before.tags, wanted, kept))
+
+        after = self._changed(caller, name, "modify_metadef_tag", change)
+        return after.get(after.tags, Tag, new.name)
+
+    def delete_tag(self, caller: Caller, name: str, wanted: str) -> None:
+        """Take one tag out of the namespace."""
+
+        def change(before: Namespace) -> Namespace:
+            after = before.removed(before.tags, Tag, wanted)
+            before.require_deletable(f"its tag {wanted!r}")
+            return replace(before, tags=after)
+
+        self._changed(caller, name, "delete_metadef_tag", change)
+
+    def delete_tags(self, caller: Caller, name: str) -> None:
+        """Take every tag out of the namespace."""
+        rules = ("delete_metadef_namespace", "delete_metadef_tags")
+        self._emptied(caller, name, "its tags", rules, _without_tags)
+
+    # --- What they share -------------------------------------------------------------------------
+
+    def _sight(self, caller: Caller) -> Sight:
+        is_admin = self._policy.allows("context_is_admin", caller, {})
+        return Sight(everything=is_admin, project_id=caller.project_id)
+
+    def _seen(self, caller: Caller, name: str) -> Namespace:
+        found = self._catalogue.get(name)
+        if not self._sight(caller).sees(found):
+            raise NamespaceNotFound(name)
+        return found
+
+    def _readable(self, caller: Caller, name: str, rule: str) -> Namespace:
+        found = self._seen(caller, name)
+        self._policy.require(rule, caller, _target(found))
+        return found
+
+    def _require(self, caller: Caller, namespace: Namespace, name: str, *rules: str) -> None:
+        if not self._sight(caller).sees(namespace):
+            raise NamespaceNotFound(name)
+        for rule in rules:
+            self._policy.require(rule, caller, _target(namespace))
+
+    def _changed(self, caller: Caller, name: str, rule: str, change: Callable[[Namespace], Namespace]) -> Namespace:
+        def checked(before: Namespace) -> Namespace:
+            self._require(caller, before, name, rule)
+            return change(before)
+
+        return self._catalogue.change(name, checked)
+
+    def _emptied(
+        self, caller: Caller, name: str, what: str, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
+    ) -> None:
+        def checked(before: Namespace) -> Namespace:
+            self._require(caller, before, name, *rules)
+            before.require_deletable(what)
+            return change(before)
+
+        self._catalogue.change(name, checked)
+
+
+def _without_properties(namespace: Namespace) -> Namespace:
+    return replace(namespace, properties=())
+
+
+def _without_objects(namespace: Namespace) -> Namespace:
+    return replace(namespace, objects=())
+
+
+def _without_tags(namespace: Namespace) -> Namespace:
+    return replace(namespace, tags=())
+
+
+def _own(caller: Caller) -> dict[str, Any]:
+    return {"project_id": caller.project_id}
+
+
+def _public(caller: Caller) -> dict[str, Any]:
+    """Return the target of a list: what everybody sees is in it, so a caller without a project may ask."""
+    return {**_own(caller), "visibility": "public"}
+
+
+def _target(namespace: Namespace) -> dict[str, Any]:
+    return {
+        "namespace": namespace.namespace,
+        "visibility": namespace.visibility.value,
+        "owner": namespace.owner,
+        "project_id": namespace.owner,
+    }

@@ -1,0 +1,20 @@
+"""The catalogue of metadata definitions keeps its promises on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.testing.metadefs import MetadefsContract
+
+
+class TestMetadefs(MetadefsContract):
+    @pytest.fixture
+    def database(self, database_url: str) -> Iterator[Database]:
+        database = Database(database_url)
+        schema.upgrade(database)
+        yield database
+        database.close()
