@@ -20,6 +20,8 @@ from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
 from headwater.images.leases import RENEW_EVERY_S
+from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.service import Metadefs
 from headwater.images.service import Images
 from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
@@ -68,6 +70,7 @@ class Application:
             images,
             self.uploads,
             downloads,
+            Metadefs(MetadefCatalogue(self.database), self.policy),
             catalogue_calls=self._calls,
             transfers=self._transfers,
             public_endpoint=settings.server.public_endpoint,

@@ -14,7 +14,7 @@ import msgspec
 from starlette.responses import Response
 
 from headwater import errors
-from headwater.images.http_v2.routes import MethodNotAllowed, UnknownVerb
+from headwater.images.http_v2.methods import MethodNotAllowed, UnknownVerb
 
 STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,

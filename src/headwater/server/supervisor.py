@@ -28,6 +28,9 @@ from headwater.errors import SettingsError
 from headwater.identity.policy import Policy
 from headwater.identity.registry import open_authenticator
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.metadefs import loading
+from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.service import now
 from headwater.images.uploads import Pools, Uploads
 from headwater.server import data_dir, log, metrics
 from headwater.server.application import Application, signer
@@ -94,6 +97,7 @@ def _prepare(settings: Settings) -> None:
     database = Database(settings.database_url)
     try:
         schema.upgrade(database)
+        loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir)
         idle = Pool("none", 1)
         uploads = Uploads(ImageCatalogue(database), stores, settings.images, Pools(idle, idle))
