@@ -134,6 +134,19 @@ image_tags = Table(
     Index("ix_image_tags_tag", "tag", "created_at", "image_id"),
 )
 
+image_members = Table(
+    "image_members",
+    metadata,
+    Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("member", ExactString(255), primary_key=True),
+    Column("status", ExactString(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    # Of the image: what is shared with a project comes out of the index in the default order of lists.
+    Column("image_created_at", BigInteger, nullable=False),
+    Index("ix_image_members_member", "member", "status", "image_created_at", "image_id"),
+)
+
 image_locations = Table(
     "image_locations",
     metadata,

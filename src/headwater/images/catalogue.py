@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, false, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, false, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -99,6 +99,20 @@ class ImageCatalogue:
             raise ImageNotFound(image_id)
         return _image(row)
 
+    def get_for(self, image_id: str, project_id: str | None) -> tuple[Image, bool]:
+        """Return one image, and whether it is shared with ``project_id``; or raise ``ImageNotFound``.
+
+        One question whatever the answer, so that its time tells nothing.
+        """
+        if project_id is None:
+            return self.get(image_id), False
+        row = self._database.read(
+            lambda connection: connection.execute(_GET_FOR, {"id": image_id, "project_id": project_id}).first()
+        )
+        if row is None:
+            raise ImageNotFound(image_id)
+        return _image(row[:-1]), row[-1] is not None
+
     def page(self, query: listing.Query) -> list[Image]:
         """Return the images that ``query`` asks for, in its order.
 
@@ -112,12 +126,10 @@ class ImageCatalogue:
                 marker = connection.execute(_GET, {"id": query.marker}).first()
                 if marker is None:
                     raise MarkerNotFound(query.marker)
-            found: list[Image] = []
-            for step in listing.first_steps(query, digest) if marker is None else listing.steps(query, digest, marker):
-                found += [_image(row) for row in connection.execute(step).all()]
-                if len(found) >= query.limit:
-                    break
-            return found[: query.limit]
+            found = [_page(connection, query, source, marker) for source in listing.sources(query)]
+            if len(found) == 1:
+                return found[0]
+            return listing.in_order([image for part in found for image in part], query)[: query.limit]
 
         return self._database.read(work)
 
@@ -331,6 +343,19 @@ def digest(value: str) -> str:
 
 
 _GET = select(tables.images).where(tables.images.c.id == bindparam("id"))
+_GET_FOR = (
+    select(tables.images, tables.image_members.c.member)
+    .select_from(
+        tables.images.outerjoin(
+            tables.image_members,
+            and_(
+                tables.image_members.c.image_id == tables.images.c.id,
+                tables.image_members.c.member == bindparam("project_id"),
+            ),
+        )
+    )
+    .where(tables.images.c.id == bindparam("id"))
+)
 _GET_LOCKED = _GET.with_for_update()
 _LOCATIONS = (
     select(tables.image_locations.c.store, tables.image_locations.c.object_key)
@@ -344,6 +369,19 @@ _VISIBILITY = {visibility.value: visibility for visibility in Visibility}
 _NO_TAGS, _NO_PROPERTIES = "[]", "{}"
 _decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_properties = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def _page(connection: Connection, query: listing.Query, source: listing.Source, marker: Any) -> list[Image]:
+    """Return the page of one source."""
+    found: list[Image] = []
+    selects = (
+        listing.first_steps(query, source, digest) if marker is None else listing.steps(query, source, digest, marker)
+    )
+    for select_ in selects:
+        found += [_image(row) for row in connection.execute(select_).all()]
+        if len(found) >= query.limit:
+            break
+    return found[: query.limit]
 
 
 def _same(image: Image) -> Image:

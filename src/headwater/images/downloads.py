@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.errors import HeadwaterError
+from headwater.errors import Forbidden, HeadwaterError
+from headwater.identity.caller import Caller
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue, Location
 from headwater.images.model import Image, Status
 from headwater.stores.store import ObjectNotFound, ObjectStore
@@ -21,6 +23,16 @@ class DataMissing(HeadwaterError):
             f"restore the object {location.object_key}, or delete the image and upload it again"
         )
         self.image_id, self.location = image_id, location
+
+
+class ImageDeactivated(Forbidden):
+    """The image is not to be used at the moment."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            f"The requested image {image_id} has been deactivated. Image data download is forbidden until it is reactivated."
+        )
+        self.image_id = image_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +53,25 @@ _READABLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})
 class Downloads:
     """The use case of downloading; safe to use from several threads."""
 
-    def __init__(self, catalogue: ImageCatalogue, stores: Mapping[str, ObjectStore]) -> None:
+    def __init__(self, catalogue: ImageCatalogue, access: Access, stores: Mapping[str, ObjectStore]) -> None:
         self._catalogue = catalogue
+        self._access = access
         self._stores = stores
 
-    def open(self, image_id: str) -> Download | None:
+    def open(self, caller: Caller, image_id: str) -> Download | None:
         """Return the image's data; ``None`` when it has none yet.
 
         Raises:
-            ImageNotFound: There is no such image.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not read its data.
+            ImageDeactivated: Only an admin may read its data now.
             DataMissing: The image should have data, and it is lost.
             StoreUnavailable: Its store does not work at the moment.
         """
-        image = self._catalogue.get(image_id)
+        image = self._access.visible(caller, image_id, "download_image")
         if image.status not in _READABLE:
             return None
+        if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
+            raise ImageDeactivated(image_id)
         location = self._catalogue.location(image_id)
         if location is None:
             # Deleted between the two reads, or it never had a place: the first look decides.

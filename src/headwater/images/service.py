@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.errors import Forbidden, HeadwaterError, Invalid, NotFound
+from headwater.identity.caller import Caller
 from headwater.images import attributes
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue, Location
 from headwater.images.listing import Query
-from headwater.images.model import Image, Status
+from headwater.images.model import Image, Status, Visibility
 from headwater.images.schemas import UUID, ImageSchemas, SchemaViolation
 from headwater.images.settings import ImagesSettings
 from headwater.stores.store import ObjectStore
@@ -21,6 +23,9 @@ from headwater.stores.store import ObjectStore
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], int]
+
+# Source: Glance asks for these besides the rule of the call.
+_PUBLISHING = {Visibility.PUBLIC: "publicize_image", Visibility.COMMUNITY: "communitize_image"}
 
 
 def now() -> int:
@@ -57,25 +62,30 @@ class Images:
     def __init__(
         self,
         catalogue: ImageCatalogue,
+        access: Access,
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
+        *,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.settings = settings
         self.schemas = ImageSchemas(settings)
         self._catalogue = catalogue
+        self._access = access
         self._stores = stores
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, document: Mapping[str, Any]) -> Image:
+    def create(self, caller: Caller, document: Mapping[str, Any]) -> Image:
         """Enter a new image into the catalogue, queued for its data.
 
         Args:
-            document: The flat object of the API; all keys are optional.
+            document: The flat object of the API; all keys are optional. The owner is the caller's project
+                unless it says otherwise.
 
         Raises:
+            Forbidden: The caller may not create this image.
             SchemaViolation, ReadOnlyAttribute, ReservedAttribute: A key or value that cannot be set.
             QuotaExceeded: More properties or tags than one image may have.
             ImageExists: The id is or was another image's.
@@ -88,89 +98,121 @@ class Images:
         at = self._clock()
         given = document.get("id")
         blank = Image(id=given.lower() if given else self._new_id(), created_at=at, updated_at=at)
-        image = attributes.with_writable(blank, document)
+        image = attributes.with_writable(replace(blank, owner=caller.project_id), document)
+        self._access.require("add_image", caller, image)
+        self._require_visibility(caller, image)
         self._require_quotas(None, image)
         self._catalogue.create(image, fresh_id=given is None)
         return image
 
-    def get(self, image_id: str) -> Image:
+    def get(self, caller: Caller, image_id: str) -> Image:
         """Return one image or raise ``ImageNotFound``."""
-        return self._catalogue.get(image_id)
+        return self._access.visible(caller, image_id)
 
-    def page(self, query: Query) -> list[Image]:
-        """Return one page of images; see ``ImageCatalogue.page``."""
-        return self._catalogue.page(query)
+    def page(self, caller: Caller, query: Query) -> list[Image]:
+        """Return one page of the images that the caller sees; see ``ImageCatalogue.page``.
 
-    def patch(self, image_id: str, operations: Sequence[attributes.Operation]) -> Image:
+        Raises:
+            Forbidden: The caller may not list images.
+            MarkerNotFound: The marker is no image that the caller sees.
+        """
+        return self._access.page(caller, query)
+
+    def patch(self, caller: Caller, image_id: str, operations: Sequence[attributes.Operation]) -> Image:
         """Carry out all operations in their order, or none of them, and return the image.
 
         Raises:
-            ImageNotFound: There is no such image.
+            ImageNotFound: There is no such image for the caller.
+            Forbidden: The caller may not change it, or not in this way.
             SchemaViolation: The result is not what an image may be.
             HeadwaterError: As ``attributes.patched`` says.
         """
 
         def change(image: Image) -> Image:
+            self._access.require("modify_image", caller, image)
             document = attributes.writable(image)
             for operation in operations:
                 attributes.patched(image, document, operation)
             self.schemas.require_image(document)
             after = attributes.with_writable(image, document)
+            if after.owner != image.owner:
+                self._access.require_admin(caller, "the owner of an image")
+            if after.visibility is not image.visibility:
+                self._require_visibility(caller, after)
             self._require_quotas(image, after)
             return self._touched(image, after)
 
+        self._access.visible(caller, image_id)
         return self._catalogue.change(image_id, change)
 
-    def delete(self, image_id: str) -> None:
+    def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
 
         Raises:
-            ImageNotFound, ImageProtected: It is not there, or may not be deleted.
+            ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
         """
-        for location in self._catalogue.delete(image_id, Image.require_deletable, self._clock()):
+
+        def allowed(image: Image) -> None:
+            self._access.require("delete_image", caller, image)
+            image.require_deletable()
+
+        self._access.visible(caller, image_id)
+        for location in self._catalogue.delete(image_id, allowed, self._clock()):
             self._remove(location)
 
-    def add_tag(self, image_id: str, tag: str) -> None:
+    def add_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Give the image a tag; one that it has already is fine."""
         if not 0 < len(tag) <= 255 or "\x00" in tag:
             raise BadTag(tag)
 
         def change(image: Image) -> Image:
+            self._access.require("modify_image", caller, image)
             if tag in image.tags:
                 return image
             after = replace(image, tags=(*image.tags, tag))
             self._require_quotas(image, after)
             return self._touched(image, after)
 
+        self._access.visible(caller, image_id)
         self._catalogue.change(image_id, change)
 
-    def remove_tag(self, image_id: str, tag: str) -> None:
+    def remove_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Take a tag off the image or raise ``TagNotFound``."""
 
         def change(image: Image) -> Image:
+            self._access.require("modify_image", caller, image)
             if tag not in image.tags:
                 raise TagNotFound(image_id, tag)
             return self._touched(image, replace(image, tags=tuple(each for each in image.tags if each != tag)))
 
+        self._access.visible(caller, image_id)
         self._catalogue.change(image_id, change)
 
-    def deactivate(self, image_id: str) -> None:
+    def deactivate(self, caller: Caller, image_id: str) -> None:
         """Keep the image's data from being used, until ``reactivate``."""
-        self._move(image_id, "deactivate", Status.ACTIVE, Status.DEACTIVATED)
+        self._move(caller, image_id, "deactivate", Status.ACTIVE, Status.DEACTIVATED)
 
-    def reactivate(self, image_id: str) -> None:
+    def reactivate(self, caller: Caller, image_id: str) -> None:
         """Let the image's data be used again."""
-        self._move(image_id, "reactivate", Status.DEACTIVATED, Status.ACTIVE)
+        self._move(caller, image_id, "reactivate", Status.DEACTIVATED, Status.ACTIVE)
 
-    def _move(self, image_id: str, action: str, before: Status, after: Status) -> None:
+    def _move(self, caller: Caller, image_id: str, action: str, before: Status, after: Status) -> None:
         def change(image: Image) -> Image:
+            self._access.require(action, caller, image)
             if image.status is after:
                 return image
             if image.status is not before:
                 raise ActionRefused(action, image)
             return self._touched(image, image.moved_to(after))
 
+        self._access.visible(caller, image_id)
         self._catalogue.change(image_id, change)
+
+    def _require_visibility(self, caller: Caller, image: Image) -> None:
+        """Raise ``Forbidden`` when the caller may not make an image as visible as this one."""
+        rule = _PUBLISHING.get(image.visibility)
+        if rule is not None:
+            self._access.require(rule, caller, image)
 
     def _touched(self, before: Image, after: Image) -> Image:
         return after if after == before else replace(after, updated_at=max(self._clock(), before.updated_at + 1))

@@ -38,5 +38,8 @@ class ImagesSettings(Section):
     size_cap: Annotated[int, Field(description="Largest image, in bytes.", ge=1)] = 1 << 40
     property_quota: Annotated[int, Field(description="Most properties of one image; -1: no limit.", ge=-1)] = 128
     tag_quota: Annotated[int, Field(description="Most tags of one image; -1: no limit.", ge=-1)] = 128
+    member_quota: Annotated[
+        int, Field(description="Most projects that one image is shared with; -1: no limit.", ge=-1)
+    ] = 128
     limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
     limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000

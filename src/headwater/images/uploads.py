@@ -24,7 +24,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from headwater.errors import HeadwaterError, Invalid, TooLarge
+from headwater.identity.caller import Caller
 from headwater.images import leases
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue, Location, Upload
 from headwater.images.inspect import Finding, Inspection
 from headwater.images.model import Image, Status
@@ -75,6 +77,7 @@ class Uploads:
     def __init__(
         self,
         catalogue: ImageCatalogue,
+        access: Access,
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
         pools: Pools,
@@ -83,6 +86,7 @@ class Uploads:
         writer: str | None = None,
     ) -> None:
         self._catalogue = catalogue
+        self._access = access
         self._stores = stores
         self._settings = settings
         self._pools = pools
@@ -91,20 +95,21 @@ class Uploads:
         self._running: set[Location] = set()
         self._lock = threading.Lock()
 
-    def begin(self, image_id: str, size: int | None = None) -> IncomingData:
+    def begin(self, caller: Caller, image_id: str, size: int | None = None) -> IncomingData:
         """Claim the image for an upload; of two at once one wins.
 
         Args:
             size: How many bytes will come, if the client said so.
 
         Raises:
-            ImageNotFound: There is no such image.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
             StatusConflict: The image does not wait for data.
             FormatsMissing: disk_format or container_format is not set.
             ImageTooLarge, StoreFull: ``size`` bytes are not taken.
         """
         if size is not None and size > self._settings.size_cap:
             raise ImageTooLarge(self._settings.size_cap)
+        self._access.visible(caller, image_id, "upload_image")
         name = self._settings.store or next(iter(self._stores))
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
         upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000)

@@ -15,6 +15,7 @@ from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
 from headwater.identity.policy import Policy
 from headwater.identity.registry import open_authenticator
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
@@ -22,7 +23,9 @@ from headwater.images.http_v2.routes import ImageApi
 from headwater.images.leases import RENEW_EVERY_S
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.members import Members
 from headwater.images.service import Images
+from headwater.images.sharing import Sharing
 from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
@@ -63,13 +66,16 @@ class Application:
         self._authenticator = open_authenticator(settings.auth)
         self.policy = Policy(settings.policy)
         catalogue = ImageCatalogue(self.database)
-        images = Images(catalogue, self.stores, settings.images)
-        self.uploads = Uploads(catalogue, self.stores, settings.images, Pools(self._hashing, self._storing))
-        downloads = Downloads(catalogue, self.stores)
+        access = Access(catalogue, self.policy)
+        images = Images(catalogue, access, self.stores, settings.images)
+        self.uploads = Uploads(catalogue, access, self.stores, settings.images, Pools(self._hashing, self._storing))
+        downloads = Downloads(catalogue, access, self.stores)
+        sharing = Sharing(access, Members(self.database), settings.images.member_quota)
         self._image_api = ImageApi(
             images,
             self.uploads,
             downloads,
+            sharing,
             Metadefs(MetadefCatalogue(self.database), self.policy),
             catalogue_calls=self._calls,
             transfers=self._transfers,

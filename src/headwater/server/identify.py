@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import Unavailable
 from headwater.identity.authenticator import PROOFS, Authenticator
+from headwater.identity.caller import CALLER
 from headwater.threads import Pool
 
-CALLER = "headwater.caller"
 WAITING_LIMIT = 1000
 _NAMES = {name.encode(): name for name in PROOFS}
 _BY_ACCEPT = b"application/vnd.openstack.images-"  # names a version where the path does not

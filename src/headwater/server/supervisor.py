@@ -27,6 +27,7 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.identity.policy import Policy
 from headwater.identity.registry import open_authenticator
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
@@ -92,7 +93,7 @@ def _free(key: str, bind: str) -> socket.socket:
 def _prepare(settings: Settings) -> None:
     data_dir.prepare(settings.data_dir)
     signer(settings.streams)
-    Policy(settings.policy)
+    policy = Policy(settings.policy)
     open_authenticator(settings.auth).close()
     database = Database(settings.database_url)
     try:
@@ -100,7 +101,8 @@ def _prepare(settings: Settings) -> None:
         loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir)
         idle = Pool("none", 1)
-        uploads = Uploads(ImageCatalogue(database), stores, settings.images, Pools(idle, idle))
+        catalogue = ImageCatalogue(database)
+        uploads = Uploads(catalogue, Access(catalogue, policy), stores, settings.images, Pools(idle, idle))
         cleared = uploads.clear_leftovers()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})

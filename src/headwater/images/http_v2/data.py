@@ -80,8 +80,8 @@ class DataHandlers:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
-        image_id = request.path_params["image_id"]
-        data = await self._calls.run(lambda: self._uploads.begin(image_id, size))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        data = await self._calls.run(lambda: self._uploads.begin(caller, image_id, size))
         buffers = _Buffers()
         try:
             await _gather(body, data, buffers)
@@ -100,8 +100,8 @@ class DataHandlers:
     # --- Out -------------------------------------------------------------------------------------
 
     async def download(self, request: Request) -> Response:
-        image_id = request.path_params["image_id"]
-        found = await self._calls.run(lambda: self._downloads.open(image_id))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        found = await self._calls.run(lambda: self._downloads.open(caller, image_id))
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0

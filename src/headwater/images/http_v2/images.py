@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import NotFound, UnsupportedMedia
+from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.documents import image_document
@@ -39,17 +40,19 @@ class ImageHandlers:
 
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
-        image = await self._calls.run(lambda: self._images.create(document))
+        caller = requests.caller(request)
+        image = await self._calls.run(lambda: self._images.create(caller, document))
         return _image_answer(image, 201, {"Location": f"{versions.endpoint(request)}/v2/images/{image.id}"})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
         query = requests.list_query(parameters, self._images.settings)
-        body = await self._calls.run(lambda: self._page(query, parameters))
+        caller = requests.caller(request)
+        body = await self._calls.run(lambda: self._page(caller, query, parameters))
         return Response(body, media_type="application/json")
 
-    def _page(self, query: Query, parameters: list[tuple[str, str]]) -> bytes:
-        found = self._images.page(query) if query.limit else []
+    def _page(self, caller: Caller, query: Query, parameters: list[tuple[str, str]]) -> bytes:
+        found = self._images.page(caller, query) if query.limit else []
         document: dict[str, Any] = {
             "images": [image_document(image) for image in found],
             "first": _link([(name, value) for name, value in parameters if name != "marker"]),
@@ -61,30 +64,30 @@ class ImageHandlers:
         return msgspec.json.encode(document)
 
     async def show(self, request: Request) -> Response:
-        image_id = request.path_params["image_id"]
-        return _image_answer(await self._calls.run(lambda: self._images.get(image_id)))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        return _image_answer(await self._calls.run(lambda: self._images.get(caller, image_id)))
 
     async def update(self, request: Request) -> Response:
         media_type = requests.media_type(request)
         if media_type not in (attributes.V20, attributes.V21):
             raise PatchMediaType(media_type)
         operations = attributes.operations(media_type, await requests.json_body(request))
-        image_id = request.path_params["image_id"]
-        return _image_answer(await self._calls.run(lambda: self._images.patch(image_id, operations)))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        return _image_answer(await self._calls.run(lambda: self._images.patch(caller, image_id, operations)))
 
     async def delete(self, request: Request) -> Response:
-        image_id = request.path_params["image_id"]
-        await self._calls.run(lambda: self._images.delete(image_id))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await self._calls.run(lambda: self._images.delete(caller, image_id))
         return Response(status_code=204)
 
     async def add_tag(self, request: Request) -> Response:
-        image_id, tag = request.path_params["image_id"], request.path_params["tag"]
-        await self._calls.run(lambda: self._images.add_tag(image_id, tag))
+        caller, image_id, tag = requests.caller(request), request.path_params["image_id"], request.path_params["tag"]
+        await self._calls.run(lambda: self._images.add_tag(caller, image_id, tag))
         return Response(status_code=204)
 
     async def remove_tag(self, request: Request) -> Response:
-        image_id, tag = request.path_params["image_id"], request.path_params["tag"]
-        await self._calls.run(lambda: self._images.remove_tag(image_id, tag))
+        caller, image_id, tag = requests.caller(request), request.path_params["image_id"], request.path_params["tag"]
+        await self._calls.run(lambda: self._images.remove_tag(caller, image_id, tag))
         return Response(status_code=204)
 
     async def act(self, request: Request) -> Response:
@@ -92,8 +95,8 @@ class ImageHandlers:
         action = actions.get(request.path_params["action"])
         if action is None:
             raise NotFound("The resource could not be found.")
-        image_id = request.path_params["image_id"]
-        await self._calls.run(lambda: action(image_id))
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await self._calls.run(lambda: action(caller, image_id))
         return Response(status_code=204)
 
 

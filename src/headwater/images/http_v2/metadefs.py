@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from headwater.identity.caller import OPERATOR, Caller
+from headwater.identity.caller import Caller
 from headwater.images.http_v2 import metadef_documents as documents
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.methods import route
-from headwater.images.http_v2.requests import BadQuery, json_object
+from headwater.images.http_v2.requests import BadQuery, caller, json_object
 from headwater.images.metadefs.catalogue import SORT_KEYS, Query
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
@@ -59,7 +59,7 @@ class MetadefHandlers:
     async def namespaces(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
         query = namespace_query(parameters)
-        found, marker = await self._calls.run(lambda: self._metadefs.namespaces(_caller(request), query))
+        found, marker = await self._calls.run(lambda: self._metadefs.namespaces(caller(request), query))
         others = [(name, value) for name, value in parameters if name != "marker"]
         document: dict[str, Any] = {
             "namespaces": [documents.namespace_document(each) for each in found],
@@ -72,7 +72,7 @@ class MetadefHandlers:
 
     async def create_namespace(self, request: Request) -> Response:
         body = await json_object(request)
-        made = await self._calls.run(lambda: self._metadefs.create_namespace(_caller(request), body))
+        made = await self._calls.run(lambda: self._metadefs.create_namespace(caller(request), body))
         location = f"{versions.endpoint(request)}{documents.namespace_path(made.namespace)}"
         return _answer(documents.whole_namespace_document(made), 201, {"Location": location})
 
@@ -97,7 +97,7 @@ class MetadefHandlers:
     # --- Resource types --------------------------------------------------------------------------
 
     async def resource_types(self, request: Request) -> Response:
-        found = await self._calls.run(lambda: self._metadefs.resource_types(_caller(request)))
+        found = await self._calls.run(lambda: self._metadefs.resource_types(caller(request)))
         return _answer(documents.resource_types_document(found))
 
     async def associations(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class MetadefHandlers:
     async def objects(self, request: Request) -> Response:
         page = page_of_parts(request.query_params.multi_items())
         name = request.path_params["namespace"]
-        found = await self._calls.run(lambda: self._metadefs.objects(_caller(request), name, page))
+        found = await self._calls.run(lambda: self._metadefs.objects(caller(request), name, page))
         return _answer(documents.objects_document(name, found))
 
     async def add_object(self, request: Request) -> Response:
@@ -246,11 +246,11 @@ class MetadefHandlers:
     ) -> Response:
         """Answer with the document of what a use case of one namespace returns."""
         name = request.path_params["namespace"]
-        return _answer(document(await self._calls.run(lambda: use_case(_caller(request), name))), status)
+        return _answer(document(await self._calls.run(lambda: use_case(caller(request), name))), status)
 
     async def _done(self, request: Request, use_case: Callable[[Caller, str], None]) -> Response:
         name = request.path_params["namespace"]
-        await self._calls.run(lambda: use_case(_caller(request), name))
+        await self._calls.run(lambda: use_case(caller(request), name))
         return Response(status_code=204)
 
     async def _done_to(self, request: Request, use_case: Callable[[Caller, str, str], None]) -> Response:
@@ -328,11 +328,6 @@ def _link(parameters: list[tuple[str, str]]) -> str:
 
 def _resource_type(request: Request) -> str | None:
     return request.query_params.get("resource_type")
-
-
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope.get("headwater.caller", OPERATOR)
-    return caller
 
 
 def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
+from headwater.identity.caller import CALLER, Caller
 from headwater.images.listing import SORT_KEYS, Condition, Direction, Query
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
@@ -68,6 +69,12 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
+def caller(request: Request) -> Caller:
+    """Return who calls. A request that nobody has identified gets no further than here."""
+    found: Caller = request.scope[CALLER]
+    return found
+
+
 def media_type(request: Request) -> str:
     """Return the body's media type in lower case, without parameters; empty when not given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -111,18 +118,18 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
             properties.append((name, value))
     if not any(condition.column == "status" for condition in conditions):
         conditions.append(Condition("status", "neq", Status.KILLED.value))
-    visibility = given.get("visibility", "all")
-    if visibility != "all":
-        if visibility not in list(Visibility):
-            raise BadQuery(
-                f"Invalid visibility value: {visibility[:40]!r}. It must be one of: all, {', '.join(Visibility)}."
-            )
-        conditions.append(Condition("visibility", "eq", visibility))
+    visibility = given.get("visibility")
+    if visibility not in (None, "all", *Visibility):
+        raise BadQuery(
+            f"Invalid visibility value: {visibility[:40]!r}. It must be one of: all, {', '.join(Visibility)}."
+        )
     if given.get("member_status", "accepted") not in ("pending", "accepted", "rejected", "all"):
         raise BadQuery(
             f"Invalid status: {given['member_status'][:40]!r}. It must be pending, accepted, rejected or all."
         )
     return Query(
+        visibility=visibility,
+        member_status=given.get("member_status", "accepted"),
         conditions=tuple(conditions),
         properties=tuple(properties),
         tags=tuple(dict.fromkeys(tags)),

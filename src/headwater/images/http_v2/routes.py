@@ -12,9 +12,11 @@ from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import metadefs, schemas, versions
 from headwater.images.http_v2.data import DataHandlers
 from headwater.images.http_v2.images import ImageHandlers
+from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.service import Images
+from headwater.images.sharing import Sharing
 from headwater.images.uploads import Uploads
 from headwater.threads import Pool
 
@@ -23,6 +25,7 @@ def routes(
     images: Images,
     uploads: Uploads,
     downloads: Downloads,
+    sharing: Sharing,
     definitions: Metadefs,
     *,
     catalogue_calls: Pool,
@@ -30,6 +33,7 @@ def routes(
 ) -> list[BaseRoute]:
     """Return the routes, to be tried in their order."""
     image = ImageHandlers(images, catalogue_calls)
+    member = MemberHandlers(sharing, catalogue_calls)
     data = DataHandlers(uploads, downloads, catalogue_calls, transfers)
     return [
         route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
@@ -37,6 +41,8 @@ def routes(
         route("/v2/images/{image_id}/file", GET=data.download, PUT=data.upload),
         route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/v2/images/{image_id}/actions/{action}", POST=image.act),
+        route("/v2/images/{image_id}/members", GET=member.index, POST=member.add),
+        route("/v2/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
         *schemas.routes(images.schemas),
         *metadefs.routes(definitions, catalogue_calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
@@ -58,6 +64,7 @@ class ImageApi:
         images: Images,
         uploads: Uploads,
         downloads: Downloads,
+        sharing: Sharing,
         definitions: Metadefs,
         *,
         catalogue_calls: Pool,
@@ -69,7 +76,9 @@ class ImageApi:
         Args:
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
         """
-        paths = routes(images, uploads, downloads, definitions, catalogue_calls=catalogue_calls, transfers=transfers)
+        paths = routes(
+            images, uploads, downloads, sharing, definitions, catalogue_calls=catalogue_calls, transfers=transfers
+        )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
 

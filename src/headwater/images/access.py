@@ -1,0 +1,123 @@
+"""What a caller may see and do: the rules of visibility, and the policy's word on each action.
+
+Who sees an image (apart from its owner and from admins, who see all): everybody a public or a community
+one, members a shared one whatever they said to it. An image that the caller does not see is not there:
+every use case begins with ``visible``. What is seen and may not be done is ``Forbidden``.
+Source: Glance 33, its default policies and its database's visibility rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from headwater.errors import Forbidden
+from headwater.identity.caller import Caller
+from headwater.images.catalogue import ImageCatalogue, ImageNotFound, MarkerNotFound
+from headwater.images.listing import Query, Viewer
+from headwater.images.model import Image, Visibility
+
+
+class Rules(Protocol):
+    """What decides on actions: see ``identity.policy.Policy``."""
+
+    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
+        """Return whether ``caller`` may do what ``rule`` guards to ``target``."""
+
+    def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
+        """Raise ``Forbidden`` when it may not."""
+
+
+class AdminOnly(Forbidden):
+    """Only an admin changes this."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Only an admin may set {what}.")
+
+
+class Access:
+    """Images as callers see them; safe to use from several threads."""
+
+    def __init__(self, catalogue: ImageCatalogue, rules: Rules) -> None:
+        self._catalogue = catalogue
+        self._rules = rules
+
+    def visible(self, caller: Caller, image_id: str, rule: str = "get_image") -> Image:
+        """Return the image if the caller sees it.
+
+        Raises:
+            ImageNotFound: There is no such image, or the caller does not see it: both are the same.
+            Forbidden: The caller sees it, and may not do what ``rule`` guards.
+        """
+        image, is_member = self._catalogue.get_for(image_id, caller.project_id)
+        if not self._sees(caller, image, is_member):
+            raise ImageNotFound(image_id)
+        self.require(rule, caller, image, member_id=caller.project_id if is_member else None)
+        return image
+
+    def page(self, caller: Caller, query: Query) -> list[Image]:
+        """Return one page of what ``query`` asks for and the caller sees.
+
+        Raises:
+            Forbidden: The caller may not list images.
+            MarkerNotFound: The marker is no image that the caller sees.
+        """
+        self._rules.require("get_images", caller, {"project_id": caller.project_id})
+        if query.marker is not None:
+            self._require_marker(caller, query.marker)
+        viewer = Viewer(project_id=caller.project_id, sees_all=self.is_admin(caller))
+        return self._catalogue.page(replace(query, viewer=viewer))
+
+    def require(self, rule: str, caller: Caller, image: Image, *, member_id: str | None = None) -> None:
+        """Raise ``Forbidden`` when the caller may not do to the image what ``rule`` guards.
+
+        Args:
+            member_id: The project, of those that the image is shared with, that this is about.
+        """
+        self._rules.require(rule, caller, _target(image, member_id))
+
+    def require_admin(self, caller: Caller, what: str) -> None:
+        """Raise ``Forbidden`` unless the caller is an admin."""
+        if not self.is_admin(caller):
+            raise AdminOnly(what)
+
+    def is_admin(self, caller: Caller) -> bool:
+        """Return whether the caller sees and may change what every project has."""
+        return self._rules.allows("context_is_admin", caller, {})
+
+    def _sees(self, caller: Caller, image: Image, is_member: bool) -> bool:
+        seen = (
+            self.is_admin(caller)
+            or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
+            or (image.owner is not None and image.owner == caller.project_id)
+            or (image.visibility is Visibility.SHARED and is_member)
+        )
+        member_id = caller.project_id if is_member else None
+        return seen and self._rules.allows("get_image", caller, _target(image, member_id))
+
+    def _require_marker(self, caller: Caller, marker: str) -> None:
+        try:
+            image, is_member = self._catalogue.get_for(marker, caller.project_id)
+        except ImageNotFound as error:
+            raise MarkerNotFound(marker) from error
+        if not self._sees(caller, image, is_member):
+            raise MarkerNotFound(marker)
+
+
+def _target(image: Image, member_id: str | None) -> dict[str, Any]:
+    """Return the image as policy rules see it."""
+    return {
+        **image.properties,
+        "id": image.id,
+        "image_id": image.id,
+        "name": image.name,
+        "owner": image.owner,
+        "project_id": image.owner,
+        "tenant": image.owner,
+        "visibility": image.visibility.value,
+        "status": image.status.value,
+        "protected": image.protected,
+        "os_hidden": image.os_hidden,
+        "member_id": member_id,
+    }
