@@ -191,7 +191,7 @@ def _seen(query: Query, source: Source) -> list[ColumnElement[bool]]:
     project = query.viewer.project_id
     own = images.c.owner == project if project is not None else images.c.owner.is_(None)
     not_own = true() if project is None else or_(images.c.owner.is_(None), images.c.owner != project)
-    by_visibility = true()
+    by_visibility: ColumnElement[bool] = true()
     if query.visibility not in (None, "all"):
         by_visibility = images.c.visibility == query.visibility
     match source:

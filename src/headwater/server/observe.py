@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected, Invalid
+from headwater.identity.caller import CALLER
 from headwater.server import errors
-from headwater.server.identify import CALLER
 from headwater.server.log import request_id
 from headwater.server.metrics import Metrics
 

@@ -28,7 +28,7 @@ def conditions(text: str) -> tuple[Condition, ...]:
 
 
 def test_without_parameters_the_newest_images_come_first() -> None:
-    assert query("") == Query(conditions=(NOT_KILLED,), sort=(("created_at", "desc"),), limit=25)
+    assert query("") == Query(visibility=None, conditions=(NOT_KILLED,), sort=(("created_at", "desc"),), limit=25)
 
 
 @pytest.mark.parametrize("name", ["name", "id", "container_format", "disk_format"])
@@ -104,13 +104,16 @@ def test_flags_are_true_or_false() -> None:
     assert [query(f"os_hidden={value}").os_hidden for value in ("true", "TRUE", "False")] == [True, True, False]
 
 
-def test_a_visibility_is_a_condition_unless_it_is_all() -> None:
-    assert conditions("visibility=all") == (NOT_KILLED,)
-    assert conditions("visibility=community") == (NOT_KILLED, Condition("visibility", "eq", "community"))
+def test_a_visibility_is_taken_and_all_is_not_the_same_as_none() -> None:
+    assert query("").visibility is None
+    for value in ("all", "public", "community", "shared", "private"):
+        assert query(f"visibility={value}").visibility == value
+        assert conditions(f"visibility={value}") == (NOT_KILLED,)
 
 
 @pytest.mark.parametrize("value", ["pending", "accepted", "rejected", "all"])
 def test_the_status_of_members_is_taken(value: str) -> None:
+    assert query(f"member_status={value}").member_status == value
     assert conditions(f"member_status={value}") == (NOT_KILLED,)
 
 

@@ -171,7 +171,11 @@ def plans(database: Database, query: Query) -> list[str]:
         marker = None
         if query.marker is not None:
             marker = connection.execute(tables.images.select().where(tables.images.c.id == query.marker)).one()
-        return [_plan(connection, select) for select in listing.steps(query, digest, marker)]
+        return [
+            _plan(connection, select)
+            for source in listing.sources(query)
+            for select in listing.steps(query, source, digest, marker)
+        ]
 
     return database.read(work)
 
@@ -193,7 +197,7 @@ LISTS = {
     },
     "by name": replace(DEFAULT, conditions=(Condition("name", "eq", "name-7"), NOT_KILLED)),
     "by owner": replace(DEFAULT, conditions=(Condition("owner", "eq", "p7"), NOT_KILLED)),
-    "by visibility": replace(DEFAULT, conditions=(NOT_KILLED, Condition("visibility", "eq", "public"))),
+    "by visibility": replace(DEFAULT, visibility="public"),
     "by status": replace(DEFAULT, conditions=(Condition("status", "eq", "active"),)),
     "by checksum": replace(DEFAULT, conditions=(Condition("checksum", "eq", "0" * 32), NOT_KILLED)),
     "by hash": replace(DEFAULT, conditions=(Condition("os_hash_value", "eq", "0" * 32), NOT_KILLED)),

@@ -10,6 +10,8 @@ import pytest
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
+from headwater.identity.caller import OPERATOR
+from headwater.images.access import Access
 from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
 from headwater.images.catalogue import ImageCatalogue, ImageExists, ImageNotFound, Location, Upload
 from headwater.images.listing import Query
@@ -20,6 +22,7 @@ from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import NOON
 from headwater.testing.object_store import put
+from headwater.testing.rules import EveryoneMay
 
 ID = "11111111-1111-4111-8111-111111111111"
 
@@ -57,6 +60,7 @@ def images(catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Image
     settings = ImagesSettings(property_quota=3, tag_quota=2)
     return Images(
         catalogue,
+        Access(catalogue, EveryoneMay()),
         {"memory": store},
         settings,
         clock=clock,
@@ -65,7 +69,7 @@ def images(catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Image
 
 
 def with_data(images: Images, catalogue: ImageCatalogue, store: MemoryStore, **document: Any) -> Image:
-    image = images.create({"disk_format": "raw", "container_format": "bare", **document})
+    image = images.create(OPERATOR, {"disk_format": "raw", "container_format": "bare", **document})
     location = Location("memory", f"{image.id}.x")
     put(store, location.object_key, b"data")
     catalogue.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
@@ -73,20 +77,20 @@ def with_data(images: Images, catalogue: ImageCatalogue, store: MemoryStore, **d
 
 
 def test_a_new_image_waits_for_its_data(images: Images) -> None:
-    image = images.create({"name": "x", "os_distro": "ubuntu", "tags": ["b", "a", "b"]})
-    assert image == images.get(image.id)
+    image = images.create(OPERATOR, {"name": "x", "os_distro": "ubuntu", "tags": ["b", "a", "b"]})
+    assert image == images.get(OPERATOR, image.id)
     assert (image.id, image.status) == ("00000000-0000-4000-8000-000000000001", Status.QUEUED)
     assert (image.created_at, image.updated_at) == (NOON, NOON)
     assert (image.visibility, image.tags, image.properties) == (Visibility.SHARED, ("b", "a"), {"os_distro": "ubuntu"})
 
 
 def test_an_id_may_be_given_once_ever(images: Images) -> None:
-    assert images.create({"id": ID.upper()}).id == ID
+    assert images.create(OPERATOR, {"id": ID.upper()}).id == ID
     with pytest.raises(ImageExists):
-        images.create({"id": ID})
-    images.delete(ID)
+        images.create(OPERATOR, {"id": ID})
+    images.delete(OPERATOR, ID)
     with pytest.raises(ImageExists):
-        images.create({"id": ID.upper()})
+        images.create(OPERATOR, {"id": ID.upper()})
 
 
 @pytest.mark.parametrize(
@@ -108,61 +112,65 @@ def test_what_may_not_be_set_makes_no_image(
     images: Images, document: dict[str, Any], error: type[HeadwaterError]
 ) -> None:
     with pytest.raises(error):
-        images.create(document)
-    assert images.page(Query()) == []
+        images.create(OPERATOR, document)
+    assert images.page(OPERATOR, Query()) == []
 
 
 def test_a_patch_is_all_or_nothing(images: Images) -> None:
-    image = images.create({"name": "before", "p": "1"})
+    image = images.create(OPERATOR, {"name": "before", "p": "1"})
     for bad in (Operation("remove", "nothing"), Operation("replace", "name", 5), Operation("add", "status", "active")):
         with pytest.raises(HeadwaterError):
-            images.patch(image.id, [Operation("replace", "name", "after"), Operation("remove", "p"), bad])
-        assert images.get(image.id) == image
-    after = images.patch(image.id, [Operation("replace", "name", "after"), Operation("remove", "p")])
+            images.patch(OPERATOR, image.id, [Operation("replace", "name", "after"), Operation("remove", "p"), bad])
+        assert images.get(OPERATOR, image.id) == image
+    after = images.patch(OPERATOR, image.id, [Operation("replace", "name", "after"), Operation("remove", "p")])
     assert (after.name, after.properties) == ("after", {})
 
 
 def test_a_patch_is_checked_at_its_end_only(images: Images) -> None:
-    image = images.create({})
+    image = images.create(OPERATOR, {})
     steps = [Operation("add", f"p{number}", "x") for number in range(5)]
     steps += [Operation("remove", f"p{number}") for number in range(5)]
     steps += [Operation("replace", "name", 5), Operation("replace", "name", "fine")]
-    assert images.patch(image.id, steps).name == "fine"
+    assert images.patch(OPERATOR, image.id, steps).name == "fine"
 
 
 def test_a_change_is_later_than_what_it_changes_even_when_the_clock_stands(images: Images, clock: Clock) -> None:
-    image = images.create({"name": "x"})
-    first = images.patch(image.id, [Operation("replace", "name", "y")])
+    image = images.create(OPERATOR, {"name": "x"})
+    first = images.patch(OPERATOR, image.id, [Operation("replace", "name", "y")])
     assert first.updated_at == NOON + 1
     clock.now -= 10_000_000
-    assert images.patch(image.id, [Operation("replace", "name", "z")]).updated_at == NOON + 2
+    assert images.patch(OPERATOR, image.id, [Operation("replace", "name", "z")]).updated_at == NOON + 2
     clock.now = NOON + 50
-    assert images.patch(image.id, [Operation("replace", "name", "a")]).updated_at == NOON + 50
+    assert images.patch(OPERATOR, image.id, [Operation("replace", "name", "a")]).updated_at == NOON + 50
 
 
 def test_a_patch_that_changes_nothing_leaves_the_time_too(images: Images, clock: Clock) -> None:
-    image = images.create({"name": "x"})
+    image = images.create(OPERATOR, {"name": "x"})
     clock.now += 5
-    assert images.patch(image.id, []) == images.patch(image.id, [Operation("replace", "name", "x")]) == image
+    assert (
+        images.patch(OPERATOR, image.id, [])
+        == images.patch(OPERATOR, image.id, [Operation("replace", "name", "x")])
+        == image
+    )
 
 
 def test_tags_come_and_go_one_by_one(images: Images, clock: Clock) -> None:
-    image = images.create({"tags": ["a"]})
-    images.add_tag(image.id, "b")
-    images.add_tag(image.id, "b")
-    assert images.get(image.id).tags == ("a", "b")
-    assert images.get(image.id).revision == 1
+    image = images.create(OPERATOR, {"tags": ["a"]})
+    images.add_tag(OPERATOR, image.id, "b")
+    images.add_tag(OPERATOR, image.id, "b")
+    assert images.get(OPERATOR, image.id).tags == ("a", "b")
+    assert images.get(OPERATOR, image.id).revision == 1
     with pytest.raises(QuotaExceeded, match="tags"):
-        images.add_tag(image.id, "c")
-    images.remove_tag(image.id, "a")
+        images.add_tag(OPERATOR, image.id, "c")
+    images.remove_tag(OPERATOR, image.id, "a")
     with pytest.raises(TagNotFound, match="'a'"):
-        images.remove_tag(image.id, "a")
-    assert images.get(image.id).tags == ("b",)
+        images.remove_tag(OPERATOR, image.id, "a")
+    assert images.get(OPERATOR, image.id).tags == ("b",)
     for bad in ("", "x" * 256, "a\x00"):
         with pytest.raises(BadTag):
-            images.add_tag(image.id, bad)
+            images.add_tag(OPERATOR, image.id, bad)
     with pytest.raises(ImageNotFound):
-        images.add_tag("nobody", "x")
+        images.add_tag(OPERATOR, "nobody", "x")
 
 
 def test_deactivate_and_reactivate_may_be_repeated(
@@ -175,32 +183,32 @@ def test_deactivate_and_reactivate_may_be_repeated(
         (images.reactivate, Status.ACTIVE),
         (images.reactivate, Status.ACTIVE),
     ):
-        action(image.id)
-        assert images.get(image.id).status is status
+        action(OPERATOR, image.id)
+        assert images.get(OPERATOR, image.id).status is status
 
 
 def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Images) -> None:
-    image = images.create({})
+    image = images.create(OPERATOR, {})
     for action, verb in ((images.deactivate, "deactivate"), (images.reactivate, "reactivate")):
         with pytest.raises(ActionRefused, match=f"Not allowed to {verb} image in status 'queued'"):
-            action(image.id)
-    assert images.get(image.id) == image
+            action(OPERATOR, image.id)
+    assert images.get(OPERATOR, image.id) == image
 
 
 def test_deleting_an_image_removes_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
     image = with_data(images, catalogue, store)
-    images.delete(image.id)
+    images.delete(OPERATOR, image.id)
     assert list(store.list()) == []
     assert catalogue.discarded(10) == []
     with pytest.raises(ImageNotFound):
-        images.delete(image.id)
+        images.delete(OPERATOR, image.id)
 
 
 def test_a_protected_image_stays_with_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
     image = with_data(images, catalogue, store, protected=True)
     with pytest.raises(ImageProtected):
-        images.delete(image.id)
-    assert images.get(image.id) == image
+        images.delete(OPERATOR, image.id)
+    assert images.get(OPERATOR, image.id) == image
     assert len(list(store.list())) == 1
 
 
@@ -213,7 +221,7 @@ def test_an_image_can_be_deleted_while_its_store_does_not_work(
         raise StoreUnavailable("memory", "it is broken")
 
     monkeypatch.setattr(store, "delete", fail)
-    images.delete(image.id)
+    images.delete(OPERATOR, image.id)
     with pytest.raises(ImageNotFound):
-        images.get(image.id)
+        images.get(OPERATOR, image.id)
     assert catalogue.discarded(10) == [Location("memory", f"{image.id}.x")]

@@ -11,6 +11,8 @@ import pytest
 
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.identity.caller import OPERATOR
+from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue, ImageGone, ImageNotFound, UploadLost
 from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch
@@ -21,6 +23,7 @@ from headwater.images.uploads import FormatsMissing, ImageTooLarge, IncomingData
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 from unit.images.disk_images import qcow2
 
@@ -78,7 +81,15 @@ def pools() -> Iterator[Pools]:
 def service(
     catalogue: ImageCatalogue, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
 ) -> Uploads:
-    return Uploads(catalogue, {store.name: store}, ImagesSettings(**settings), pools, clock=clock, writer=writer)
+    return Uploads(
+        catalogue,
+        Access(catalogue, EveryoneMay()),
+        {store.name: store},
+        ImagesSettings(**settings),
+        pools,
+        clock=clock,
+        writer=writer,
+    )
 
 
 @pytest.fixture
@@ -108,7 +119,7 @@ def keys(store: ObjectStore) -> list[str]:
 def test_an_upload_makes_the_image_active(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, clock: Clock
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.SAVING
     put(data, DATA[:1000], DATA[1000:])
     clock.now += SECOND
@@ -129,33 +140,33 @@ def test_an_upload_makes_the_image_active(
 def test_the_multihash_is_of_the_configured_algorithm(
     catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
 ) -> None:
-    data = service(catalogue, store, pools, clock, hash_algorithm=algorithm).begin(image.id)
+    data = service(catalogue, store, pools, clock, hash_algorithm=algorithm).begin(OPERATOR, image.id)
     put(data, DATA)
     active = data.finish()
     assert (active.os_hash_algo, active.os_hash_value) == (algorithm, hashlib.new(algorithm, DATA).hexdigest())
 
 
 def test_no_bytes_are_an_image_too(uploads: Uploads, image: Image) -> None:
-    active = uploads.begin(image.id).finish()
+    active = uploads.begin(OPERATOR, image.id).finish()
     assert (active.size, active.checksum) == (0, "d41d8cd98f00b204e9800998ecf8427e")
 
 
 def test_each_upload_has_a_place_of_its_own(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
-    first = uploads.begin(image.id)
+    first = uploads.begin(OPERATOR, image.id)
     first.abandon()
-    assert uploads.begin(image.id).location != first.location
+    assert uploads.begin(OPERATOR, image.id).location != first.location
 
 
 def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
     with pytest.raises(ImageNotFound):
-        uploads.begin("nobody")
-    uploads.begin(image.id)
+        uploads.begin(OPERATOR, "nobody")
+    uploads.begin(OPERATOR, image.id)
     with pytest.raises(StatusConflict):
-        uploads.begin(image.id)
+        uploads.begin(OPERATOR, image.id)
     formless = an_image(disk_format="raw")
     add(catalogue, formless)
     with pytest.raises(FormatsMissing, match=r"Property container_format must be set prior to saving data\."):
-        uploads.begin(formless.id)
+        uploads.begin(OPERATOR, formless.id)
     assert catalogue.get(formless.id) == formless
 
 
@@ -164,10 +175,10 @@ def test_a_size_that_does_not_fit_is_refused_before_the_first_byte(
 ) -> None:
     uploads = service(catalogue, store, pools, clock, size_cap=100)
     with pytest.raises(ImageTooLarge, match="100 bytes"):
-        uploads.begin(image.id, 101)
+        uploads.begin(OPERATOR, image.id, 101)
     assert catalogue.get(image.id) == image
     with pytest.raises(StoreFull):
-        service(catalogue, store, pools, clock).begin(image.id, 2 << 20)
+        service(catalogue, store, pools, clock).begin(OPERATOR, image.id, 2 << 20)
     assert catalogue.get(image.id).status is Status.QUEUED
     assert catalogue.uploads() == []
 
@@ -176,7 +187,7 @@ def test_more_bytes_than_announced_or_allowed_are_refused(
     catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     for size, cap, error in ((5, 1 << 30, SizeMismatch), (None, 5, ImageTooLarge)):
-        data = service(catalogue, store, pools, clock, size_cap=cap).begin(image.id, size)
+        data = service(catalogue, store, pools, clock, size_cap=cap).begin(OPERATOR, image.id, size)
         put(data, b"12345")
         with pytest.raises(error):
             data.put(memoryview(b"6"), lambda: pytest.fail("released"))
@@ -186,7 +197,7 @@ def test_more_bytes_than_announced_or_allowed_are_refused(
 
 
 def test_fewer_bytes_than_announced_are_refused(uploads: Uploads, image: Image, store: BrokenStore) -> None:
-    data = uploads.begin(image.id, 10)
+    data = uploads.begin(OPERATOR, image.id, 10)
     put(data, b"12345")
     with pytest.raises(SizeMismatch, match="expected 10 bytes, got 5 bytes"):
         data.finish()
@@ -199,7 +210,7 @@ def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
 ) -> None:
     image = an_image(disk_format="qcow2", container_format="bare")
     add(catalogue, image)
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, bytes(100_000))
     with pytest.raises(ContentMismatch):
         data.put(memoryview(b"more"), lambda: pytest.fail("released"))
@@ -213,7 +224,7 @@ def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
 def test_only_bare_disks_are_inspected(uploads: Uploads, catalogue: ImageCatalogue) -> None:
     image = an_image(disk_format="vmdk", container_format="ova")
     add(catalogue, image)
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, b"a tar archive, say")
     assert (data.finish().virtual_size, data.inspection) == (None, None)
 
@@ -221,7 +232,7 @@ def test_only_bare_disks_are_inspected(uploads: Uploads, catalogue: ImageCatalog
 def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: ImageCatalogue) -> None:
     image = an_image(disk_format="qcow2", container_format="bare")
     add(catalogue, image)
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, qcow2(size=7 << 30))
     assert data.finish().virtual_size == 7 << 30
 
@@ -229,7 +240,7 @@ def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: Imag
 def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     catalogue.delete(image.id, Image.require_deletable, NOON)
     with pytest.raises(ImageGone):
@@ -245,7 +256,7 @@ def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
 def test_a_silent_writer_loses_its_upload_and_its_bytes(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     other = service(catalogue, store, pools, clock, "there")
     clock.now += LEASE_S * SECOND
@@ -264,7 +275,7 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
 def test_a_writer_that_lives_keeps_its_upload(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     other = service(catalogue, store, pools, clock, "there")
     for _ in range(10):
@@ -278,7 +289,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     """The writer finishes after the other one saw that its lease ran out, before the bytes are removed."""
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     clock.now += 10 * LEASE_S * SECOND
 
@@ -297,7 +308,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
 def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     data._writer.commit()
     store.works = False
@@ -315,7 +326,7 @@ def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process lives on, so nobody else would ever clear it."""
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     with monkeypatch.context() as broken:
         broken.setattr(catalogue, "abandon_upload", _fail)
         with pytest.raises(StoreUnavailable):
@@ -329,7 +340,7 @@ def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_byte
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that breaks during COMMIT: nobody knows, but the catalogue, whether it counted."""
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     finish = catalogue.finish_upload
 
@@ -353,7 +364,7 @@ def _fail(*_arguments: object, **_more: object) -> bool:
 def test_a_running_upload_of_this_process_is_no_leftover(
     uploads: Uploads, catalogue: ImageCatalogue, clock: Clock, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     clock.now += 100 * LEASE_S * SECOND
     assert uploads.clear_leftovers() == 0
     put(data, DATA)
@@ -363,7 +374,7 @@ def test_a_running_upload_of_this_process_is_no_leftover(
 def test_bytes_of_deleted_images_are_removed(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
 ) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     data.finish()
     catalogue.delete(image.id, Image.require_deletable, NOON)
@@ -378,27 +389,29 @@ def test_bytes_of_deleted_images_are_removed(
 def test_only_an_image_with_data_can_be_downloaded(
     uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
 ) -> None:
-    downloads = Downloads(catalogue, {store.name: store})
+    access = Access(catalogue, EveryoneMay())
+    downloads = Downloads(catalogue, access, {store.name: store})
     with pytest.raises(ImageNotFound):
-        downloads.open("nobody")
-    assert downloads.open(image.id) is None
-    data = uploads.begin(image.id)
+        downloads.open(OPERATOR, "nobody")
+    assert downloads.open(OPERATOR, image.id) is None
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
-    assert downloads.open(image.id) is None
+    assert downloads.open(OPERATOR, image.id) is None
     data.finish()
-    opened = downloads.open(image.id)
+    opened = downloads.open(OPERATOR, image.id)
     assert opened is not None
     assert b"".join(opened.store.read(opened.object_key)) == DATA
     catalogue.change(image.id, lambda now: now.moved_to(Status.DEACTIVATED))
-    assert downloads.open(image.id) is not None
+    assert downloads.open(OPERATOR, image.id) is not None
 
 
 def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image) -> None:
-    data = uploads.begin(image.id)
+    data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     data.finish()
     store.close()
+    access = Access(catalogue, EveryoneMay())
     with pytest.raises(DataMissing, match=f"data of image {image.id} is missing from store memory"):
-        Downloads(catalogue, {store.name: store}).open(image.id)
+        Downloads(catalogue, access, {store.name: store}).open(OPERATOR, image.id)
     with pytest.raises(DataMissing, match="missing from store memory"):
-        Downloads(catalogue, {}).open(image.id)
+        Downloads(catalogue, access, {}).open(OPERATOR, image.id)

@@ -10,7 +10,7 @@ from headwater.images.attributes import ReadOnlyAttribute
 from headwater.images.catalogue import ImageExists, ImageGone, ImageNotFound
 from headwater.images.downloads import DataMissing
 from headwater.images.http_v2.images import PatchMediaType
-from headwater.images.http_v2.routes import MethodNotAllowed, UnknownVerb
+from headwater.images.http_v2.methods import MethodNotAllowed, UnknownVerb
 from headwater.images.model import StatusConflict
 from headwater.server.errors import UNEXPECTED, answer, status_of
 from headwater.stores.store import StoreFull, StoreUnavailable

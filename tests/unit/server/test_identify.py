@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.errors import Unauthenticated
-from headwater.identity.caller import OPERATOR, Caller
+from headwater.identity.caller import CALLER, OPERATOR, Caller
 from headwater.server import identify
-from headwater.server.identify import CALLER, Identified, TooManyWait
+from headwater.server.identify import Identified, TooManyWait
 from headwater.threads import Pool
 
 ADA = Caller(user_id="ada")

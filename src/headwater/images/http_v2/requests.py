@@ -119,7 +119,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
     if not any(condition.column == "status" for condition in conditions):
         conditions.append(Condition("status", "neq", Status.KILLED.value))
     visibility = given.get("visibility")
-    if visibility not in (None, "all", *Visibility):
+    if visibility is not None and visibility not in ("all", *Visibility):
         raise BadQuery(
             f"Invalid visibility value: {visibility[:40]!r}. It must be one of: all, {', '.join(Visibility)}."
         )
