@@ -66,6 +66,8 @@ class Access:
         self._rules.require("get_images", caller, {"project_id": caller.project_id})
         if query.marker is not None:
             self._require_marker(caller, query.marker)
+        if query.limit == 0:
+            return []
         viewer = Viewer(project_id=caller.project_id, sees_all=self.is_admin(caller))
         return self._catalogue.page(replace(query, viewer=viewer))
 
@@ -120,4 +122,5 @@ def _target(image: Image, member_id: str | None) -> dict[str, Any]:
         "protected": image.protected,
         "os_hidden": image.os_hidden,
         "member_id": member_id,
+        "member": member_id,
     }

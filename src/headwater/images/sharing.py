@@ -69,11 +69,7 @@ class Sharing:
     def get(self, caller: Caller, image_id: str, member: str) -> Member:
         """Return one member, if the caller may know of it."""
         image = self._access.visible(caller, image_id)
-        if image.visibility is not Visibility.SHARED:
-            raise MemberNotFound(image_id, member)
-        found = self._members.get(image_id, member)
-        if found is None or not (self._manages(caller, image) or member == caller.project_id):
-            raise MemberNotFound(image_id, member)
+        found = self._known(caller, image, member)
         self._require("get_member", caller, image, member)
         return found
 
@@ -81,14 +77,14 @@ class Sharing:
         """Keep what a member says to the image: ``document["status"]``.
 
         Raises:
+            MemberNotFound: The image has no such member, or the caller may not know of it.
             Forbidden: The caller is not that project, nor an admin.
         """
         said = document.get("status")
         if said not in [status.value for status in MemberStatus]:
             raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
         image = self._access.visible(caller, image_id)
-        if image.visibility is not Visibility.SHARED or self._members.get(image_id, member) is None:
-            raise MemberNotFound(image_id, member)
+        self._known(caller, image, member)
         self._require("modify_member", caller, image, member)
         return self._members.set_status(image_id, member, MemberStatus(said), self._clock())
 
@@ -97,6 +93,14 @@ class Sharing:
         image = self._access.visible(caller, image_id, "delete_member")
         self._require_shared("delete", image)
         self._members.remove(image_id, member)
+
+    def _known(self, caller: Caller, image: Image, member: str) -> Member:
+        """Return a member that the caller may know of. One member does not learn who the others are."""
+        if image.visibility is Visibility.SHARED and (self._manages(caller, image) or member == caller.project_id):
+            found = self._members.get(image.id, member)
+            if found is not None:
+                return found
+        raise MemberNotFound(image.id, member)
 
     def _manages(self, caller: Caller, image: Image) -> bool:
         return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)

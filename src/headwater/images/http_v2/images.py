@@ -52,7 +52,7 @@ class ImageHandlers:
         return Response(body, media_type="application/json")
 
     def _page(self, caller: Caller, query: Query, parameters: list[tuple[str, str]]) -> bytes:
-        found = self._images.page(caller, query) if query.limit else []
+        found = self._images.page(caller, query)
         document: dict[str, Any] = {
             "images": [image_document(image) for image in found],
             "first": _link([(name, value) for name, value in parameters if name != "marker"]),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, NotFound
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,5 +61,8 @@ class _Methods:
                 await Response(status_code=200)(scope, receive, send)
                 return
             raise MethodNotAllowed(request.method, request.url.path, sorted(self._handlers))
+        # PostgreSQL refuses to look for text with a NUL; nothing has such a name.
+        if any("\x00" in request.path_params.get(name, "") for name in ("image_id", "member")):
+            raise NotFound("The resource could not be found.")
         response = await handler(request)
         await response(scope, receive, send)

@@ -1,0 +1,186 @@
+"""Who sees an image and may do what to it, by the default policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import Forbidden
+from headwater.identity.caller import OPERATOR, Caller
+from headwater.identity.policy import Policy
+from headwater.identity.settings import PolicySettings
+from headwater.images.access import Access, AdminOnly
+from headwater.images.catalogue import ImageCatalogue, ImageNotFound, MarkerNotFound
+from headwater.images.listing import Query
+from headwater.images.members import Members, MemberStatus
+from headwater.images.model import Image, Visibility
+from headwater.testing.image_catalogue import NOON, add, an_image
+
+POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
+
+READS = frozenset({"reader"})
+WRITES = frozenset({"reader", "member"})
+ADMIN = Caller(project_id="z", roles=frozenset({"admin", "member", "reader"}))
+OWNER = Caller(project_id="a", roles=WRITES)
+OWNERS_READER = Caller(project_id="a", roles=READS)
+STRANGER = Caller(project_id="b", roles=WRITES)
+READING_STRANGER = Caller(project_id="b", roles=READS)
+MEMBER = Caller(project_id="m", roles=WRITES)
+HOMELESS = Caller(roles=WRITES)
+POWERLESS = Caller(project_id="a")
+SERVICE = Caller(project_id="a", roles=frozenset({"service"}))
+SYSTEM_ADMIN = Caller(roles=ADMIN.roles, system_scope="all")
+
+FOUND, MISSING, REFUSED = "found", "missing", "refused"
+MODIFYING = ("modify_image", "delete_image", "upload_image", "deactivate", "reactivate", "add_member", "delete_member")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def catalogue(database: Database) -> ImageCatalogue:
+    return ImageCatalogue(database)
+
+
+@pytest.fixture
+def access(catalogue: ImageCatalogue) -> Access:
+    return Access(catalogue, POLICY)
+
+
+@pytest.fixture
+def images(catalogue: ImageCatalogue, database: Database) -> dict[Visibility, Image]:
+    """One image of project a for each visibility; project m is a member of each."""
+    made = {visibility: an_image(visibility.value, owner="a", visibility=visibility) for visibility in Visibility}
+    add(catalogue, *made.values())
+    members = Members(database)
+    for image in made.values():
+        members.add(image.id, "m", NOON, -1)
+        members.set_status(image.id, "m", MemberStatus.REJECTED, NOON)
+    return made
+
+
+def outcome(access: Access, caller: Caller, image: Image, rule: str) -> str:
+    try:
+        assert access.visible(caller, image.id, rule) == image
+    except ImageNotFound:
+        return MISSING
+    except Forbidden:
+        return REFUSED
+    return FOUND
+
+
+OPEN = {Visibility.PUBLIC, Visibility.COMMUNITY}
+EVERY = set(Visibility)
+
+
+@pytest.mark.parametrize(
+    ("caller", "seen", "downloads", "changes"),
+    [
+        pytest.param(ADMIN, EVERY, EVERY, EVERY, id="admin"),
+        pytest.param(OPERATOR, EVERY, EVERY, EVERY, id="operator"),
+        pytest.param(OWNER, EVERY, EVERY, EVERY, id="owner"),
+        pytest.param(OWNERS_READER, EVERY, set(), set(), id="owner's reader"),
+        pytest.param(STRANGER, OPEN, OPEN, set(), id="stranger"),
+        pytest.param(READING_STRANGER, OPEN, set(), set(), id="reading stranger"),
+        pytest.param(MEMBER, OPEN | {Visibility.SHARED}, OPEN | {Visibility.SHARED}, set(), id="member"),
+        pytest.param(HOMELESS, OPEN, OPEN, set(), id="without a project"),
+        pytest.param(POWERLESS, set(), set(), set(), id="without a role"),
+        pytest.param(SERVICE, set(), set(), set(), id="a service"),
+        pytest.param(SYSTEM_ADMIN, set(), set(), set(), id="admin of the system"),
+    ],
+)
+def test_what_is_seen_may_be_refused_and_what_is_not_seen_is_missing(
+    caller: Caller,
+    seen: set[Visibility],
+    downloads: set[Visibility],
+    changes: set[Visibility],
+    access: Access,
+    images: dict[Visibility, Image],
+) -> None:
+    def expected(visibility: Visibility, allowed: set[Visibility]) -> str:
+        return MISSING if visibility not in seen else FOUND if visibility in allowed else REFUSED
+
+    for visibility, image in images.items():
+        assert outcome(access, caller, image, "get_image") == expected(visibility, seen), visibility
+        assert outcome(access, caller, image, "download_image") == expected(visibility, downloads), visibility
+        for rule in MODIFYING:
+            assert outcome(access, caller, image, rule) == expected(visibility, changes), (visibility, rule)
+
+
+def test_who_has_no_project_does_not_own_what_has_no_owner(access: Access, catalogue: ImageCatalogue) -> None:
+    image = an_image(visibility=Visibility.PRIVATE)
+    add(catalogue, image)
+    assert outcome(access, HOMELESS, image, "get_image") == MISSING
+    with pytest.raises(Forbidden, match="get_images"):
+        access.page(HOMELESS, Query(visibility=None))
+
+
+def test_an_unknown_image_and_one_that_is_not_seen_are_told_alike(
+    access: Access, images: dict[Visibility, Image]
+) -> None:
+    private, unknown = images[Visibility.PRIVATE].id, an_image().id
+    said = []
+    for image_id in (private, unknown):
+        with pytest.raises(ImageNotFound) as missing:
+            access.visible(STRANGER, image_id, "delete_image")
+        with pytest.raises(MarkerNotFound) as no_marker:
+            access.page(STRANGER, Query(marker=image_id))
+        said.append([str(each.value).replace(image_id, "ID") for each in (missing, no_marker)])
+    assert said[0] == said[1]
+
+
+def test_a_marker_may_be_any_image_that_is_seen(access: Access, images: dict[Visibility, Image]) -> None:
+    for visibility in OPEN:
+        access.page(STRANGER, Query(visibility=None, marker=images[visibility].id))
+    access.page(MEMBER, Query(visibility=None, marker=images[Visibility.SHARED].id))
+    with pytest.raises(MarkerNotFound):
+        access.page(MEMBER, Query(visibility=None, marker=images[Visibility.PRIVATE].id))
+
+
+@pytest.mark.parametrize("limit", [0, 25])
+def test_who_reads_nothing_lists_nothing(limit: int, access: Access) -> None:
+    for caller in (POWERLESS, SERVICE, SYSTEM_ADMIN):
+        with pytest.raises(Forbidden, match="get_images"):
+            access.page(caller, Query(limit=limit))
+
+
+def test_a_list_is_the_callers_whatever_viewer_the_query_names(access: Access, images: dict[Visibility, Image]) -> None:
+    def names(caller: Caller, visibility: str | None) -> set[str | None]:
+        return {image.name for image in access.page(caller, Query(visibility=visibility))}
+
+    everything = {each.value for each in Visibility}
+    assert names(OWNER, None) == names(OWNERS_READER, None) == names(ADMIN, "all") == everything
+    assert names(ADMIN, None) == everything - {"community"}
+    assert names(STRANGER, None) == names(MEMBER, None) == {"public"}
+    assert names(STRANGER, "all") == {"public", "community"}
+    assert names(STRANGER, "private") == names(STRANGER, "shared") == set()
+
+
+def test_properties_of_an_image_do_not_decide_who_may_do_what(
+    catalogue: ImageCatalogue, database: Database, tmp_path: Path
+) -> None:
+    claims = dict.fromkeys(("member", "member_id", "tenant", "project_id", "owner"), "b")
+    image = an_image(owner="a", visibility=Visibility.PUBLIC, properties=claims)
+    add(catalogue, image)
+    file = tmp_path / "policy.yaml"
+    file.write_text('"modify_image": "project_id:%(member)s or project_id:%(member_id)s or tenant:%(tenant)s"\n')
+    strict = Access(catalogue, Policy(PolicySettings(file=file)))
+    for access in (strict, Access(catalogue, POLICY)):
+        assert outcome(access, STRANGER, image, "modify_image") == REFUSED
+    assert outcome(strict, OWNER, image, "modify_image") == FOUND
+
+
+def test_admins_are_told_from_others(access: Access) -> None:
+    access.require_admin(ADMIN, "the owner of an image")
+    with pytest.raises(AdminOnly, match="the owner of an image"):
+        access.require_admin(OWNER, "the owner of an image")
