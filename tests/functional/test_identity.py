@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import bcrypt
 import httpx
 import pytest
+
 from functional.clients import Client
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
-
 from headwater.errors import Unauthenticated
 from headwater.identity.keystone import KeystoneTokens, KeystoneUnavailable, Questions
 from headwater.identity.settings import KeystoneSettings

@@ -30,7 +30,8 @@ class ImageDeactivated(Forbidden):
 
     def __init__(self, image_id: str) -> None:
         super().__init__(
-            f"The requested image {image_id} has been deactivated. Image data download is forbidden until it is reactivated."
+            f"The requested image {image_id} has been deactivated. "
+            "Image data download is forbidden until it is reactivated."
         )
         self.image_id = image_id
 

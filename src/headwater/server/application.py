@@ -21,9 +21,9 @@ from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
 from headwater.images.leases import RENEW_EVERY_S
+from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
-from headwater.images.members import Members
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.uploads import Pools, Uploads
