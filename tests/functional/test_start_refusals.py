@@ -136,7 +136,9 @@ def test_one_port_for_both_listeners(tmp_path: Path) -> None:
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
-    refused(serve(tmp_path, "--bind", "192.0.2.1:9292"), "key 'bind'", "cannot listen on 192.0.2.1:9292")
+    toml = "[auth]\nallow_none_beyond_loopback = true\n"
+    done = serve(tmp_path, "--bind", "192.0.2.1:9292", toml=toml)
+    refused(done, "key 'bind'", "cannot listen on 192.0.2.1:9292")
 
 
 def test_a_catalogue_of_a_newer_version(tmp_path: Path, fresh_headwater: FreshHeadwater) -> None:
