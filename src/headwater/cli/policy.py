@@ -11,7 +11,6 @@ import typer
 
 from headwater.cli import exits, options
 from headwater.errors import SettingsError
-from headwater.identity.policy_file import read_policy, warnings
 from headwater.identity.rules import RULES
 
 app = typer.Typer(help="What callers may do.", no_args_is_help=True)
@@ -42,6 +41,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether a policy file can be used, and what in it is probably not meant (exit code 1)."""
+    from headwater.identity.policy_file import read_policy, warnings  # noqa: PLC0415 - slow, and for this command only
+
     settings = options.sources().load().settings.policy
     file = file or settings.file
     if file is None:

@@ -1,8 +1,9 @@
-"""Nobody has to prove anything: whoever reaches the service is its operator."""
+"""Nobody has to prove anything: whoever reaches the service is its operator, and may do everything."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from headwater.identity.caller import OPERATOR, Caller
 
@@ -20,3 +21,14 @@ class NoProof:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class NoRules:
+    """What ``policy.Policy`` comes to when every caller is the operator and no file says otherwise."""
+
+    def allows(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> bool:
+        """Return that the operator may."""
+        return True
+
+    def require(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> None:
+        """Return: there is nothing that the operator may not."""

@@ -1,11 +1,16 @@
-"""Which authenticators there are: settings in, the one that they name out."""
+"""Who proves and who judges: settings in, the authenticator and the rules that they name out."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from headwater.errors import SettingsError
 from headwater.identity.authenticator import Authenticator
-from headwater.identity.none import NoProof
-from headwater.identity.settings import AuthSettings
+from headwater.identity.none import NoProof, NoRules
+from headwater.identity.settings import AuthSettings, PolicySettings
+
+if TYPE_CHECKING:
+    from headwater.identity.policy import Policy
 
 
 def open_authenticator(settings: AuthSettings) -> Authenticator:
@@ -26,3 +31,16 @@ def open_authenticator(settings: AuthSettings) -> Authenticator:
             raise SettingsError("section [auth], key 'htpasswd_file' is missing: mode \"basic\" reads its users there")
         return HtpasswdUsers(settings.htpasswd_file)
     return NoProof()
+
+
+def open_rules(auth: AuthSettings, policy: PolicySettings) -> Policy | NoRules:
+    """Return what decides on what callers may do.
+
+    Raises:
+        SettingsError: The policy file cannot be used.
+    """
+    if auth.mode == "none" and policy.file is None:
+        return NoRules()  # as the built-in rules would have it; loading what judges them takes a third of the start
+    from headwater.identity.policy import Policy  # noqa: PLC0415
+
+    return Policy(policy)

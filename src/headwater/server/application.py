@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
-from headwater.identity.policy import Policy
-from headwater.identity.registry import open_authenticator
+from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import Downloads
@@ -64,7 +63,7 @@ class Application:
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
         self._authenticator = open_authenticator(settings.auth)
-        self.policy = Policy(settings.policy)
+        self.policy = open_rules(settings.auth, settings.policy)
         catalogue = ImageCatalogue(self.database)
         access = Access(catalogue, self.policy)
         images = Images(catalogue, access, self.stores, settings.images)

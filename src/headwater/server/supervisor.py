@@ -25,8 +25,7 @@ from types import FrameType
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
-from headwater.identity.policy import Policy
-from headwater.identity.registry import open_authenticator
+from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
@@ -93,7 +92,7 @@ def _free(key: str, bind: str) -> socket.socket:
 def _prepare(settings: Settings) -> None:
     data_dir.prepare(settings.data_dir)
     signer(settings.streams)
-    policy = Policy(settings.policy)
+    policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
     database = Database(settings.database_url)
     try:
