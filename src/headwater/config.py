@@ -77,8 +77,8 @@ def load(
     merged: dict[str, Any] = {}
     origins: dict[KeyPath, str] = {}
     if file is not None:
-        _merge(merged, origins, _leaves(_read(file), model), f"file {file}")
-    for name, path, value in _from_environment(environment or {}, model):
+        _merge(merged, origins, _leaves(_read(file)), f"file {file}")
+    for name, path, value in _from_environment(environment or {}):
         _merge(merged, origins, [(path, value)], f"environment {name}")
     for path, value in (options or {}).items():
         if value is not None:
@@ -142,11 +142,11 @@ def _is_table_of(annotation: Any) -> bool:
     )
 
 
-def _leaves(data: Mapping[str, Any], model: type[BaseModel] | None, prefix: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
+def _leaves(data: Mapping[str, Any], prefix: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
     found: list[tuple[KeyPath, Any]] = []
     for name, value in data.items():
         if isinstance(value, dict) and value:
-            found += _leaves(value, None, (*prefix, name))
+            found += _leaves(value, (*prefix, name))
         else:
             found.append(((*prefix, name), value))
     return found
@@ -171,7 +171,7 @@ def _not_a_section(path: KeyPath, origins: Mapping[KeyPath, str]) -> SettingsErr
     )
 
 
-def _from_environment(environment: Mapping[str, str], model: type[BaseModel]) -> Iterator[tuple[str, KeyPath, Any]]:
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
     for name in sorted(environment):
         if not name.startswith(ENVIRONMENT_PREFIX) or name in OWN_VARIABLES:
             continue

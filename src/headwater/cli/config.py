@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -114,12 +112,3 @@ def _toml(value: Any) -> str | None:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(str(_toml(each)) for each in value) + "]"
     return json.dumps(str(value))
-
-
-def parsed_sample() -> dict[str, Any]:
-    """Return the sample with its keys switched on, as TOML reads it."""
-    lines = [line[1:] for line in sample_text().splitlines() if line.startswith("#") and not line.startswith("# ")]
-    return tomllib.loads("\n".join(line for line in lines if not line.endswith(" =")))
-
-
-__all__ = ["Path", "app", "parsed_sample", "sample_text"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import msgspec
 from jsonschema import Draft4Validator
 from jsonschema.exceptions import best_match
 
@@ -183,8 +182,3 @@ def _count(description: str) -> dict[str, Any]:
 
 def _shortened(message: str) -> str:
     return message if len(message) <= 400 else message[:400] + "…"
-
-
-def encoded(schema: dict[str, Any]) -> bytes:
-    """Return a schema as the bytes of its answer."""
-    return msgspec.json.encode(schema)

@@ -16,7 +16,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue, Location
 from headwater.images.listing import Query
 from headwater.images.model import Image, Status, Visibility
-from headwater.images.schemas import UUID, ImageSchemas, SchemaViolation
+from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 from headwater.stores.store import ObjectStore
 
@@ -228,6 +228,3 @@ class Images:
             self._catalogue.forget_discarded(location)
         except (HeadwaterError, KeyError) as error:
             _log.warning("bytes are left for the sweep", extra={"store": location.store, "error": str(error)})
-
-
-__all__ = ["UUID", "Images", "SchemaViolation", "now"]

@@ -35,9 +35,7 @@ from headwater.server.observe import Observed
 from headwater.server.settings import Settings
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
-from headwater.streams.live import LiveFeed
-from headwater.streams.settings import StreamsSettings
-from headwater.streams.signing import Signer
+from headwater.streams.live import live_feed
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
@@ -80,7 +78,7 @@ class Application:
             transfers=self._transfers,
             public_endpoint=settings.server.public_endpoint,
         )
-        feed = LiveFeed(catalogue, settings.streams, signer(settings.streams))
+        feed = live_feed(catalogue, settings.streams)
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
         identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
         self.image_listener = Observed(identified, "images", self._metrics)
@@ -134,17 +132,6 @@ class Application:
             with contextlib.suppress(Exception):
                 store.close()
         self.database.close()
-
-
-def signer(settings: StreamsSettings) -> Signer | None:
-    """Return what signs the feed; ``None`` when no key is set.
-
-    Raises:
-        SettingsError: The key cannot sign.
-    """
-    if settings.signing_key is None:
-        return None
-    return Signer.load(settings.signing_key, settings.signing_key_password)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

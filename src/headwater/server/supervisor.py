@@ -33,9 +33,10 @@ from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.service import now
 from headwater.images.uploads import Pools, Uploads
 from headwater.server import data_dir, log, metrics
-from headwater.server.application import Application, signer
+from headwater.server.application import Application
 from headwater.server.settings import Settings, address
 from headwater.stores.registry import open_stores
+from headwater.streams.live import live_feed
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
@@ -91,10 +92,10 @@ def _free(key: str, bind: str) -> socket.socket:
 
 def _prepare(settings: Settings) -> None:
     data_dir.prepare(settings.data_dir)
-    signer(settings.streams)
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
     database = Database(settings.database_url)
+    live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)

@@ -16,7 +16,8 @@ from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttrib
 from headwater.images.catalogue import ImageCatalogue, ImageExists, ImageNotFound, Location, Upload
 from headwater.images.listing import Query
 from headwater.images.model import Image, ImageProtected, Status, Visibility
-from headwater.images.service import ActionRefused, BadTag, Images, SchemaViolation, TagNotFound
+from headwater.images.schemas import SchemaViolation
+from headwater.images.service import ActionRefused, BadTag, Images, TagNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
