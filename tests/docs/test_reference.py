@@ -32,7 +32,7 @@ def test_a_generated_page_is_what_the_generator_writes(name: str) -> None:
 def test_every_route_of_the_image_api_is_on_its_page() -> None:
     page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
     nothing = cast(Any, None)
-    images = Images(nothing, nothing, {}, ImagesSettings())
+    images = Images(nothing, nothing, nothing, ImagesSettings())
     paths = [
         route.path
         for route in routes(images, nothing, nothing, nothing, nothing, catalogue_calls=nothing, transfers=nothing)

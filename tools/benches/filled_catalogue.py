@@ -20,8 +20,8 @@ from sqlalchemy import insert
 
 from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.images.catalogue import digest
 from headwater.images.model import Image, Status, Visibility
+from headwater.images.rows import digest
 
 LEAST = 100
 _BATCH = 5000

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -151,8 +151,12 @@ image_locations = Table(
     "image_locations",
     metadata,
     Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-    Column("store", ExactString(64), primary_key=True),
-    Column("object_key", ExactString(255), nullable=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("store", ExactString(64), nullable=False),
+    # What the store knows the bytes by; of an external location its URL.
+    Column("object_key", LongText, nullable=False),
+    # What users say of the location: a JSON object.
+    Column("metadata", LongText, nullable=False),
 )
 
 deleted_images = Table(
@@ -161,7 +165,13 @@ deleted_images = Table(
     Column("id", ExactString(36), primary_key=True),
     Column("owner", ExactString(255)),
     Column("deleted_at", BigInteger, nullable=False, index=True),
+    # The row that the image had, as a JSON object.
+    Column("document", LongText, nullable=False),
+    Index("ix_deleted_images_owner", "owner", "deleted_at"),
 )
+
+# What is left of the deleted ones after a purge: an id is never used again.
+purged_images = Table("purged_images", metadata, Column("id", ExactString(36), primary_key=True))
 
 uploads = Table(
     "uploads",
@@ -169,9 +179,11 @@ uploads = Table(
     Column("image_id", ExactString(36), primary_key=True),
     Column("store", ExactString(64), nullable=False),
     Column("object_key", ExactString(255), nullable=False),
-    # Who writes: see images/leases.py.
+    # Who writes: see jobs/leases.py.
     Column("writer", ExactString(255), nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    # How many bytes will come, as far as the client said.
+    Column("size", BigInteger),
 )
 
 discarded_objects = Table(
@@ -180,6 +192,44 @@ discarded_objects = Table(
     Column("store", ExactString(64), primary_key=True),
     Column("object_key", ExactString(255), primary_key=True),
     Column("discarded_at", BigInteger, nullable=False, index=True),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("type", ExactString(64), nullable=False),
+    Column("status", ExactString(16), nullable=False),
+    Column("owner", ExactString(255)),
+    Column("user_id", ExactString(255)),
+    Column("image_id", ExactString(36)),
+    Column("request_id", ExactString(255)),
+    Column("input", LongText, nullable=False),
+    Column("result", LongText),
+    Column("message", LongText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("ix_tasks_created_at", "created_at", "id"),
+    Index("ix_tasks_owner", "owner", "created_at", "id"),
+    Index("ix_tasks_image_id", "image_id", "created_at"),
+    Index("ix_tasks_expires_at", "expires_at"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("kind", ExactString(64), nullable=False),
+    Column("document", LongText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # When anybody may run it: later than now while somebody runs it.
+    Column("run_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Who runs it: see jobs/leases.py.
+    Column("runner", ExactString(255)),
+    Index("ix_jobs_run_at", "kind", "run_at", "created_at"),
+    Index("ix_jobs_runner", "runner"),
 )
 
 catalogue_revisions = Table(

@@ -20,6 +20,7 @@ class Caller:
     system_scope: str | None = None  # "all" for a token that is scoped to the system
     domain_id: str | None = None
     token: str | None = field(default=None, repr=False)  # for calls in the caller's name; never logged
+    request_id: str | None = field(default=None, compare=False)  # of the request that this is the caller of
 
     @property
     def credentials(self) -> dict[str, object]:

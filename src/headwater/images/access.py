@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
-from headwater.images.catalogue import ImageCatalogue, ImageNotFound, MarkerNotFound
+from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.listing import Query, Viewer
 from headwater.images.model import Image, Visibility
+from headwater.images.rows import ImageNotFound
 
 
 class Rules(Protocol):

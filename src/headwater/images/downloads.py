@@ -9,8 +9,8 @@ from pathlib import Path
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, Location
-from headwater.images.model import Image, Status
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.model import Image, Location, Status
 from headwater.stores.store import ObjectNotFound, ObjectStore
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database.engine import Database
 from headwater.database.tables import image_members, images
 from headwater.errors import Conflict, NotFound, TooLarge
-from headwater.images.catalogue import ImageNotFound
+from headwater.images.rows import ImageNotFound
 
 
 class MemberStatus(StrEnum):

@@ -115,3 +115,11 @@ class Image:
         """Raise ``ImageProtected`` when nobody may delete this image."""
         if self.protected:
             raise ImageProtected(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where bytes of an image lie."""
+
+    store: str
+    object_key: str

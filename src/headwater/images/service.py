@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headwater.errors import Forbidden, HeadwaterError, Invalid, NotFound
+from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, Location
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.discards import Discards
+from headwater.images.journal import Journal
 from headwater.images.listing import Query
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.stores.store import ObjectStore
-
-_log = logging.getLogger(__name__)
 
 Clock = Callable[[], int]
 
@@ -63,9 +61,10 @@ class Images:
         self,
         catalogue: ImageCatalogue,
         access: Access,
-        stores: Mapping[str, ObjectStore],
+        discards: Discards,
         settings: ImagesSettings,
         *,
+        journal: Journal | None = None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -73,7 +72,8 @@ class Images:
         self.schemas = ImageSchemas(settings)
         self._catalogue = catalogue
         self._access = access
-        self._stores = stores
+        self._discards = discards
+        self._journal = journal or Journal()
         self._clock = clock
         self._new_id = new_id
 
@@ -90,20 +90,21 @@ class Images:
             QuotaExceeded: More properties or tags than one image may have.
             ImageExists: The id is or was another image's.
         """
-        self.schemas.require_image({k: v for k, v in document.items() if k not in ("size", "virtual_size")})
-        for name in document:
-            if name == "locations":
-                raise attributes.ReservedAttribute(name)
-            attributes.require_free(name)
         at = self._clock()
         given = document.get("id")
-        blank = Image(id=given.lower() if given else self._new_id(), created_at=at, updated_at=at)
-        image = attributes.with_writable(replace(blank, owner=caller.project_id), document)
-        self._access.require("add_image", caller, image)
-        self._require_visibility(caller, image)
-        self._require_quotas(None, image)
-        self._catalogue.create(image, fresh_id=given is None)
-        return image
+        blank = Image(id=given.lower() if isinstance(given, str) else self._new_id(), created_at=at, updated_at=at)
+        with self._journal.entry(caller, "image.create", blank.id) as entry:
+            self.schemas.require_image({k: v for k, v in document.items() if k not in ("size", "virtual_size")})
+            for name in document:
+                if name == "locations":
+                    raise attributes.ReservedAttribute(name)
+                attributes.require_free(name)
+            image = attributes.with_writable(replace(blank, owner=caller.project_id), document)
+            self._access.require("add_image", caller, image)
+            self._require_visibility(caller, image)
+            self._require_quotas(None, image)
+            self._catalogue.create(image, fresh_id=given is None, keep=entry.keep)
+            return image
 
     def get(self, caller: Caller, image_id: str) -> Image:
         """Return one image or raise ``ImageNotFound``."""
@@ -142,8 +143,7 @@ class Images:
             self._require_quotas(image, after)
             return self._touched(image, after)
 
-        self._access.visible(caller, image_id)
-        return self._catalogue.change(image_id, change)
+        return self._change(caller, image_id, "image.update", change)
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
@@ -156,9 +156,11 @@ class Images:
             self._access.require("delete_image", caller, image)
             image.require_deletable()
 
-        self._access.visible(caller, image_id)
-        for location in self._catalogue.delete(image_id, allowed, self._clock()):
-            self._remove(location)
+        with self._journal.entry(caller, "image.delete", image_id) as entry:
+            self._access.visible(caller, image_id)
+            left = self._catalogue.delete(image_id, allowed, self._clock(), entry.keep)
+        for location in left:
+            self._discards.remove(location)
 
     def add_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Give the image a tag; one that it has already is fine."""
@@ -173,8 +175,7 @@ class Images:
             self._require_quotas(image, after)
             return self._touched(image, after)
 
-        self._access.visible(caller, image_id)
-        self._catalogue.change(image_id, change)
+        self._change(caller, image_id, "image.update", change)
 
     def remove_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Take a tag off the image or raise ``TagNotFound``."""
@@ -185,8 +186,7 @@ class Images:
                 raise TagNotFound(image_id, tag)
             return self._touched(image, replace(image, tags=tuple(each for each in image.tags if each != tag)))
 
-        self._access.visible(caller, image_id)
-        self._catalogue.change(image_id, change)
+        self._change(caller, image_id, "image.update", change)
 
     def deactivate(self, caller: Caller, image_id: str) -> None:
         """Keep the image's data from being used, until ``reactivate``."""
@@ -205,8 +205,13 @@ class Images:
                 raise ActionRefused(action, image)
             return self._touched(image, image.moved_to(after))
 
-        self._access.visible(caller, image_id)
-        self._catalogue.change(image_id, change)
+        self._change(caller, image_id, f"image.{action}", change)
+
+    def _change(self, caller: Caller, image_id: str, action: str, change: Callable[[Image], Image]) -> Image:
+        """Change an image that the caller sees, and tell of it as ``action``."""
+        with self._journal.entry(caller, action, image_id) as entry:
+            self._access.visible(caller, image_id)
+            return self._catalogue.change(image_id, change, entry.keep)
 
     def _require_visibility(self, caller: Caller, image: Image) -> None:
         """Raise ``Forbidden`` when the caller may not make an image as visible as this one."""
@@ -220,11 +225,3 @@ class Images:
     def _require_quotas(self, before: Image | None, after: Image) -> None:
         limits = self.settings
         attributes.require_quotas(before, after, properties=limits.property_quota, tags=limits.tag_quota)
-
-    def _remove(self, location: Location) -> None:
-        """Remove bytes that the catalogue has let go of; what fails is tried again by the sweep."""
-        try:
-            self._stores[location.store].delete(location.object_key)
-            self._catalogue.forget_discarded(location)
-        except (HeadwaterError, KeyError) as error:
-            _log.warning("bytes are left for the sweep", extra={"store": location.store, "error": str(error)})

@@ -23,16 +23,19 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from headwater.errors import HeadwaterError, Invalid, TooLarge
+from headwater.errors import Invalid, TooLarge
 from headwater.identity.caller import Caller
-from headwater.images import leases
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, Location, Upload
+from headwater.images.books import Books, Upload
+from headwater.images.discards import Discards
 from headwater.images.inspect import Finding, Inspection
-from headwater.images.model import Image, Status
+from headwater.images.journal import Journal
+from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
+from headwater.images.rows import Keep
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
+from headwater.jobs import leases
 from headwater.stores.store import ObjectStore, ObjectWriter
 from headwater.threads import Pool
 
@@ -76,16 +79,19 @@ class Uploads:
 
     def __init__(
         self,
-        catalogue: ImageCatalogue,
+        books: Books,
         access: Access,
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
         pools: Pools,
         *,
+        journal: Journal | None = None,
         clock: Clock = now,
         writer: str | None = None,
     ) -> None:
-        self._catalogue = catalogue
+        self._books = books
+        self._discards = Discards(books, stores)
+        self._journal = journal or Journal()
         self._access = access
         self._stores = stores
         self._settings = settings
@@ -109,23 +115,27 @@ class Uploads:
         """
         if size is not None and size > self._settings.size_cap:
             raise ImageTooLarge(self._settings.size_cap)
-        self._access.visible(caller, image_id, "upload_image")
+        with self._journal.entry(caller, "image.prepare", image_id) as entry:
+            self._access.visible(caller, image_id, "upload_image")
+            return self._begun(caller, image_id, size, entry.keep)
+
+    def _begun(self, caller: Caller, image_id: str, size: int | None, keep: Keep) -> IncomingData:
         name = self._settings.store or next(iter(self._stores))
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
-        upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000)
+        upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         with self._lock:
             self._running.add(location)
         try:
-            image = self._catalogue.begin_upload(upload, self._claimed)
+            image = self._books.begin_upload(upload, self._claimed, keep)
             try:
                 writer = self._stores[name].begin(location.object_key, size)
             except BaseException:
-                self._catalogue.abandon_upload(image_id, location, self._waiting, discarded_at=None)
+                self._books.abandon_upload(image_id, location, self._waiting, discarded_at=None)
                 raise
         except BaseException:
             self._ended(location)
             raise
-        return IncomingData(self, image, location, writer, size)
+        return IncomingData(self, upload, writer, caller=caller, image=image)
 
     def _claimed(self, image: Image) -> Image:
         saving = image.moved_to(Status.SAVING)
@@ -184,7 +194,8 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        image = self._catalogue.finish_upload(data.image.id, data.location, change)
+        with self._journal.entry(data.caller, "image.upload", data.image.id) as entry:
+            image = self._books.finish_upload(data.image.id, data.location, change, entry.keep)
         self._ended(data.location)
         return image
 
@@ -195,38 +206,25 @@ class Uploads:
         """
         at, location = self._clock(), data.location
         try:
-            waits = self._catalogue.abandon_upload(data.image.id, location, self._waiting, discarded_at=at)
-            if not waits and self._catalogue.location(data.image.id) == location:
+            waits = self._books.abandon_upload(data.image.id, location, self._waiting, discarded_at=at)
+            if not waits and self._books.holds(data.image.id, location):
                 return
         finally:
             self._ended(location)  # when the catalogue does not work now, ``clear_leftovers`` does it later
-        self._remove(location)
-
-    def _remove(self, location: Location) -> bool:
-        """Remove bytes that the catalogue has let go of; return whether that is done."""
-        store = self._stores.get(location.store)
-        if store is None:
-            return False  # its store is not configured here
-        try:
-            store.delete(location.object_key)
-        except HeadwaterError as error:
-            _log.warning("bytes are left for the sweep", extra={"store": location.store, "error": str(error)})
-            return False
-        self._catalogue.forget_discarded(location)
-        return True
+        self._discards.remove(location)
 
     # --- What others left ------------------------------------------------------------------------
 
     def renew(self) -> None:
         """Say that this process lives; to be called every ``leases.RENEW_EVERY_S`` seconds."""
-        self._catalogue.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
+        self._books.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
 
     def clear_leftovers(self) -> int:
         """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many objects."""
-        for upload in self._catalogue.uploads():
-            if self._is_left(upload) and self._catalogue.take_over(upload, self._waiting, self._clock()):
+        for upload in self._books.uploads():
+            if self._is_left(upload) and self._books.take_over(upload, self._waiting, self._clock()):
                 _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
-        return sum(self._remove(location) for location in self._catalogue.discarded(limit=1000))
+        return self._discards.sweep()
 
     def _is_left(self, upload: Upload) -> bool:
         if upload.writer == self._writer:
@@ -238,10 +236,9 @@ class Uploads:
 class IncomingData:
     """One upload on its way. Pieces are put in by one caller; ``finish`` or ``abandon`` ends it."""
 
-    def __init__(
-        self, uploads: Uploads, image: Image, location: Location, writer: ObjectWriter, size: int | None
-    ) -> None:
-        self.image, self.location, self.expected = image, location, size
+    def __init__(self, uploads: Uploads, upload: Upload, writer: ObjectWriter, *, caller: Caller, image: Image) -> None:
+        self.caller, self.image = caller, image
+        self.location, self.expected = upload.location, upload.size
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.os_hash = uploads.new_hash()
         self.inspection = uploads.inspection(image)

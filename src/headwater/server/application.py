@@ -15,11 +15,12 @@ from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
-from headwater.images.leases import RENEW_EVERY_S
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
@@ -29,6 +30,9 @@ from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
+from headwater.jobs.leases import RENEW_EVERY_S
+from headwater.jobs.queue import Jobs
+from headwater.jobs.runner import POLL_S, Runner
 from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
@@ -60,12 +64,14 @@ class Application:
         self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
+        self.jobs = Runner(Jobs(self.database), {}, settings.server.job_threads)
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy)
         catalogue = ImageCatalogue(self.database)
         access = Access(catalogue, self.policy)
-        images = Images(catalogue, access, self.stores, settings.images)
-        self.uploads = Uploads(catalogue, access, self.stores, settings.images, Pools(self._hashing, self._storing))
+        books = Books(self.database)
+        images = Images(catalogue, access, Discards(books, self.stores), settings.images)
+        self.uploads = Uploads(books, access, self.stores, settings.images, Pools(self._hashing, self._storing))
         downloads = Downloads(catalogue, access, self.stores)
         sharing = Sharing(access, Members(self.database), settings.images.member_quota)
         self._image_api = ImageApi(
@@ -113,11 +119,27 @@ class Application:
         for store in self.stores.values():
             store.ping()
 
-    async def keep_house(self) -> None:
-        """Renew the leases of uploads, and clear what others left behind, until cancelled."""
+    async def work(self) -> None:
+        """Run jobs and keep house, until cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._run_jobs())
+            both.create_task(self._keep_house())
+
+    async def _run_jobs(self) -> None:
+        while True:
+            pause = POLL_S
+            try:
+                pause = await self._calls.run(self.jobs.look)
+            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
+                _log.warning("no jobs could be looked for", extra={"error": str(error)})
+            await asyncio.sleep(pause)
+
+    async def _keep_house(self) -> None:
+        """Renew the leases of uploads and jobs, and clear what others left behind."""
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             try:
+                await self._calls.run(self.jobs.renew)
                 await self._calls.run(self.uploads.renew)
                 await self._calls.run(self.uploads.clear_leftovers)
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
@@ -125,6 +147,7 @@ class Application:
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
+        self.jobs.close()
         for pool in (self._identity, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
         self._authenticator.close()

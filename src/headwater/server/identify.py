@@ -11,11 +11,14 @@ Keystone holds up nobody who does not need it; when too many wait, further ones 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import Unavailable
 from headwater.identity.authenticator import PROOFS, Authenticator
 from headwater.identity.caller import CALLER
+from headwater.server.log import request_id
 from headwater.threads import Pool
 
 WAITING_LIMIT = 1000
@@ -57,7 +60,8 @@ class Identified:
                     caller = await self._pool.run(lambda: self._authenticator.caller(headers))
                 finally:
                     self._waiting -= 1
-            scope[CALLER] = caller  # in place: the log of requests reads it there
+            # In place: the log of requests reads it there.
+            scope[CALLER] = replace(caller, request_id=request_id.get() or None)
         await self._app(scope, receive, send)
 
     def _needs_caller(self, scope: Scope) -> bool:

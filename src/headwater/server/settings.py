@@ -44,10 +44,13 @@ class ServerSettings(Section):
     transfer_threads: Annotated[
         int, Field(description="Threads of one worker that move image data.", ge=2, le=1024)
     ] = 32
-
     identity_threads: Annotated[
         int, Field(description="Threads of one worker that wait for Keystone or check passwords.", ge=1, le=256)
     ] = 8
+
+    job_threads: Annotated[
+        int, Field(description="Threads of one worker for work that no request waits for.", ge=1, le=256)
+    ] = 4
 
     @field_validator("bind", "metadata_bind")
     @classmethod

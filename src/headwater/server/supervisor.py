@@ -27,11 +27,13 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.service import now
 from headwater.images.uploads import Pools, Uploads
+from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
 from headwater.server.application import Application
 from headwater.server.settings import Settings, address
@@ -101,8 +103,9 @@ def _prepare(settings: Settings) -> None:
         loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir)
         idle = Pool("none", 1)
-        catalogue = ImageCatalogue(database)
-        uploads = Uploads(catalogue, Access(catalogue, policy), stores, settings.images, Pools(idle, idle))
+        access = Access(ImageCatalogue(database), policy)
+        uploads = Uploads(Books(database), access, stores, settings.images, Pools(idle, idle))
+        Jobs(database).release_dead(now())
         cleared = uploads.clear_leftovers()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
@@ -236,7 +239,7 @@ async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     asyncio.get_running_loop().add_reader(supervisor_lives, stop.set)
-    house = asyncio.create_task(application.keep_house())
+    house = asyncio.create_task(application.work())
     serving = [asyncio.create_task(server.serve()) for server in servers]
     await asyncio.sleep(0)
     if says_ready is not None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from headwater.database.engine import Database
-from headwater.images.catalogue import ImageCatalogue, ImageNotFound
+from headwater.images.catalogue import ImageCatalogue
 from headwater.images.listing import SORT_KEYS, Condition, Query, Viewer
 from headwater.images.members import MemberExists, MemberNotFound, Members, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
+from headwater.images.rows import ImageNotFound
 from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, expected
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")

@@ -14,10 +14,11 @@ from headwater.identity.caller import OPERATOR, Caller
 from headwater.identity.policy import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access, AdminOnly
-from headwater.images.catalogue import ImageCatalogue, ImageNotFound, MarkerNotFound
+from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.listing import Query
 from headwater.images.members import Members, MemberStatus
 from headwater.images.model import Image, Visibility
+from headwater.images.rows import ImageNotFound
 from headwater.testing.image_catalogue import NOON, add, an_image
 
 POLICY = Policy(PolicySettings())  # once: it takes longer than the tests

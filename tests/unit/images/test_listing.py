@@ -15,9 +15,10 @@ from sqlalchemy.dialects import sqlite
 from headwater.database import schema, tables
 from headwater.database.engine import Database
 from headwater.images import listing
-from headwater.images.catalogue import ImageCatalogue, digest
+from headwater.images.catalogue import ImageCatalogue
 from headwater.images.listing import SORT_KEYS, Condition, Query, total_order
 from headwater.images.model import Image, Status, Visibility
+from headwater.images.rows import digest
 from headwater.testing.image_catalogue import NOON, SECOND, all_pages, an_image, expected
 
 

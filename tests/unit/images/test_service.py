@@ -13,9 +13,12 @@ from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
-from headwater.images.catalogue import ImageCatalogue, ImageExists, ImageNotFound, Location, Upload
+from headwater.images.books import Books, Upload
+from headwater.images.catalogue import ImageCatalogue, ImageExists
+from headwater.images.discards import Discards
 from headwater.images.listing import Query
-from headwater.images.model import Image, ImageProtected, Status, Visibility
+from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
+from headwater.images.rows import ImageNotFound
 from headwater.images.schemas import SchemaViolation
 from headwater.images.service import ActionRefused, BadTag, Images, TagNotFound
 from headwater.images.settings import ImagesSettings
@@ -43,11 +46,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[ImageCatalogue]:
+def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
     schema.upgrade(database)
-    yield ImageCatalogue(database)
+    yield database
     database.close()
+
+
+@pytest.fixture
+def catalogue(database: Database) -> ImageCatalogue:
+    return ImageCatalogue(database)
+
+
+@pytest.fixture
+def books(database: Database) -> Books:
+    return Books(database)
 
 
 @pytest.fixture
@@ -56,25 +69,25 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def images(catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Images:
+def images(catalogue: ImageCatalogue, books: Books, store: MemoryStore, clock: Clock) -> Images:
     numbers = itertools.count(1)
     settings = ImagesSettings(property_quota=3, tag_quota=2)
     return Images(
         catalogue,
         Access(catalogue, EveryoneMay()),
-        {"memory": store},
+        Discards(books, {"memory": store}),
         settings,
         clock=clock,
         new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
     )
 
 
-def with_data(images: Images, catalogue: ImageCatalogue, store: MemoryStore, **document: Any) -> Image:
+def with_data(images: Images, books: Books, store: MemoryStore, **document: Any) -> Image:
     image = images.create(OPERATOR, {"disk_format": "raw", "container_format": "bare", **document})
     location = Location("memory", f"{image.id}.x")
     put(store, location.object_key, b"data")
-    catalogue.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
-    return catalogue.finish_upload(image.id, location, lambda now: now.moved_to(Status.ACTIVE))
+    books.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
+    return books.finish_upload(image.id, location, lambda now: now.moved_to(Status.ACTIVE))
 
 
 def test_a_new_image_waits_for_its_data(images: Images) -> None:
@@ -174,10 +187,8 @@ def test_tags_come_and_go_one_by_one(images: Images, clock: Clock) -> None:
         images.add_tag(OPERATOR, "nobody", "x")
 
 
-def test_deactivate_and_reactivate_may_be_repeated(
-    images: Images, catalogue: ImageCatalogue, store: MemoryStore
-) -> None:
-    image = with_data(images, catalogue, store)
+def test_deactivate_and_reactivate_may_be_repeated(images: Images, books: Books, store: MemoryStore) -> None:
+    image = with_data(images, books, store)
     for action, status in (
         (images.deactivate, Status.DEACTIVATED),
         (images.deactivate, Status.DEACTIVATED),
@@ -196,17 +207,19 @@ def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Im
     assert images.get(OPERATOR, image.id) == image
 
 
-def test_deleting_an_image_removes_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
-    image = with_data(images, catalogue, store)
+def test_deleting_an_image_removes_its_bytes(
+    images: Images, catalogue: ImageCatalogue, books: Books, store: MemoryStore
+) -> None:
+    image = with_data(images, books, store)
     images.delete(OPERATOR, image.id)
     assert list(store.list()) == []
-    assert catalogue.discarded(10) == []
+    assert books.discarded(10) == []
     with pytest.raises(ImageNotFound):
         images.delete(OPERATOR, image.id)
 
 
-def test_a_protected_image_stays_with_its_bytes(images: Images, catalogue: ImageCatalogue, store: MemoryStore) -> None:
-    image = with_data(images, catalogue, store, protected=True)
+def test_a_protected_image_stays_with_its_bytes(images: Images, books: Books, store: MemoryStore) -> None:
+    image = with_data(images, books, store, protected=True)
     with pytest.raises(ImageProtected):
         images.delete(OPERATOR, image.id)
     assert images.get(OPERATOR, image.id) == image
@@ -214,9 +227,9 @@ def test_a_protected_image_stays_with_its_bytes(images: Images, catalogue: Image
 
 
 def test_an_image_can_be_deleted_while_its_store_does_not_work(
-    images: Images, catalogue: ImageCatalogue, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    images: Images, books: Books, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = with_data(images, catalogue, store)
+    image = with_data(images, books, store)
 
     def fail(_key: str) -> None:
         raise StoreUnavailable("memory", "it is broken")
@@ -225,4 +238,4 @@ def test_an_image_can_be_deleted_while_its_store_does_not_work(
     images.delete(OPERATOR, image.id)
     with pytest.raises(ImageNotFound):
         images.get(OPERATOR, image.id)
-    assert catalogue.discarded(10) == [Location("memory", f"{image.id}.x")]
+    assert books.discarded(10) == [Location("memory", f"{image.id}.x")]

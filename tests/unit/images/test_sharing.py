@@ -15,9 +15,10 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, ImageNotFound
+from headwater.images.catalogue import ImageCatalogue
 from headwater.images.members import MemberExists, MemberNotFound, Members, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
+from headwater.images.rows import ImageNotFound
 from headwater.images.sharing import BadMember, NotShared, Sharing
 from headwater.testing.image_catalogue import NOON, add, an_image
 

@@ -13,13 +13,15 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, ImageGone, ImageNotFound, UploadLost
+from headwater.images.books import Books, ImageGone, UploadLost
+from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch
-from headwater.images.leases import LEASE_S
 from headwater.images.model import Image, Status, StatusConflict
+from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.images.uploads import FormatsMissing, ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
+from headwater.jobs.leases import LEASE_S
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
@@ -53,11 +55,21 @@ class BrokenStore(MemoryStore):
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[ImageCatalogue]:
+def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
     schema.upgrade(database)
-    yield ImageCatalogue(database)
+    yield database
     database.close()
+
+
+@pytest.fixture
+def catalogue(database: Database) -> ImageCatalogue:
+    return ImageCatalogue(database)
+
+
+@pytest.fixture
+def books(database: Database) -> Books:
+    return Books(database)
 
 
 @pytest.fixture
@@ -79,11 +91,11 @@ def pools() -> Iterator[Pools]:
 
 
 def service(
-    catalogue: ImageCatalogue, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
+    books: Books, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
 ) -> Uploads:
     return Uploads(
-        catalogue,
-        Access(catalogue, EveryoneMay()),
+        books,
+        Access(ImageCatalogue(books._database), EveryoneMay()),
         {store.name: store},
         ImagesSettings(**settings),
         pools,
@@ -93,8 +105,8 @@ def service(
 
 
 @pytest.fixture
-def uploads(catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock) -> Uploads:
-    return service(catalogue, store, pools, clock)
+def uploads(books: Books, store: BrokenStore, pools: Pools, clock: Clock) -> Uploads:
+    return service(books, store, pools, clock)
 
 
 @pytest.fixture
@@ -117,7 +129,7 @@ def keys(store: ObjectStore) -> list[str]:
 
 
 def test_an_upload_makes_the_image_active(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, clock: Clock
+    uploads: Uploads, catalogue: ImageCatalogue, books: Books, store: BrokenStore, image: Image, clock: Clock
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.SAVING
@@ -133,14 +145,14 @@ def test_an_upload_makes_the_image_active(
     assert location is not None
     assert b"".join(store.read(location.object_key)) == DATA
     assert keys(store) == [location.object_key]
-    assert catalogue.uploads() == []
+    assert books.uploads() == []
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
 def test_the_multihash_is_of_the_configured_algorithm(
-    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
+    books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
 ) -> None:
-    data = service(catalogue, store, pools, clock, hash_algorithm=algorithm).begin(OPERATOR, image.id)
+    data = service(books, store, pools, clock, hash_algorithm=algorithm).begin(OPERATOR, image.id)
     put(data, DATA)
     active = data.finish()
     assert (active.os_hash_algo, active.os_hash_value) == (algorithm, hashlib.new(algorithm, DATA).hexdigest())
@@ -171,23 +183,23 @@ def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: Ima
 
 
 def test_a_size_that_does_not_fit_is_refused_before_the_first_byte(
-    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    catalogue: ImageCatalogue, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
-    uploads = service(catalogue, store, pools, clock, size_cap=100)
+    uploads = service(books, store, pools, clock, size_cap=100)
     with pytest.raises(ImageTooLarge, match="100 bytes"):
         uploads.begin(OPERATOR, image.id, 101)
     assert catalogue.get(image.id) == image
     with pytest.raises(StoreFull):
-        service(catalogue, store, pools, clock).begin(OPERATOR, image.id, 2 << 20)
+        service(books, store, pools, clock).begin(OPERATOR, image.id, 2 << 20)
     assert catalogue.get(image.id).status is Status.QUEUED
-    assert catalogue.uploads() == []
+    assert books.uploads() == []
 
 
 def test_more_bytes_than_announced_or_allowed_are_refused(
-    catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    catalogue: ImageCatalogue, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     for size, cap, error in ((5, 1 << 30, SizeMismatch), (None, 5, ImageTooLarge)):
-        data = service(catalogue, store, pools, clock, size_cap=cap).begin(OPERATOR, image.id, size)
+        data = service(books, store, pools, clock, size_cap=cap).begin(OPERATOR, image.id, size)
         put(data, b"12345")
         with pytest.raises(error):
             data.put(memoryview(b"6"), lambda: pytest.fail("released"))
@@ -238,7 +250,7 @@ def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: Imag
 
 
 def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: ImageCatalogue, books: Books, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -247,18 +259,24 @@ def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
         data.finish()
     data.abandon()
     assert keys(store) == []
-    assert catalogue.uploads() == []
+    assert books.uploads() == []
 
 
 # --- What others left ---------------------------------------------------------------------------------
 
 
 def test_a_silent_writer_loses_its_upload_and_its_bytes(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    uploads: Uploads,
+    catalogue: ImageCatalogue,
+    books: Books,
+    store: BrokenStore,
+    pools: Pools,
+    clock: Clock,
+    image: Image,
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
-    other = service(catalogue, store, pools, clock, "there")
+    other = service(books, store, pools, clock, "there")
     clock.now += LEASE_S * SECOND
     assert other.clear_leftovers() == 0
     assert catalogue.get(image.id).status is Status.SAVING
@@ -273,11 +291,11 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
 
 
 def test_a_writer_that_lives_keeps_its_upload(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    uploads: Uploads, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
-    other = service(catalogue, store, pools, clock, "there")
+    other = service(books, store, pools, clock, "there")
     for _ in range(10):
         clock.now += 30 * SECOND
         uploads.renew()
@@ -293,7 +311,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
     put(data, DATA)
     clock.now += 10 * LEASE_S * SECOND
 
-    class Between(ImageCatalogue):
+    class Between(Books):
         def take_over(self, *arguments: Any) -> bool:
             data.finish()
             return super().take_over(*arguments)
@@ -306,7 +324,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
 
 
 def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: ImageCatalogue, books: Books, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -319,16 +337,21 @@ def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
     store.works = True
     assert uploads.clear_leftovers() == 1
     assert keys(store) == []
-    assert catalogue.discarded(10) == []
+    assert books.discarded(10) == []
 
 
 def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
+    uploads: Uploads,
+    catalogue: ImageCatalogue,
+    books: Books,
+    store: BrokenStore,
+    image: Image,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The process lives on, so nobody else would ever clear it."""
     data = uploads.begin(OPERATOR, image.id)
     with monkeypatch.context() as broken:
-        broken.setattr(catalogue, "abandon_upload", _fail)
+        broken.setattr(books, "abandon_upload", _fail)
         with pytest.raises(StoreUnavailable):
             data.abandon()
     assert catalogue.get(image.id).status is Status.SAVING
@@ -337,18 +360,23 @@ def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
 
 
 def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_bytes(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, monkeypatch: pytest.MonkeyPatch
+    uploads: Uploads,
+    catalogue: ImageCatalogue,
+    books: Books,
+    store: BrokenStore,
+    image: Image,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A connection that breaks during COMMIT: nobody knows, but the catalogue, whether it counted."""
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
-    finish = catalogue.finish_upload
+    finish = books.finish_upload
 
     def finish_and_fail(*arguments: Any) -> Image:
         finish(*arguments)
         raise StoreUnavailable("x", "the connection to the catalogue broke")
 
-    monkeypatch.setattr(catalogue, "finish_upload", finish_and_fail)
+    monkeypatch.setattr(books, "finish_upload", finish_and_fail)
     with pytest.raises(StoreUnavailable):
         data.finish()
     data.abandon()

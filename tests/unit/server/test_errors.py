@@ -7,11 +7,13 @@ import pytest
 
 from headwater import errors
 from headwater.images.attributes import ReadOnlyAttribute
-from headwater.images.catalogue import ImageExists, ImageGone, ImageNotFound
+from headwater.images.books import ImageGone
+from headwater.images.catalogue import ImageExists
 from headwater.images.downloads import DataMissing
 from headwater.images.http_v2.images import PatchMediaType
 from headwater.images.http_v2.methods import MethodNotAllowed, UnknownVerb
 from headwater.images.model import StatusConflict
+from headwater.images.rows import ImageNotFound
 from headwater.server.errors import UNEXPECTED, answer, status_of
 from headwater.stores.store import StoreFull, StoreUnavailable
 
@@ -83,7 +85,7 @@ def test_what_was_not_raised_on_purpose_is_told_without_its_words(accept: str) -
 
 
 def test_lost_data_is_our_fault_and_says_which() -> None:
-    from headwater.images.catalogue import Location  # noqa: PLC0415
+    from headwater.images.model import Location  # noqa: PLC0415
 
     response = answer(DataMissing("image-1", Location("fast", "key-1")), "", "req-1")
     assert response.status_code == 500

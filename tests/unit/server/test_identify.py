@@ -12,6 +12,7 @@ from headwater.errors import Unauthenticated
 from headwater.identity.caller import CALLER, OPERATOR, Caller
 from headwater.server import identify
 from headwater.server.identify import Identified, TooManyWait
+from headwater.server.log import request_id
 from headwater.threads import Pool
 
 ADA = Caller(user_id="ada")
@@ -68,12 +69,12 @@ def ask(
 
 
 def test_a_known_caller_costs_no_thread(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] is ADA
+    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] == ADA
     assert doorkeeper.waited == 0
 
 
 def test_another_is_waited_for(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    assert ask(doorkeeper, pool, "/v2.9/images", (b"x-auth-token", b"new"))[CALLER] is OPERATOR
+    assert ask(doorkeeper, pool, "/v2.9/images", (b"x-auth-token", b"new"))[CALLER] == OPERATOR
     assert doorkeeper.waited == 1
 
 
@@ -112,4 +113,12 @@ def test_when_too_many_wait_others_are_told_to_come_back(
     monkeypatch.setattr(identify, "WAITING_LIMIT", 0)
     with pytest.raises(TooManyWait):
         ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"new"))
-    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] is ADA
+    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] == ADA
+
+
+def test_the_caller_knows_the_id_of_the_request(doorkeeper: Doorkeeper, pool: Pool) -> None:
+    token = request_id.set("req-1")
+    try:
+        assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER].request_id == "req-1"
+    finally:
+        request_id.reset(token)

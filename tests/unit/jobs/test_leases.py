@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from headwater.images import leases
+from headwater.jobs import leases
 
 
 def writer_of(pid: int) -> str:

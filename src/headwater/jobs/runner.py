@@ -1,0 +1,122 @@
+"""Run jobs in threads of this process, beside its requests.
+
+``look`` claims as many jobs as there are free threads; it is called again and again, and says how soon to
+call it next. What a job raises is logged, and the job runs again after a pause that grows, ``ATTEMPTS`` times at
+most.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from headwater.errors import HeadwaterError
+from headwater.jobs import leases
+from headwater.jobs.queue import Job, Jobs
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+ATTEMPTS = 20
+_PAUSE_S, _LONGEST_PAUSE_S = 2, 3600
+POLL_S = 1.0  # how long work may wait until it is noticed
+
+Handler = Callable[[Job], None]
+
+
+class Later(HeadwaterError):
+    """Run this job again after a while; raised by what runs it. The attempt is not one that failed."""
+
+    def __init__(self, after_s: float, reason: str) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class Runner:
+    """Runs the jobs of some kinds; safe to use from several threads."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        handlers: Mapping[str, Handler],
+        threads: int,
+        *,
+        clock: Callable[[], int] = _now,
+        name: str | None = None,
+    ) -> None:
+        """Prepare; nothing is claimed yet.
+
+        Args:
+            handlers: What runs the jobs of each kind, in a thread of its own. It must not mind to run twice.
+            threads: How many jobs run at once.
+            name: This process, as ``leases.writer_name`` names it.
+        """
+        self._jobs = jobs
+        self._handlers = handlers
+        self._clock = clock
+        self._name = name or leases.writer_name()
+        self._pool = Pool("jobs", threads)
+        self._free = threads
+        self._lock = threading.Lock()
+        self.stopping = threading.Event()  # long work looks here, and raises ``Later``
+
+    def look(self) -> float:
+        """Begin jobs that wait, and return after how many seconds to look again."""
+        with self._lock:
+            free = self._free
+        if not free or self.stopping.is_set():
+            return POLL_S
+        claimed = self._jobs.claim(self._handlers, self._name, self._clock(), limit=free)
+        with self._lock:
+            self._free -= len(claimed)
+        for job in claimed:
+            self._pool.start(lambda job=job: self._run(job))  # type: ignore[misc]  # binds this turn's job
+        return 0.05 if len(claimed) == free else POLL_S
+
+    def renew(self) -> None:
+        """Keep what runs here from being run elsewhere; to be called every ``leases.RENEW_EVERY_S`` seconds."""
+        now = self._clock()
+        self._jobs.renew(self._name, now)
+        self._jobs.release_dead(now)
+
+    def close(self) -> None:
+        """Take no more jobs, and wait for those that run."""
+        self.stopping.set()
+        self._pool.close()
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._end(job, self._attempt(job))
+        except Exception as error:  # noqa: BLE001 - the catalogue is away: the lease ends, and the job runs again
+            _log.warning("a job's end could not be noted", extra={"kind": job.kind, "job": job.id, "error": str(error)})
+        finally:
+            with self._lock:
+                self._free += 1
+
+    def _attempt(self, job: Job) -> float | None:
+        """Run the job; return after how many seconds to run it again, ``None`` for never."""
+        try:
+            self._handlers[job.kind](job)
+        except Later as later:
+            _log.debug("a job waits", extra={"kind": job.kind, "job": job.id, "reason": str(later)})
+            return later.after_s
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job runs again
+            facts = {"kind": job.kind, "job": job.id, "attempts": job.attempts, "error": str(error)}
+            if job.attempts >= ATTEMPTS:
+                _log.exception("a job was given up", extra=facts)
+                return None
+            _log.warning("a job failed and will run again", extra=facts)
+            return float(min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S))
+        return None
+
+    def _end(self, job: Job, again_s: float | None) -> None:
+        if again_s is None:
+            self._jobs.done(job, self._name)
+        else:
+            self._jobs.again(job, self._name, self._clock() + int(again_s * 1_000_000))

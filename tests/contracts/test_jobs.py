@@ -1,0 +1,69 @@
+"""Durable work on every database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.jobs import queue
+from headwater.jobs.leases import writer_name
+from headwater.jobs.queue import Job, Jobs
+
+NOON = 1_700_000_000_000_000
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    schema.upgrade(database)
+    yield database
+    database.close()
+
+
+def entered(database: Database, *run_at: int) -> list[str]:
+    return [
+        database.write(lambda c, at=at: queue.enter(c, "copy", {"at": at}, now=NOON, run_at=at))  # type: ignore[misc]  # binds this turn's time
+        for at in run_at
+    ]
+
+
+def test_jobs_are_claimed_in_the_order_in_which_they_wait(database: Database) -> None:
+    late, soon, never = entered(database, NOON + 2, NOON + 1, NOON + 100)
+    jobs = Jobs(database)
+    assert [job.id for job in jobs.claim(["copy"], "me", NOON + 50, limit=9)] == [soon, late]
+    assert jobs.claim(["copy"], "me", NOON + 50, limit=9) == []
+    assert [job.id for job in jobs.claim(["copy"], "me", NOON + 100, limit=9)] == [never]
+
+
+def test_of_many_that_claim_at_once_each_job_goes_to_one(database: Database) -> None:
+    ids = entered(database, *[NOON] * 40)
+    claimed: list[Job] = []
+    lock = threading.Lock()
+
+    def claim(name: str) -> None:
+        jobs = Jobs(database)
+        for _ in range(30):
+            found = jobs.claim(["copy"], name, NOON, limit=3)
+            with lock:
+                claimed.extend(found)
+
+    threads = [threading.Thread(target=claim, args=(f"runner-{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(job.id for job in claimed) == sorted(ids)
+
+
+def test_what_a_dead_process_claimed_is_free_at_once(database: Database) -> None:
+    (job_id,) = entered(database, NOON)
+    jobs = Jobs(database)
+    place = writer_name().partition("/")[0]
+    assert jobs.claim(["copy"], f"{place}/999999999/1", NOON, limit=1)
+    assert jobs.claim(["copy"], "me", NOON, limit=1) == []
+    jobs.release_dead(NOON)
+    assert [(job.id, job.attempts) for job in jobs.claim(["copy"], "me", NOON, limit=1)] == [(job_id, 2)]
