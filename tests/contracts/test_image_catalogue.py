@@ -7,15 +7,19 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.database.tables import image_tags, metadata
-from headwater.images.catalogue import ImageCatalogue
+from headwater.database.tables import image_tags, images, metadata
+from headwater.images.catalogue import ImageCatalogue, ImageExists
+from headwater.images.model import Location
+from headwater.images.rows import row_of
 from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
 
 
@@ -140,3 +144,34 @@ def test_a_tag_of_an_image_that_is_not_there_is_refused_by_the_database(database
         database.write(
             lambda connection: connection.execute(insert(image_tags).values(image_id="nobody", tag="t", created_at=0))
         )
+
+
+def test_an_upgrade_keeps_where_the_bytes_are_and_which_ids_were_used(empty: Database) -> None:
+    image, gone = an_image(), an_image()
+
+    def before(connection: Connection) -> None:
+        connection.execute(insert(images), row_of(image))
+        connection.execute(
+            text("INSERT INTO image_locations (image_id, store, object_key) VALUES (:id, 'file', 'key')"),
+            {"id": image.id},
+        )
+        connection.execute(text("INSERT INTO deleted_images (id, deleted_at) VALUES (:id, 5)"), {"id": gone.id})
+
+    to_schema(empty, "0003")
+    empty.write(before)
+    schema.upgrade(empty)
+    catalogue = ImageCatalogue(empty)
+    assert catalogue.get(image.id) == image
+    assert catalogue.location(image.id) == Location("file", "key")
+    with pytest.raises(ImageExists):
+        catalogue.create(gone, fresh_id=False)
+
+
+def to_schema(database: Database, number: str) -> None:
+    """Bring an empty database to an older schema."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(schema._MIGRATIONS))
+    with database.engine.connect() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, number)
+        connection.commit()

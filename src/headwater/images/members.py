@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
-from headwater.database.tables import image_members, images
+from headwater.database.tables import image_members
 from headwater.errors import Conflict, NotFound, TooLarge
-from headwater.images.rows import ImageNotFound
+from headwater.images.model import Image
+from headwater.images.rows import Keep, locked, unheard
 
 
 class MemberStatus(StrEnum):
@@ -66,22 +68,21 @@ class Members:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, image_id: str, member: str, at: int, limit: int) -> Member:
-        """Share the image with a project, which is asked to accept.
+    def add(self, new: Member, limit: int, allowed: Callable[[Image], None], keep: Keep = unheard) -> Member:
+        """Share the image with a project and return it as a member.
 
         Args:
             limit: How many members an image may have; -1: any number.
+            allowed: Raises when the image, which nobody else changes meanwhile, may not be shared.
 
         Raises:
             ImageNotFound, MemberExists, TooManyMembers: As their names say.
         """
-        new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
+        image_id, member = new.image_id, new.member
 
         def work(connection: Connection) -> None:
-            locked = select(images.c.created_at).where(images.c.id == image_id).with_for_update()
-            image = connection.execute(locked).first()
-            if image is None:
-                raise ImageNotFound(image_id)
+            image = locked(connection, image_id)
+            allowed(image)
             mine = image_members.c.image_id == image_id
             if connection.execute(select(image_members.c.member).where(mine, image_members.c.member == member)).first():
                 raise MemberExists(image_id, member)
@@ -93,11 +94,12 @@ class Members:
                     "image_id": image_id,
                     "member": member,
                     "status": new.status.value,
-                    "created_at": at,
-                    "updated_at": at,
+                    "created_at": new.created_at,
+                    "updated_at": new.updated_at,
                     "image_created_at": image.created_at,
                 },
             )
+            keep(connection, None, new)
 
         try:
             self._database.write(work)
@@ -117,25 +119,47 @@ class Members:
         row = self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else _member(row)
 
-    def set_status(self, image_id: str, member: str, status: MemberStatus, at: int) -> Member:
-        """Keep what the project said; raise ``MemberNotFound`` when it is no member."""
-        statement = (
-            update(image_members)
-            .where(image_members.c.image_id == image_id, image_members.c.member == member)
-            .values(status=status.value, updated_at=at)
-        )
-        if self._database.write(lambda connection: connection.execute(statement).rowcount) == 0:
-            raise MemberNotFound(image_id, member)
-        found = self.get(image_id, member)
-        if found is None:
-            raise MemberNotFound(image_id, member)
-        return found
+    def set_status(self, image_id: str, member: str, status: MemberStatus, at: int, keep: Keep = unheard) -> Member:
+        """Keep what the project said and return the member; raise ``MemberNotFound`` when it is none."""
 
-    def remove(self, image_id: str, member: str) -> None:
-        """Share the image with this project no more; raise ``MemberNotFound`` when it is no member."""
-        statement = delete(image_members).where(image_members.c.image_id == image_id, image_members.c.member == member)
-        if self._database.write(lambda connection: connection.execute(statement).rowcount) == 0:
-            raise MemberNotFound(image_id, member)
+        def work(connection: Connection) -> Member:
+            before = _locked(connection, image_id, member)
+            after = replace(before, status=status, updated_at=at)
+            values = {"status": status.value, "updated_at": at}
+            connection.execute(update(image_members).where(*_of(image_id, member)).values(values))
+            keep(connection, before, after)
+            return after
+
+        return self._database.write(work)
+
+    def remove(self, image_id: str, member: str, allowed: Callable[[Image], None], keep: Keep = unheard) -> None:
+        """Share the image with this project no more.
+
+        Args:
+            allowed: Raises when the image, which nobody else changes meanwhile, may not lose its members.
+
+        Raises:
+            ImageNotFound, MemberNotFound: As their names say.
+        """
+
+        def work(connection: Connection) -> None:
+            allowed(locked(connection, image_id))
+            before = _locked(connection, image_id, member)
+            connection.execute(delete(image_members).where(*_of(image_id, member)))
+            keep(connection, before, None)
+
+        self._database.write(work)
+
+
+def _of(image_id: str, member: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return image_members.c.image_id == image_id, image_members.c.member == member
+
+
+def _locked(connection: Connection, image_id: str, member: str) -> Member:
+    row = connection.execute(select(image_members).where(*_of(image_id, member)).with_for_update()).first()
+    if row is None:
+        raise MemberNotFound(image_id, member)
+    return _member(row)
 
 
 def _member(row: Any) -> Member:

@@ -6,11 +6,13 @@ whether its lists show the image. Making the image private keeps the members for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from headwater.errors import Forbidden, Invalid
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
+from headwater.images.journal import Journal
 from headwater.images.members import Member, MemberNotFound, Members, MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.service import Clock, now
@@ -31,7 +33,9 @@ class BadMember(Invalid):
 class Sharing:
     """The use cases; safe to use from several threads."""
 
-    def __init__(self, access: Access, members: Members, quota: int, *, clock: Clock = now) -> None:
+    def __init__(
+        self, access: Access, members: Members, quota: int, *, journal: Journal | None = None, clock: Clock = now
+    ) -> None:
         """Take what they work on.
 
         Args:
@@ -40,6 +44,7 @@ class Sharing:
         self._access = access
         self._members = members
         self._quota = quota
+        self._journal = journal or Journal()
         self._clock = clock
 
     def add(self, caller: Caller, image_id: str, document: dict[str, Any]) -> Member:
@@ -55,9 +60,11 @@ class Sharing:
             raise BadMember("Member to be added not specified: give its project id as 'member'")
         if len(member) > 255 or "\x00" in member:
             raise BadMember("A member is the id of a project: 255 characters at most, without NUL")
-        image = self._access.visible(caller, image_id, "add_member")
-        self._require_shared("create", image)
-        return self._members.add(image_id, member, self._clock(), self._quota)
+        at = self._clock()
+        new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
+        with self._journal.entry(caller, "image.member.create", image_id) as entry:
+            self._access.visible(caller, image_id)
+            return self._members.add(new, self._quota, self._sharable(caller, "add_member", "create"), entry.keep)
 
     def list(self, caller: Caller, image_id: str) -> list[Member]:
         """Return the members that the caller may know: all for the owner and admins, else itself."""
@@ -83,16 +90,27 @@ class Sharing:
         said = document.get("status")
         if said not in [status.value for status in MemberStatus]:
             raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
-        image = self._access.visible(caller, image_id)
-        self._known(caller, image, member)
-        self._require("modify_member", caller, image, member)
-        return self._members.set_status(image_id, member, MemberStatus(said), self._clock())
+        with self._journal.entry(caller, "image.member.update", image_id) as entry:
+            image = self._access.visible(caller, image_id)
+            self._known(caller, image, member)
+            self._require("modify_member", caller, image, member)
+            return self._members.set_status(image_id, member, MemberStatus(said), self._clock(), entry.keep)
 
     def remove(self, caller: Caller, image_id: str, member: str) -> None:
         """Share the image with this project no more."""
-        image = self._access.visible(caller, image_id, "delete_member")
-        self._require_shared("delete", image)
-        self._members.remove(image_id, member)
+        with self._journal.entry(caller, "image.member.delete", image_id) as entry:
+            self._access.visible(caller, image_id)
+            allowed = self._sharable(caller, "delete_member", "delete")
+            self._members.remove(image_id, member, allowed, entry.keep)
+
+    def _sharable(self, caller: Caller, rule: str, action: str) -> Callable[[Image], None]:
+        """Return what raises unless the caller may do ``action`` to the members of an image."""
+
+        def allowed(image: Image) -> None:
+            self._access.require(rule, caller, image)
+            self._require_shared(action, image)
+
+        return allowed
 
     def _known(self, caller: Caller, image: Image, member: str) -> Member:
         """Return a member that the caller may know of. One member does not learn who the others are."""

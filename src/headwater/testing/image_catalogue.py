@@ -626,6 +626,21 @@ class ImageCatalogueContract:
             assert (upload.location in books.discarded(100)) != finished
             assert (catalogue.location(image.id) == upload.location) == finished
 
+    def test_what_a_deleted_image_was_is_kept_until_it_is_purged(self, catalogue: ImageCatalogue) -> None:
+        images = [an_image(f"n{n}", owner="ab"[n % 2], tags=("t",), properties={"p": "😀"}) for n in range(4)]
+        add(catalogue, *images)
+        for at, image in enumerate(images):
+            catalogue.delete(image.id, anything, NOON + at)
+        assert catalogue.deleted(since=0, limit=9) == [(image, NOON + at) for at, image in enumerate(images)]
+        assert [image.name for image, _ in catalogue.deleted(since=NOON + 1, limit=2)] == ["n1", "n2"]
+        assert [image.name for image, _ in catalogue.deleted(since=0, limit=9, owner="b")] == ["n1", "n3"]
+        assert catalogue.purge(NOON + 2, limit=1) == 1
+        assert catalogue.purge(NOON + 2, limit=9) == 1
+        assert [image.name for image, _ in catalogue.deleted(since=0, limit=9)] == ["n2", "n3"]
+        for image in images:
+            with pytest.raises(ImageExists):
+                catalogue.create(image, fresh_id=False)
+
     def test_a_writer_renews_all_its_uploads_and_no_others(self, catalogue: ImageCatalogue, books: Books) -> None:
         images = [an_image() for _ in range(3)]
         add(catalogue, *images)

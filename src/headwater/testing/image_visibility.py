@@ -10,10 +10,10 @@ import pytest
 from headwater.database.engine import Database
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.listing import SORT_KEYS, Condition, Query, Viewer
-from headwater.images.members import MemberExists, MemberNotFound, Members, MemberStatus, TooManyMembers
+from headwater.images.members import Member, MemberExists, MemberNotFound, Members, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
 from headwater.images.rows import ImageNotFound
-from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, expected
+from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")
 MEMBER_STATUSES = ("pending", "accepted", "rejected", "all")
@@ -66,6 +66,12 @@ def _listed(image: Image, shares: Shares, query: Query) -> bool:
             return False
 
 
+def share(members: Members, image_id: str, project: str, at: int, limit: int) -> Member:
+    """Share an image with a project that has not said anything yet."""
+    new = Member(image_id=image_id, member=project, status=MemberStatus.PENDING, created_at=at, updated_at=at)
+    return members.add(new, limit, anything)
+
+
 def fill(catalogue: ImageCatalogue, members: Members) -> tuple[list[Image], Shares]:
     """Keep images of every owner and visibility, shared with projects that gave every answer."""
     names = (None, "b", "a", "B", None, "ä", "")
@@ -94,7 +100,7 @@ def fill(catalogue: ImageCatalogue, members: Members) -> tuple[list[Image], Shar
             said = answers[(at // 3 + which) % 4]
             if said is None:
                 continue
-            members.add(image.id, project, NOON, -1)
+            share(members, image.id, project, NOON, -1)
             if said is not MemberStatus.PENDING:
                 members.set_status(image.id, project, said, NOON)
             shares[image.id, project] = said
@@ -197,7 +203,7 @@ class ImageVisibilityContract:
         image, other = (an_image(owner="a", tags=("t",), properties={"k": "v"}) for _ in range(2))
         add(catalogue, image, other)
         for project in ("b", "c"):
-            members.add(image.id, project, NOON, -1)
+            share(members, image.id, project, NOON, -1)
         assert catalogue.get_for(image.id, "b") == (image, True)
         for caller in ("a", "d", "B", "b ", "", "%", None):
             assert catalogue.get_for(image.id, caller) == (image, False), caller
@@ -212,7 +218,7 @@ class ImageVisibilityContract:
     def test_a_member_is_asked_and_answers(self, catalogue: ImageCatalogue, members: Members) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
-        added = members.add(image.id, "b", NOON, 2)
+        added = share(members, image.id, "b", NOON, 2)
         assert (added.status, added.created_at, added.updated_at) == (MemberStatus.PENDING, NOON, NOON)
         assert members.get(image.id, "b") == added
         for status in (MemberStatus.ACCEPTED, MemberStatus.ACCEPTED, MemberStatus.REJECTED, MemberStatus.PENDING):
@@ -224,55 +230,55 @@ class ImageVisibilityContract:
         image, other = an_image(owner="a"), an_image(owner="a")
         add(catalogue, image, other)
         for project, at in (("z", 1), ("y", 2), ("B", 2), ("b", 2), ("b ", 2), ("ä", 2)):
-            members.add(image.id, project, at, -1)
-        members.add(other.id, "q", 0, -1)
+            share(members, image.id, project, at, -1)
+        share(members, other.id, "q", 0, -1)
         assert [each.member for each in members.of(image.id)] == ["z", "B", "b", "b ", "y", "ä"]
         assert members.of(an_image().id) == []
 
     def test_nobody_is_a_member_twice(self, catalogue: ImageCatalogue, members: Members) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
-        members.add(image.id, "b", NOON, 1)
+        share(members, image.id, "b", NOON, 1)
         with pytest.raises(MemberExists):  # though there is no more room either
-            members.add(image.id, "b", NOON, 1)
+            share(members, image.id, "b", NOON, 1)
 
     def test_an_image_has_so_many_members_and_no_more(self, catalogue: ImageCatalogue, members: Members) -> None:
         image, other = an_image(owner="a"), an_image(owner="a")
         add(catalogue, image, other)
         for project in ("b", "c"):
-            members.add(image.id, project, NOON, 2)
+            share(members, image.id, project, NOON, 2)
         with pytest.raises(TooManyMembers):
-            members.add(image.id, "d", NOON, 2)
+            share(members, image.id, "d", NOON, 2)
         with pytest.raises(TooManyMembers):
-            members.add(other.id, "d", NOON, 0)
-        members.add(other.id, "d", NOON, 2)
-        members.remove(image.id, "b")
-        members.add(image.id, "d", NOON, 2)
-        members.add(image.id, "e", NOON, -1)
+            share(members, other.id, "d", NOON, 0)
+        share(members, other.id, "d", NOON, 2)
+        members.remove(image.id, "b", anything)
+        share(members, image.id, "d", NOON, 2)
+        share(members, image.id, "e", NOON, -1)
         assert [each.member for each in members.of(image.id)] == ["c", "d", "e"]
 
     def test_who_is_no_member_cannot_answer_or_leave(self, catalogue: ImageCatalogue, members: Members) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
-        members.add(image.id, "b", NOON, -1)
+        share(members, image.id, "b", NOON, -1)
         for nobody in ("c", "B", "b ", ""):
             assert members.get(image.id, nobody) is None
             with pytest.raises(MemberNotFound):
                 members.set_status(image.id, nobody, MemberStatus.ACCEPTED, NOON)
             with pytest.raises(MemberNotFound):
-                members.remove(image.id, nobody)
-        members.remove(image.id, "b")
+                members.remove(image.id, nobody, anything)
+        members.remove(image.id, "b", anything)
         with pytest.raises(MemberNotFound):
-            members.remove(image.id, "b")
+            members.remove(image.id, "b", anything)
 
     def test_an_image_that_is_not_there_has_no_members(self, members: Members) -> None:
         with pytest.raises(ImageNotFound):
-            members.add(an_image().id, "b", NOON, -1)
+            share(members, an_image().id, "b", NOON, -1)
 
     def test_members_go_with_their_image(self, catalogue: ImageCatalogue, members: Members) -> None:
         image = an_image(owner="a", visibility=Visibility.SHARED)
         add(catalogue, image)
-        members.add(image.id, "b", NOON, -1)
+        share(members, image.id, "b", NOON, -1)
         catalogue.delete(image.id, lambda _: None, NOON)
         assert members.of(image.id) == []
         assert catalogue.page(Query(viewer=Viewer(project_id="b"), member_status="all")) == []
@@ -280,7 +286,7 @@ class ImageVisibilityContract:
     def test_members_stay_while_the_image_is_private(self, catalogue: ImageCatalogue, members: Members) -> None:
         image = an_image(owner="a", visibility=Visibility.SHARED)
         add(catalogue, image)
-        members.add(image.id, "b", NOON, -1)
+        share(members, image.id, "b", NOON, -1)
         members.set_status(image.id, "b", MemberStatus.ACCEPTED, NOON)
         query = Query(viewer=Viewer(project_id="b"), visibility=None)
         for visibility, there in ((Visibility.PRIVATE, 0), (Visibility.COMMUNITY, 0), (Visibility.SHARED, 1)):

@@ -20,6 +20,7 @@ from headwater.images.members import Members, MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.rows import ImageNotFound
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.image_visibility import share
 
 POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
 
@@ -65,7 +66,7 @@ def images(catalogue: ImageCatalogue, database: Database) -> dict[Visibility, Im
     add(catalogue, *made.values())
     members = Members(database)
     for image in made.values():
-        members.add(image.id, "m", NOON, -1)
+        share(members, image.id, "m", NOON, -1)
         members.set_status(image.id, "m", MemberStatus.REJECTED, NOON)
     return made
 
