@@ -7,13 +7,14 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from headwater.cli import options
-from headwater.config import ENTRIES, KeyPath, Loaded, fields, secret_free, section_of
+from headwater.cli.sample import sample_text
+from headwater.config import KeyPath, Loaded, secret_free
 from headwater.server.settings import Settings
 
 app = typer.Typer(help="Settings.", no_args_is_help=True)
@@ -69,46 +70,3 @@ def _shown(path: KeyPath, value: Any) -> Any:
 def sample() -> None:
     """Print a settings file with every key, its meaning and its default, all commented out."""
     sys.stdout.write(sample_text())
-
-
-def sample_text() -> str:
-    """Return the sample settings file; with the comment signs taken off it is a valid one."""
-    lines = [
-        "# Settings of Headwater. Every key is optional; what stands here is its default.",
-        "# A variable HEADWATER_SECTION__KEY wins over this file, an option of the command line over both.",
-    ]
-    sections: dict[KeyPath, list[str]] = {(): []}
-    repeated: dict[KeyPath, BaseModel] = {}  # lists of tables, each with its first entry
-    for path, field in fields(Settings):
-        default = field.get_default(call_default_factory=True)
-        if section_of(field.annotation) is not None:
-            sections.setdefault(path, [])
-            if isinstance(default, tuple):
-                repeated[path] = default[0]
-            continue
-        if path[:-1] in repeated:
-            default = getattr(repeated[path[:-1]], path[-1])
-        shown = _toml(default)
-        sections.setdefault(path[:-1], []).extend(
-            [f"# {field.description}", f"#{path[-1]} = {shown}" if shown is not None else f"#{path[-1]} ="]
-        )
-    for path, keys in sections.items():
-        if path:
-            if not keys:
-                continue
-            name = ".".join("file" if part == ENTRIES else part for part in path)
-            lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
-        lines += keys
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str | None:
-    if value is None or isinstance(value, SecretStr):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(str(_toml(each)) for each in value) + "]"
-    return json.dumps(str(value))
