@@ -17,6 +17,7 @@ CONTRACTS = CHECKOUT / ".importlinter"
 # Pure rules and formats, modules or packages of them: they see their arguments and nothing else.
 MODELS = (
     "headwater.images.model",
+    "headwater.images.property_protection",
     "headwater.instances.model",
     "headwater.instances.trees",
     "headwater.streams.clearsign",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ import typer
 
 from headwater.cli import exits, options
 from headwater.errors import SettingsError
-from headwater.identity.rules import RULES
+from headwater.identity.rules import BY_NAME, RULES
+from headwater.images.settings import ImagesSettings
 
 app = typer.Typer(help="What callers may do.", no_args_is_help=True)
 
@@ -43,7 +45,8 @@ def check(
     """Say whether a policy file can be used, and what in it is probably not meant (exit code 1)."""
     from headwater.identity.policy_file import read_policy, warnings  # noqa: PLC0415 - slow, and for this command only
 
-    settings = options.sources().load().settings.policy
+    everything = options.sources().load().settings
+    settings = everything.policy
     file = file or settings.file
     if file is None:
         raise SettingsError("there is no policy file: give --file, or set section [policy], key 'file'")
@@ -51,7 +54,7 @@ def check(
         entries = read_policy(file, remote_checks=settings.remote_checks)
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}") from error
-    found = list(warnings(entries))
+    found = list(warnings(entries, _asked_by_properties(everything.images, entries)))
     if as_json:
         document = {
             "file": str(file),
@@ -65,3 +68,16 @@ def check(
         sys.stdout.write(f"{file}: {len(entries)} rules, {len(found)} warnings\n")
     if found:
         raise typer.Exit(exits.FAILED)
+
+
+def _asked_by_properties(settings: ImagesSettings, entries: Collection[str]) -> Collection[str]:
+    """Return the rules that protected properties ask."""
+    file = settings.property_protection_file
+    if file is None or settings.property_protection_rule_format != "policies":
+        return ()
+    from headwater.images.property_guard import read_file  # noqa: PLC0415 - for this command only
+
+    try:
+        return read_file(file, "policies", {*entries, *BY_NAME}).rules
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from error

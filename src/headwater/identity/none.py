@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.identity.caller import OPERATOR, Caller
+from headwater.identity.rules import BY_NAME
 
 
 class NoProof:
@@ -29,6 +30,10 @@ class NoRules:
     def allows(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> bool:
         """Return that the operator may."""
         return True
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the rules that there would be."""
+        return frozenset(BY_NAME)
 
     def require(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> None:
         """Return: there is nothing that the operator may not."""

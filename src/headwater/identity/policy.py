@@ -78,14 +78,16 @@ class Policy:
         """Say whether ``caller`` may do what ``rule`` guards to ``target``; see ``rules.py`` for a target's keys.
 
         Raises:
-            KeyError: There is no such rule in ``rules.RULES``.
+            KeyError: There is no such rule, neither built in nor in the operator's file.
             RemoteCheckFailed: The operator's rule asks a server that does not answer.
         """
         if self._is_out_of_scope(rule, caller):
             return False
-        rules = self._builtin if self._file is None else self._file.value()
-        assert rules is not None
-        return rules.judge(rule, caller, target)
+        return self._rules().judge(rule, caller, target)
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all rules: the built-in ones, and those that the operator has added."""
+        return frozenset(self._rules().reads)
 
     def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
         """Raise ``PolicyForbidden`` unless ``allows``."""
@@ -98,10 +100,15 @@ class Policy:
         """Say whether ``caller`` is an administrator, by the rule ``context_is_admin``."""
         return self.allows("context_is_admin", caller, {})
 
+    def _rules(self) -> _Rules:
+        rules = self._builtin if self._file is None else self._file.value()
+        assert rules is not None
+        return rules
+
     def _is_out_of_scope(self, rule: str, caller: Caller) -> bool:
         # Source: oslo.policy takes a token for the project's unless it has a system or a domain scope.
         scoped = caller.system_scope is not None or caller.domain_id is not None
-        return scoped and self._enforce_scope and BY_NAME[rule].scoped
+        return scoped and self._enforce_scope and rule in BY_NAME and BY_NAME[rule].scoped
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ class _Rules:
         conf(args=[], project="headwater", default_config_files=[], default_config_dirs=[])
         enforcer = policy.Enforcer(conf, rules=checks, use_conf=False)
         conf.set_override("remote_timeout", settings.remote_timeout_s, group="oslo_policy")
-        return cls(enforcer, {name: _reads(name, checks) for name in BY_NAME})
+        return cls(enforcer, {name: _reads(name, checks) for name in checks})
 
     def judge(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
         reads = self.reads[rule]

@@ -8,7 +8,7 @@ late, so each rule is parsed, looked through and tried here before it counts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,15 @@ def read_policy(file: Path, *, remote_checks: bool) -> dict[str, Entry]:
     return entries
 
 
-def warnings(entries: Mapping[str, Entry]) -> Iterator[tuple[int, str, str]]:
-    """Yield what is allowed and probably not meant: line, rule, sentence."""
+def warnings(entries: Mapping[str, Entry], asked: Collection[str] = frozenset()) -> Iterator[tuple[int, str, str]]:
+    """Yield what is allowed and probably not meant: line, rule, sentence.
+
+    Args:
+        asked: Rules that something asks besides those that are built in.
+    """
     named = {check.match for entry in entries.values() for check in leaves(entry.check) if _is(check, "rule")}
     for name, entry in entries.items():
-        if name not in BY_NAME and name not in named:
+        if name not in BY_NAME and name not in named and name not in asked:
             yield entry.line, name, "no part of Headwater asks this rule, and no other rule names it"
         for check in leaves(entry.check):
             if isinstance(check, _checks.GenericCheck):

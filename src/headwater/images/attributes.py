@@ -129,6 +129,11 @@ class Operation:
     strict: bool = False  # "add" does not overwrite (the v2.0 media type)
 
 
+def is_property(name: str) -> bool:
+    """Return whether ``name`` is a property that users add, and no attribute that every image has."""
+    return name not in _BASE
+
+
 def require_free(name: str) -> None:
     """Raise unless callers may set the attribute or property ``name``."""
     if name in READ_ONLY:

@@ -17,6 +17,7 @@ from headwater.images.discards import Discards
 from headwater.images.journal import Journal
 from headwater.images.listing import Query
 from headwater.images.model import Image, Status, Visibility
+from headwater.images.property_guard import PropertyGuard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 
@@ -65,6 +66,7 @@ class Images:
         settings: ImagesSettings,
         *,
         journal: Journal | None = None,
+        guard: PropertyGuard | None = None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -74,6 +76,7 @@ class Images:
         self._access = access
         self._discards = discards
         self._journal = journal or Journal()
+        self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
 
@@ -99,16 +102,18 @@ class Images:
                 if name == "locations":
                     raise attributes.ReservedAttribute(name)
                 attributes.require_free(name)
+            if self._guard is not None:
+                self._guard.require_creatable(caller, filter(attributes.is_property, document))
             image = attributes.with_writable(replace(blank, owner=caller.project_id), document)
             self._access.require("add_image", caller, image)
             self._require_visibility(caller, image)
             self._require_quotas(None, image)
             self._catalogue.create(image, fresh_id=given is None, keep=entry.keep)
-            return image
+            return self._shown(caller, image)
 
     def get(self, caller: Caller, image_id: str) -> Image:
         """Return one image or raise ``ImageNotFound``."""
-        return self._access.visible(caller, image_id)
+        return self._shown(caller, self._access.visible(caller, image_id))
 
     def page(self, caller: Caller, query: Query) -> list[Image]:
         """Return one page of the images that the caller sees; see ``ImageCatalogue.page``.
@@ -117,7 +122,11 @@ class Images:
             Forbidden: The caller may not list images.
             MarkerNotFound: The marker is no image that the caller sees.
         """
-        return self._access.page(caller, query)
+        if self._guard is None:
+            return self._access.page(caller, query)
+        if not self._guard.may_read(caller, [name for name, _ in query.properties]):
+            query = replace(query, limit=0)  # as if no image had such a property
+        return [self._shown(caller, image) for image in self._access.page(caller, query)]
 
     def patch(self, caller: Caller, image_id: str, operations: Sequence[attributes.Operation]) -> Image:
         """Carry out all operations in their order, or none of them, and return the image.
@@ -132,8 +141,11 @@ class Images:
         def change(image: Image) -> Image:
             self._access.require("modify_image", caller, image)
             document = attributes.writable(image)
-            for operation in operations:
-                attributes.patched(image, document, operation)
+            if self._guard is not None:
+                document = self._guard.patched(caller, image, document, operations)
+            else:
+                for operation in operations:
+                    attributes.patched(image, document, operation)
             self.schemas.require_image(document)
             after = attributes.with_writable(image, document)
             if after.owner != image.owner:
@@ -143,7 +155,7 @@ class Images:
             self._require_quotas(image, after)
             return self._touched(image, after)
 
-        return self._change(caller, image_id, "image.update", change)
+        return self._shown(caller, self._change(caller, image_id, "image.update", change))
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
@@ -212,6 +224,10 @@ class Images:
         with self._journal.entry(caller, action, image_id) as entry:
             self._access.visible(caller, image_id)
             return self._catalogue.change(image_id, change, entry.keep)
+
+    def _shown(self, caller: Caller, image: Image) -> Image:
+        """Return the image without what the caller may not read."""
+        return image if self._guard is None else self._guard.shown(caller, image)
 
     def _require_visibility(self, caller: Caller, image: Image) -> None:
         """Raise ``Forbidden`` when the caller may not make an image as visible as this one."""

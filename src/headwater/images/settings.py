@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -41,5 +42,16 @@ class ImagesSettings(Section):
     member_quota: Annotated[
         int, Field(description="Most projects that one image is shared with; -1: no limit.", ge=-1)
     ] = 128
+    property_protection_file: Annotated[
+        Path | None,
+        Field(
+            description="Who may create, read, update and delete which properties: a file of Glance's form; "
+            "read again when it changes. Default: whoever may change an image may do all of that."
+        ),
+    ] = None
+    property_protection_rule_format: Annotated[
+        Literal["roles", "policies"],
+        Field(description="Whether that file names roles or rules of the policy."),
+    ] = "roles"
     limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
     limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000

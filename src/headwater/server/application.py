@@ -24,6 +24,7 @@ from headwater.images.http_v2.routes import ImageApi
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.property_guard import open_guard
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.uploads import Pools, Uploads
@@ -70,7 +71,8 @@ class Application:
         catalogue = ImageCatalogue(self.database)
         access = Access(catalogue, self.policy)
         books = Books(self.database)
-        images = Images(catalogue, access, Discards(books, self.stores), settings.images)
+        guard = open_guard(settings.images, self.policy)
+        images = Images(catalogue, access, Discards(books, self.stores), settings.images, guard=guard)
         self.uploads = Uploads(books, access, self.stores, settings.images, Pools(self._hashing, self._storing))
         downloads = Downloads(catalogue, access, self.stores)
         sharing = Sharing(access, Members(self.database), settings.images.member_quota)

@@ -31,6 +31,7 @@ from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.property_guard import open_guard
 from headwater.images.service import now
 from headwater.images.uploads import Pools, Uploads
 from headwater.jobs.queue import Jobs
@@ -96,6 +97,7 @@ def _prepare(settings: Settings) -> None:
     data_dir.prepare(settings.data_dir)
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
+    open_guard(settings.images, policy)
     database = Database(settings.database_url)
     live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
     try:
