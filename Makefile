@@ -15,6 +15,7 @@ list: ## List the targets
 setup: setup-check ## Set up everything that run, check and test need
 	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
+	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
 	@tools/debian_packages.sh
 	@tools/test_inputs.sh
 

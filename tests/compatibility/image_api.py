@@ -772,6 +772,15 @@ UPLOAD = [
     _upload(DATA, 204, headers={**OCTETS, "X-OpenStack-Image-Size": "100"}, then={"size": 100}),
     _upload(DATA, 204, headers={**OCTETS, "x-openstack-base-image-ref": "anything"}, then={"size": 100}),
     _upload(b"", 204, then={"status": "active", "size": 0, "checksum": EMPTY_MD5}),
+    _upload(DATA, 204, source="14.1", given="half signed", then={"status": "active"}),
+    _upload(
+        DATA,
+        400,
+        source="14.1",
+        given="signed",
+        says="Signature verification failed",
+        then={"status": "queued", "size": None, "checksum": None},
+    ),
     *[
         _upload(DATA, 415, headers={"Content-Type": bad}, says="Content-Type", then={"status": "queued", **_ABSENT})
         for bad in ("application/json", "application/x-octet-stream", "")

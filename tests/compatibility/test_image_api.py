@@ -148,12 +148,20 @@ def _several(client: Client, mark: str) -> str:
     return oldest
 
 
+SIGNED: dict[str, Any] = {
+    "img_signature": "YWJj",
+    "img_signature_hash_method": "SHA-256",
+    "img_signature_key_type": "RSA-PSS",
+    "img_signature_certificate_uuid": "0f8b9a52-6c1f-4b0e-9a39-6a1f7c1f6d01",
+}
 STATES: dict[str, Callable[[Client, str], str]] = {
     "nothing": lambda _client, _mark: "",
     "queued": _queued,
     "queued qcow2": lambda client, mark: _make(client, mark, disk_format="qcow2"),
     "queued ovf": lambda client, mark: _make(client, mark, disk_format="vmdk", container_format="ovf"),
     "formless": lambda client, mark: _make(client, mark, disk_format=None, container_format=None),
+    "half signed": lambda client, mark: _make(client, mark, img_signature="YWJj", img_signature_key_type="DSA"),
+    "signed": lambda client, mark: _make(client, mark, **SIGNED),
     "active": _active,
     "active empty": lambda client, mark: _make(client, mark, b""),
     "deactivated": _deactivated,

@@ -169,12 +169,14 @@ class Keystone:
 
     def image_endpoint(self, url: str) -> None:
         """Let the catalogue say that the Image service of the region is at ``url``."""
-        services = (
-            self._http.get(f"{self.url}/services", params={"type": "image"}).raise_for_status().json()["services"]
-        )
+        self.endpoint("image", "glance", url)
+
+    def endpoint(self, kind: str, name: str, url: str) -> None:
+        """Let the catalogue say that the only service of a kind is at ``url``."""
+        services = self._http.get(f"{self.url}/services", params={"type": kind}).raise_for_status().json()["services"]
         for service in services:
             self._http.delete(f"{self.url}/services/{service['id']}").raise_for_status()
-        service = self._make("services", name="glance", type="image")
+        service = self._make("services", name=name, type=kind)
         for interface in ("public", "internal", "admin"):
             self._make("endpoints", service_id=service["id"], interface=interface, url=url, region_id=_REGION)
 

@@ -47,6 +47,7 @@ ROOMS = {
     "oslo_policy": ("headwater.identity",),
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
+    "cryptography": ("headwater.images",),
 }
 
 HOUSE = (

@@ -27,12 +27,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from keystoneauth1 import exceptions
-from keystoneauth1.identity import v3
-from keystoneauth1.session import Session
 
-from headwater import __version__
-from headwater.errors import SettingsError, Unauthenticated, Unavailable
+from headwater.errors import Unauthenticated, Unavailable
 from headwater.identity.caller import Caller
+from headwater.identity.service_user import keystone_url, service_session
 from headwater.identity.settings import KeystoneSettings
 
 KEPT = 20_000  # answers; about 2 KiB each
@@ -232,26 +230,8 @@ class Questions:
         Raises:
             SettingsError: ``cafile`` cannot be read.
         """
-        if settings.cafile is not None and not settings.cafile.is_file():
-            raise SettingsError(f"section [auth.keystone], key 'cafile': there is no file {settings.cafile}")
-        url = (settings.auth_url or "").rstrip("/")
-        self._url = url if url.endswith("/v3") else f"{url}/v3"
-        password = v3.Password(
-            auth_url=self._url,
-            username=settings.username,
-            password=settings.password.get_secret_value() if settings.password is not None else "",
-            user_domain_name=settings.user_domain_name,
-            project_name=settings.project_name,
-            project_domain_name=settings.project_domain_name,
-            include_catalog=False,
-        )
-        self._session = Session(
-            auth=password,
-            verify=str(settings.cafile) if settings.cafile is not None else not settings.insecure,
-            timeout=settings.timeout_s,
-            app_name="headwater",
-            app_version=__version__,
-        )
+        self._url = keystone_url(settings)
+        self._session = service_session(settings)
 
     def __call__(self, token: str, *, allow_expired: bool) -> Answer | None:
         """Return what Keystone says of ``token``; ``None`` when it knows no such token.

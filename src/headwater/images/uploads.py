@@ -3,7 +3,7 @@
 The order of steps, and why a crash between two of them is harmless:
 
 1. The catalogue notes the upload and where its bytes will lie, and the image turns ``saving``.
-2. The bytes are hashed, inspected and written, at the same time.
+2. The bytes are hashed, inspected and written, at the same time; a signature is verified at their end.
 3. The store makes the object durable and visible.
 4. The catalogue gives the object to the image, drops the note, and the image turns ``active``: one
    transaction. From here on the bytes are the image's.
@@ -35,6 +35,7 @@ from headwater.images.pipeline import Lane, Pipeline
 from headwater.images.rows import Keep
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
+from headwater.images.verification import Signatures, Verification
 from headwater.jobs import leases
 from headwater.stores.store import ObjectStore, ObjectWriter
 from headwater.threads import Pool
@@ -86,12 +87,14 @@ class Uploads:
         pools: Pools,
         *,
         journal: Journal | None = None,
+        signatures: Signatures | None = None,
         clock: Clock = now,
         writer: str | None = None,
     ) -> None:
         self._books = books
         self._discards = Discards(books, stores)
         self._journal = journal or Journal()
+        self._signatures = signatures or Signatures(clock=clock)
         self._access = access
         self._stores = stores
         self._settings = settings
@@ -111,6 +114,7 @@ class Uploads:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
             StatusConflict: The image does not wait for data.
             FormatsMissing: disk_format or container_format is not set.
+            SignatureRefused: The image claims to be signed in a way that cannot be verified.
             ImageTooLarge, StoreFull: ``size`` bytes are not taken.
         """
         if size is not None and size > self._settings.size_cap:
@@ -142,6 +146,7 @@ class Uploads:
         missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
         if missing:
             raise FormatsMissing(missing)
+        self._signatures.claim(image)
         return replace(saving, updated_at=self._clock())
 
     def _waiting(self, image: Image) -> Image:
@@ -162,6 +167,8 @@ class Uploads:
         ]
         if data.inspection is not None:
             work.append((data.inspection.feed, self._pools.hashing))
+        if data.verification is not None:
+            work.append((data.verification.feed, self._pools.hashing))
         return [Lane(each, pool) for each, pool in work]
 
     def new_hash(self) -> hashlib._Hash:
@@ -175,6 +182,10 @@ class Uploads:
             return None
         return Inspection(image.disk_format or "raw", require_match=self._settings.require_format_match)
 
+    def verification(self, caller: Caller, image: Image) -> Verification | None:
+        """Return the verification of a signature that this image's data needs."""
+        return self._signatures.verification(caller, image)
+
     @property
     def size_cap(self) -> int:
         """The most bytes that one image may have."""
@@ -184,6 +195,7 @@ class Uploads:
         """Give the durable bytes to the image; see the module."""
 
         def change(image: Image) -> Image:
+            self._signatures.require_same(data.verification, image)
             return replace(
                 image.moved_to(Status.ACTIVE),
                 size=data.received,
@@ -242,10 +254,26 @@ class IncomingData:
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.os_hash = uploads.new_hash()
         self.inspection = uploads.inspection(image)
+        self.verification = uploads.verification(caller, image)
         self.received = 0
         self._uploads = uploads
         self._writer = writer
         self._pipeline = Pipeline(uploads.lanes(self))
+
+    @property
+    def needs_preparation(self) -> bool:
+        """Whether ``prepare`` has something to do."""
+        return self.verification is not None
+
+    def prepare(self) -> None:
+        """Get what is needed before the first piece; may wait for another server.
+
+        Raises:
+            SignatureRefused: The image's signature cannot hold.
+            CertificatesUnavailable: Its certificate cannot be fetched now.
+        """
+        if self.verification is not None:
+            self.verification.prepare()
 
     def write(self, view: memoryview) -> None:
         """Hand one piece to the store."""
@@ -273,6 +301,8 @@ class IncomingData:
         Raises:
             SizeMismatch: Not all bytes came that were announced.
             ContentMismatch, ContentUnsafe: The bytes are not what the image says, or not safe.
+            SignatureWrong: They are not what was signed.
+            SignatureChanged: The image claims another signature by now.
             ImageGone, UploadLost: Nobody waits for the data any more.
         """
         if self._pipeline.error is not None:
@@ -280,6 +310,8 @@ class IncomingData:
         if self.expected is not None and self.received != self.expected:
             raise SizeMismatch(self.expected, self.received)
         finding = self.inspection.finish() if self.inspection is not None and self.received else None
+        if self.verification is not None:
+            self.verification.finish()
         self._writer.commit()
         return self._uploads.finish(self, finding)
 

@@ -17,6 +17,7 @@ from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.certificates.registry import open_signatures
 from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
@@ -73,7 +74,14 @@ class Application:
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
         images = Images(catalogue, access, Discards(books, self.stores), settings.images, guard=guard)
-        self.uploads = Uploads(books, access, self.stores, settings.images, Pools(self._hashing, self._storing))
+        self.uploads = Uploads(
+            books,
+            access,
+            self.stores,
+            settings.images,
+            Pools(self._hashing, self._storing),
+            signatures=open_signatures(settings.signatures, settings.auth.keystone),
+        )
         downloads = Downloads(catalogue, access, self.stores)
         sharing = Sharing(access, Members(self.database), settings.images.member_quota)
         self._image_api = ImageApi(

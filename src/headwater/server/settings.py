@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from headwater.config import Section
 from headwater.identity.settings import AuthSettings, PolicySettings
+from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.settings import ImagesSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
@@ -95,6 +96,7 @@ class Settings(Section):
         dict[str, StoreSettings], Field(description="Where image bytes lie: one table for each store.", min_length=1)
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     images: ImagesSettings = ImagesSettings()
+    signatures: SignaturesSettings = SignaturesSettings()
     streams: StreamsSettings = StreamsSettings()
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
@@ -117,6 +119,7 @@ class Settings(Section):
                 f"section [images], key 'store': there is no store {self.images.store!r}; "
                 f"[stores] has {', '.join(self.stores)}"
             )
+        self._require_askable_barbican()
         if any(isinstance(store, MemoryStoreSettings) for store in self.stores.values()) and self.workers > 1:
             raise ValueError(
                 "a store of type \"memory\" lives in one process: set section [server], key 'workers' to 1"
@@ -128,6 +131,22 @@ class Settings(Section):
                 'Set mode to "basic" or "keystone", or allow_none_beyond_loopback to true'
             )
         return self
+
+    def _require_askable_barbican(self) -> None:
+        if self.signatures.certificates != "barbican":
+            return
+        if self.signatures.barbican.ask_as == "caller" and self.auth.mode != "keystone":
+            raise ValueError(
+                "section [signatures.barbican], key 'ask_as' is \"caller\", and no caller has a token, as section "
+                '[auth], key \'mode\' is not "keystone"; set ask_as to "service"'
+            )
+        keystone = self.auth.keystone
+        absent = [name for name in ("auth_url", "username", "password") if getattr(keystone, name) is None]
+        if self.signatures.barbican.ask_as == "service" and absent:
+            raise ValueError(
+                f"section [auth.keystone] lacks {', '.join(absent)}: section [signatures.barbican], "
+                "key 'ask_as' is \"service\", so that Barbican is asked as that user"
+            )
 
     @property
     def workers(self) -> int:

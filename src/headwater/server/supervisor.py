@@ -29,6 +29,7 @@ from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.certificates.registry import open_signatures
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.property_guard import open_guard
@@ -98,6 +99,7 @@ def _prepare(settings: Settings) -> None:
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)
+    open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
     live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
     try:

@@ -10,6 +10,8 @@ from headwater.server.settings import Settings, address
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 
+BARBICAN = '[signatures]\ncertificates = "barbican"\n[signatures.barbican]\nendpoint = "http://b"\n'
+
 
 def settings(toml: str, tmp_path: Path) -> Settings:
     file = tmp_path / "headwater.toml"
@@ -46,6 +48,14 @@ def test_stores_are_chosen_by_their_type(tmp_path: Path) -> None:
         ),
         pytest.param('[images]\nhash_algorithm = "md5"', ("'hash_algorithm'", "sha512"), id="a weak hash"),
         pytest.param("[images]\nsize_cap = 0", ("'size_cap'",), id="no bytes"),
+        pytest.param('[signatures]\ncertificates = "directory"', ("[signatures]", "'directory'"), id="no directory"),
+        pytest.param(
+            '[signatures]\ncertificates = "barbican"', ("[signatures.barbican]", "'endpoint'"), id="no endpoint"
+        ),
+        pytest.param(BARBICAN, ("[signatures.barbican]", "'ask_as'", '"service"'), id="no caller has a token"),
+        pytest.param(
+            BARBICAN + 'ask_as = "service"', ("[auth.keystone]", "auth_url, username, password"), id="no service user"
+        ),
         pytest.param('[databse]\nurl = "x"', ("'databse' is unknown", "'database'"), id="unknown section"),
     ],
 )

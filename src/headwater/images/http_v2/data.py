@@ -84,6 +84,8 @@ class DataHandlers:
         data = await self._calls.run(lambda: self._uploads.begin(caller, image_id, size))
         buffers = _Buffers()
         try:
+            if data.needs_preparation:
+                await self._transfers.run(data.prepare)
             await _gather(body, data, buffers)
             await buffers.settle()
             await self._transfers.run(data.finish)

@@ -1,0 +1,42 @@
+"""Headwater's own user in Keystone, as which it asks other services."""
+
+from __future__ import annotations
+
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+
+from headwater import __version__
+from headwater.errors import SettingsError
+from headwater.identity.settings import KeystoneSettings
+
+
+def keystone_url(settings: KeystoneSettings) -> str:
+    """Return the URL of Keystone's v3."""
+    url = (settings.auth_url or "").rstrip("/")
+    return url if url.endswith("/v3") else f"{url}/v3"
+
+
+def service_session(settings: KeystoneSettings) -> Session:
+    """Return a session that gets itself a new token when its own has expired; nothing is asked yet.
+
+    Raises:
+        SettingsError: ``cafile`` cannot be read.
+    """
+    if settings.cafile is not None and not settings.cafile.is_file():
+        raise SettingsError(f"section [auth.keystone], key 'cafile': there is no file {settings.cafile}")
+    password = v3.Password(
+        auth_url=keystone_url(settings),
+        username=settings.username,
+        password=settings.password.get_secret_value() if settings.password is not None else "",
+        user_domain_name=settings.user_domain_name,
+        project_name=settings.project_name,
+        project_domain_name=settings.project_domain_name,
+        include_catalog=False,
+    )
+    return Session(
+        auth=password,
+        verify=str(settings.cafile) if settings.cafile is not None else not settings.insecure,
+        timeout=settings.timeout_s,
+        app_name="headwater",
+        app_version=__version__,
+    )

@@ -1,0 +1,1 @@
+"""Where the certificates of image signatures come from."""
