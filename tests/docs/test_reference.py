@@ -35,7 +35,9 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     images = Images(nothing, nothing, nothing, ImagesSettings())
     paths = [
         route.path
-        for route in routes(images, nothing, nothing, nothing, nothing, catalogue_calls=nothing, transfers=nothing)
+        for route in routes(
+            images, nothing, nothing, nothing, nothing, quotas=nothing, catalogue_calls=nothing, transfers=nothing
+        )
         if isinstance(route, Route)
     ]
     assert len(paths) > 8

@@ -182,8 +182,11 @@ uploads = Table(
     # Who writes: see jobs/leases.py.
     Column("writer", ExactString(255), nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
-    # How many bytes will come, as far as the client said.
+    # How many bytes will come, as far as the client said; or those that came, where their number is limited.
     Column("size", BigInteger),
+    # Of the image, also when that was deleted meanwhile: the bytes still come on its account.
+    Column("owner", ExactString(255)),
+    Index("ix_uploads_owner", "owner"),
 )
 
 discarded_objects = Table(
@@ -231,6 +234,9 @@ jobs = Table(
     Index("ix_jobs_run_at", "kind", "run_at", "created_at"),
     Index("ix_jobs_runner", "runner"),
 )
+
+# A row to hold while the uses of a project are counted: see images/project_usage.py. Made when first needed.
+project_locks = Table("project_locks", metadata, Column("project_id", ExactString(255), primary_key=True))
 
 catalogue_revisions = Table(
     "catalogue_revisions",

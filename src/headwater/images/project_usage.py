@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, insert, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, false, func, or_, select, true
 from sqlalchemy.dialects import mysql, postgresql
 
 from headwater.database.tables import image_locations, images, project_locks, uploads
 from headwater.images.model import Status
 
-_PROJECT = bindparam("project")
-_MOST = bindparam("most")
+_PROJECT: BindParameter[str] = bindparam("project")
+_MOST: BindParameter[int] = bindparam("most")
 _STAGED = (Status.UPLOADING.value, Status.IMPORTING.value)
 
 
@@ -83,9 +83,7 @@ _STORED_SIZE = (
     .select_from(images.join(image_locations, image_locations.c.image_id == images.c.id))
     .where(*_OWN)
 )
-_COMING_SIZE = (
-    select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
-)
+_COMING_SIZE = select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
 _STAGED_SIZE = select(func.sum(images.c.size)).where(*_OWN, _IS_STAGED)
 _COMING_STAGED_SIZE = (
     select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STAGED)

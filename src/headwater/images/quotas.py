@@ -1,7 +1,7 @@
 """What a project uses, what it may use, and the refusal of what would be more.
 
-A use case reads the limits before its transaction (``Quotas.allowance``: Keystone may be asked) and calls
-``Allowance.require`` at the end of it, when what it adds is written and counts already. The project is then
+A use case reads the limits before its transaction (``Quotas.allowance``: Keystone may be asked) and lets
+``Allowance.guarded`` hear of what is kept, when that is written and counts already. The project is then
 locked until the commit, so of two that take the last place at once the second counts both, and is undone.
 Nothing of this happens for images that no project owns, nor where a project has no limit.
 
@@ -22,6 +22,8 @@ from headwater.errors import TooLarge
 from headwater.identity.caller import Caller
 from headwater.images import project_usage
 from headwater.images.limits import MIB, NO_LIMITS, RESOURCES, SIZES, LimitsOf, LimitSource
+from headwater.images.model import Image, Status
+from headwater.images.rows import Keep
 
 
 class ProjectOverLimit(TooLarge):
@@ -49,6 +51,20 @@ _USED: Mapping[str, _Count] = MappingProxyType(
 )
 
 
+_IMPORTED = frozenset({Status.UPLOADING, Status.IMPORTING})
+
+
+def taken_by(image: Image | None) -> frozenset[str]:
+    """Return the resources that an image takes something of, in its present state."""
+    if image is None:
+        return frozenset()
+    if image.status in _IMPORTED:
+        return frozenset({"image_count_total", "image_count_uploading", "image_stage_total"})
+    if image.status is Status.SAVING:
+        return frozenset({"image_count_total", "image_count_uploading", "image_size_total"})
+    return frozenset({"image_count_total", "image_size_total"} if image.size else {"image_count_total"})
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What every project may use, for the length of one transaction."""
@@ -60,6 +76,23 @@ class Allowance:
         limit: int | None = getattr(NO_LIMITS if owner is None else self.limits(owner), resource)
         return limit
 
+    def guarded(self, keep: Keep) -> Keep:
+        """Return a ``Keep`` that refuses what takes an image's owner beyond its limits, and tells ``keep`` of the rest.
+
+        It raises ``ProjectOverLimit``. Looked at is what the image newly takes something of: for its owner, or because
+        of the state that it has come to. Who gives an image more bytes in the same state calls ``require`` as well.
+        """
+        if self is UNLIMITED:
+            return keep
+
+        def work(connection: Connection, before: Image | None, after: Image | None) -> None:
+            if after is not None:
+                had = taken_by(before) if before is not None and before.owner == after.owner else frozenset()
+                self.require(connection, after.owner, *sorted(taken_by(after) - had))
+            keep(connection, before, after)
+
+        return work
+
     def require(self, connection: Connection, owner: str | None, *resources: str) -> None:
         """Raise ``ProjectOverLimit`` when the owner uses more than it may, as this transaction leaves it.
 
@@ -67,8 +100,12 @@ class Allowance:
             resources: Of what the transaction took more.
         """
         for resource in resources:
-            if self.excess(connection, owner, resource) > 0 and owner is not None:
-                raise ProjectOverLimit(owner, resource, self.limit(owner, resource) or 0)
+            if self.excess(connection, owner, resource) > 0:
+                raise self.refusal(owner, resource)
+
+    def refusal(self, owner: str | None, resource: str) -> ProjectOverLimit:
+        """Return what tells that the owner would use more than it may."""
+        return ProjectOverLimit(owner or "", resource, self.limit(owner, resource) or 0)
 
     def excess(self, connection: Connection, owner: str | None, resource: str) -> int:
         """Return how much more of it the owner uses than it may; 0 or less when it may.
@@ -82,9 +119,14 @@ class Allowance:
         return _USED[resource](connection, owner, limit + 1) - limit
 
 
+UNLIMITED = Allowance(lambda _project_id: NO_LIMITS)
+
+Allowances = Callable[[], Allowance]  # what may be used now; not to be called inside a transaction
+
+
 def unlimited() -> Allowance:
     """Return the allowance of everybody where no limits are set."""
-    return Allowance(lambda _project_id: NO_LIMITS)
+    return UNLIMITED
 
 
 class Quotas:
@@ -105,7 +147,7 @@ class Quotas:
         Raises:
             Unavailable: Nobody knows.
         """
-        return unlimited() if self._source is None else Allowance(self._source.read())
+        return UNLIMITED if self._source is None else Allowance(self._source.read())
 
     def usage(self, caller: Caller) -> dict[str, dict[str, int]]:
         """Return what the caller's project uses of each resource and what it may use, sizes in MiB.

@@ -18,6 +18,7 @@ from headwater.images.journal import Journal
 from headwater.images.listing import Query
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
+from headwater.images.quotas import Allowances, unlimited
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 
@@ -65,6 +66,7 @@ class Images:
         discards: Discards,
         settings: ImagesSettings,
         *,
+        allowances: Allowances = unlimited,
         journal: Journal | None = None,
         guard: PropertyGuard | None = None,
         clock: Clock = now,
@@ -75,6 +77,7 @@ class Images:
         self._catalogue = catalogue
         self._access = access
         self._discards = discards
+        self._allowances = allowances
         self._journal = journal or Journal()
         self._guard = guard  # None: no property is protected
         self._clock = clock
@@ -91,6 +94,7 @@ class Images:
             Forbidden: The caller may not create this image.
             SchemaViolation, ReadOnlyAttribute, ReservedAttribute: A key or value that cannot be set.
             QuotaExceeded: More properties or tags than one image may have.
+            ProjectOverLimit: The owner may not have another image.
             ImageExists: The id is or was another image's.
         """
         at = self._clock()
@@ -108,7 +112,8 @@ class Images:
             self._access.require("add_image", caller, image)
             self._require_visibility(caller, image)
             self._require_quotas(None, image)
-            self._catalogue.create(image, fresh_id=given is None, keep=entry.keep)
+            keep = self._allowances().guarded(entry.keep)
+            self._catalogue.create(image, fresh_id=given is None, keep=keep)
             return self._shown(caller, image)
 
     def get(self, caller: Caller, image_id: str) -> Image:
@@ -135,6 +140,7 @@ class Images:
             ImageNotFound: There is no such image for the caller.
             Forbidden: The caller may not change it, or not in this way.
             SchemaViolation: The result is not what an image may be.
+            ProjectOverLimit: A new owner may not have this image as well.
             HeadwaterError: As ``attributes.patched`` says.
         """
 
@@ -155,7 +161,9 @@ class Images:
             self._require_quotas(image, after)
             return self._touched(image, after)
 
-        return self._shown(caller, self._change(caller, image_id, "image.update", change))
+        changes_owner = any(operation.name == "owner" for operation in operations)
+        allowances = self._allowances if changes_owner else unlimited
+        return self._shown(caller, self._change(caller, image_id, "image.update", change, allowances))
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
@@ -219,11 +227,18 @@ class Images:
 
         self._change(caller, image_id, f"image.{action}", change)
 
-    def _change(self, caller: Caller, image_id: str, action: str, change: Callable[[Image], Image]) -> Image:
+    def _change(
+        self,
+        caller: Caller,
+        image_id: str,
+        action: str,
+        change: Callable[[Image], Image],
+        allowances: Allowances = unlimited,
+    ) -> Image:
         """Change an image that the caller sees, and tell of it as ``action``."""
         with self._journal.entry(caller, action, image_id) as entry:
             self._access.visible(caller, image_id)
-            return self._catalogue.change(image_id, change, entry.keep)
+            return self._catalogue.change(image_id, change, allowances().guarded(entry.keep))
 
     def _shown(self, caller: Caller, image: Image) -> Image:
         """Return the image without what the caller may not read."""

@@ -22,10 +22,12 @@ from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
+from headwater.images.limits import open_limits
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.property_guard import open_guard
+from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.uploads import Pools, Uploads
@@ -73,13 +75,16 @@ class Application:
         access = Access(catalogue, self.policy)
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
-        images = Images(catalogue, access, Discards(books, self.stores), settings.images, guard=guard)
+        quotas = Quotas(open_limits(settings.quotas, settings.auth.keystone), self.database)
+        discards = Discards(books, self.stores)
+        images = Images(catalogue, access, discards, settings.images, allowances=quotas.allowance, guard=guard)
         self.uploads = Uploads(
             books,
             access,
             self.stores,
             settings.images,
             Pools(self._hashing, self._storing),
+            allowances=quotas.allowance,
             signatures=open_signatures(settings.signatures, settings.auth.keystone),
         )
         downloads = Downloads(catalogue, access, self.stores)
@@ -90,6 +95,7 @@ class Application:
             downloads,
             sharing,
             Metadefs(MetadefCatalogue(self.database), self.policy),
+            quotas=quotas,
             catalogue_calls=self._calls,
             transfers=self._transfers,
             public_endpoint=settings.server.public_endpoint,

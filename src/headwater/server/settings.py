@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from headwater.config import Section
 from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.certificates.settings import SignaturesSettings
+from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
@@ -97,6 +98,7 @@ class Settings(Section):
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     images: ImagesSettings = ImagesSettings()
     signatures: SignaturesSettings = SignaturesSettings()
+    quotas: QuotasSettings = QuotasSettings()
     streams: StreamsSettings = StreamsSettings()
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
@@ -129,6 +131,11 @@ class Settings(Section):
                 f"section [server], key 'bind' is {self.server.bind}, where others reach it, and section [auth], "
                 "key 'mode' is \"none\": whoever reaches it could do everything. "
                 'Set mode to "basic" or "keystone", or allow_none_beyond_loopback to true'
+            )
+        if self.quotas.use_keystone_limits and self.auth.mode != "keystone":
+            raise ValueError(
+                "section [quotas], key 'use_keystone_limits' is true, and section [auth], key 'mode' is not "
+                '"keystone": only Keystone\'s projects have limits there'
             )
         return self
 

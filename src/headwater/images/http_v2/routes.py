@@ -14,7 +14,9 @@ from headwater.images.http_v2.data import DataHandlers
 from headwater.images.http_v2.images import ImageHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
+from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.uploads import Uploads
@@ -28,6 +30,7 @@ def routes(
     sharing: Sharing,
     definitions: Metadefs,
     *,
+    quotas: Quotas,
     catalogue_calls: Pool,
     transfers: Pool,
 ) -> list[BaseRoute]:
@@ -46,6 +49,7 @@ def routes(
         *schemas.routes(images.schemas),
         *metadefs.routes(definitions, catalogue_calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
+        route("/v2/info/usage", GET=UsageHandlers(quotas, catalogue_calls).show),
         Route("/v2", versions.to_slash, methods=["GET"]),
         Route("/versions", versions.versions, methods=["GET"]),
     ]
@@ -67,6 +71,7 @@ class ImageApi:
         sharing: Sharing,
         definitions: Metadefs,
         *,
+        quotas: Quotas,
         catalogue_calls: Pool,
         transfers: Pool,
         public_endpoint: str | None = None,
@@ -77,7 +82,14 @@ class ImageApi:
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
         """
         paths = routes(
-            images, uploads, downloads, sharing, definitions, catalogue_calls=catalogue_calls, transfers=transfers
+            images,
+            uploads,
+            downloads,
+            sharing,
+            definitions,
+            quotas=quotas,
+            catalogue_calls=catalogue_calls,
+            transfers=transfers,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint

@@ -16,7 +16,12 @@ def upgrade() -> None:
     _deleted()
     _tasks()
     _jobs()
-    op.add_column("uploads", sa.Column("size", sa.BigInteger(), nullable=True))
+    _uploads()
+    op.create_table(
+        "project_locks",
+        sa.Column("project_id", ExactString(255), nullable=False),
+        sa.PrimaryKeyConstraint("project_id"),
+    )
 
 
 def _locations() -> None:
@@ -54,6 +59,13 @@ def _deleted() -> None:
     )
     op.create_index(op.f("ix_deleted_images_deleted_at"), "deleted_images", ["deleted_at"], unique=False)
     op.create_index("ix_deleted_images_owner", "deleted_images", ["owner", "deleted_at"], unique=False)
+
+
+def _uploads() -> None:
+    op.add_column("uploads", sa.Column("size", sa.BigInteger(), nullable=True))
+    op.add_column("uploads", sa.Column("owner", ExactString(255), nullable=True))
+    op.execute("UPDATE uploads SET owner = (SELECT owner FROM images WHERE images.id = uploads.image_id)")
+    op.create_index("ix_uploads_owner", "uploads", ["owner"], unique=False)
 
 
 def _tasks() -> None:
