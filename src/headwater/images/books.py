@@ -122,15 +122,20 @@ class Books:
     ) -> Image:
         """Note that the bytes are durable and the image has them, in one step.
 
+        ``keep`` hears of it when both are written.
+
         Raises:
             ImageGone: The image was deleted meanwhile.
             UploadLost: The upload was given up meanwhile.
         """
 
         def work(connection: Connection) -> Image:
+            changes: list[tuple[Image, Image]] = []
             ended = _end_upload(connection, location)
             try:
-                image = changed(connection, image_id, change if ended else _same, keep)
+                image = changed(
+                    connection, image_id, change if ended else _same, lambda _, *images: changes.append(images)
+                )
             except ImageNotFound as error:
                 raise ImageGone(image_id) from error
             if not ended:
@@ -145,6 +150,8 @@ class Books:
                     "metadata": "{}",
                 },
             )
+            for before, after in changes:
+                keep(connection, before, after)
             return image
 
         return self._database.write(work)

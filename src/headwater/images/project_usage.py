@@ -13,14 +13,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, false, func, or_, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects import mysql, postgresql
 
 from headwater.database.tables import image_locations, images, project_locks, uploads
 from headwater.images.model import Status
 
-_PROJECT: BindParameter[str] = bindparam("project")
-_MOST: BindParameter[int] = bindparam("most")
+_PROJECT: BindParameter[str] = bindparam("project", type_=images.c.owner.type)
+_MOST: BindParameter[int] = bindparam("most", type_=Integer())
 _STAGED = (Status.UPLOADING.value, Status.IMPORTING.value)
 
 
@@ -78,11 +90,9 @@ _OWN_UPLOADS = uploads.outerjoin(images, images.c.id == uploads.c.image_id)
 _IS_STAGED: ColumnElement[bool] = images.c.status.in_(_STAGED)
 _IS_STORED: ColumnElement[bool] = or_(images.c.id.is_(None), images.c.status.not_in(_STAGED))
 _UPLOADS = select(uploads.c.image_id).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
-_STORED_SIZE = (
-    select(func.sum(images.c.size))
-    .select_from(images.join(image_locations, image_locations.c.image_id == images.c.id))
-    .where(*_OWN)
-)
+# Asked for each image of the project, as a join may read the locations of all others.
+_COPIES = select(func.count()).where(image_locations.c.image_id == images.c.id).scalar_subquery()
+_STORED_SIZE = select(func.sum(images.c.size * _COPIES)).where(*_OWN)
 _COMING_SIZE = select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
 _STAGED_SIZE = select(func.sum(images.c.size)).where(*_OWN, _IS_STAGED)
 _COMING_STAGED_SIZE = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
@@ -176,6 +176,25 @@ class ProjectQuotasContract:
         assert outcomes == [*["ProjectOverLimit"] * 4, *["done"] * 2]
         statuses = sorted(service.catalogue.get(image.id).status for image in images)
         assert statuses == [*[Status.QUEUED] * 4, *[Status.SAVING] * 2]
+
+    def test_who_comes_while_another_takes_the_last_place_waits_and_is_refused(
+        self, service: Service, limits: ChangingLimits
+    ) -> None:
+        limits(image_count_total=1)
+        with ThreadPoolExecutor(1) as thread:
+
+            def kept(connection: Connection, _before: Image | None, _after: Image | None) -> None:
+                """Do not commit before the other one had time to overtake."""
+                second.append(thread.submit(service.image))
+                with pytest.raises(TimeoutError):
+                    second[-1].result(timeout=0.5)
+
+            second: list[Future[Image]] = []
+            keep = service.quotas.allowance().guarded(kept)
+            service.catalogue.create(an_image(owner="p"), fresh_id=True, keep=keep)
+            with pytest.raises(ProjectOverLimit):
+                second[-1].result(timeout=60)
+        assert len(second) == 1
 
     # --- What counts -----------------------------------------------------------------------------
 
