@@ -69,45 +69,63 @@ def _bytes(value: Any) -> Any:
     return int(match[1]) << _UNITS[(match[2] or "").lower()]
 
 
-_Count = Annotated[int, Field(description="Most images of one project; -1: no limit.", ge=-1)]
-_Total = Annotated[
-    int, Field(description="Most MiB that the images of one project take, each copy counted; -1: no limit.", ge=-1)
-]
-_Uploading = Annotated[
-    int, Field(description="Most images of one project that are uploaded or imported at once; -1: no limit.", ge=-1)
-]
-_Staged = Annotated[
-    int, Field(description="Most MiB of one project that are staged and wait for their import; -1: no limit.", ge=-1)
-]
-_Storage = Annotated[
-    int,
-    BeforeValidator(_bytes),
-    Field(
-        description='Most that the images of one project take, in bytes or as "10 GB" (units of 1024); '
-        "0: no limit. With image_size_total beside it, the lesser counts.",
-        ge=0,
-    ),
-]
+_Bytes = Annotated[int, BeforeValidator(_bytes)]
 
 
 class ProjectQuotas(Section):
     """Section ``[quotas.projects.PROJECT_ID]``: what one project may use. What is not given here is as for all."""
 
-    image_count_total: _Count | None = None
-    image_size_total: _Total | None = None
-    image_count_uploading: _Uploading | None = None
-    image_stage_total: _Staged | None = None
-    user_storage_quota: _Storage | None = None
+    image_count_total: Annotated[
+        int | None, Field(description="Most images of this project; -1: no limit. Default: as for all.", ge=-1)
+    ] = None
+    image_size_total: Annotated[
+        int | None,
+        Field(
+            description="Most MiB that its images take, each copy counted; -1: no limit. Default: as for all.", ge=-1
+        ),
+    ] = None
+    image_count_uploading: Annotated[
+        int | None,
+        Field(
+            description="Most of its images that are on their way at once; -1: no limit. Default: as for all.", ge=-1
+        ),
+    ] = None
+    image_stage_total: Annotated[
+        int | None,
+        Field(description="Most MiB that wait for their import; -1: no limit. Default: as for all.", ge=-1),
+    ] = None
+    user_storage_quota: Annotated[
+        _Bytes | None,
+        Field(
+            description="As in [quotas]. This or image_size_total, given here, takes the place of both there. "
+            "Default: as for all.",
+            ge=0,
+        ),
+    ] = None
 
 
 class QuotasSettings(Section):
     """Section ``[quotas]``: what every project may use."""
 
-    image_count_total: _Count = -1
-    image_size_total: _Total = -1
-    image_count_uploading: _Uploading = -1
-    image_stage_total: _Staged = -1
-    user_storage_quota: _Storage = 0
+    image_count_total: Annotated[int, Field(description="Most images of one project; -1: no limit.", ge=-1)] = -1
+    image_size_total: Annotated[
+        int, Field(description="Most MiB that the images of one project take, each copy counted; -1: no limit.", ge=-1)
+    ] = -1
+    image_count_uploading: Annotated[
+        int, Field(description="Most images of one project that are uploaded or imported at once; -1: no limit.", ge=-1)
+    ] = -1
+    image_stage_total: Annotated[
+        int,
+        Field(description="Most MiB of one project that are staged and wait for their import; -1: no limit.", ge=-1),
+    ] = -1
+    user_storage_quota: Annotated[
+        _Bytes,
+        Field(
+            description='Most that the images of one project take, in bytes or as "10 GB" (units of 1024); '
+            "0: no limit. With image_size_total beside it, the lesser counts.",
+            ge=0,
+        ),
+    ] = 0
     projects: Annotated[
         Mapping[str, ProjectQuotas], Field(description="Projects that may use more or less: one table for each.")
     ] = {}

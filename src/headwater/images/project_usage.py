@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
-    Integer,
     Select,
     bindparam,
     false,
@@ -32,8 +32,11 @@ from headwater.database.tables import image_locations, images, project_locks, up
 from headwater.images.model import Status
 
 _PROJECT: BindParameter[str] = bindparam("project", type_=images.c.owner.type)
-_MOST: BindParameter[int] = bindparam("most", type_=Integer())
+_MOST: BindParameter[int] = bindparam("most", type_=BigInteger())
 _STAGED = (Status.UPLOADING.value, Status.IMPORTING.value)
+
+
+NO_MATTER_HOW_MANY = (1 << 63) - 1
 
 
 def lock(connection: Connection, project_id: str) -> None:
@@ -41,26 +44,25 @@ def lock(connection: Connection, project_id: str) -> None:
     dialect = connection.dialect.name
     if dialect == "sqlite":
         return
-    held = select(project_locks.c.project_id).where(project_locks.c.project_id == project_id).with_for_update()
-    if connection.execute(held).first() is not None:
-        return
     row = {"project_id": project_id}
+    if connection.execute(_LOCKED, row).first() is not None:
+        return
     if dialect == "postgresql":
         connection.execute(postgresql.insert(project_locks).values(row).on_conflict_do_nothing())
     else:
         connection.execute(mysql.insert(project_locks).prefix_with("IGNORE").values(row))
-    connection.execute(held).one()
+    connection.execute(_LOCKED, row).one()
 
 
-def image_count(connection: Connection, project_id: str, most: int | None = None) -> int:
+def image_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
     """Return how many images the project has; what is beyond ``most`` is not counted."""
-    return _scalar(connection, _count(_IMAGES, most), project_id, most)
+    return _scalar(connection, _IMAGE_COUNT, project_id, most)
 
 
-def uploading_count(connection: Connection, project_id: str, most: int | None = None) -> int:
+def uploading_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
     """Return how many of its images are on their way: uploaded, staged or imported."""
-    staged = _scalar(connection, _count(_STAGED_IMAGES, most), project_id, most)
-    return staged + _scalar(connection, _count(_UPLOADS, most), project_id, most)
+    staged = _scalar(connection, _STAGED_IMAGE_COUNT, project_id, most)
+    return staged + _scalar(connection, _UPLOAD_COUNT, project_id, most)
 
 
 def stored_size(connection: Connection, project_id: str) -> int:
@@ -78,18 +80,24 @@ def _scalar(connection: Connection, query: Select[Any], project_id: str, most: i
     return int(connection.scalar(query, given) or 0)
 
 
-def _count(rows: Select[Any], most: int | None) -> Select[Any]:
-    return select(func.count()).select_from((rows if most is None else rows.limit(_MOST)).subquery())
+def _count(rows: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(rows.limit(_MOST).subquery())
 
 
+_LOCKED = (
+    select(project_locks.c.project_id).where(project_locks.c.project_id == bindparam("project_id")).with_for_update()
+)
 # Both values of os_hidden are named because the index begins with it.
 _OWN = (images.c.os_hidden.in_([false(), true()]), images.c.owner == _PROJECT)
 _IMAGES = select(images.c.id).where(*_OWN)
-_STAGED_IMAGES = _IMAGES.where(images.c.status.in_(_STAGED))
+_IMAGE_COUNT = _count(_IMAGES)
+_STAGED_IMAGE_COUNT = _count(_IMAGES.where(images.c.status.in_(_STAGED)))
 _OWN_UPLOADS = uploads.outerjoin(images, images.c.id == uploads.c.image_id)
 _IS_STAGED: ColumnElement[bool] = images.c.status.in_(_STAGED)
 _IS_STORED: ColumnElement[bool] = or_(images.c.id.is_(None), images.c.status.not_in(_STAGED))
-_UPLOADS = select(uploads.c.image_id).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
+_UPLOAD_COUNT = _count(
+    select(uploads.c.image_id).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
+)
 # Asked for each image of the project, as a join may read the locations of all others.
 _COPIES = select(func.count()).where(image_locations.c.image_id == images.c.id).scalar_subquery()
 _STORED_SIZE = select(func.sum(images.c.size * _COPIES)).where(*_OWN)

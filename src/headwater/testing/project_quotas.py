@@ -21,13 +21,15 @@ from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.discards import Discards
 from headwater.images.limits import MIB, NO_LIMITS, Limits, LimitsOf
+from headwater.images.members import Member, Members, MemberStatus
 from headwater.images.model import Image, Status
 from headwater.images.quotas import ProjectOverLimit, Quotas
+from headwater.images.rows import unheard
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.uploads import IncomingData, Pools, Uploads
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import add, an_image
+from headwater.testing.image_catalogue import NOON, add, an_image, an_upload, anything, moved
 from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 
@@ -56,7 +58,7 @@ class Service:
         self.database = database
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 26))
         stores = {"memory": self.store}
-        settings = ImagesSettings(require_format_match=False)
+        settings = ImagesSettings(require_format_match=False, tag_quota=3, property_quota=3)
         self.catalogue, self.books = ImageCatalogue(database), Books(database)
         self.quotas = Quotas(limits, database)
         access = Access(self.catalogue, EveryoneMay())
@@ -176,6 +178,32 @@ class ProjectQuotasContract:
         assert outcomes == [*["ProjectOverLimit"] * 4, *["done"] * 2]
         statuses = sorted(service.catalogue.get(image.id).status for image in images)
         assert statuses == [*[Status.QUEUED] * 4, *[Status.SAVING] * 2]
+
+    def test_one_image_gets_as_many_tags_properties_and_members_at_once_as_it_may(self, service: Service) -> None:
+        image = service.image(owner=None).id
+        members = Members(service.database)
+
+        def add_tag(number: int) -> None:
+            service.images.add_tag(CALLER, image, f"t{number}")
+
+        def add_property(number: int) -> None:
+            service.images.patch(CALLER, image, [Operation("add", f"p{number}", "x", strict=False)])
+
+        def add_member(number: int) -> None:
+            new = Member(
+                image_id=image, member=f"m{number}", status=MemberStatus.PENDING, created_at=NOON, updated_at=NOON
+            )
+            members.add(new, 3, anything)
+
+        for work, refusal in (
+            (add_tag, "QuotaExceeded"),
+            (add_property, "QuotaExceeded"),
+            (add_member, "TooManyMembers"),
+        ):
+            outcomes = at_once([lambda number=number, work=work: work(number) for number in range(6)])  # type: ignore[misc]
+            assert outcomes == [*[refusal] * 3, *["done"] * 3]
+        after = service.catalogue.get(image)
+        assert (len(after.tags), len(after.properties), len(members.of(image))) == (3, 3, 3)
 
     def test_who_comes_while_another_takes_the_last_place_waits_and_is_refused(
         self, service: Service, limits: ChangingLimits
@@ -301,6 +329,31 @@ class ProjectQuotasContract:
             service.upload(service.image(owner="other"), 1)
         data.abandon()
         service.give(active, None)
+
+    def test_what_is_staged_has_a_limit_of_its_own_and_needs_room_when_it_is_imported(
+        self, service: Service, limits: ChangingLimits
+    ) -> None:
+        limits(image_stage_total=3 * MIB, image_size_total=2 * MIB, image_count_uploading=2)
+        keep = service.quotas.allowance().guarded(unheard)
+        first, second = service.image(), service.image()
+        staging = replace(an_upload(first), size=3 * MIB)
+        service.books.begin_upload(staging, moved(Status.UPLOADING), keep)
+        with pytest.raises(ProjectOverLimit, match="image_stage_total"):
+            service.books.begin_upload(replace(an_upload(second), size=1), moved(Status.UPLOADING), keep)
+        assert service.usage() == {
+            "image_size_total": 0,
+            "image_stage_total": 3,
+            "image_count_total": 2,
+            "image_count_uploading": 1,
+        }
+        service.catalogue.change(first.id, moved(Status.IMPORTING), keep)
+        with pytest.raises(ProjectOverLimit, match="image_size_total"):
+            service.books.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+        assert service.catalogue.get(first.id).status is Status.IMPORTING
+        limits(image_size_total=3 * MIB)
+        keep = service.quotas.allowance().guarded(unheard)
+        service.books.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+        assert (service.usage()["image_size_total"], service.usage()["image_stage_total"]) == (3, 0)
 
     # --- Limits that change ----------------------------------------------------------------------
 
