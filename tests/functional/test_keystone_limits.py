@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from functional.clients import Client
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, wait_until
 from headwater.identity.settings import KeystoneSettings, UnifiedLimitsSettings
 from headwater.identity.unified_limits import LimitsUnknown, Questions
 from headwater.images.limits import MIB, RESOURCES
@@ -182,6 +182,10 @@ def test_the_openstack_client_is_told(place: Place, openstack_client: Path, tmp_
     project = place.keystone.project()
     place.keystone.limit(place.service, "image_size_total", project, 1)
     user = place.keystone.user(project, "member")
+    with place.http(user, project) as http:  # after a failure Keystone is left in peace for a moment
+        wait_until(
+            lambda: http.get("/info/usage").json()["usage"]["image_size_total"]["limit"] == 1, "the limit to be known"
+        )
     env = {
         "OS_AUTH_URL": place.keystone.url,
         "OS_REGION_NAME": place.keystone.region,
