@@ -37,6 +37,7 @@ from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S, Runner
+from headwater.server.cors import with_cors
 from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
@@ -103,7 +104,7 @@ class Application:
         feed = live_feed(catalogue, settings.streams)
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
         identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
-        self.image_listener = Observed(identified, "images", self._metrics)
+        self.image_listener = with_cors(Observed(identified, "images", self._metrics), settings.cors)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
         )

@@ -15,6 +15,7 @@ from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
+from headwater.server.cors import CorsSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
@@ -102,6 +103,7 @@ class Settings(Section):
     streams: StreamsSettings = StreamsSettings()
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
+    cors: CorsSettings = CorsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("stores", mode="before")
