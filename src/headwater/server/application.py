@@ -99,6 +99,7 @@ class Application:
             quotas=quotas,
             catalogue_calls=self._calls,
             transfers=self._transfers,
+            proof=settings.auth.mode,
             public_endpoint=settings.server.public_endpoint,
         )
         feed = live_feed(catalogue, settings.streams)

@@ -67,7 +67,8 @@ class CorsSettings(Section):
         tuple[str, ...],
         AfterValidator(_require_names),
         Field(
-            description="Headers that pages may send, beside Accept, Accept-Language, Content-Language and Content-Type."
+            description="Headers that pages may send, beside "
+            "Accept, Accept-Language, Content-Language and Content-Type."
         ),
     ] = (
         "Content-MD5",
@@ -103,8 +104,8 @@ class CorsSettings(Section):
         if "*" in self.allowed_origin and self.allow_credentials:
             # A browser adds a remembered Basic password by itself: any page could then act as the user.
             raise ValueError(
-                "section [cors], key 'allowed_origin' is \"*\" and key 'allow_credentials' is true: every page on the web could act "
-                "as whoever looks at it. Name the origins, or set allow_credentials to false"
+                "section [cors], key 'allowed_origin' is \"*\" and key 'allow_credentials' is true: every page on "
+                "the web could act as whoever looks at it. Name the origins, or set allow_credentials to false"
             )
         return self
 

@@ -13,7 +13,7 @@ from headwater.errors import HeadwaterError, NotFound
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 
 
 class MethodNotAllowed(HeadwaterError):
@@ -51,6 +51,11 @@ class _Methods:
     def __init__(self, handlers: dict[str, Handler]) -> None:
         self._handlers = handlers
 
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods that have a handler."""
+        return frozenset(self._handlers)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         handler = self._handlers.get(request.method)
@@ -62,7 +67,7 @@ class _Methods:
                 return
             raise MethodNotAllowed(request.method, request.url.path, sorted(self._handlers))
         # PostgreSQL refuses to look for text with a NUL; nothing has such a name.
-        if any("\x00" in request.path_params.get(name, "") for name in ("image_id", "member")):
+        if any("\x00" in value for value in request.path_params.values()):
             raise NotFound("The resource could not be found.")
         response = await handler(request)
         await response(scope, receive, send)

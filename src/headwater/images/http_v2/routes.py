@@ -14,6 +14,7 @@ from headwater.images.http_v2.data import DataHandlers
 from headwater.images.http_v2.images import ImageHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
+from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.quotas import Quotas
@@ -33,6 +34,7 @@ def routes(
     quotas: Quotas,
     catalogue_calls: Pool,
     transfers: Pool,
+    proof: openapi.Proof = "none",
 ) -> list[BaseRoute]:
     """Return the routes, to be tried in their order."""
     image = ImageHandlers(images, catalogue_calls)
@@ -52,6 +54,7 @@ def routes(
         route("/v2/info/usage", GET=UsageHandlers(quotas, catalogue_calls).show),
         Route("/v2", versions.to_slash, methods=["GET"]),
         Route("/versions", versions.versions, methods=["GET"]),
+        route("/openapi.json", GET=openapi.serve(images.schemas, schemas.by_path(images.schemas), proof)),
     ]
 
 
@@ -74,11 +77,13 @@ class ImageApi:
         quotas: Quotas,
         catalogue_calls: Pool,
         transfers: Pool,
+        proof: openapi.Proof = "none",
         public_endpoint: str | None = None,
     ) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
+            proof: How callers prove who they are, for those who read of it.
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
         """
         paths = routes(
@@ -87,6 +92,9 @@ class ImageApi:
             downloads,
             sharing,
             definitions,
+            catalogue_calls=catalogue_calls,
+            transfers=transfers,
+            proof=proof,
             quotas=quotas,
             catalogue_calls=catalogue_calls,
             transfers=transfers,

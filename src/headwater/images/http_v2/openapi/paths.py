@@ -1,0 +1,297 @@
+"""The paths of images, their data, tags and members, and of what tells clients about the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from headwater.images import attributes
+from headwater.images.http_v2.openapi.operations import (
+    Json,
+    Operation,
+    Path,
+    in_header,
+    in_path,
+    in_query,
+    json_answer,
+    json_body,
+    no_content,
+    reference,
+)
+from headwater.images.listing import SORT_KEYS
+from headwater.images.model import Visibility
+
+_OCTETS: Json = {"application/octet-stream": {}}
+_IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
+_IN_IMAGE: Json = {"description": "The path of the image.", "schema": {"type": "string", "format": "uri"}}
+_MD5: Json = {
+    "description": "MD5 of the whole image, in hex.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
+_ETAG: Json = {"description": "The multihash of the image.", "schema": {"type": "string", "pattern": '^".*"$'}}
+_RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
+_OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
+_INTEGER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+
+
+def of_images() -> Iterator[Path]:
+    """Yield the paths of images."""
+    yield Path(
+        "/v2/images",
+        {
+            "GET": Operation(
+                id="listImages",
+                tag="images",
+                summary="List images",
+                description="Shows one page of what the caller sees. Follow `next` for more.",
+                parameters=tuple(_list_parameters()),
+                answers={200: json_answer(reference("Images"), "A page of images.")},
+            ),
+            "POST": Operation(
+                id="createImage",
+                tag="images",
+                summary="Create an image, without data",
+                body=json_body("NewImage"),
+                answers={201: json_answer(reference("Image"), "The image, queued.", {"Location": _IN_IMAGE})},
+                fails=(409, 413),
+            ),
+        },
+    )
+    yield Path(
+        "/v2/images/{image_id}",
+        {
+            "GET": _on_image("showImage", "Show an image", {200: json_answer(reference("Image"), "The image.")}),
+            "PATCH": _on_image(
+                "updateImage",
+                "Change an image",
+                {200: json_answer(reference("Image"), "The image as it is now.")},
+                (409, 413, 415),
+                body={
+                    "required": True,
+                    "content": {
+                        attributes.V21: {"schema": reference("ImageChanges")},
+                        attributes.V20: {"schema": reference("ImageChangesV20")},
+                    },
+                },
+            ),
+            "DELETE": _on_image(
+                "deleteImage", "Delete an image and its data", {204: no_content("It is gone.")}, (409,)
+            ),
+        },
+        (_IMAGE_ID,),
+    )
+    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "PUT": _upload()}, (_IMAGE_ID,))
+    tag = in_path("tag", "The tag: 255 characters at most.", maxLength=255)
+    yield Path(
+        "/v2/images/{image_id}/tags/{tag}",
+        {
+            "PUT": _on_image("addTag", "Tag an image", {204: no_content("The image has the tag.")}, (409, 413)),
+            "DELETE": _on_image(
+                "removeTag", "Take a tag off an image", {204: no_content("It has it no more.")}, (409,)
+            ),
+        },
+        (_IMAGE_ID, tag),
+    )
+    yield Path(
+        "/v2/images/{image_id}/actions/{action}",
+        {
+            "POST": _on_image(
+                "actOnImage",
+                "Deactivate or reactivate an image",
+                {204: no_content("Done, or it was so already.")},
+                (409,),
+                description="Nobody but an administrator downloads a deactivated image.",
+            )
+        },
+        (_IMAGE_ID, in_path("action", "What to do.", enum=["deactivate", "reactivate"])),
+    )
+
+
+def of_members() -> Iterator[Path]:
+    """Yield the paths of those with whom an image is shared."""
+    member = json_answer(reference("Member"), "The member.")
+    yield Path(
+        "/v2/images/{image_id}/members",
+        {
+            "GET": _on_member("listMembers", "List members", {200: json_answer(reference("Members"), "The members.")}),
+            "POST": _on_member(
+                "addMember", "Share an image with a project", {200: member}, (409, 413), body=json_body("NewMember")
+            ),
+        },
+        (_IMAGE_ID,),
+    )
+    yield Path(
+        "/v2/images/{image_id}/members/{member}",
+        {
+            "GET": _on_member("showMember", "Show a member", {200: member}),
+            "PUT": _on_member(
+                "answerMember",
+                "Accept or reject an image, as the project that it is shared with",
+                {200: member},
+                (413,),
+                body=json_body("MemberAnswer"),
+            ),
+            "DELETE": _on_member("removeMember", "Share an image no more", {204: no_content("It is shared no more.")}),
+        },
+        (_IMAGE_ID, in_path("member", "Id of the project.", maxLength=255)),
+    )
+
+
+def of_the_service(schemas: Iterable[str]) -> Iterator[Path]:
+    """Yield the paths that tell what the service is.
+
+    Args:
+        schemas: Paths below ``/v2/schemas/``.
+    """
+    yield Path("/versions", {"GET": _open("listVersions", "List the versions of the API", _versions())})
+    yield Path(
+        "/v2",
+        {
+            "GET": _open(
+                "findVersion2",
+                "Lead to `/v2/`",
+                {302: {"description": "There.", "headers": {"Location": {"schema": {"type": "string"}}}}},
+            )
+        },
+    )
+    yield Path(
+        "/openapi.json",
+        {"GET": _open("describeApi", "This document", {200: json_answer({"type": "object"}, "This document.")})},
+    )
+    yield Path(
+        "/v2/info/import",
+        {
+            "GET": Operation(
+                id="showImportMethods",
+                tag="service",
+                summary="Tell which import methods there are",
+                answers={200: json_answer(reference("ImportInformation"), "The methods.")},
+            )
+        },
+    )
+    for each in schemas:
+        words = "".join(word.title() for word in each.replace("/", "_").split("_"))
+        yield Path(
+            f"/v2/schemas/{each}",
+            {
+                "GET": Operation(
+                    id=f"show{words}Schema",
+                    tag="schemas",
+                    summary=f"The JSON Schema of `{each.rpartition('/')[2]}`",
+                    answers={200: json_answer(reference("JsonSchema"), "A JSON Schema, draft 4.")},
+                )
+            },
+        )
+
+
+def _versions() -> dict[int, Json]:
+    return {200: json_answer(reference("Versions"), "The versions, newest first.")}
+
+
+def _open(name: str, summary: str, answers: dict[int, Json]) -> Operation:
+    return Operation(id=name, tag="service", summary=summary, answers=answers, open=True)
+
+
+def _on_image(name: str, summary: str, answers: dict[int, Json], fails: tuple[int, ...] = (), **more: Any) -> Operation:
+    return Operation(id=name, tag="images", summary=summary, answers=answers, fails=(404, *fails), **more)
+
+
+def _on_member(
+    name: str, summary: str, answers: dict[int, Json], fails: tuple[int, ...] = (), body: Json | None = None
+) -> Operation:
+    return Operation(id=name, tag="members", summary=summary, answers=answers, fails=(404, *fails), body=body)
+
+
+def _upload() -> Operation:
+    return Operation(
+        id="uploadImageData",
+        tag="data",
+        summary="Upload the data of a queued image",
+        description="Chunked, or with Content-Length. The image turns active when all of it is kept.",
+        parameters=(in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),),
+        body={"required": True, "content": _OCTETS},
+        answers={204: no_content("The data is kept.")},
+        fails=(404, 409, 410, 413, 415),
+    )
+
+
+def _download() -> Operation:
+    part = {
+        "description": "Which part, and the size of the whole.",
+        "schema": {"type": "string", "pattern": "^bytes [0-9]+-[0-9]+/[0-9]+$"},
+    }
+    return Operation(
+        id="downloadImageData",
+        tag="data",
+        summary="Download the data of an image, or one range of it",
+        parameters=(
+            in_header("Range", "One range of bytes: bytes=FIRST-LAST.", examples=["bytes=0-1023"]),
+            in_header("If-None-Match", "An ETag that the caller has the data of."),
+            in_header("If-Range", "The ETag that the range is a part of."),
+        ),
+        answers={
+            200: {"description": "The data.", "content": _OCTETS, "headers": _OF_DATA},
+            204: no_content("The image has no data yet."),
+            206: {
+                "description": "A part of the data.",
+                "content": _OCTETS,
+                "headers": {**_OF_DATA, "Content-Range": part},
+            },
+            304: {"description": "The caller has it.", "headers": _OF_DATA},
+        },
+        fails=(404, 416),
+    )
+
+
+def _list_parameters() -> Iterator[Json]:
+    yield in_query("limit", "How many images at most; the service has a limit of its own.", **_INTEGER)
+    yield in_query("marker", "Id of the image that the page begins after.", format="uuid")
+    yield in_query(
+        "sort", "Comma list of KEY or KEY:DIRECTION. Not beside `sort_key` and `sort_dir`.", examples=["name:asc,size"]
+    )
+    yield {
+        **in_query("sort_key", "What to sort by; may be repeated."),
+        "schema": {"type": "array", "items": {"type": "string", "enum": list(SORT_KEYS)}},
+    }
+    yield {
+        **in_query("sort_dir", "One direction for all keys, or one for each."),
+        "schema": {"type": "array", "items": {"type": "string", "enum": ["asc", "desc"]}},
+    }
+    yield in_query(
+        "visibility",
+        "Without it, all but the community images of others.",
+        enum=["all", *(each.value for each in Visibility)],
+    )
+    yield in_query(
+        "member_status",
+        "Which images that others share count; `accepted` without it.",
+        enum=["accepted", "pending", "rejected", "all"],
+    )
+    yield in_query("os_hidden", "Hidden images are listed with `true` only, and then alone.", enum=["true", "false"])
+    yield in_query("protected", "Only those that are, or are not, protected.", enum=["true", "false"])
+    yield {**in_query("tag", "May be repeated; all must be there."), "schema": {"type": "array", "items": _TAG}}
+    for name in ("name", "id", "status", "container_format", "disk_format"):
+        yield in_query(name, 'Equal; or one of several: `in:a,"b,c"`.')
+    for name in ("owner", "checksum", "os_hash_algo", "os_hash_value"):
+        yield in_query(name, "Equal.")
+    for name in ("size", "virtual_size", "min_ram", "min_disk"):
+        yield in_query(name, "Equal.", **_INTEGER)
+        yield in_query(f"{name}_min", "At least.", **_INTEGER)
+        yield in_query(f"{name}_max", "At most.", **_INTEGER)
+    for name in ("created_at", "updated_at"):
+        yield in_query(
+            name,
+            "A time in ISO 8601; `gt:`, `gte:`, `lt:`, `lte:`, `eq:` or `neq:` may stand before it.",
+            examples=["gte:2026-11-20T09:53:25Z"],
+        )
+    yield {
+        "name": "properties",
+        "in": "query",
+        "description": "Any other name is a property of the user's own, which must have this value.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    }
+
+
+_TAG: Json = {"type": "string", "maxLength": 255}

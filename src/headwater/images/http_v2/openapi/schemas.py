@@ -1,0 +1,251 @@
+"""The schemas that the API has always promised (``/v2/schemas``), as components of an OpenAPI document.
+
+Those are JSON Schema draft 4 with keys of the OpenStack world (``name``, ``links``, ``definitions``);
+OpenAPI 3.1 speaks draft 2020-12. What differs is written here: who may send which attribute, and which
+are always there in an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headwater.images import member_schemas, task_schemas
+from headwater.images.attributes import WRITABLE
+from headwater.images.http_v2.openapi.operations import Json, reference
+from headwater.images.metadefs.model import NAME_LIMIT
+from headwater.images.metadefs.schemas import schemas as metadef_schemas
+from headwater.images.schemas import ImageSchemas
+
+TEXT_OR_NONE = "^[^\\x00]*$"
+_TEXT: Json = {"type": "string"}
+
+# Attributes that an image has only where they are switched on, or once it has data.
+_SOMETIMES = frozenset({"locations", "direct_url", "stores"})
+
+
+def components(images: ImageSchemas) -> Json:
+    """Return every schema by its name."""
+    return {
+        **_common(),
+        **_of_images(images.image),
+        **_of_members(),
+        **_of_tasks(),
+        **_of_metadefs(metadef_schemas()),
+    }
+
+
+def _common() -> Json:
+    return {
+        "Error": _object(
+            {
+                "message": {"type": "string", "description": "What is wrong, with what, and what would do."},
+                "code": {"type": "string", "pattern": "^[0-9]{3} ", "examples": ["404 Not Found"]},
+                "title": {"type": "string", "examples": ["Not Found"]},
+            }
+        ),
+        "Versions": _object(
+            {
+                "versions": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "id": {"type": "string", "pattern": r"^v2\.[0-9]+$"},
+                            "status": {"type": "string", "enum": ["CURRENT", "SUPPORTED"]},
+                            "links": {"type": "array", "items": _object({"rel": _TEXT, "href": _TEXT})},
+                        }
+                    ),
+                }
+            }
+        ),
+        "JsonSchema": {"type": "object", "required": ["name", "properties"]},
+        "ImportInformation": _object(
+            {
+                "import-methods": _object(
+                    {"description": _TEXT, "type": {"const": "array"}, "value": {"type": "array", "items": _TEXT}}
+                )
+            }
+        ),
+    }
+
+
+def _of_images(image: Json) -> Json:
+    properties: Json = image["properties"]
+    text = {"type": "string", "pattern": TEXT_OR_NONE}
+    sent = {name: properties[name] for name in ("id", *WRITABLE)}
+    custom = {"minLength": 1, "maxLength": 255, "pattern": TEXT_OR_NONE}
+    pointer = {"type": "string", "pattern": "^/", "description": "A JSON pointer to one attribute: /name"}
+    change = {"type": "object", "required": ["op", "path"]}
+    with_value = {**change, "required": ["op", "path", "value"]}
+    return {
+        "Image": {
+            "type": "object",
+            "description": "An image: its attributes, and the user's own properties beside them, each a text.",
+            "properties": properties,
+            "required": [name for name in properties if name not in _SOMETIMES],
+            "additionalProperties": _TEXT,
+        },
+        "NewImage": {
+            "type": "object",
+            "description": "What a caller may say of a new image. Every other key is a property of the caller's own.",
+            "properties": sent,
+            "additionalProperties": text,
+            "propertyNames": custom,
+        },
+        "Images": _object(
+            {
+                "images": {"type": "array", "items": reference("Image")},
+                "first": {**_TEXT, "description": "Path of the first page."},
+                "next": {**_TEXT, "description": "Path of the next page, where more may follow."},
+                "schema": _TEXT,
+            },
+            optional=("next",),
+        ),
+        "ImageChanges": {
+            "type": "array",
+            "description": "What to change, in order; all of it or nothing.",
+            "items": {
+                "oneOf": [
+                    {**with_value, "properties": {"op": {"enum": ["add", "replace"]}, "path": pointer, "value": {}}},
+                    {**change, "properties": {"op": {"const": "remove"}, "path": pointer}},
+                ]
+            },
+        },
+        "ImageChangesV20": {
+            "type": "array",
+            "description": "The same in the older form: the key is what to do, its value is where.",
+            "items": {
+                "oneOf": [
+                    {"type": "object", "properties": {"add": pointer, "value": {}}, "required": ["add", "value"]},
+                    {
+                        "type": "object",
+                        "properties": {"replace": pointer, "value": {}},
+                        "required": ["replace", "value"],
+                    },
+                    {"type": "object", "properties": {"remove": pointer}, "required": ["remove"]},
+                ]
+            },
+        },
+    }
+
+
+def _of_members() -> Json:
+    return {
+        "Member": _object(member_schemas.MEMBER["properties"]),
+        "Members": _object({"members": {"type": "array", "items": reference("Member")}, "schema": _TEXT}),
+        "NewMember": _object(
+            {
+                "member": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "pattern": TEXT_OR_NONE,
+                    "description": "Id of the project to share the image with.",
+                }
+            }
+        ),
+        "MemberAnswer": _object({"status": member_schemas.MEMBER["properties"]["status"]}),
+    }
+
+
+def _of_tasks() -> Json:
+    listed = task_schemas.TASKS["properties"]["tasks"]["items"]["properties"]
+    return {
+        "Task": {"type": "object", "properties": task_schemas.TASK["properties"], "required": ["id", "type", "status"]},
+        "Tasks": _object(
+            {
+                "tasks": {
+                    "type": "array",
+                    "items": {"type": "object", "properties": listed, "required": ["id", "type", "status"]},
+                },
+                "first": _TEXT,
+                "next": _TEXT,
+                "schema": _TEXT,
+            },
+            optional=("first", "next"),
+        ),
+    }
+
+
+# What the API calls a definition in a schema, and what a component is called.
+_DEFINITIONS = {
+    "positiveInteger": "MetadefCount",
+    "positiveIntegerDefault0": "MetadefCountOrZero",
+    "stringArray": "MetadefTexts",
+    "property": "MetadefPropertiesByName",
+}
+_READ_ONLY = ("created_at", "updated_at", "schema", "self")
+
+
+def _of_metadefs(promised: Mapping[str, Json]) -> Json:
+    def answered(name: str) -> Json:
+        schema: Json = _in_components({"type": "object", **_without(promised[name], "name", "links", "definitions")})
+        return schema
+
+    def sent(name: str) -> Json:
+        schema = answered(name)
+        return {**schema, "properties": _without(schema["properties"], *_READ_ONLY)}
+
+    name = {"type": "string", "minLength": 1, "maxLength": NAME_LIMIT, "pattern": "^[^\\x00/]*$"}
+    definitions = promised["namespace"]["definitions"]
+    resource_type = answered("resource_type")
+    parts: Json = {
+        **{new: _in_components(definitions[old]) for old, new in _DEFINITIONS.items()},
+        "MetadefNamespace": answered("namespace"),
+        "MetadefResourceType": resource_type,
+        "MetadefProperty": answered("property"),
+        "MetadefObject": answered("object"),
+        "MetadefTag": answered("tag"),
+        "NewMetadefNamespace": sent("namespace"),
+        "NewMetadefResourceType": sent("resource_type"),
+        "NewMetadefProperty": sent("property"),
+        "NewMetadefObject": sent("object"),
+        "NewMetadefTag": sent("tag"),
+        "NewMetadefTags": _object({"tags": {"type": "array", "items": _object({"name": _TEXT})}}),
+        "MetadefNamespaces": _object(
+            {
+                "namespaces": {"type": "array", "items": reference("MetadefNamespace")},
+                "first": _TEXT,
+                "next": _TEXT,
+                "schema": _TEXT,
+            },
+            optional=("next",),
+        ),
+        "MetadefResourceTypes": _object(
+            {"resource_types": {"type": "array", "items": reference("MetadefResourceType")}}
+        ),
+        "MetadefAssociations": _object(
+            {"resource_type_associations": {"type": "array", "items": reference("MetadefResourceType")}}
+        ),
+        "MetadefProperties": _object({"properties": reference("MetadefPropertiesByName")}),
+        "MetadefObjects": _object({"objects": {"type": "array", "items": reference("MetadefObject")}, "schema": _TEXT}),
+        "MetadefTags": _object({"tags": {"type": "array", "items": reference("MetadefTag")}}),
+    }
+    for new, key in (("NewMetadefNamespace", "namespace"), ("NewMetadefProperty", "name"), ("NewMetadefTag", "name")):
+        parts[new]["properties"] = {**parts[new]["properties"], key: name}
+    return parts
+
+
+def _object(properties: Mapping[str, Any], optional: Iterable[str] = ()) -> Json:
+    """Return the schema of an object that has all of these keys, but for the optional ones."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+    }
+
+
+def _without(mapping: Mapping[str, Any], *names: str) -> Json:
+    return {name: value for name, value in mapping.items() if name not in names}
+
+
+def _in_components(schema: Any) -> Any:
+    """Return ``schema`` with what its definitions are called among the components."""
+    if isinstance(schema, list):
+        return [_in_components(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    place = schema.get("$ref")
+    if isinstance(place, str):
+        return reference(_DEFINITIONS[place.rpartition("/")[2]])
+    return {key: _in_components(value) for key, value in schema.items()}
