@@ -7,6 +7,7 @@ level and the id of the request that it belongs to.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
 from typing import Any
@@ -61,7 +62,12 @@ def configure(format_name: str, level: str) -> None:
 
 
 def _json(event: EventDict, **_options: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    written = msgspec.json.encode(event, enc_hook=str).decode()
+    # JSON allows these inside a text, yet some readers end a line at them and terminals obey them.
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 def _add_request_id(_logger: Any, _method: str, event: EventDict) -> EventDict:

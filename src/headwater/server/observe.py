@@ -69,7 +69,8 @@ class Observed:
                 await errors.answer(BodyIncomplete(), accept, current)(scope, receive, exchange.send)
             exchange.status = LEFT
         except Exception as error:  # the edge: whatever it is, the client gets an answer and the log a line
-            if errors.status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            status = errors.status_of(error)
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED:
                 _log.error("failed", error=str(error), exc_info=error)
             if not exchange.started:
                 await errors.answer(error, accept, current)(scope, receive, exchange.send)

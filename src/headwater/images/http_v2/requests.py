@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,6 +19,10 @@ from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
 
 JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
+DEPTH_LIMIT = 64  # lists and objects within each other; nothing that the API takes needs ten
+# Of a body that is too large so much more is read and dropped, because most clients look for an answer only
+# when they have sent everything.
+_DRAIN_LIMIT, _DRAIN_S = 4 * JSON_LIMIT, 5.0
 
 
 class BadBody(Invalid):
@@ -38,27 +44,64 @@ async def json_body(request: Request) -> Any:
     """Return the body, decoded.
 
     Raises:
-        BadBody: There is none, or it is not JSON in UTF-8.
+        BadBody: There is none, or it is not JSON in UTF-8, or nested more than ``DEPTH_LIMIT`` deep.
         BodyTooLarge: It is larger than ``JSON_LIMIT``.
     """
-    if int(request.headers.get("content-length") or 0) > JSON_LIMIT:
-        raise BodyTooLarge
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > JSON_LIMIT:
-                raise BodyTooLarge
-    except ClientDisconnect as error:
-        raise ClientDisconnected("the client left before its request was complete") from error
+    body = await _whole_body(request)
     if not body:
         raise BadBody("Body expected in request.")
     try:
-        return msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise BadBody(f"Malformed JSON in request body: {error}") from error
     except (RecursionError, UnicodeDecodeError) as error:
         raise BadBody("Malformed JSON in request body: too deeply nested or not UTF-8.") from error
+    _require_shallow(body, decoded)
+    return decoded
+
+
+async def _whole_body(request: Request) -> bytearray:
+    announced = int(request.headers.get("content-length") or 0)
+    if announced > JSON_LIMIT and "expect" in request.headers:
+        raise BodyTooLarge  # and the client has not begun to send
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > JSON_LIMIT or announced > JSON_LIMIT:
+                await _drain(request)
+                raise BodyTooLarge
+    except ClientDisconnect as error:
+        raise ClientDisconnected("the client left before its request was complete") from error
+    return body
+
+
+async def _drain(request: Request) -> None:
+    read = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while read < _DRAIN_LIMIT:
+                message = await request.receive()
+                read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
+def _require_shallow(body: bytearray, decoded: Any) -> None:
+    """Raise when ``decoded`` is nested so deeply that later steps, which call themselves, would fail."""
+    if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
+        return
+    level = [decoded]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [
+            each
+            for holder in level
+            if isinstance(holder, dict | list)
+            for each in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not level:
+            return
+    raise BadBody(f"Malformed JSON in request body: nested more than {DEPTH_LIMIT} levels deep.")
 
 
 async def json_object(request: Request) -> dict[str, Any]:
