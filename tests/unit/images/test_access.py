@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -186,3 +187,29 @@ def test_admins_are_told_from_others(access: Access) -> None:
     access.require_admin(ADMIN, "the owner of an image")
     with pytest.raises(AdminOnly, match="the owner of an image"):
         access.require_admin(OWNER, "the owner of an image")
+
+
+@pytest.mark.parametrize("caller", [STRANGER, READING_STRANGER], ids=["member", "reader"])
+def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_there(
+    database: Database, catalogue: ImageCatalogue, access: Access, caller: Caller
+) -> None:
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, said, *_more: asked.append(said))
+
+    def shown(image_id: str) -> list[str]:
+        asked.clear()
+        with pytest.raises(ImageNotFound):
+            access.visible(caller, image_id)
+        return list(asked)
+
+    def marked(image_id: str) -> list[str]:
+        asked.clear()
+        with pytest.raises(MarkerNotFound):
+            access.page(caller, Query(marker=image_id))
+        return list(asked)
+
+    hidden = an_image(owner="a", visibility=Visibility.PRIVATE, tags=("t",), properties={"p": "x"})
+    add(catalogue, hidden)
+    assert len([said for said in shown(hidden.id) if said.startswith("SELECT")]) == 1
+    assert shown(hidden.id) == shown("absent")
+    assert marked(hidden.id) == marked("absent") != []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, NotFound
+from headwater.errors import HeadwaterError, Invalid, NotFound
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -31,6 +32,13 @@ class UnknownVerb(HeadwaterError):
         super().__init__(f"The method {method[:20]} is unknown")
 
 
+class NotText(Invalid):
+    """A path or a query whose bytes are not text."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"The {where} is not UTF-8, written with % where a URL needs it")
+
+
 def route(path: str, **by_method: Handler) -> Route:
     """Return what answers ``path``: a handler for each method; any other is 405 with ``Allow``."""
     return Route(path, _Methods(by_method))
@@ -43,6 +51,18 @@ def constant(body: bytes) -> Handler:
         return Response(body, media_type="application/json")
 
     return answer
+
+
+def _require_text(scope: Scope) -> None:
+    # What is not UTF-8 reaches us as U+FFFD; stored, it would be a name that nobody has given.
+    if "\ufffd" in scope["path"]:
+        raise NotText("path")
+    query = scope["query_string"]
+    if b"%" in query:
+        try:
+            unquote_to_bytes(query).decode()
+        except UnicodeDecodeError as error:
+            raise NotText("query") from error
 
 
 class _Methods:
@@ -66,6 +86,7 @@ class _Methods:
                 await Response(status_code=200)(scope, receive, send)
                 return
             raise MethodNotAllowed(request.method, request.url.path, sorted(self._handlers))
+        _require_text(scope)
         # PostgreSQL refuses to look for text with a NUL; nothing has such a name.
         if any("\x00" in value for value in request.path_params.values()):
             raise NotFound("The resource could not be found.")

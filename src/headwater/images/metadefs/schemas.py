@@ -217,7 +217,7 @@ def _stricter_namespace() -> Schema:
     properties = _namespace()
     for key, item in (("resource_type_associations", _association()), ("objects", _object()), ("tags", _tag())):
         properties[key] = {"type": "array", "items": {"type": "object", "properties": item, **_NAMED}}
-    for key in ("display_name", "owner"):
+    for key in ("display_name", "description", "owner"):
         properties[key] = {**properties[key], **_NO_NUL}
     return _closed("namespace", properties, ["namespace"], _definitions())
 
