@@ -121,6 +121,7 @@ URLS = [
     Row(source="1.2", given="queued", request="PUT /v2/images/{id}", status=405),
     Row(source="1.2", given="queued", request="POST /v2/images/{id}/file", status=405, sends={"allow": "GET, PUT"}),
     Row(source="1.2", given="queued", request="GET /v2/images/{id}/actions/deactivate", status=405),
+    Row(source="1.2", request="QUERY /v2/images", status=405, sends={"allow": "GET, POST"}),
     Row(source="1.2", request="FROBNICATE /v2/images", status=501),
     Row(source="1.2", request="FROBNICATE /elsewhere", status=501),
     Row(source="1.2", request="OPTIONS /v2/images", status=200, data=b""),
@@ -206,6 +207,7 @@ BODIES = [
     ),
     Row(source="1.5", request="POST /v2/images", body=b'{"name": "\xff"}', status=400, says="Malformed JSON"),
     Row(source="1.5", request="POST /v2/images", body=b'{"name": "\\ud800"}', status=400, says="Malformed JSON"),
+    Row(source="1.5", request="POST /v2/images", body=b'{"a":' * 65 + b"1" + b"}" * 65, status=400, says="64 levels"),
     Row(source="1.5", request="POST /v2/images", body=b"[" * 100_000, status=400, says="Malformed JSON"),
     Row(source="1.5", request="POST /v2/images", headers={"Content-Type": "text/plain"}, json={}, status=201),
     Row(
@@ -690,6 +692,12 @@ LIST = [
     _bad_list("sort=name&sort_key=name", "cannot be combined"),
     _bad_list("sort=name&sort_dir=asc", "cannot be combined"),
     _bad_list("sort_key=name&sort_key=size&sort_dir=asc&sort_dir=asc&sort_dir=asc", "Number of sort dirs"),
+    _bad_list(
+        "&".join(f"p{number}=x" for number in range(51)),
+        "at most 50 filters",
+        differs="Glance asks its database for all of them, however long that takes",
+    ),
+    _bad_list("name=%ff", "query is not UTF-8", differs="Glance looks for another text"),
     _bad_list("name=a%00b", "NUL", differs="Glance leaves it to the database"),
 ]
 
@@ -754,6 +762,14 @@ TAGS = [
         request="PUT /v2/images/{id}/tags/" + LONG,
         status=400,
         says="255",
+        then={"tags": ["t"]},
+    ),
+    Row(
+        source="4.8",
+        given="queued",
+        request="PUT /v2/images/{id}/tags/%ff",
+        status=400,
+        says="path is not UTF-8",
         then={"tags": ["t"]},
     ),
     Row(source="4.8", given="queued", request="PUT /v2/images/{id}/tags/a/b", status=404, then={"tags": ["t"]}),

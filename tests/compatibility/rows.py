@@ -18,6 +18,7 @@ class Row:
     """
 
     source: str  # section of the compatibility specification, "Glance" for Glance 33 as it was probed
+    who: str = "operator"  # who asks: a user of projects.py; elsewhere everybody is the operator
     given: str = "nothing"  # what is there before: a key of STATES in test_image_api.py
     request: str  # "METHOD /path"
     headers: Mapping[str, str] = field(default_factory=dict)  # Accept is JSON unless it says otherwise

@@ -209,6 +209,7 @@ def test_every_key_can_be_sorted_by() -> None:
         ("sort_key=name&sort_dir=asc&sort_dir=asc", ("Number of sort dirs",)),
         ("name=a%00b", ("'name'", "NUL")),
         ("tag=%00", ("'tag'", "NUL")),
+        ("&".join(["tag=x"] + [f"p{number}=x" for number in range(30)] + ["size=1"] * 20), ("at most 50 filters",)),
     ],
 )
 def test_a_bad_value_is_refused_by_name(text: str, names: tuple[str, ...]) -> None:
