@@ -51,6 +51,7 @@ need gnupg gpg gpg-agent
 need gpgv gpgv
 need wrk wrk
 need curl curl
+need chromium chromium
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 # Debian's package would make a cluster and start it; a file that somebody else wrote is left alone.

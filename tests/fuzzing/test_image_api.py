@@ -34,6 +34,7 @@ EXAMPLES = 5  # of each operation and phase
 LIMIT_S = 240  # the bounded run takes a tenth of it on idle cores
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(SECONDS * 2 + LIMIT_S + 60)
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("sqlite", "postgresql")]
