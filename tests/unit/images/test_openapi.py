@@ -36,7 +36,10 @@ def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> Non
     nothing = cast(Any, None)
     images = Images(nothing, nothing, nothing, ImagesSettings())
     served = set()
-    for route in routes(images, nothing, nothing, nothing, nothing, catalogue_calls=nothing, transfers=nothing):
+    paths = routes(
+        images, nothing, nothing, nothing, nothing, quotas=nothing, catalogue_calls=nothing, transfers=nothing
+    )
+    for route in paths:
         assert isinstance(route, Route)
         # Starlette adds HEAD to a route of its own making.
         methods = getattr(route.app, "methods", None) or (route.methods or set()) - {"HEAD"}

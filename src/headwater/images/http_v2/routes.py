@@ -96,8 +96,6 @@ class ImageApi:
             transfers=transfers,
             proof=proof,
             quotas=quotas,
-            catalogue_calls=catalogue_calls,
-            transfers=transfers,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint

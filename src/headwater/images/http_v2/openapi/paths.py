@@ -169,6 +169,17 @@ def of_the_service(schemas: Iterable[str]) -> Iterator[Path]:
             )
         },
     )
+    yield Path(
+        "/v2/info/usage",
+        {
+            "GET": Operation(
+                id="showUsage",
+                tag="service",
+                summary="Tell what the caller's project uses, and what it may use",
+                answers={200: json_answer(reference("Usage"), "By resource; sizes in MiB, a limit of -1 is none.")},
+            )
+        },
+    )
     for each in schemas:
         words = "".join(word.title() for word in each.replace("/", "_").split("_"))
         yield Path(

@@ -59,6 +59,14 @@ def _common() -> Json:
             }
         ),
         "JsonSchema": {"type": "object", "required": ["name", "properties"]},
+        "Usage": _object(
+            {
+                "usage": {
+                    "type": "object",
+                    "additionalProperties": _object({"usage": {"type": "integer"}, "limit": {"type": "integer"}}),
+                }
+            }
+        ),
         "ImportInformation": _object(
             {
                 "import-methods": _object(
