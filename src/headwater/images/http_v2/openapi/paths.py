@@ -147,10 +147,11 @@ def of_the_service(schemas: Iterable[str]) -> Iterator[Path]:
     yield Path(
         "/v2",
         {
-            "GET": _open(
-                "findVersion2",
-                "Lead to `/v2/`",
-                {302: {"description": "There.", "headers": {"Location": {"schema": {"type": "string"}}}}},
+            "GET": Operation(
+                id="findVersion2",
+                tag="service",
+                summary="Lead to `/v2/`",
+                answers={302: {"description": "There.", "headers": {"Location": {"schema": {"type": "string"}}}}},
             )
         },
     )
