@@ -42,6 +42,7 @@ from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
+from headwater.server.unread import Drained
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
@@ -105,7 +106,7 @@ class Application:
         feed = live_feed(catalogue, settings.streams)
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
         identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
-        self.image_listener = with_cors(Observed(identified, "images", self._metrics), settings.cors)
+        self.image_listener = with_cors(Drained(Observed(identified, "images", self._metrics)), settings.cors)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -20,9 +18,6 @@ from headwater.images.settings import ImagesSettings
 
 JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
 DEPTH_LIMIT = 64  # lists and objects within each other; nothing that the API takes needs ten
-# Of a body that is too large so much more is read and dropped, because most clients look for an answer only
-# when they have sent everything.
-_DRAIN_LIMIT, _DRAIN_S = 4 * JSON_LIMIT, 5.0
 
 
 class BadBody(Invalid):
@@ -61,30 +56,17 @@ async def json_body(request: Request) -> Any:
 
 
 async def _whole_body(request: Request) -> bytearray:
-    announced = int(request.headers.get("content-length") or 0)
-    if announced > JSON_LIMIT and "expect" in request.headers:
-        raise BodyTooLarge  # and the client has not begun to send
+    if int(request.headers.get("content-length") or 0) > JSON_LIMIT:
+        raise BodyTooLarge
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > JSON_LIMIT or announced > JSON_LIMIT:
-                await _drain(request)
+            if len(body) > JSON_LIMIT:
                 raise BodyTooLarge
     except ClientDisconnect as error:
         raise ClientDisconnected("the client left before its request was complete") from error
     return body
-
-
-async def _drain(request: Request) -> None:
-    read = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_S):
-            while read < _DRAIN_LIMIT:
-                message = await request.receive()
-                read += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
 
 
 def _require_shallow(body: bytearray, decoded: Any) -> None:
