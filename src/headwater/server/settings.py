@@ -14,6 +14,7 @@ from headwater.config import Section
 from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.settings import ImagesSettings
+from headwater.stores.fetch import FetchSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
@@ -95,6 +96,7 @@ class Settings(Section):
     stores: Annotated[
         dict[str, StoreSettings], Field(description="Where image bytes lie: one table for each store.", min_length=1)
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
+    fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     streams: StreamsSettings = StreamsSettings()
