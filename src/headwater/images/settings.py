@@ -14,7 +14,7 @@ class ImagesSettings(Section):
     """Section ``[images]``."""
 
     store: Annotated[
-        str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores].")
+        str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores] that can.")
     ] = None
     hash_algorithm: Annotated[
         Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")

@@ -124,7 +124,7 @@ class Uploads:
             return self._begun(caller, image_id, size, entry.keep)
 
     def _begun(self, caller: Caller, image_id: str, size: int | None, keep: Keep) -> IncomingData:
-        name = self._settings.store or next(iter(self._stores))
+        name = self._settings.store or next(name for name, store in self._stores.items() if store.abilities.writes)
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
         upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         with self._lock:

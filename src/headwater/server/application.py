@@ -39,6 +39,7 @@ from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
+from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
@@ -59,7 +60,8 @@ class Application:
             SettingsError: Something cannot work with these settings.
         """
         self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
-        self.stores = open_stores(settings.stores, settings.data_dir)
+        fetcher = Fetcher(settings.fetch)
+        self.stores = open_stores(settings.stores, settings.data_dir, fetcher)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)

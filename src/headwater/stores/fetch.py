@@ -16,6 +16,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urljoin
@@ -93,11 +94,18 @@ class Fetcher:
         """
         self._settings = settings
         self._filter = UrlFilter(settings, resolve)
+        if settings.cafile is not None:
+            _ = self._tls  # a file that is no good stops the start
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """What proves servers; reading the system's certificates takes a while, and not everybody fetches."""
         try:
-            self._tls = ssl.create_default_context(cafile=settings.cafile)
+            return ssl.create_default_context(cafile=self._settings.cafile)
         except OSError as error:
             raise SettingsError(
-                f"section [fetch], key 'cafile': {settings.cafile} is no file of certificates (PEM): {error.strerror}"
+                f"section [fetch], key 'cafile': {self._settings.cafile} is no file of certificates (PEM): "
+                f"{error.strerror}"
             ) from error
 
     def check(self, url: str) -> None:
