@@ -80,6 +80,10 @@ class Access:
         """
         self._rules.require(rule, caller, _target(image, member_id))
 
+    def allows(self, rule: str, caller: Caller, image: Image) -> bool:
+        """Return whether the caller, who sees the image, may do to it what ``rule`` guards."""
+        return self._rules.allows(rule, caller, _target(image, None))
+
     def require_admin(self, caller: Caller, what: str) -> None:
         """Raise ``Forbidden`` unless the caller is an admin."""
         if not self.is_admin(caller):

@@ -99,9 +99,13 @@ class ImageCatalogue:
         return self._database.read(work)
 
     def location(self, image_id: str) -> Location | None:
-        """Return where the image's bytes lie; ``None`` when it has none."""
+        """Return where to look first for the image's bytes; ``None`` when it has none."""
+        return next(iter(self.locations(image_id)), None)
+
+    def locations(self, image_id: str) -> list[Location]:
+        """Return where the image's bytes lie, in the order in which to look for them: our own stores first."""
         rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
-        return Location(*rows[0]) if rows else None
+        return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
 
     def revision(self) -> int:
         """Return a number that grows with each change of an image that is or was public."""
@@ -168,7 +172,7 @@ class ImageCatalogue:
             discard(connection, locations, now)
             removed(connection, image, now)
             keep(connection, image, None)
-            return locations
+            return [location for location in locations if not location.is_external]
 
         return self._database.write(work)
 

@@ -43,14 +43,6 @@ from headwater.threads import Pool
 _log = logging.getLogger(__name__)
 
 
-class FormatsMissing(Invalid):
-    """Data comes before anybody said what it is."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(f"Property {' and '.join(names)} must be set prior to saving data.")
-        self.names = names
-
-
 class SizeMismatch(Invalid):
     """The data is not as long as its header said."""
 
@@ -143,9 +135,7 @@ class Uploads:
 
     def _claimed(self, image: Image) -> Image:
         saving = image.moved_to(Status.SAVING)
-        missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
-        if missing:
-            raise FormatsMissing(missing)
+        image.require_formats()
         self._signatures.claim(image)
         return replace(saving, updated_at=self._clock())
 

@@ -22,6 +22,8 @@ from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
+from headwater.images.location_rows import LocationRows
+from headwater.images.locations import Locations, Web
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
@@ -75,7 +77,16 @@ class Application:
         access = Access(catalogue, self.policy)
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
-        images = Images(catalogue, access, Discards(books, self.stores), settings.images, guard=guard)
+        web = Web(self.stores, fetcher, settings.images.size_cap)
+        locations = Locations(LocationRows(self.database), access, self.stores, web, settings.images)
+        images = Images(
+            catalogue,
+            access,
+            Discards(books, self.stores),
+            settings.images,
+            locations=locations,
+            guard=guard,
+        )
         self.uploads = Uploads(
             books,
             access,

@@ -112,22 +112,22 @@ class DataHandlers:
             return Response(status_code=304, headers=headers)
         wanted = _range(request, size, headers.get("ETag"))
         if wanted is None:
-            return self._whole(found, size, headers, 200)
+            return await self._whole(found, size, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:
-            return self._whole(found, size, headers, 206)
+            return await self._whole(found, size, headers, 206)
         headers["Content-Length"] = str(len(wanted))
-        return self._streamed(found, wanted, headers, 206)
+        return await self._streamed(found, wanted, headers, 206)
 
-    def _whole(self, found: Download, size: int, headers: dict[str, str], status: int) -> Response:
+    async def _whole(self, found: Download, size: int, headers: dict[str, str], status: int) -> Response:
         headers["Content-Length"] = str(size)
         if found.path is not None and size:
             return _SentFile(found.path, status, headers, OCTETS)
-        return self._streamed(found, range(size), headers, status)
+        return await self._streamed(found, range(size), headers, status)
 
-    def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
+    async def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         # Opened before the headers are sent, so that what fails at once is still an error.
-        pieces = found.store.read(found.object_key, wanted.start, len(wanted))
+        pieces = await self._transfers.run(lambda: found.read(wanted.start, len(wanted)))
         return StreamingResponse(_in_turn(pieces, self._transfers), status, headers, OCTETS)
 
 
