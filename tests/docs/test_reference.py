@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.routes import routes
 from headwater.images.http_v2.versions import IDS
 from headwater.images.service import Images
@@ -35,7 +37,17 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     images = Images(nothing, nothing, nothing, ImagesSettings())
     paths = [
         route.path
-        for route in routes(images, nothing, nothing, nothing, nothing, catalogue_calls=nothing, transfers=nothing)
+        for route in routes(
+            images,
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            locations=LocationHandlers(nothing, nothing, nothing),
+            image_tasks=ImageTaskHandlers(nothing, nothing, nothing),
+            catalogue_calls=nothing,
+            transfers=nothing,
+        )
         if isinstance(route, Route)
     ]
     assert len(paths) > 8

@@ -21,7 +21,11 @@ from headwater.images.certificates.registry import open_signatures
 from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.routes import ImageApi
+from headwater.images.location_import import KIND as LOCATION_IMPORT
+from headwater.images.location_import import LocationImport
 from headwater.images.location_rows import LocationRows
 from headwater.images.locations import Locations, Web
 from headwater.images.members import Members
@@ -30,6 +34,7 @@ from headwater.images.metadefs.service import Metadefs
 from headwater.images.property_guard import open_guard
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
+from headwater.images.tasks import Tasks
 from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
@@ -70,7 +75,6 @@ class Application:
         self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
-        self.jobs = Runner(Jobs(self.database), {}, settings.server.job_threads)
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy)
         catalogue = ImageCatalogue(self.database)
@@ -96,6 +100,10 @@ class Application:
             signatures=open_signatures(settings.signatures, settings.auth.keystone),
         )
         downloads = Downloads(catalogue, access, self.stores)
+        location_import = LocationImport(
+            self.database, access, web, fetcher, settings.images, stopping=self._is_stopping
+        )
+        self.jobs = Runner(Jobs(self.database), {LOCATION_IMPORT: location_import.run}, settings.server.job_threads)
         sharing = Sharing(access, Members(self.database), settings.images.member_quota)
         self._image_api = ImageApi(
             images,
@@ -103,6 +111,8 @@ class Application:
             downloads,
             sharing,
             Metadefs(MetadefCatalogue(self.database), self.policy),
+            locations=LocationHandlers(locations, location_import, self._calls),
+            image_tasks=ImageTaskHandlers(access, Tasks(self.database), self._calls),
             catalogue_calls=self._calls,
             transfers=self._transfers,
             public_endpoint=settings.server.public_endpoint,
@@ -114,6 +124,9 @@ class Application:
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
         )
+
+    def _is_stopping(self) -> bool:
+        return self.jobs.stopping.is_set()
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

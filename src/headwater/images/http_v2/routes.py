@@ -11,7 +11,9 @@ from headwater.errors import NotFound
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import metadefs, schemas, versions
 from headwater.images.http_v2.data import DataHandlers
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.images import ImageHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
 from headwater.images.metadefs.service import Metadefs
@@ -28,6 +30,8 @@ def routes(
     sharing: Sharing,
     definitions: Metadefs,
     *,
+    locations: LocationHandlers,
+    image_tasks: ImageTaskHandlers,
     catalogue_calls: Pool,
     transfers: Pool,
 ) -> list[BaseRoute]:
@@ -41,6 +45,8 @@ def routes(
         route("/v2/images/{image_id}/file", GET=data.download, PUT=data.upload),
         route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/v2/images/{image_id}/actions/{action}", POST=image.act),
+        route("/v2/images/{image_id}/locations", GET=locations.index, POST=locations.add),
+        route("/v2/images/{image_id}/tasks", GET=image_tasks.index),
         route("/v2/images/{image_id}/members", GET=member.index, POST=member.add),
         route("/v2/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
         *schemas.routes(images.schemas),
@@ -67,6 +73,8 @@ class ImageApi:
         sharing: Sharing,
         definitions: Metadefs,
         *,
+        locations: LocationHandlers,
+        image_tasks: ImageTaskHandlers,
         catalogue_calls: Pool,
         transfers: Pool,
         public_endpoint: str | None = None,
@@ -77,7 +85,15 @@ class ImageApi:
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
         """
         paths = routes(
-            images, uploads, downloads, sharing, definitions, catalogue_calls=catalogue_calls, transfers=transfers
+            images,
+            uploads,
+            downloads,
+            sharing,
+            definitions,
+            locations=locations,
+            image_tasks=image_tasks,
+            catalogue_calls=catalogue_calls,
+            transfers=transfers,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
