@@ -9,7 +9,7 @@ not to be reached, and the connection is made to what it returns and to nothing 
 an IPv4 address inside (mapped, NAT64, 6to4, Teredo) are judged by that one too.
 
 Source of the lists and their meaning: Glance's section ``[import_filtering_opts]``. Here what a
-``disallowed`` list names is refused also where an ``allowed`` list exists (``docs/decisions/0011-fetching-urls.md``).
+``disallowed`` list names is refused also where an ``allowed`` list exists (``docs/decisions/0009-fetching-urls.md``).
 """
 
 from __future__ import annotations
