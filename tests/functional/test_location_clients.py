@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import openstack
 import pytest
+from openstack.image.v2._proxy import Proxy
 
 from functional import clients
 from functional.clients import Client
@@ -138,7 +139,9 @@ def test_the_sdk_reads_locations(
         load_yaml_config=False, load_envvars=False, auth_type="none", endpoint=service.images_url, app_name="tests"
     )
     try:
-        (location,) = cloud.image.image_locations(queued)
+        images = cloud.image
+        assert isinstance(images, Proxy)
+        (location,) = images.image_locations(queued)
         assert (location.url, location.metadata) == (web.url("/one"), {"store": "web"})
     finally:
         cloud.close()
