@@ -43,10 +43,11 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
             nothing,
             nothing,
             nothing,
-            locations=LocationHandlers(nothing, nothing, nothing),
+            locations=LocationHandlers(nothing, nothing, nothing, nothing),
             image_tasks=ImageTaskHandlers(nothing, nothing, nothing),
             catalogue_calls=nothing,
             transfers=nothing,
+            web=nothing,
         )
         if isinstance(route, Route)
     ]

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -601,3 +602,35 @@ def test_a_service_that_stops_leaves_the_hashing_to_the_next(tmp_path: Path, web
         web.pages["/slow"] = content(DATA)
         process.start()
         assert api.wait(path, "os_hash_value", SHA512)["status"] == "active"
+
+
+def test_servers_that_are_slow_hold_up_nobody_else(tmp_path: Path, web: WebServer) -> None:
+    stop = threading.Event()
+
+    def dripping(asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while asked.method == "GET" and not stop.wait(0.5):
+            send(b"x")
+
+    def silent(_asked: Asked, _send: SendBytes) -> None:
+        stop.wait(60)
+
+    web.pages |= {"/drips": dripping, "/silent": silent}
+    threads = "[server]\nweb_threads = 4\ncatalogue_threads = 1\ntransfer_threads = 2\njob_threads = 1\n"
+    with served(tmp_path, threads + WEB) as (_process, api), ThreadPoolExecutor(12) as others:
+        ours, *slow = (api.make() for _ in range(9))
+        assert api.upload(ours, DATA).status_code == 204
+        for path in slow[:3]:
+            assert api.ask_for(path, web.url("/drips")).status_code == 202
+            api.wait(path, "status", "active")
+        for path in slow[:3]:
+            others.submit(api.http.get, f"{path}/file")
+        for path in slow[3:]:
+            others.submit(api.add, path, web.url("/silent"))
+        time.sleep(1)
+        began = time.monotonic()
+        assert api.image(ours)["size"] == len(DATA)
+        assert api.http.get(f"{ours}/file", headers={"Range": "bytes=1-9"}).content == DATA[1:10]
+        assert api.upload(api.make(), DATA).status_code == 204
+        assert time.monotonic() - began < 3
+        stop.set()

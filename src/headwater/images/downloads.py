@@ -58,6 +58,13 @@ class Download:
     path: Path | None  # the file that holds all of it, where there is one
     others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
 
+    @property
+    def is_external(self) -> bool:
+        """The data may have to come from a web server of others."""
+        return any(
+            Location(store.name, key).is_external for store, key in ((self.store, self.object_key), *self.others)
+        )
+
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Return pieces of the data, from the first place that gives them.
 

@@ -73,6 +73,7 @@ class Application:
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)
         self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
+        self._web = Pool("web", settings.server.web_threads)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
         self._authenticator = open_authenticator(settings.auth)
@@ -103,7 +104,10 @@ class Application:
         location_import = LocationImport(
             self.database, access, web, fetcher, settings.images, stopping=self._is_stopping
         )
-        self.jobs = Runner(Jobs(self.database), {LOCATION_IMPORT: location_import.run}, settings.server.job_threads)
+        jobs = Jobs(self.database)
+        self.jobs = Runner(jobs, {}, settings.server.job_threads)
+        # By themselves, because whoever names a server decides how long these take.
+        self.web_jobs = Runner(jobs, {LOCATION_IMPORT: location_import.run}, settings.server.web_threads)
         sharing = Sharing(access, Members(self.database), settings.images.member_quota)
         self._image_api = ImageApi(
             images,
@@ -111,10 +115,11 @@ class Application:
             downloads,
             sharing,
             Metadefs(MetadefCatalogue(self.database), self.policy),
-            locations=LocationHandlers(locations, location_import, self._calls),
+            locations=LocationHandlers(locations, location_import, self._calls, self._web),
             image_tasks=ImageTaskHandlers(access, Tasks(self.database), self._calls),
             catalogue_calls=self._calls,
             transfers=self._transfers,
+            web=self._web,
             public_endpoint=settings.server.public_endpoint,
         )
         feed = live_feed(catalogue, settings.streams)
@@ -126,7 +131,7 @@ class Application:
         )
 
     def _is_stopping(self) -> bool:
-        return self.jobs.stopping.is_set()
+        return self.web_jobs.stopping.is_set()
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -157,15 +162,16 @@ class Application:
 
     async def work(self) -> None:
         """Run jobs and keep house, until cancelled."""
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._run_jobs())
-            both.create_task(self._keep_house())
+        async with asyncio.TaskGroup() as all_of_it:
+            for runner in (self.jobs, self.web_jobs):
+                all_of_it.create_task(self._run_jobs(runner))
+            all_of_it.create_task(self._keep_house())
 
-    async def _run_jobs(self) -> None:
+    async def _run_jobs(self, runner: Runner) -> None:
         while True:
             pause = POLL_S
             try:
-                pause = await self._calls.run(self.jobs.look)
+                pause = await self._calls.run(runner.look)
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning("no jobs could be looked for", extra={"error": str(error)})
             await asyncio.sleep(pause)
@@ -183,8 +189,10 @@ class Application:
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
+        self.web_jobs.stopping.set()
         self.jobs.close()
-        for pool in (self._identity, self._calls, self._transfers, self._hashing, self._storing):
+        self.web_jobs.close()
+        for pool in (self._identity, self._web, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
         self._authenticator.close()
         for store in self.stores.values():

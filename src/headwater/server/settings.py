@@ -51,6 +51,14 @@ class ServerSettings(Section):
         int, Field(description="Threads of one worker that wait for Keystone or check passwords.", ge=1, le=256)
     ] = 8
 
+    web_threads: Annotated[
+        int,
+        Field(
+            description="Threads of one worker that wait for web servers of others in requests, and as many in jobs.",
+            ge=1,
+            le=1024,
+        ),
+    ] = 16
     job_threads: Annotated[
         int, Field(description="Threads of one worker for work that no request waits for.", ge=1, le=256)
     ] = 4

@@ -52,7 +52,7 @@ class FetchSettings(UrlFilterSettings):
     )
     min_speed: Annotated[
         int, Field(description="Least speed of data in bytes a second, judged after 30 s; 0: any.", ge=0)
-    ] = 1024
+    ] = 32 << 10
     size_limit: Annotated[int, Field(description="Most bytes that one URL may give.", ge=1)] = 1 << 40
     cafile: Annotated[
         Path | None, Field(description="Certificates (PEM) that prove servers. Default: those of the system.")

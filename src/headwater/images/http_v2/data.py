@@ -57,11 +57,19 @@ class SeveralRanges(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, catalogue_calls: Pool, transfers: Pool) -> None:
+    def __init__(
+        self, uploads: Uploads, downloads: Downloads, catalogue_calls: Pool, transfers: Pool, web: Pool
+    ) -> None:
+        """Take the use cases and the threads to call them in.
+
+        Args:
+            web: Moves what comes from web servers of others, which may be slow.
+        """
         self._uploads = uploads
         self._downloads = downloads
         self._calls = catalogue_calls
         self._transfers = transfers
+        self._web = web
 
     # --- In --------------------------------------------------------------------------------------
 
@@ -127,8 +135,9 @@ class DataHandlers:
 
     async def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         # Opened before the headers are sent, so that what fails at once is still an error.
-        pieces = await self._transfers.run(lambda: found.read(wanted.start, len(wanted)))
-        return StreamingResponse(_in_turn(pieces, self._transfers), status, headers, OCTETS)
+        pool = self._web if found.is_external else self._transfers
+        pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
+        return StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS)
 
 
 class _SentFile(FileResponse):

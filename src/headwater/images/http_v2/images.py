@@ -34,9 +34,15 @@ class PatchMediaType(UnsupportedMedia):
 class ImageHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, images: Images, catalogue_calls: Pool) -> None:
+    def __init__(self, images: Images, catalogue_calls: Pool, web: Pool) -> None:
+        """Take the use cases and the threads to call them in.
+
+        Args:
+            web: Waits for web servers of others, which may be slow.
+        """
         self._images = images
         self._calls = catalogue_calls
+        self._web = web
 
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
@@ -81,9 +87,8 @@ class ImageHandlers:
             raise PatchMediaType(media_type)
         operations = attributes.operations(media_type, await requests.json_body(request))
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        _, answer = await self._calls.run(
-            lambda: self._document(caller, self._images.patch(caller, image_id, operations))
-        )
+        pool = self._web if any(operation.name == "locations" for operation in operations) else self._calls
+        _, answer = await pool.run(lambda: self._document(caller, self._images.patch(caller, image_id, operations)))
         _echo_validation(answer, operations)
         return _image_answer(answer)
 

@@ -15,10 +15,11 @@ from headwater.threads import Pool
 class LocationHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, locations: Locations, imports: LocationImport, catalogue_calls: Pool) -> None:
+    def __init__(self, locations: Locations, imports: LocationImport, catalogue_calls: Pool, web: Pool) -> None:
         self._locations = locations
         self._imports = imports
         self._calls = catalogue_calls
+        self._web = web
 
     async def index(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
@@ -28,5 +29,5 @@ class LocationHandlers:
     async def add(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await self._calls.run(lambda: self._imports.begin(caller, image_id, document))
+        await self._web.run(lambda: self._imports.begin(caller, image_id, document))  # names are resolved
         return Response(status_code=202)

@@ -34,11 +34,12 @@ def routes(
     image_tasks: ImageTaskHandlers,
     catalogue_calls: Pool,
     transfers: Pool,
+    web: Pool,
 ) -> list[BaseRoute]:
     """Return the routes, to be tried in their order."""
-    image = ImageHandlers(images, catalogue_calls)
+    image = ImageHandlers(images, catalogue_calls, web)
     member = MemberHandlers(sharing, catalogue_calls)
-    data = DataHandlers(uploads, downloads, catalogue_calls, transfers)
+    data = DataHandlers(uploads, downloads, catalogue_calls, transfers, web)
     return [
         route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/v2/images", GET=image.index, POST=image.create),
@@ -77,6 +78,7 @@ class ImageApi:
         image_tasks: ImageTaskHandlers,
         catalogue_calls: Pool,
         transfers: Pool,
+        web: Pool,
         public_endpoint: str | None = None,
     ) -> None:
         """Take the use cases and the threads to call them in.
@@ -94,6 +96,7 @@ class ImageApi:
             image_tasks=image_tasks,
             catalogue_calls=catalogue_calls,
             transfers=transfers,
+            web=web,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
