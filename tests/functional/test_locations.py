@@ -157,6 +157,14 @@ def test_a_location_makes_a_queued_image_active_and_its_data_readable(api: Api, 
     )
 
 
+def test_the_older_media_type_and_a_name_that_leads_to_an_allowed_loopback(api: Api, web: WebServer) -> None:
+    path, url = api.make(), web.url("/data", "localhost")
+    headers = {"Content-Type": PATCH.replace("v2.1", "v2.0")}
+    added = api.http.patch(path, json=[{"add": "/locations/-", "value": {"url": url, "metadata": {}}}], headers=headers)
+    assert added.status_code == 200, added.text
+    assert api.http.get(f"{path}/file").content == DATA
+
+
 def test_deleting_an_image_leaves_what_belongs_to_others(api: Api, web: WebServer) -> None:
     path = api.located(web.url("/data"))
     assert api.http.delete(path).status_code == 204
@@ -359,6 +367,9 @@ def test_data_that_breaks_off_is_no_whole_answer(api: Api, web: WebServer) -> No
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(DATA) + DATA[:1000])
 
     web.pages["/data"] = short
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.http.get(f"{path}/file")
+    web.pages["/data"] = content(DATA[:1000])  # whole, and not what it was
     with pytest.raises(httpx.RemoteProtocolError):
         api.http.get(f"{path}/file")
 
