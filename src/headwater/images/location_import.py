@@ -34,7 +34,7 @@ from headwater.images.location_rows import held_by, keep_held
 from headwater.images.location_rules import InvalidLocation, Validation, checked
 from headwater.images.locations import Web
 from headwater.images.model import Image, ImageLocation, Location, Status
-from headwater.images.rows import GET, ImageNotFound, changed, image_of, locked
+from headwater.images.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
 from headwater.images.tasks import Task, TaskNotFound, TaskStatus, TaskStatusConflict
@@ -214,13 +214,19 @@ class LocationImport:
             attempt=job.attempts,
         )
         try:
+            self._attempt(work, last=job.attempts >= ATTEMPTS)
+        except TaskStatusConflict:
+            _log.info("a task was ended elsewhere", extra={"task": task_id})
+
+    def _attempt(self, work: _Work, *, last: bool) -> None:
+        try:
             self._import(work)
-        except Later:
+        except (Later, TaskStatusConflict):
             raise
         except (ImportFailed, ImageLost, Invalid) as error:
             self._failed(work, str(error))
         except Exception:
-            if job.attempts >= ATTEMPTS:
+            if last:
                 self._failed(work, "Headwater failed; the log has more")
             raise
 
@@ -320,7 +326,9 @@ class LocationImport:
         with self._journal.entry(work.caller, "image.activate", work.image_id) as entry:
 
             def write(connection: Connection) -> None:
-                if _locked_image(connection, work.image_id).status is not Status.IMPORTING:
+                importing = _locked_image(connection, work.image_id).status is Status.IMPORTING
+                self._require_ours(connection, work)
+                if not importing:
                     raise ImageLost
                 changed(connection, work.image_id, active, entry.keep)
                 keep_held(connection, work.image_id, (), (ImageLocation(at=work.at),))
@@ -341,12 +349,21 @@ class LocationImport:
 
             def write(connection: Connection) -> None:
                 _locked_image(connection, work.image_id)
+                self._require_ours(connection, work)
                 if not _has(connection, work):
                     raise ImageLost
                 changed(connection, work.image_id, hashed, entry.keep)
                 self._succeed(connection, work, message)
 
             self._database.write(write)
+
+    def _require_ours(self, connection: Connection, work: _Work) -> None:
+        """Raise unless the task still goes on.
+
+        A process that stood still for longer than its lease finds that another one has ended the task, and that
+        the image may be importing something else by now.
+        """
+        tasks.moved(connection, work.task.id, TaskStatus.PROCESSING, self._clock())
 
     def _succeed(self, connection: Connection, work: _Work, message: str = "") -> None:
         result = {"image_id": work.image_id}
@@ -365,12 +382,11 @@ class LocationImport:
             )
 
         def write(connection: Connection) -> None:
-            try:
-                if locked(connection, work.image_id).status is Status.IMPORTING:
-                    changed(connection, work.image_id, waiting, entry.keep)
-                    keep_held(connection, work.image_id, held_by(connection, work.image_id), ())
-            except ImageNotFound:
-                pass  # deleted meanwhile: nothing waits
+            row = connection.execute(GET_LOCKED, {"id": work.image_id}).first()
+            self._require_ours(connection, work)
+            if row is not None and image_of(row).status is Status.IMPORTING:
+                changed(connection, work.image_id, waiting, entry.keep)
+                keep_held(connection, work.image_id, held_by(connection, work.image_id), ())
             tasks.moved(connection, work.task.id, TaskStatus.FAILURE, self._clock(), message=reason)
 
         with self._journal.entry(work.caller, "image.update", work.image_id) as entry:

@@ -70,7 +70,7 @@ class Parts:
     """The use cases over one database."""
 
     def __init__(self, database: Database, settings: ImagesSettings = SETTINGS, *, http: bool = True) -> None:
-        fetcher = Shelf(FetchSettings())
+        self.fetcher = fetcher = Shelf(FetchSettings())
         stores: dict[str, Any] = {"m": MemoryStore("m", MemoryStoreSettings(type="memory"))}
         if http:
             stores["web"] = HttpStore("web", fetcher)
@@ -225,6 +225,27 @@ def test_an_import_without_formats_is_refused(parts: Parts) -> None:
     add(parts.catalogue, image)
     with pytest.raises(Invalid, match="disk_format"):
         parts.imports.begin(OWNER, image.id, {"url": URL})
+
+
+@pytest.mark.parametrize("size", [10, None])
+def test_a_run_that_stood_still_does_not_touch_what_was_begun_after_it(parts: Parts, size: int | None) -> None:
+    image = parts.image()
+    first = parts.imports.begin(OWNER, image.id, {"url": URL})
+    (late,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
+
+    def elsewhere(_url: str) -> int | None:
+        """While this run waits for the server, another one gives the first import up, and a second one begins."""
+        Tasks(parts.database).move(first.id, TaskStatus.FAILURE, NOON, message="elsewhere")
+        parts.catalogue.change(image.id, lambda image: image.moved_to(Status.QUEUED))
+        parts.imports.begin(OWNER, image.id, {"url": SAME})
+        return size
+
+    parts.fetcher.size = elsewhere  # type: ignore[method-assign, assignment]  # the server that this run asks
+    parts.imports.run(late)
+    assert parts.catalogue.get(image.id).status is Status.IMPORTING
+    assert parts.rows.of(image.id) == ()
+    statuses = {task.input["loc_url"]: task.status for task in Tasks(parts.database).of_image(image.id)}
+    assert statuses == {URL: TaskStatus.FAILURE, SAME: TaskStatus.PENDING}
 
 
 def test_an_import_whose_image_was_deleted_ends_as_a_failure(parts: Parts) -> None:
