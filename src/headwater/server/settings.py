@@ -16,9 +16,9 @@ from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.settings import ImagesSettings
 from headwater.stores.fetch import FetchSettings
 from headwater.stores.file import FileStoreSettings
-from headwater.stores.http import HttpStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
+from headwater.stores.web import HttpStoreSettings
 from headwater.streams.settings import StreamsSettings
 
 

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from headwater.stores.fetch import Fetcher
 from headwater.stores.file import FileStore, FileStoreSettings
-from headwater.stores.http import HttpStore, HttpStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore
+from headwater.stores.web import HttpStore, HttpStoreSettings
 
 StoreSettings = Annotated[FileStoreSettings | MemoryStoreSettings | HttpStoreSettings, Field(discriminator="type")]
 

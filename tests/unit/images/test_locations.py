@@ -30,8 +30,8 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.tasks import Tasks, TaskStatus
 from headwater.jobs.queue import Jobs
 from headwater.stores.fetch import Fetcher, FetchSettings
-from headwater.stores.http import HttpStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.web import HttpStore
 from headwater.testing.image_catalogue import NOON, add, an_image
 
 POLICY = Policy(PolicySettings())  # once: it takes longer than the tests

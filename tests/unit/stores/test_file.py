@@ -9,10 +9,10 @@ import pytest
 from headwater.errors import SettingsError
 from headwater.stores.fetch import Fetcher, FetchSettings
 from headwater.stores.file import FileStore, FileStoreSettings
-from headwater.stores.http import HttpStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores
 from headwater.stores.store import StoreUnavailable
+from headwater.stores.web import HttpStoreSettings
 
 
 def test_objects_lie_where_the_module_says(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from headwater.stores.fetch import Fetcher, FetchSettings
-from headwater.stores.http import HttpStore, StoreReadOnly
 from headwater.stores.store import ObjectNotFound, Stored, StoreUnavailable
+from headwater.stores.web import HttpStore, StoreReadOnly
 from servers.web import WebServer, content, web_server
 
 DATA = bytes(range(256)) * 500
