@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, false, insert, select, union_all
+from sqlalchemy import Connection, and_, bindparam, delete, false, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -86,7 +86,7 @@ class ImageCatalogue:
         """
 
         def work(connection: Connection) -> list[Image]:
-            marker = None
+            marker: Any = query.after
             if query.marker is not None:
                 marker = connection.execute(GET, {"id": query.marker}).first()
                 if marker is None:
@@ -178,19 +178,31 @@ class ImageCatalogue:
 
     # --- The deleted -----------------------------------------------------------------------------
 
-    def deleted(self, *, since: int, limit: int, owner: str | None = None) -> list[tuple[Image, int]]:
+    def deleted(self, *, since: int, limit: int, owner: str | None = None, after: str = "") -> list[tuple[Image, int]]:
         """Return images as they were, each with the time of its deletion, oldest first; not the purged ones.
 
         Args:
             since: Only those that were deleted at this time (microseconds since 1970) or later.
+            after: Of those deleted at just this time, only the ones whose id comes after this one.
             owner: Only those of this project; ``None``: of every project.
         """
         table = tables.deleted_images
-        query = select(table.c.document, table.c.deleted_at).where(table.c.deleted_at >= since)
+        query = select(table.c.document, table.c.deleted_at).where(
+            or_(table.c.deleted_at > since, and_(table.c.deleted_at == since, table.c.id > after))
+        )
         if owner is not None:
             query = query.where(table.c.owner == owner)
         query = query.order_by(table.c.deleted_at, table.c.id).limit(limit)
         return self._database.read(lambda c: [(deleted_of(row.document), row.deleted_at) for row in c.execute(query)])
+
+    def find_deleted(self, image_id: str) -> tuple[Image, int]:
+        """Return a deleted image as it was and the time of its deletion, or raise ``ImageNotFound``."""
+        table = tables.deleted_images
+        query = select(table.c.document, table.c.deleted_at).where(table.c.id == image_id)
+        row = self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise ImageNotFound(image_id)
+        return deleted_of(row.document), row.deleted_at
 
     def purge(self, before: int, limit: int) -> int:
         """Forget what images were that were deleted before this time, but for their ids; return how many.

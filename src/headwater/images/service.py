@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Connection
+
 from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.identity.caller import Caller
 from headwater.images import attributes
@@ -20,6 +22,7 @@ from headwater.images.location_rules import Held
 from headwater.images.locations import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
+from headwater.images.rows import Keep, unheard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 
@@ -84,12 +87,13 @@ class Images:
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, caller: Caller, document: Mapping[str, Any]) -> Image:
+    def create(self, caller: Caller, document: Mapping[str, Any], *, also: Keep = unheard) -> Image:
         """Enter a new image into the catalogue, queued for its data.
 
         Args:
             document: The flat object of the API; all keys are optional. The owner is the caller's project
                 unless it says otherwise.
+            also: Keeps what belongs to the image, in the same transaction.
 
         Raises:
             Forbidden: The caller may not create this image.
@@ -112,7 +116,12 @@ class Images:
             self._access.require("add_image", caller, image)
             self._require_visibility(caller, image)
             self._require_quotas(None, image)
-            self._catalogue.create(image, fresh_id=given is None, keep=entry.keep)
+
+            def keep(connection: Connection, before: Any, after: Any) -> None:
+                entry.keep(connection, before, after)
+                also(connection, before, after)
+
+            self._catalogue.create(image, fresh_id=given is None, keep=keep)
             return self._shown(caller, image)
 
     def get(self, caller: Caller, image_id: str) -> Image:

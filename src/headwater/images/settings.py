@@ -76,3 +76,9 @@ class ImagesSettings(Section):
     ] = 3
     limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
     limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000
+    api_v1: Annotated[
+        bool, Field(description="Answer the Image API v1 too, which OpenStack gave up in 2018 and old clients speak.")
+    ] = False
+    task_time_to_live_h: Annotated[
+        int, Field(description="How long a task that is over is shown, in hours.", ge=1, le=87600)
+    ] = 48

@@ -87,15 +87,18 @@ class Task:
     message: str = ""  # mostly why it failed
     expires_at: int | None = None  # when it may be forgotten; None while it goes on
 
-    def moved_to(self, status: TaskStatus, now: int, **more: Any) -> Task:
+    def moved_to(self, status: TaskStatus, now: int, *, kept_s: int = KEPT_S, **more: Any) -> Task:
         """Return this task in ``status``, with ``result`` or ``message`` where they are given.
+
+        Args:
+            kept_s: How long it is shown when it is over.
 
         Raises:
             TaskStatusConflict: A task has no move from the present status to ``status``.
         """
         if status not in MOVES[self.status]:
             raise TaskStatusConflict(self.id, self.status, status)
-        expires_at = None if status in UNFINISHED else now + KEPT_S * 1_000_000
+        expires_at = None if status in UNFINISHED else now + kept_s * 1_000_000
         return replace(self, status=status, updated_at=now, expires_at=expires_at, **more)
 
 

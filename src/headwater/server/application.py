@@ -18,12 +18,16 @@ from headwater.images.access import Access
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.certificates.registry import open_signatures
+from headwater.images.copying import KIND as COPY
+from headwater.images.copying import Copying
 from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
+from headwater.images.http_v1.routes import ImageApiV1
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.routes import ImageApi
+from headwater.images.images_v1 import ImagesV1
 from headwater.images.location_import import KIND as LOCATION_IMPORT
 from headwater.images.location_import import LocationImport
 from headwater.images.location_rows import LocationRows
@@ -34,6 +38,8 @@ from headwater.images.metadefs.service import Metadefs
 from headwater.images.property_guard import open_guard
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
+from headwater.images.sharing_v1 import SharingV1
+from headwater.images.task_service import TaskService
 from headwater.images.tasks import Tasks
 from headwater.images.uploads import Pools, Uploads
 from headwater.instances import http as instances_http
@@ -104,11 +110,18 @@ class Application:
         location_import = LocationImport(
             self.database, access, web, fetcher, settings.images, stopping=self._is_stopping
         )
+        members = Members(self.database)
+        sharing = Sharing(access, members, settings.images.member_quota)
+        kept_s = settings.images.task_time_to_live_h * 3600
+        tasks = Tasks(self.database)
+        copying = Copying(catalogue, self.uploads, fetcher, tasks, stopping=self._is_stopping, task_kept_s=kept_s)
+        self.tasks = TaskService(tasks, access, images, copying, task_kept_s=kept_s)
         jobs = Jobs(self.database)
         self.jobs = Runner(jobs, {}, settings.server.job_threads)
         # By themselves, because whoever names a server decides how long these take.
-        self.web_jobs = Runner(jobs, {LOCATION_IMPORT: location_import.run}, settings.server.web_threads)
-        sharing = Sharing(access, Members(self.database), settings.images.member_quota)
+        self.web_jobs = Runner(
+            jobs, {LOCATION_IMPORT: location_import.run, COPY: copying.run}, settings.server.web_threads
+        )
         self._image_api = ImageApi(
             images,
             self.uploads,
@@ -116,15 +129,28 @@ class Application:
             sharing,
             Metadefs(MetadefCatalogue(self.database), self.policy),
             locations=LocationHandlers(locations, location_import, self._calls, self._web),
-            image_tasks=ImageTaskHandlers(access, Tasks(self.database), self._calls),
+            image_tasks=ImageTaskHandlers(access, tasks, self._calls),
+            tasks=self.tasks,
+            catalogue_calls=self._calls,
+            transfers=self._transfers,
+            web=self._web,
+            public_endpoint=settings.server.public_endpoint,
+            with_v1=settings.images.api_v1,
+        )
+        self._image_api_v1 = ImageApiV1(
+            ImagesV1(catalogue, access, images, self.uploads, copying, web=web, guard=guard),
+            downloads,
+            SharingV1(access, members, settings.images.member_quota),
             catalogue_calls=self._calls,
             transfers=self._transfers,
             web=self._web,
             public_endpoint=settings.server.public_endpoint,
         )
+        self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
         feed = live_feed(catalogue, settings.streams)
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
-        identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
+        known = frozenset({"v2", *versions.IDS}) | self._v1
+        identified = Identified(self._image_side, self._authenticator, self._identity, known)
         self.image_listener = Observed(identified, "images", self._metrics)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
@@ -145,6 +171,8 @@ class Application:
             await Response(body, media_type=media_type)(scope, receive, send)
         elif path == FEED or path.startswith(FEED + "/"):
             await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
+        elif path[1:].partition("/")[0] in self._v1:
+            await self._image_api_v1(scope, receive, send)
         else:
             await self._image_api(scope, receive, send)
 
@@ -179,13 +207,14 @@ class Application:
     async def _keep_house(self) -> None:
         """Renew the leases of uploads and jobs, and clear what others left behind."""
         while True:
-            await asyncio.sleep(RENEW_EVERY_S)
             try:
                 await self._calls.run(self.jobs.renew)
                 await self._calls.run(self.uploads.renew)
                 await self._calls.run(self.uploads.clear_leftovers)
+                await self._calls.run(self.tasks.forget_expired)
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning("housekeeping failed", extra={"error": str(error)})
+            await asyncio.sleep(RENEW_EVERY_S)
 
     def close(self) -> None:
         """Let go of everything, after the last request."""

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _tasks()
     _jobs()
     op.add_column("uploads", sa.Column("size", sa.BigInteger(), nullable=True))
+    op.add_column("image_members", sa.Column("can_share", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def _locations() -> None:
