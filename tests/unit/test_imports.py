@@ -48,6 +48,7 @@ ROOMS = {
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
     "cryptography": ("headwater.images",),
+    "oslo_messaging": ("headwater.notifications",),
 }
 
 HOUSE = (
@@ -58,6 +59,7 @@ HOUSE = (
     "identity",
     "images",
     "instances",
+    "notifications",
     "server",
     "stores",
     "streams",

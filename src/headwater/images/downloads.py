@@ -10,7 +10,9 @@ from headwater.errors import Forbidden, HeadwaterError
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import Image, Location, Status
+from headwater.images.notices import Notices
 from headwater.stores.store import ObjectNotFound, ObjectStore
 
 
@@ -44,6 +46,7 @@ class Download:
     store: ObjectStore
     object_key: str
     path: Path | None  # the file that holds all of it, where there is one
+    deed: Deed
 
 
 # Source: Glance answers 204 to a download of an image in any other status; an admin may read a
@@ -54,7 +57,17 @@ _READABLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})
 class Downloads:
     """The use case of downloading; safe to use from several threads."""
 
-    def __init__(self, catalogue: ImageCatalogue, access: Access, stores: Mapping[str, ObjectStore]) -> None:
+    def __init__(
+        self,
+        catalogue: ImageCatalogue,
+        access: Access,
+        stores: Mapping[str, ObjectStore],
+        *,
+        journal: Journal | None = None,
+        notices: Notices | None = None,
+    ) -> None:
+        self._journal = journal or Journal()
+        self._notices = notices
         self._catalogue = catalogue
         self._access = access
         self._stores = stores
@@ -68,7 +81,12 @@ class Downloads:
             DataMissing: The image should have data, and it is lost.
             StoreUnavailable: Its store does not work at the moment.
         """
-        image = self._access.visible(caller, image_id, "download_image")
+        with self._journal.entry(caller, "image.download", image_id) as entry:
+            entry.image = image = self._access.visible(caller, image_id, "download_image")
+            return self._opened(caller, image, entry)
+
+    def _opened(self, caller: Caller, image: Image, deed: Deed) -> Download | None:
+        image_id = image.id
         if image.status not in _READABLE:
             return None
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
@@ -86,4 +104,13 @@ class Downloads:
         except ObjectNotFound as error:
             self._catalogue.get(image_id)
             raise DataMissing(image_id, location) from error
-        return Download(image, store, location.object_key, path)
+        return Download(image, store, location.object_key, path, deed)
+
+    def tells_of_sending(self) -> bool:
+        """Return whether ``sent`` is of any use."""
+        return self._notices is not None and self._notices.sends()
+
+    def sent(self, download: Download, bytes_sent: int, *, whole: bool) -> None:
+        """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
+        if self._notices is not None:
+            self._notices.sent(download.deed, download.image, bytes_sent, whole=whole)

@@ -177,7 +177,7 @@ class Images:
             image.require_deletable()
 
         with self._journal.entry(caller, "image.delete", image_id) as entry:
-            self._access.visible(caller, image_id)
+            entry.image = self._access.visible(caller, image_id)
             left = self._catalogue.delete(image_id, allowed, self._clock(), entry.keep)
         for location in left:
             self._discards.remove(location)
@@ -237,7 +237,7 @@ class Images:
     ) -> Image:
         """Change an image that the caller sees, and tell of it as ``action``."""
         with self._journal.entry(caller, action, image_id) as entry:
-            self._access.visible(caller, image_id)
+            entry.image = self._access.visible(caller, image_id)
             return self._catalogue.change(image_id, change, allowances().guarded(entry.keep))
 
     def _shown(self, caller: Caller, image: Image) -> Image:

@@ -23,9 +23,11 @@ from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
 from headwater.images.limits import open_limits
+from headwater.images.journal import Journal
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.notices import Notices
 from headwater.images.property_guard import open_guard
 from headwater.images.quotas import Quotas
 from headwater.images.service import Images
@@ -37,6 +39,7 @@ from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S, Runner
+from headwater.notifications.office import Notifications
 from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
@@ -73,11 +76,22 @@ class Application:
         self.policy = open_rules(settings.auth, settings.policy)
         catalogue = ImageCatalogue(self.database)
         access = Access(catalogue, self.policy)
+        self.notifications = Notifications(settings.notifications, self.database)
+        notices = Notices(self.notifications)
+        journal = Journal([notices])
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
         quotas = Quotas(open_limits(settings.quotas, settings.auth.keystone), self.database)
         discards = Discards(books, self.stores)
-        images = Images(catalogue, access, discards, settings.images, allowances=quotas.allowance, guard=guard)
+        images = Images(
+            catalogue,
+            access,
+            discards,
+            settings.images,
+            allowances=quotas.allowance,
+            guard=guard,
+            journal=journal,
+        )
         self.uploads = Uploads(
             books,
             access,
@@ -86,15 +100,16 @@ class Application:
             Pools(self._hashing, self._storing),
             allowances=quotas.allowance,
             signatures=open_signatures(settings.signatures, settings.auth.keystone),
+            journal=journal,
         )
-        downloads = Downloads(catalogue, access, self.stores)
-        sharing = Sharing(access, Members(self.database), settings.images.member_quota)
+        downloads = Downloads(catalogue, access, self.stores, journal=journal, notices=notices)
+        sharing = Sharing(access, Members(self.database), settings.images.member_quota, journal=journal)
         self._image_api = ImageApi(
             images,
             self.uploads,
             downloads,
             sharing,
-            Metadefs(MetadefCatalogue(self.database), self.policy),
+            Metadefs(MetadefCatalogue(self.database), self.policy, journal=journal),
             quotas=quotas,
             catalogue_calls=self._calls,
             transfers=self._transfers,
@@ -136,7 +151,8 @@ class Application:
             store.ping()
 
     async def work(self) -> None:
-        """Run jobs and keep house, until cancelled."""
+        """Deliver notifications, run jobs and keep house, until cancelled."""
+        await self._calls.run(self.notifications.start)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._run_jobs())
             both.create_task(self._keep_house())
@@ -164,6 +180,7 @@ class Application:
     def close(self) -> None:
         """Let go of everything, after the last request."""
         self.jobs.close()
+        self.notifications.close()
         for pool in (self._identity, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
         self._authenticator.close()

@@ -15,6 +15,7 @@ from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
+from headwater.notifications.settings import NotificationsSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
@@ -103,6 +104,7 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
+    notifications: NotificationsSettings = NotificationsSettings()
 
     @field_validator("stores", mode="before")
     @classmethod

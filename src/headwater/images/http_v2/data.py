@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import mmap
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected, Invalid, RangeNotSatisfiable, UnsupportedMedia
 from headwater.images.downloads import Download, Downloads
 from headwater.images.http_v2 import requests
 from headwater.images.uploads import IncomingData, SizeMismatch, Uploads
 from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
 BUFFER = 2 << 20  # bytes; a multiple of every disk's block, so that a store may write it directly
@@ -106,6 +109,12 @@ class DataHandlers:
         found = await self._calls.run(lambda: self._downloads.open(caller, image_id))
         if found is None:
             return Response(status_code=204)
+        answer = self._answer(request, found)
+        if answer.status_code == 304 or not self._downloads.tells_of_sending():
+            return answer
+        return _Counted(answer, self._calls, lambda count, whole: self._downloads.sent(found, count, whole=whole))
+
+    def _answer(self, request: Request, found: Download) -> Response:
         size = found.image.size or 0
         headers = _data_headers(found)
         if _unchanged(request, headers.get("ETag")):
@@ -145,6 +154,37 @@ class _SentFile(FileResponse):
         # The range is dealt with already: a server without pathsend gets the whole file.
         scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
         await super().__call__(scope, receive, send)
+
+
+class _Counted(Response):
+    """An answer of which is told, when it is over, how much of it was sent."""
+
+    def __init__(self, answer: Response, pool: Pool, tell: Callable[[int, bool], None]) -> None:
+        self._answer, self._pool, self._tell = answer, pool, tell
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        expected = int(self._answer.headers.get("content-length", "0"))
+        sent = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal sent
+            await send(message)
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == "http.response.pathsend":
+                sent = expected  # by the server itself, which does not say how far it came
+
+        try:
+            await self._answer(scope, receive, counted)
+        finally:
+            await asyncio.shield(self._pool.run(lambda: self._report(sent, sent == expected)))
+
+    def _report(self, sent: int, whole: bool) -> None:
+        try:
+            self._tell(sent, whole)
+        except Exception as error:  # noqa: BLE001 - the data was sent all the same
+            _log.warning("nobody is told of a download", extra={"error": str(error)})
 
 
 class _Buffers:
