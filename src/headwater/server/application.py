@@ -15,6 +15,7 @@ from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.audit import Audit
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.certificates.registry import open_signatures
@@ -78,7 +79,7 @@ class Application:
         access = Access(catalogue, self.policy)
         self.notifications = Notifications(settings.notifications, self.database)
         notices = Notices(self.notifications)
-        journal = Journal([notices])
+        journal = Journal([notices, Audit()])
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
         quotas = Quotas(open_limits(settings.quotas, settings.auth.keystone), self.database)

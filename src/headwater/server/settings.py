@@ -16,6 +16,7 @@ from headwater.images.certificates.settings import SignaturesSettings
 from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.notifications.settings import NotificationsSettings
+from headwater.server.audit_file import AuditSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
@@ -104,6 +105,7 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
+    audit: AuditSettings = AuditSettings()
     notifications: NotificationsSettings = NotificationsSettings()
 
     @field_validator("stores", mode="before")
