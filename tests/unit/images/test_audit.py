@@ -19,8 +19,10 @@ ADA = Caller(user_id="ada", project_id="lovelace", roles=frozenset({"reader", "m
 
 
 @pytest.fixture
-def written(caplog: pytest.LogCaptureFixture) -> Any:
+def written(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the last record says."""
+    # Libraries that configure logging (import-linter does, in another test) switch off every logger that is there.
+    monkeypatch.setattr(logging.getLogger("headwater.audit"), "disabled", False)
     caplog.set_level(logging.INFO, "headwater.audit")
     return lambda: vars(caplog.records[-1])
 

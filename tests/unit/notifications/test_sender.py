@@ -175,8 +175,15 @@ def test_an_event_that_is_refused_steps_aside_and_comes_again(
 
 
 def test_what_cannot_be_delivered_for_long_is_dropped_and_named(
-    sender: Sender, outbox: Outbox, receiver: Receiver, clock: Clock, caplog: pytest.LogCaptureFixture
+    sender: Sender,
+    outbox: Outbox,
+    receiver: Receiver,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Libraries that configure logging (import-linter does, in another test) switch off every logger that is there.
+    monkeypatch.setattr(logging.getLogger("headwater.notifications.sender"), "disabled", False)
     old, _ = told(outbox, 1)[0], told(outbox, 2, at=NOON + DAY)
     clock.now = NOON + 3 * DAY + 1
     receiver.answers = [away()]
