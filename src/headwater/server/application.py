@@ -23,8 +23,8 @@ from headwater.images.discards import Discards
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.routes import ImageApi
-from headwater.images.limits import open_limits
 from headwater.images.journal import Journal
+from headwater.images.limits import open_limits
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
