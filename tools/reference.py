@@ -10,9 +10,9 @@ import inspect
 import json
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
@@ -80,11 +80,26 @@ def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
         section = section_of(field.annotation)
         if section is None:
             continue
-        yield f"`[{name}]`", (name,), [_row(*each) for each in section.model_fields.items()]
+        yield f"`[{name}]`", (name,), [_row(*each) for each in section.model_fields.items() if not _is_section(each[1])]
         for key, each in section.model_fields.items():
             entry = section_of(each.annotation)
             if entry is not None:
-                yield f"`[[{name}.{key}]]`", (), [_row(*one) for one in entry.model_fields.items()]
+                yield (
+                    f"`{_heading(name, key, each.annotation)}`",
+                    (),
+                    [_row(*one) for one in entry.model_fields.items()],
+                )
+
+
+def _heading(name: str, key: str, annotation: Any) -> str:
+    """Return how a section within another is opened: one, one for each name, or one after the other."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{name}.{key}]"
+    return f"[{name}.{key}.NAME]" if get_origin(annotation) in (dict, Mapping) else f"[[{name}.{key}]]"
+
+
+def _is_section(field: Any) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
 def _plain(section: type[BaseModel]) -> list[tuple[str, Any]]:

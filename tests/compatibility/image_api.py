@@ -142,6 +142,7 @@ URLS = [
     ),
     Row(source="0.26", request="GET /v2/info/stores", status=404),
     Row(source="0.25", request="GET /v2/info/import", status=200, says='"import-methods"'),
+    Row(source="7.1", request="GET /v2/info/usage", status=200, says='{"usage":{}}'),
 ]
 
 HEADERS = [

@@ -48,6 +48,7 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
             locations=LocationHandlers(nothing, nothing, nothing, nothing),
             image_tasks=ImageTaskHandlers(nothing, nothing, nothing),
             tasks=nothing,
+            quotas=nothing,
             catalogue_calls=nothing,
             transfers=nothing,
             web=nothing,

@@ -11,7 +11,9 @@ from headwater.errors import Forbidden, HeadwaterError, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import Image, Location, Status
+from headwater.images.notices import Notices
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 from headwater.stores.url_filter import shown
 
@@ -56,6 +58,7 @@ class Download:
     store: ObjectStore
     object_key: str
     path: Path | None  # the file that holds all of it, where there is one
+    deed: Deed
     others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
 
     @property
@@ -94,7 +97,17 @@ _READABLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})
 class Downloads:
     """The use case of downloading; safe to use from several threads."""
 
-    def __init__(self, catalogue: ImageCatalogue, access: Access, stores: Mapping[str, ObjectStore]) -> None:
+    def __init__(
+        self,
+        catalogue: ImageCatalogue,
+        access: Access,
+        stores: Mapping[str, ObjectStore],
+        *,
+        journal: Journal | None = None,
+        notices: Notices | None = None,
+    ) -> None:
+        self._journal = journal or Journal()
+        self._notices = notices
         self._catalogue = catalogue
         self._access = access
         self._stores = stores
@@ -108,7 +121,12 @@ class Downloads:
             DataMissing: The image should have data, and it is lost.
             StoreUnavailable: Its store does not work at the moment.
         """
-        image = self._access.visible(caller, image_id, "download_image")
+        with self._journal.entry(caller, "image.download", image_id) as entry:
+            entry.image = image = self._access.visible(caller, image_id, "download_image")
+            return self._opened(caller, image, entry)
+
+    def _opened(self, caller: Caller, image: Image, deed: Deed) -> Download | None:
+        image_id = image.id
         if image.status not in _READABLE:
             return None
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
@@ -130,4 +148,13 @@ class Downloads:
             self._catalogue.get(image_id)
             raise failed
         (store, object_key, path), *others = places
-        return Download(image, store, object_key, path, tuple(other[:2] for other in others))
+        return Download(image, store, object_key, path, deed, tuple(other[:2] for other in others))
+
+    def tells_of_sending(self) -> bool:
+        """Return whether ``sent`` is of any use."""
+        return self._notices is not None and self._notices.sends()
+
+    def sent(self, download: Download, bytes_sent: int, *, whole: bool) -> None:
+        """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
+        if self._notices is not None:
+            self._notices.sent(download.deed, download.image, bytes_sent, whole=whole)

@@ -28,6 +28,7 @@ from headwater.images.location_rules import Found
 from headwater.images.locations import Web
 from headwater.images.model import Image, ImageLocation, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
+from headwater.images.quotas import Allowances, unlimited
 from headwater.images.rows import ImageNotFound
 from headwater.images.service import Clock, Images, now
 from headwater.images.uploads import ImageTooLarge, IncomingData, SizeMismatch, StoreUnknown, Terms, Uploads
@@ -98,6 +99,7 @@ class ImagesV1:
         copying: Copying,
         *,
         web: Web,
+        allowances: Allowances = unlimited,
         guard: PropertyGuard | None = None,
         journal: Journal | None = None,
         clock: Clock = now,
@@ -110,6 +112,7 @@ class ImagesV1:
         self._uploads = uploads
         self._copying = copying
         self._web = web
+        self._allowances = allowances
         self._guard = guard  # None: no property is protected
         self._journal = journal or Journal()
         self._clock = clock
@@ -242,9 +245,11 @@ class ImagesV1:
             if found is not None:
                 image = replace(image.moved_to(Status.ACTIVE), size=found.size)
 
+            allowed = self._allowances().guarded(entry.keep)
+
             def keep(connection: Connection, before: Any, after: Any) -> None:
-                entry.keep(connection, before, after)
                 self._keep_source(connection, caller, image, said, found)
+                allowed(connection, before, after)
 
             self._catalogue.create(image, fresh_id=given is None, keep=keep)
             return self.shown(caller, image)
@@ -295,9 +300,11 @@ class ImagesV1:
                     return image
                 return replace(after, updated_at=max(self._clock(), image.updated_at + 1))
 
+            allowed = self._allowances().guarded(entry.keep)
+
             def keep(connection: Connection, before: Any, after: Any) -> None:
-                entry.keep(connection, before, after)
                 self._keep_source(connection, caller, after, said, found)
+                allowed(connection, before, after)
 
             return self.shown(caller, self._catalogue.change(image_id, change, keep))
 

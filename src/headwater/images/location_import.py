@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from headwater.database.engine import Database
-from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid
+from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge
 from headwater.identity.caller import Caller
 from headwater.images import tasks
 from headwater.images.access import Access
@@ -34,6 +34,7 @@ from headwater.images.location_rows import held_by, keep_held
 from headwater.images.location_rules import InvalidLocation, Validation, checked
 from headwater.images.locations import Web
 from headwater.images.model import Image, ImageLocation, Location, Status
+from headwater.images.quotas import Allowances, unlimited
 from headwater.images.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
@@ -132,6 +133,7 @@ class LocationImport:
         settings: ImagesSettings,
         *,
         stopping: Callable[[], bool],
+        allowances: Allowances = unlimited,
         journal: Journal | None = None,
         clock: Clock = now,
     ) -> None:
@@ -146,6 +148,7 @@ class LocationImport:
         self._fetcher = fetcher
         self._settings = settings
         self._stopping = stopping
+        self._allowances = allowances
         self._journal = journal or Journal()
         self._clock = clock
 
@@ -166,6 +169,7 @@ class LocationImport:
             if not self._web.takes(asked.url) and "service" not in caller.roles | caller.service_roles:
                 raise WebLocationsOnly
             _require_waiting(image)
+            keep = self._allowances().guarded(entry.keep)
             self._web.location(asked.url)
             self._web.check(asked.url)
             at = self._clock()
@@ -182,7 +186,7 @@ class LocationImport:
                 locked(connection, image_id)
                 if tasks.is_busy(connection, image_id):
                     raise ImageBusy(image_id)
-                changed(connection, image_id, importing, entry.keep)
+                changed(connection, image_id, importing, keep)
                 tasks.enter(connection, task)
                 job = {
                     "task_id": task.id,
@@ -223,7 +227,7 @@ class LocationImport:
             self._import(work)
         except (Later, TaskStatusConflict):
             raise
-        except (ImportFailed, ImageLost, Invalid) as error:
+        except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
             self._failed(work, str(error))
         except Exception:
             if last:
@@ -323,6 +327,7 @@ class LocationImport:
             moved = image.moved_to(Status.ACTIVE)
             return replace(moved, size=size, updated_at=self._later_than(image), **hashes)
 
+        allowance = self._allowances()
         with self._journal.entry(work.caller, "image.activate", work.image_id) as entry:
 
             def write(connection: Connection) -> None:
@@ -330,8 +335,9 @@ class LocationImport:
                 self._require_ours(connection, work)
                 if not importing:
                     raise ImageLost
-                changed(connection, work.image_id, active, entry.keep)
+                image = changed(connection, work.image_id, active, entry.keep)
                 keep_held(connection, work.image_id, (), (ImageLocation(at=work.at),))
+                allowance.require(connection, image.owner, "image_size_total")
                 if ends:
                     self._succeed(connection, work)
 

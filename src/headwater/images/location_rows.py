@@ -44,6 +44,10 @@ def keep_held(connection: Connection, image_id: str, before: Held, after: Held) 
     return [each.at for each in before if each.at not in staying and not each.at.is_external]
 
 
+def unguarded(_connection: Connection, _image: Image) -> None:
+    """Let an image have any number of locations."""
+
+
 class LocationRows:
     """The locations of all images; safe to use from several threads."""
 
@@ -73,8 +77,12 @@ class LocationRows:
         change: Callable[[Image, Held], tuple[Image, Held]],
         now: int,
         keep: Keep = unheard,
+        grown: Callable[[Connection, Image], None] = unguarded,
     ) -> tuple[Image, list[Location]]:
         """Change an image together with its locations; return it, and what of our own is left to discard.
+
+        Args:
+            grown: Raises when the image may not have more locations than it had.
 
         Raises:
             ImageNotFound: There is no such image.
@@ -91,6 +99,8 @@ class LocationRows:
 
             image = changed(connection, image_id, both, keep)
             left = keep_held(connection, image_id, before, kept[-1])
+            if len(kept[-1]) > len(before):
+                grown(connection, image)
             discard(connection, left, now)
             return image, left
 

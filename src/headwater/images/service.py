@@ -22,6 +22,7 @@ from headwater.images.location_rules import Held
 from headwater.images.locations import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
+from headwater.images.quotas import Allowances, unlimited
 from headwater.images.rows import Keep, unheard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
@@ -71,6 +72,7 @@ class Images:
         settings: ImagesSettings,
         *,
         locations: Locations | None = None,
+        allowances: Allowances = unlimited,
         journal: Journal | None = None,
         guard: PropertyGuard | None = None,
         clock: Clock = now,
@@ -82,6 +84,7 @@ class Images:
         self._access = access
         self._discards = discards
         self._locations = locations
+        self._allowances = allowances
         self._journal = journal or Journal()
         self._guard = guard  # None: no property is protected
         self._clock = clock
@@ -99,6 +102,7 @@ class Images:
             Forbidden: The caller may not create this image.
             SchemaViolation, ReadOnlyAttribute, ReservedAttribute: A key or value that cannot be set.
             QuotaExceeded: More properties or tags than one image may have.
+            ProjectOverLimit: The owner may not have another image.
             ImageExists: The id is or was another image's.
         """
         at = self._clock()
@@ -117,8 +121,10 @@ class Images:
             self._require_visibility(caller, image)
             self._require_quotas(None, image)
 
+            guarded = self._allowances().guarded(entry.keep)
+
             def keep(connection: Connection, before: Any, after: Any) -> None:
-                entry.keep(connection, before, after)
+                guarded(connection, before, after)
                 also(connection, before, after)
 
             self._catalogue.create(image, fresh_id=given is None, keep=keep)
@@ -152,6 +158,7 @@ class Images:
             ImageNotFound: There is no such image for the caller.
             Forbidden: The caller may not change it, or not in this way.
             SchemaViolation: The result is not what an image may be.
+            ProjectOverLimit: A new owner may not have this image as well.
             HeadwaterError: As ``attributes.patched`` says.
         """
 
@@ -182,15 +189,24 @@ class Images:
             self._require_quotas(image, after)
             return self._touched(image, after, also=held_after != held), held_after
 
+        changes_owner = any(operation.name == "owner" for operation in operations)
+        allowances = self._allowances if changes_owner else unlimited
         with self._journal.entry(caller, "image.update", image_id) as entry:
-            image = self._access.visible(caller, image_id)
+            entry.image = image = self._access.visible(caller, image_id)
             self._access.require("modify_image", caller, image)
+            keep = allowances().guarded(entry.keep)
             if self._locations is not None:
                 relocate = self._locations.patch(caller, image, operations)
             if self._locations is None or relocate is None:
-                after = self._catalogue.change(image_id, lambda image: change(image)[0], entry.keep)
+                after = self._catalogue.change(image_id, lambda image: change(image)[0], keep)
                 return self._shown(caller, after)
-            after, left = self._locations.rows.change(image_id, change, self._clock(), entry.keep)
+            after, left = self._locations.rows.change(
+                image_id,
+                change,
+                self._clock(),
+                keep,
+                lambda c, image: self._allowances().require(c, image.owner, "image_size_total"),
+            )
         for location in left:
             self._discards.remove(location)
         return self._shown(caller, after)
@@ -207,7 +223,7 @@ class Images:
             image.require_deletable()
 
         with self._journal.entry(caller, "image.delete", image_id) as entry:
-            self._access.visible(caller, image_id)
+            entry.image = self._access.visible(caller, image_id)
             left = self._catalogue.delete(image_id, allowed, self._clock(), entry.keep)
         for location in left:
             self._discards.remove(location)
@@ -257,11 +273,18 @@ class Images:
 
         self._change(caller, image_id, f"image.{action}", change)
 
-    def _change(self, caller: Caller, image_id: str, action: str, change: Callable[[Image], Image]) -> Image:
+    def _change(
+        self,
+        caller: Caller,
+        image_id: str,
+        action: str,
+        change: Callable[[Image], Image],
+        allowances: Allowances = unlimited,
+    ) -> Image:
         """Change an image that the caller sees, and tell of it as ``action``."""
         with self._journal.entry(caller, action, image_id) as entry:
-            self._access.visible(caller, image_id)
-            return self._catalogue.change(image_id, change, entry.keep)
+            entry.image = self._access.visible(caller, image_id)
+            return self._catalogue.change(image_id, change, allowances().guarded(entry.keep))
 
     def _shown(self, caller: Caller, image: Image) -> Image:
         """Return the image without what the caller may not read."""

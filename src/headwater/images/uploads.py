@@ -23,6 +23,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from headwater.errors import Invalid, TooLarge
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
@@ -32,6 +34,7 @@ from headwater.images.inspect import Finding, Inspection
 from headwater.images.journal import Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
+from headwater.images.quotas import UNLIMITED, Allowances, unlimited
 from headwater.images.rows import Keep
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
@@ -39,6 +42,8 @@ from headwater.images.verification import Signatures, Verification
 from headwater.jobs import leases
 from headwater.stores.store import ObjectStore, ObjectWriter
 from headwater.threads import Pool
+
+GRANTED_AHEAD = 64 << 20  # bytes: the most that an upload of unknown size takes before they come
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +109,7 @@ class Uploads:
         settings: ImagesSettings,
         pools: Pools,
         *,
+        allowances: Allowances = unlimited,
         journal: Journal | None = None,
         signatures: Signatures | None = None,
         clock: Clock = now,
@@ -111,6 +117,7 @@ class Uploads:
     ) -> None:
         self._books = books
         self._discards = Discards(books, stores)
+        self._allowances = allowances
         self._journal = journal or Journal()
         self._signatures = signatures or Signatures(clock=clock)
         self._access = access
@@ -139,13 +146,14 @@ class Uploads:
             StatusConflict: The image does not wait for data.
             FormatsMissing: disk_format or container_format is not set.
             SignatureRefused: The image claims to be signed in a way that cannot be verified.
-            ImageTooLarge, StoreFull: ``size`` bytes are not taken.
+            ImageTooLarge, ProjectOverLimit, StoreFull: ``size`` bytes are not taken, or nothing at all now.
         """
         if size is not None and size > self._settings.size_cap:
             raise ImageTooLarge(self._settings.size_cap)
         with self._journal.entry(caller, "image.prepare", image_id) as entry:
             self._access.visible(caller, image_id, "upload_image")
-            return self._begun(caller, image_id, size, terms, entry.keep)
+            keep = self._allowances().guarded(entry.keep)
+            return self._begun(caller, image_id, size, terms, keep)
 
     def _begun(self, caller: Caller, image_id: str, size: int | None, terms: Terms, keep: Keep) -> IncomingData:
         name = terms.store or self._settings.store or self.store_names[0]
@@ -219,6 +227,29 @@ class Uploads:
         """The most bytes that one image may have."""
         return self._settings.size_cap
 
+    def granted(self, data: IncomingData, needed: int) -> int:
+        """Return how many bytes may come until this is asked again, ``needed`` or more.
+
+        They are noted in the books, so that nobody else takes their place. A little more than has come, so that the
+        books are not written for each piece; not much more, so that others find the place that is left.
+
+        Raises:
+            ProjectOverLimit: So many are more than the image's owner may have.
+            UploadLost: The upload was given up meanwhile.
+        """
+        allowance = self._allowances()
+        if allowance is UNLIMITED:
+            return self.size_cap
+        wished = needed + min(needed // 8, GRANTED_AHEAD)
+
+        def excess(connection: Connection, owner: str | None) -> int:
+            over = allowance.excess(connection, owner, "image_size_total")
+            if over > wished - needed:
+                raise allowance.refusal(owner, "image_size_total")
+            return over
+
+        return self._books.grow_upload(data.image.id, data.location, wished, excess)
+
     def finish(self, data: IncomingData, finding: Finding | None) -> Image:
         """Give the durable bytes to the image; see the module."""
 
@@ -287,6 +318,8 @@ class IncomingData:
         self.inspection = uploads.inspection(image)
         self.verification = uploads.verification(caller, image)
         self.received = 0
+        self._written = 0
+        self._granted = upload.size or 0
         self._uploads = uploads
         self._writer = writer
         self._pipeline = Pipeline(uploads.lanes(self))
@@ -307,7 +340,10 @@ class IncomingData:
             self.verification.prepare()
 
     def write(self, view: memoryview) -> None:
-        """Hand one piece to the store."""
+        """Hand one piece to the store, if there is room for it."""
+        self._written += len(view)
+        if self._written > self._granted:
+            self._granted = self._uploads.granted(self, self._written)
         self._writer.write(view)
 
     def put(self, view: memoryview, release: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.audit import Audit
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.certificates.registry import open_signatures
@@ -28,6 +29,8 @@ from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.routes import ImageApi
 from headwater.images.images_v1 import ImagesV1
+from headwater.images.journal import Journal
+from headwater.images.limits import open_limits
 from headwater.images.location_import import KIND as LOCATION_IMPORT
 from headwater.images.location_import import LocationImport
 from headwater.images.location_rows import LocationRows
@@ -35,7 +38,9 @@ from headwater.images.locations import Locations, Web
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.notices import Notices
 from headwater.images.property_guard import open_guard
+from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.sharing_v1 import SharingV1
@@ -48,6 +53,7 @@ from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S, Runner
+from headwater.notifications.office import Notifications
 from headwater.server.identify import Identified
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
@@ -86,8 +92,12 @@ class Application:
         self.policy = open_rules(settings.auth, settings.policy)
         catalogue = ImageCatalogue(self.database)
         access = Access(catalogue, self.policy)
+        self.notifications = Notifications(settings.notifications, self.database)
+        notices = Notices(self.notifications)
+        journal = Journal([notices, Audit()])
         books = Books(self.database)
         guard = open_guard(settings.images, self.policy)
+        quotas = Quotas(open_limits(settings.quotas, settings.auth.keystone), self.database)
         web = Web(self.stores, fetcher, settings.images.size_cap)
         locations = Locations(LocationRows(self.database), access, self.stores, web, settings.images)
         images = Images(
@@ -96,7 +106,9 @@ class Application:
             Discards(books, self.stores),
             settings.images,
             locations=locations,
+            allowances=quotas.allowance,
             guard=guard,
+            journal=journal,
         )
         self.uploads = Uploads(
             books,
@@ -104,17 +116,34 @@ class Application:
             self.stores,
             settings.images,
             Pools(self._hashing, self._storing),
+            allowances=quotas.allowance,
             signatures=open_signatures(settings.signatures, settings.auth.keystone),
+            journal=journal,
         )
-        downloads = Downloads(catalogue, access, self.stores)
+        downloads = Downloads(catalogue, access, self.stores, journal=journal, notices=notices)
         location_import = LocationImport(
-            self.database, access, web, fetcher, settings.images, stopping=self._is_stopping
+            self.database,
+            access,
+            web,
+            fetcher,
+            settings.images,
+            allowances=quotas.allowance,
+            journal=journal,
+            stopping=self._is_stopping,
         )
         members = Members(self.database)
-        sharing = Sharing(access, members, settings.images.member_quota)
+        sharing = Sharing(access, members, settings.images.member_quota, journal=journal)
         kept_s = settings.images.task_time_to_live_h * 3600
         tasks = Tasks(self.database)
-        copying = Copying(catalogue, self.uploads, fetcher, tasks, stopping=self._is_stopping, task_kept_s=kept_s)
+        copying = Copying(
+            catalogue,
+            self.uploads,
+            fetcher,
+            tasks,
+            stopping=self._is_stopping,
+            journal=journal,
+            task_kept_s=kept_s,
+        )
         self.tasks = TaskService(tasks, access, images, copying, task_kept_s=kept_s)
         jobs = Jobs(self.database)
         self.jobs = Runner(jobs, {}, settings.server.job_threads)
@@ -127,10 +156,11 @@ class Application:
             self.uploads,
             downloads,
             sharing,
-            Metadefs(MetadefCatalogue(self.database), self.policy),
+            Metadefs(MetadefCatalogue(self.database), self.policy, journal=journal),
             locations=LocationHandlers(locations, location_import, self._calls, self._web),
             image_tasks=ImageTaskHandlers(access, tasks, self._calls),
             tasks=self.tasks,
+            quotas=quotas,
             catalogue_calls=self._calls,
             transfers=self._transfers,
             web=self._web,
@@ -138,9 +168,19 @@ class Application:
             with_v1=settings.images.api_v1,
         )
         self._image_api_v1 = ImageApiV1(
-            ImagesV1(catalogue, access, images, self.uploads, copying, web=web, guard=guard),
+            ImagesV1(
+                catalogue,
+                access,
+                images,
+                self.uploads,
+                copying,
+                web=web,
+                allowances=quotas.allowance,
+                guard=guard,
+                journal=journal,
+            ),
             downloads,
-            SharingV1(access, members, settings.images.member_quota),
+            SharingV1(access, members, settings.images.member_quota, journal=journal),
             catalogue_calls=self._calls,
             transfers=self._transfers,
             web=self._web,
@@ -189,7 +229,8 @@ class Application:
             store.ping()
 
     async def work(self) -> None:
-        """Run jobs and keep house, until cancelled."""
+        """Deliver notifications, run jobs and keep house, until cancelled."""
+        await self._calls.run(self.notifications.start)
         async with asyncio.TaskGroup() as all_of_it:
             for runner in (self.jobs, self.web_jobs):
                 all_of_it.create_task(self._run_jobs(runner))
@@ -221,6 +262,7 @@ class Application:
         self.web_jobs.stopping.set()
         self.jobs.close()
         self.web_jobs.close()
+        self.notifications.close()
         for pool in (self._identity, self._web, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
         self._authenticator.close()

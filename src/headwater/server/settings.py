@@ -13,7 +13,10 @@ from pydantic import Field, field_validator, model_validator
 from headwater.config import Section
 from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.certificates.settings import SignaturesSettings
+from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
+from headwater.notifications.settings import NotificationsSettings
+from headwater.server.audit_file import AuditSettings
 from headwater.stores.fetch import FetchSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
@@ -108,10 +111,13 @@ class Settings(Section):
     fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
     signatures: SignaturesSettings = SignaturesSettings()
+    quotas: QuotasSettings = QuotasSettings()
     streams: StreamsSettings = StreamsSettings()
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
+    audit: AuditSettings = AuditSettings()
+    notifications: NotificationsSettings = NotificationsSettings()
 
     @field_validator("stores", mode="before")
     @classmethod
@@ -141,6 +147,11 @@ class Settings(Section):
                 f"section [server], key 'bind' is {self.server.bind}, where others reach it, and section [auth], "
                 "key 'mode' is \"none\": whoever reaches it could do everything. "
                 'Set mode to "basic" or "keystone", or allow_none_beyond_loopback to true'
+            )
+        if self.quotas.use_keystone_limits and self.auth.mode != "keystone":
+            raise ValueError(
+                "section [quotas], key 'use_keystone_limits' is true, and section [auth], key 'mode' is not "
+                '"keystone": only Keystone\'s projects have limits there'
             )
         return self
 

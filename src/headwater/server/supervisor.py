@@ -69,7 +69,7 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     Raises:
         SettingsError: Something stands in the way of the start.
     """
-    log.configure(settings.log.format, settings.log.level)
+    log.configure(settings.log.format, settings.log.level, settings.audit.file)
     with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import mmap
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
-from headwater.images.downloads import Download
+from headwater.images.downloads import Download, Downloads
 from headwater.images.model import Image
 from headwater.images.pipeline import BUFFER, BUFFERS
 from headwater.images.uploads import IncomingData
 from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
 # After a refusal the rest of the body is read for so long, because most clients look for an answer only
@@ -103,12 +106,14 @@ async def _abandon(data: IncomingData, buffers: _Buffers, transfers: Pool) -> No
 class Sending:
     """Answers that carry an image's data."""
 
-    def __init__(self, transfers: Pool, web: Pool) -> None:
-        """Take the threads that read the data.
+    def __init__(self, downloads: Downloads, catalogue_calls: Pool, transfers: Pool, web: Pool) -> None:
+        """Take who is told of what was sent, and the threads that read the data.
 
         Args:
             web: Reads what comes from web servers of others, which may be slow.
         """
+        self._downloads = downloads
+        self._calls = catalogue_calls
         self._transfers = transfers
         self._web = web
 
@@ -117,7 +122,7 @@ class Sending:
         size = found.image.size or 0
         headers["Content-Length"] = str(size)
         if found.path is not None and size:
-            return _SentFile(found.path, status, headers, OCTETS)
+            return self._told(found, _SentFile(found.path, status, headers, OCTETS))
         return await self.streamed(found, range(size), headers, status)
 
     async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
@@ -125,7 +130,12 @@ class Sending:
         # Opened before the headers are sent, so that what fails at once is still an error.
         pool = self._web if found.is_external else self._transfers
         pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
-        return StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS)
+        return self._told(found, StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS))
+
+    def _told(self, found: Download, answer: Response) -> Response:
+        if not self._downloads.tells_of_sending():
+            return answer
+        return _Counted(answer, self._calls, lambda count, whole: self._downloads.sent(found, count, whole=whole))
 
 
 class _SentFile(FileResponse):
@@ -142,6 +152,37 @@ class _SentFile(FileResponse):
         # The range is dealt with already: a server without pathsend gets the whole file.
         scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
         await super().__call__(scope, receive, send)
+
+
+class _Counted(Response):
+    """An answer of which is told, when it is over, how much of it was sent."""
+
+    def __init__(self, answer: Response, pool: Pool, tell: Callable[[int, bool], None]) -> None:
+        self._answer, self._pool, self._tell = answer, pool, tell
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        expected = int(self._answer.headers.get("content-length", "0"))
+        sent = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal sent
+            await send(message)
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == "http.response.pathsend":
+                sent = expected  # by the server itself, which does not say how far it came
+
+        try:
+            await self._answer(scope, receive, counted)
+        finally:
+            await asyncio.shield(self._pool.run(lambda: self._report(sent, sent == expected)))
+
+    def _report(self, sent: int, whole: bool) -> None:
+        try:
+            self._tell(sent, whole)
+        except Exception as error:  # noqa: BLE001 - the data was sent all the same
+            _log.warning("nobody is told of a download", extra={"error": str(error)})
 
 
 class _Buffers:

@@ -54,7 +54,7 @@ class ImageHandlers:
         self._calls = catalogue_calls
         self._transfers = transfers
         self._web = web
-        self._sending = Sending(transfers, web)
+        self._sending = Sending(downloads, catalogue_calls, transfers, web)
 
     # --- In --------------------------------------------------------------------------------------
 

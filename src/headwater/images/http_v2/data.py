@@ -52,7 +52,7 @@ class DataHandlers:
         self._downloads = downloads
         self._calls = catalogue_calls
         self._transfers = transfers
-        self._sending = Sending(transfers, web)
+        self._sending = Sending(downloads, catalogue_calls, transfers, web)
 
     # --- In --------------------------------------------------------------------------------------
 

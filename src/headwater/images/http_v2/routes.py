@@ -17,7 +17,9 @@ from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
 from headwater.images.http_v2.tasks import TaskHandlers
+from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.task_service import TaskService
@@ -35,6 +37,7 @@ def routes(
     locations: LocationHandlers,
     image_tasks: ImageTaskHandlers,
     tasks: TaskService,
+    quotas: Quotas,
     catalogue_calls: Pool,
     transfers: Pool,
     web: Pool,
@@ -59,6 +62,7 @@ def routes(
         *schemas.routes(images.schemas),
         *metadefs.routes(definitions, catalogue_calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
+        route("/v2/info/usage", GET=UsageHandlers(quotas, catalogue_calls).show),
         Route("/v2", versions.to_slash, methods=["GET"]),
         Route("/versions", versions.versions, methods=["GET"]),
     ]
@@ -83,6 +87,7 @@ class ImageApi:
         locations: LocationHandlers,
         image_tasks: ImageTaskHandlers,
         tasks: TaskService,
+        quotas: Quotas,
         catalogue_calls: Pool,
         transfers: Pool,
         web: Pool,
@@ -107,6 +112,7 @@ class ImageApi:
             catalogue_calls=catalogue_calls,
             transfers=transfers,
             web=web,
+            quotas=quotas,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
