@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,11 @@ from starlette.routing import Route
 
 from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
-from headwater.images.http_v2.routes import routes
-from headwater.images.http_v2.versions import IDS
+from headwater.images.attributes_v1 import FIELDS
+from headwater.images.http.threads import Threads
+from headwater.images.http_v1 import routes as v1
+from headwater.images.http_v2.routes import UseCases, routes
+from headwater.images.http_v2.versions import IDS, IDS_V1
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.server.settings import Settings
@@ -32,16 +36,21 @@ def test_a_generated_page_is_what_the_generator_writes(name: str) -> None:
 def test_every_route_of_the_image_api_is_on_its_page() -> None:
     page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
     nothing = cast(Any, None)
-    images = Images(nothing, nothing, nothing, ImagesSettings())
-    paths = [
-        route.path
-        for route in routes(
-            images, nothing, nothing, nothing, nothing, quotas=nothing, catalogue_calls=nothing, transfers=nothing
-        )
-        if isinstance(route, Route)
-    ]
+    use_cases = UseCases(**dict.fromkeys(UseCases.__slots__, nothing))
+    use_cases = replace(use_cases, images=Images(nothing, nothing, nothing, ImagesSettings()))
+    threads = Threads(nothing, nothing, nothing)
+    paths = [route.path for route in routes(use_cases, threads) if isinstance(route, Route)]
     assert len(paths) > 8
     assert [path for path in paths if f"`{path}`" not in page] == []
+
+
+def test_every_route_and_header_of_v1_is_on_its_page() -> None:
+    page = (DOCS / "reference" / "image-api-v1.md").read_text(encoding="utf-8")
+    nothing = cast(Any, None)
+    found = v1.routes(nothing, nothing, nothing, Threads(nothing, nothing, nothing))
+    paths = [route.path for route in found if isinstance(route, Route)]
+    assert len(paths) == 6
+    assert [name for name in (*paths, *FIELDS, *IDS_V1) if f"`{name}`" not in page] == []
 
 
 def test_every_version_of_the_image_api_is_announced_on_its_page() -> None:

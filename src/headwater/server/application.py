@@ -14,35 +14,22 @@ from starlette.types import Receive, Scope, Send
 from headwater.database.engine import Database
 from headwater.errors import NotFound, Unavailable
 from headwater.identity.registry import open_authenticator, open_rules
-from headwater.images.access import Access
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.certificates.registry import open_signatures
-from headwater.images.discards import Discards
-from headwater.images.downloads import Downloads
+from headwater.images.http.threads import Threads
 from headwater.images.http_v2 import versions
-from headwater.images.http_v2.routes import ImageApi
-from headwater.images.limits import open_limits
-from headwater.images.members import Members
-from headwater.images.metadefs.catalogue import MetadefCatalogue
-from headwater.images.metadefs.service import Metadefs
-from headwater.images.property_guard import open_guard
-from headwater.images.quotas import Quotas
-from headwater.images.service import Images
-from headwater.images.sharing import Sharing
-from headwater.images.uploads import Pools, Uploads
+from headwater.images.uploads import Pools
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
-from headwater.jobs.queue import Jobs
-from headwater.jobs.runner import POLL_S, Runner
+from headwater.jobs.runner import POLL_S
 from headwater.server.cors import with_cors
 from headwater.server.identify import Identified
+from headwater.server.image_service import ImageService
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
 from headwater.server.unread import Drained
+from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
@@ -63,49 +50,31 @@ class Application:
             SettingsError: Something cannot work with these settings.
         """
         self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
-        self.stores = open_stores(settings.stores, settings.data_dir)
+        fetcher = Fetcher(settings.fetch)
+        self.stores = open_stores(settings.stores, settings.data_dir, fetcher)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)
         self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
+        self._web = Pool("web", settings.server.web_threads)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
-        self.jobs = Runner(Jobs(self.database), {}, settings.server.job_threads)
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy)
-        catalogue = ImageCatalogue(self.database)
-        access = Access(catalogue, self.policy)
-        books = Books(self.database)
-        guard = open_guard(settings.images, self.policy)
-        quotas = Quotas(open_limits(settings.quotas, settings.auth.keystone), self.database)
-        discards = Discards(books, self.stores)
-        images = Images(catalogue, access, discards, settings.images, allowances=quotas.allowance, guard=guard)
-        self.uploads = Uploads(
-            books,
-            access,
+        self._images = ImageService(
+            settings,
+            self.database,
             self.stores,
-            settings.images,
-            Pools(self._hashing, self._storing),
-            allowances=quotas.allowance,
-            signatures=open_signatures(settings.signatures, settings.auth.keystone),
+            fetcher,
+            self.policy,
+            threads=Threads(self._calls, self._transfers, self._web),
+            pools=Pools(self._hashing, self._storing),
         )
-        downloads = Downloads(catalogue, access, self.stores)
-        sharing = Sharing(access, Members(self.database), settings.images.member_quota)
-        self._image_api = ImageApi(
-            images,
-            self.uploads,
-            downloads,
-            sharing,
-            Metadefs(MetadefCatalogue(self.database), self.policy),
-            quotas=quotas,
-            catalogue_calls=self._calls,
-            transfers=self._transfers,
-            proof=settings.auth.mode,
-            public_endpoint=settings.server.public_endpoint,
-        )
-        feed = live_feed(catalogue, settings.streams)
+        self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
+        feed = live_feed(self._images.catalogue, settings.streams)
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
-        identified = Identified(self._image_side, self._authenticator, self._identity, frozenset({"v2", *versions.IDS}))
+        known = frozenset({"v2", *versions.IDS}) | self._v1
+        identified = Identified(self._image_side, self._authenticator, self._identity, known)
         self.image_listener = with_cors(Drained(Observed(identified, "images", self._metrics)), settings.cors)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
@@ -114,7 +83,7 @@ class Application:
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith("/v2/"):
-            await self._image_api(scope, receive, send)
+            await self._images.api(scope, receive, send)
         elif path == "/healthcheck":
             response = await self._health(Request(scope, receive))
             await response(scope, receive, send)
@@ -123,8 +92,10 @@ class Application:
             await Response(body, media_type=media_type)(scope, receive, send)
         elif path == FEED or path.startswith(FEED + "/"):
             await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
+        elif path[1:].partition("/")[0] in self._v1:
+            await self._images.api_v1(scope, receive, send)
         else:
-            await self._image_api(scope, receive, send)
+            await self._images.api(scope, receive, send)
 
     async def _health(self, _request: Request) -> Response:
         try:
@@ -139,7 +110,8 @@ class Application:
             store.ping()
 
     async def work(self) -> None:
-        """Run jobs and keep house, until cancelled."""
+        """Deliver notifications, run jobs and keep house, until cancelled."""
+        await self._calls.run(self._images.notifications.start)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._run_jobs())
             both.create_task(self._keep_house())
@@ -148,26 +120,23 @@ class Application:
         while True:
             pause = POLL_S
             try:
-                pause = await self._calls.run(self.jobs.look)
+                pause = await self._calls.run(self._images.jobs.look)
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning("no jobs could be looked for", extra={"error": str(error)})
             await asyncio.sleep(pause)
 
     async def _keep_house(self) -> None:
-        """Renew the leases of uploads and jobs, and clear what others left behind."""
         while True:
-            await asyncio.sleep(RENEW_EVERY_S)
             try:
-                await self._calls.run(self.jobs.renew)
-                await self._calls.run(self.uploads.renew)
-                await self._calls.run(self.uploads.clear_leftovers)
+                await self._calls.run(self._images.keep_house)
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning("housekeeping failed", extra={"error": str(error)})
+            await asyncio.sleep(RENEW_EVERY_S)
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
-        self.jobs.close()
-        for pool in (self._identity, self._calls, self._transfers, self._hashing, self._storing):
+        self._images.close()
+        for pool in (self._identity, self._web, self._calls, self._transfers, self._hashing, self._storing):
             pool.close()
         self._authenticator.close()
         for store in self.stores.values():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
@@ -11,9 +12,10 @@ from jsonschema import Draft202012Validator
 from starlette.requests import Request
 from starlette.routing import Route
 
+from headwater.images.http.threads import Threads
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.openapi.document import Proof, document, serve
-from headwater.images.http_v2.routes import routes
+from headwater.images.http_v2.routes import UseCases, routes
 from headwater.images.schemas import ImageSchemas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
@@ -34,11 +36,10 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> None:
     nothing = cast(Any, None)
-    images = Images(nothing, nothing, nothing, ImagesSettings())
+    use_cases = UseCases(**dict.fromkeys(UseCases.__slots__, nothing))
+    use_cases = replace(use_cases, images=Images(nothing, nothing, nothing, ImagesSettings()))
     served = set()
-    paths = routes(
-        images, nothing, nothing, nothing, nothing, quotas=nothing, catalogue_calls=nothing, transfers=nothing
-    )
+    paths = routes(use_cases, Threads(nothing, nothing, nothing))
     for route in paths:
         assert isinstance(route, Route)
         # Starlette adds HEAD to a route of its own making.

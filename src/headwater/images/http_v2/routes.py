@@ -2,56 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import NotFound
+from headwater.images.access import Access
 from headwater.images.downloads import Downloads
+from headwater.images.http.threads import Threads
 from headwater.images.http_v2 import metadefs, schemas, versions
 from headwater.images.http_v2.data import DataHandlers
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.images import ImageHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
 from headwater.images.http_v2.openapi import document as openapi
+from headwater.images.http_v2.tasks import TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
+from headwater.images.location_import import LocationImport
+from headwater.images.locations import Locations
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
+from headwater.images.task_service import TaskService
+from headwater.images.tasks import Tasks
 from headwater.images.uploads import Uploads
-from headwater.threads import Pool
 
 
-def routes(
-    images: Images,
-    uploads: Uploads,
-    downloads: Downloads,
-    sharing: Sharing,
-    definitions: Metadefs,
-    *,
-    quotas: Quotas,
-    catalogue_calls: Pool,
-    transfers: Pool,
-    proof: openapi.Proof = "none",
-) -> list[BaseRoute]:
-    """Return the routes, to be tried in their order."""
-    image = ImageHandlers(images, catalogue_calls)
-    member = MemberHandlers(sharing, catalogue_calls)
-    data = DataHandlers(uploads, downloads, catalogue_calls, transfers)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """What the routes call."""
+
+    images: Images
+    uploads: Uploads
+    downloads: Downloads
+    sharing: Sharing
+    definitions: Metadefs
+    locations: Locations
+    location_import: LocationImport
+    access: Access
+    image_tasks: Tasks
+    tasks: TaskService
+    quotas: Quotas
+
+
+def routes(use_cases: UseCases, threads: Threads, proof: openapi.Proof = "none") -> list[BaseRoute]:
+    """Return the routes, to be tried in their order.
+
+    Args:
+        proof: How callers prove who they are, for those who read of it.
+    """
+    images, calls, web = use_cases.images, threads.catalogue, threads.web
+    image = ImageHandlers(images, calls, web)
+    image_tasks = ImageTaskHandlers(use_cases.access, use_cases.image_tasks, calls)
+    member = MemberHandlers(use_cases.sharing, calls)
+    location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
+    task = TaskHandlers(use_cases.tasks, images.settings, calls, web)
+    data = DataHandlers(use_cases.uploads, use_cases.downloads, threads)
     return [
         route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/v2/images", GET=image.index, POST=image.create),
         route("/v2/images/{image_id}/file", GET=data.download, PUT=data.upload),
         route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/v2/images/{image_id}/actions/{action}", POST=image.act),
+        route("/v2/images/{image_id}/locations", GET=location.index, POST=location.add),
+        route("/v2/images/{image_id}/tasks", GET=image_tasks.index),
         route("/v2/images/{image_id}/members", GET=member.index, POST=member.add),
         route("/v2/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
+        route("/v2/tasks", GET=task.index, POST=task.create),
+        route("/v2/tasks/{task_id}", GET=task.show),
         *schemas.routes(images.schemas),
-        *metadefs.routes(definitions, catalogue_calls),
+        *metadefs.routes(use_cases.definitions, calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
-        route("/v2/info/usage", GET=UsageHandlers(quotas, catalogue_calls).show),
+        route("/v2/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
         Route("/v2", versions.to_slash, methods=["GET"]),
         Route("/versions", versions.versions, methods=["GET"]),
         route("/openapi.json", GET=openapi.serve(images.schemas, schemas.by_path(images.schemas), proof)),
@@ -68,37 +96,23 @@ class ImageApi:
 
     def __init__(
         self,
-        images: Images,
-        uploads: Uploads,
-        downloads: Downloads,
-        sharing: Sharing,
-        definitions: Metadefs,
+        use_cases: UseCases,
+        threads: Threads,
         *,
-        quotas: Quotas,
-        catalogue_calls: Pool,
-        transfers: Pool,
         proof: openapi.Proof = "none",
         public_endpoint: str | None = None,
+        with_v1: bool = False,
     ) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
             proof: How callers prove who they are, for those who read of it.
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
+            with_v1: The API v1 is there too, and is listed among the versions.
         """
-        paths = routes(
-            images,
-            uploads,
-            downloads,
-            sharing,
-            definitions,
-            catalogue_calls=catalogue_calls,
-            transfers=transfers,
-            proof=proof,
-            quotas=quotas,
-        )
-        self._router = Router(paths, redirect_slashes=False, default=_otherwise)
+        self._router = Router(routes(use_cases, threads, proof), redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
+        self._with_v1 = with_v1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -108,6 +122,8 @@ class ImageApi:
                 scope = {**scope, "path": "/v2" + path[1 + len(first) :]}
             elif _accepts_v2(scope):
                 scope = {**scope, "path": "/v2" + path}
+        if self._with_v1:
+            scope = {**scope, versions.WITH_V1: True}
         if self._public_endpoint is not None:
             scope = {**scope, versions.PUBLIC_ENDPOINT: self._public_endpoint}
         await self._router(scope, receive, send)
