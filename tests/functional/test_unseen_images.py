@@ -30,6 +30,8 @@ BODIES: dict[str, tuple[dict[str, str], Any]] = {
     "importImage": ({}, {"method": {"name": "glance-direct"}}),
     "addLocation": ({}, {"url": "http://images.example.org/x"}),
 }
+# Users may add what lies on web servers only where a store reads those.
+STORES = '[stores.file]\ntype = "file"\n[stores.web]\ntype = "http"\n'
 FILL = {"tag": "t", "action": "deactivate", "member": "b", "store": "file"}
 
 
@@ -77,7 +79,7 @@ class Service:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("unseen")
     users = users_file(directory, ann=("a", "member"), bob=("b", "member"), eve=("b", "reader"))
-    process = HeadwaterProcess(directory, toml=users)
+    process = HeadwaterProcess(directory, toml=STORES + users)
     process.start()
     found = Service(process)
     yield found
@@ -87,7 +89,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.mark.parametrize("user", ["bob", "eve"])
 def test_the_image_of_another_project_is_answered_as_one_that_does_not_exist(service: Service, user: str) -> None:
-    assert len(service.operations) >= 12
+    assert len(service.operations) >= 16
     absent = str(uuid.uuid4())
     for operation in service.operations:
         for accept in ("application/json", "text/html", ""):
@@ -113,11 +115,20 @@ def _headers(answer: httpx.Response) -> dict[str, str]:
 
 def test_its_owner_reaches_it_by_the_same_requests(service: Service) -> None:
     """Otherwise the test above would hold because the requests are wrong."""
-    reached = {"showImage": 200, "downloadImageData": 200, "uploadImageData": 409, "addTag": 204, "updateImage": 200}
-    for operation in service.operations:
-        if operation.name in reached:
-            answer = service.ask("ann", operation, service.hidden, "application/json")
-            assert answer.status_code == reached[operation.name], (operation, answer.text)
+    reached = {
+        "showImage": 200,
+        "downloadImageData": 200,
+        "uploadImageData": 409,
+        "addTag": 204,
+        "updateImage": 200,
+        "addLocation": 409,
+        "listImageTasks": 200,
+    }
+    asked = [operation for operation in service.operations if operation.name in reached]
+    assert len(asked) == len(reached)
+    for operation in asked:
+        answer = service.ask("ann", operation, service.hidden, "application/json")
+        assert answer.status_code == reached[operation.name], (operation, answer.text)
 
 
 def test_a_list_and_its_marker_do_not_tell_of_it_either(service: Service) -> None:

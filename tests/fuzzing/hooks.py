@@ -1,4 +1,4 @@
-"""What schemathesis cannot know from the document: how a patch is written, and images that are there."""
+"""What schemathesis cannot know: how a patch is written, images that are there, and a URL that is taken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from headwater.images.attributes import V20, V21
 
 # Ids of images in each state that an image can have, and one that does not stay a moment.
 KNOWN = os.environ.get("HEADWATER_FUZZ_IMAGES", "").split()
+# A URL that the service under test would fetch: nothing else, and nothing is there.
+URL = os.environ.get("HEADWATER_FUZZ_URL", "")
 
 
 @schemathesis.serializer(V21, V20)
@@ -29,3 +31,27 @@ def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -
         if place < len(KNOWN):
             return {**path_parameters, "image_id": KNOWN[place]}
     return path_parameters
+
+
+@schemathesis.hook
+def map_body(_context: Any, body: Any) -> Any:
+    """Let two of three made-up URLs be one that the service takes, and every eighth patch one of locations."""
+    if isinstance(body, list) and _choice(body, 8) == 0:
+        value = {"url": URL, "metadata": {"made": body[:1]}}
+        at = ("/locations/-", "/locations/0", "/locations")[_choice([body], 3)]
+        op = ("add", "replace", "remove")[_choice([body, body], 3)]
+        return [*body[:1], {"op": op, "path": at, "value": [] if at == "/locations" else value}]
+    if not isinstance(body, dict):
+        return body
+    if "url" in body and _choice(body, 3):
+        return {**body, "url": URL}
+    asked = body.get("input")
+    if isinstance(asked, dict) and "import_from" in asked and _choice(body, 3):
+        formats = {"import_from_format": "raw"} if _choice(body, 2) else {}
+        return {**body, "input": {**asked, "import_from": URL, **formats}}
+    return body
+
+
+def _choice(made: Any, of: int) -> int:
+    """Return a number below ``of`` that depends on nothing but what was made up, so that a run can be repeated."""
+    return sum(repr(made).encode("utf-8", "surrogatepass")) % of

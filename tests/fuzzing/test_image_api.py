@@ -31,6 +31,20 @@ CHECKS = (
 )
 SECONDS = int(os.environ.get("HEADWATER_FUZZ_SECONDS", "0"))
 EXAMPLES = 5  # of each operation and phase
+# Everything that has a route. URLs that are made up lead nowhere: none is taken but this one, and nobody serves it.
+URL = "http://127.0.0.1:1/image.qcow2"
+SWITCHED_ON = """
+[stores.file]
+type = "file"
+[stores.web]
+type = "http"
+[fetch]
+allowed_hosts = ["127.0.0.1"]
+allowed_ports = [1]
+[images]
+show_multiple_locations = true
+show_image_direct_url = true
+"""
 LIMIT_S = 240  # the bounded run takes a tenth of it on idle cores
 
 
@@ -43,7 +57,7 @@ def test_no_request_makes_it_fail_or_say_what_it_has_not_promised(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url: str = request.getfixturevalue(f"{kind}_url")
-    service = HeadwaterProcess(tmp_path, toml=f'[database]\nurl = "{url}"\n')
+    service = HeadwaterProcess(tmp_path, toml=f'{SWITCHED_ON}\n[database]\nurl = "{url}"\n')
     service.start()
     try:
         done = _fuzz(service, tmp_path, _images(service))
@@ -66,6 +80,7 @@ def _fuzz(service: HeadwaterProcess, directory: Path, images: list[str]) -> subp
             "SCHEMATHESIS_HOOKS": "fuzzing.hooks",
             "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "tests"), str(CHECKOUT / "src")]),
             "HEADWATER_FUZZ_IMAGES": " ".join(images),
+            "HEADWATER_FUZZ_URL": URL,
             "NO_PROXY": "127.0.0.1",
         },
         stdin=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
 from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_images, of_members, of_the_service
 from headwater.images.http_v2.openapi.schemas import components
+from headwater.images.http_v2.openapi.task_paths import of_locations, of_tasks
 from headwater.images.schemas import ImageSchemas
 
 Proof = Literal["none", "basic", "keystone"]
@@ -37,6 +38,7 @@ _TAGS = {
     "images": "What images there are, and what is known of them.",
     "data": "The bytes of an image.",
     "members": "The projects that an image is shared with.",
+    "tasks": "How far work is that goes on after its answer.",
     "metadata definitions": "What may be said of images and other resources.",
     "schemas": "JSON Schemas of all that is answered.",
     "service": "What the service is.",
@@ -54,6 +56,7 @@ _SECURITY: dict[Proof, Json] = {
 _MAKES = {
     "createImage": {"image_id": "$response.body#/id"},
     "addMember": {"image_id": "$response.body#/image_id", "member": "$response.body#/member_id"},
+    "createTask": {"task_id": "$response.body#/id"},
     "createNamespace": {"namespace": "$response.body#/namespace"},
     **{
         name: {"namespace": "$request.path.namespace", "name": "$response.body#/name"}
@@ -69,7 +72,14 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
         schema_paths: What lies below ``/v2/schemas/``.
         proof: How callers prove who they are.
     """
-    paths = [*of_images(), *of_members(), *of_metadefs(), *of_the_service(schema_paths)]
+    paths = [
+        *of_images(),
+        *of_locations(),
+        *of_members(),
+        *of_tasks(),
+        *of_metadefs(),
+        *of_the_service(schema_paths),
+    ]
     written = {each.path: each.document() for each in paths}
     _link(paths, written)
     return {

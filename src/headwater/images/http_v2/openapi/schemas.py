@@ -13,9 +13,11 @@ from typing import Any
 from headwater.images import member_schemas, task_schemas
 from headwater.images.attributes import WRITABLE
 from headwater.images.http_v2.openapi.operations import Json, reference
+from headwater.images.location_import import ALGORITHMS
 from headwater.images.metadefs.model import NAME_LIMIT
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas
+from headwater.stores.url_filter import MAX_URL
 
 TEXT_OR_NONE = "^[^\\x00]*$"
 _TEXT: Json = {"type": "string"}
@@ -29,6 +31,7 @@ def components(images: ImageSchemas) -> Json:
     return {
         **_common(),
         **_of_images(images.image),
+        **_of_locations(images.image),
         **_of_members(),
         **_of_tasks(),
         **_of_metadefs(metadef_schemas()),
@@ -78,7 +81,8 @@ def _common() -> Json:
 
 
 def _of_images(image: Json) -> Json:
-    properties: Json = image["properties"]
+    properties: Json = {**image["properties"]}
+    properties["locations"] = {**properties["locations"], "items": reference("Location")}
     text = {"type": "string", "pattern": TEXT_OR_NONE}
     sent = {name: properties[name] for name in ("id", *WRITABLE)}
     custom = {"minLength": 1, "maxLength": 255, "pattern": TEXT_OR_NONE}
@@ -156,23 +160,71 @@ def _of_members() -> Json:
     }
 
 
-def _of_tasks() -> Json:
-    listed = task_schemas.TASKS["properties"]["tasks"]["items"]["properties"]
+def _of_locations(image: Json) -> Json:
+    location = image["properties"]["locations"]["items"]["properties"]
+    hashes = {
+        "os_hash_algo": {**_TEXT, "enum": list(ALGORITHMS)},
+        "os_hash_value": {**_TEXT, "pattern": "^[0-9a-fA-F]+$", "description": "Hexdigest of the data."},
+    }
     return {
-        "Task": {"type": "object", "properties": task_schemas.TASK["properties"], "required": ["id", "type", "status"]},
-        "Tasks": _object(
+        # URLs that come by the locations API or by the API v1 may be longer than those of a patch.
+        "Location": _object({**location, "url": _without(location["url"], "maxLength")}, optional=("validation_data",)),
+        "NewLocation": _object(
             {
-                "tasks": {
-                    "type": "array",
-                    "items": {"type": "object", "properties": listed, "required": ["id", "type", "status"]},
+                "url": {**_TEXT, "pattern": "^https?://", "maxLength": MAX_URL, "description": "Where the data is."},
+                "validation_data": {
+                    "description": "What the hash of the data is, which is then looked at; or nothing.",
+                    "anyOf": [
+                        {"type": "object", "maxProperties": 0},
+                        {**_object(hashes), "additionalProperties": False},
+                    ],
                 },
-                "first": _TEXT,
-                "next": _TEXT,
-                "schema": _TEXT,
             },
-            optional=("first", "next"),
+            optional=("validation_data",),
         ),
     }
+
+
+def _of_tasks() -> Json:
+    task = {**task_schemas.TASK["properties"], **_NOT_ALWAYS}
+    listed = {name: task[name] for name in task_schemas.TASKS["properties"]["tasks"]["items"]["properties"]}
+    # The tasks of an image are rows of the catalogue, with everything that those have. Source: Glance.
+    row = {name: schema for name, schema in task.items() if name not in ("self", "schema")}
+    row |= {"image_id": _TEXT, "deleted": {"const": False}, "deleted_at": {"type": "null"}}
+    sometimes = ("image_id", "expires_at")
+    source: Json = _object(
+        {
+            "import_from": {
+                "type": "string",
+                "pattern": "^https?://",
+                "maxLength": MAX_URL,
+                "description": "URL of the data.",
+            },
+            "import_from_format": {"type": "string", "description": "The disk_format of the image."},
+            "image_properties": {"description": "What else there is to say of it.", **reference("NewImage")},
+        }
+    )
+    return {
+        "Task": _object(task, optional=sometimes),
+        "Tasks": _object(
+            {
+                "tasks": {"type": "array", "items": _object(listed, optional=sometimes)},
+                "first": {**_TEXT, "description": "Path of the first page."},
+                "next": {**_TEXT, "description": "Path of the next page, where more may follow."},
+                "schema": _TEXT,
+            },
+            optional=("next",),
+        ),
+        "ImageTasks": _object({"tasks": {"type": "array", "items": _object(row)}}),
+        "NewTask": _object({"type": {"const": "import"}, "input": source}),
+    }
+
+
+# A caller may be of no project, as where nobody has to say who calls.
+_NOT_ALWAYS: Json = {
+    name: {**task_schemas.TASK["properties"][name], "type": ["null", "string"]}
+    for name in ("owner", "user_id", "request_id")
+}
 
 
 # What the API calls a definition in a schema, and what a component is called.

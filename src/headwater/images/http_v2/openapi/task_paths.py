@@ -1,0 +1,112 @@
+"""The paths of work that goes on after its answer: tasks, and locations, whose data is looked at by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headwater.images.http_v2.openapi.operations import (
+    Json,
+    Operation,
+    Path,
+    in_path,
+    in_query,
+    json_answer,
+    json_body,
+    no_content,
+    reference,
+)
+from headwater.images.tasks import SORT_KEYS, TaskStatus
+
+_IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
+_IN_TASK: Json = {"description": "Where the task is.", "schema": {"type": "string", "format": "uri"}}
+
+
+def of_locations() -> Iterator[Path]:
+    """Yield the path of where an image's data lies."""
+    yield Path(
+        "/v2/images/{image_id}/locations",
+        {
+            "GET": Operation(
+                id="listLocations",
+                tag="images",
+                summary="List where the data of an image lies",
+                description="For services.",
+                answers={200: json_answer({"type": "array", "items": reference("Location")}, "The locations.")},
+                fails=(404,),
+            ),
+            "POST": Operation(
+                id="addLocation",
+                tag="images",
+                summary="Take the data of a queued image from a web server, where it stays",
+                description="The image turns active later: its newest task tells how far that is.",
+                body=json_body("NewLocation"),
+                answers={202: no_content("A task has begun.")},
+                fails=(404, 409, 413),
+            ),
+        },
+        (_IMAGE_ID,),
+    )
+
+
+def of_tasks() -> Iterator[Path]:
+    """Yield the paths of tasks."""
+    yield Path(
+        "/v2/images/{image_id}/tasks",
+        {
+            "GET": Operation(
+                id="listImageTasks",
+                tag="tasks",
+                summary="List the tasks that worked on an image, oldest first",
+                answers={200: json_answer(reference("ImageTasks"), "The tasks.")},
+                fails=(404,),
+            )
+        },
+        (_IMAGE_ID,),
+    )
+    yield Path(
+        "/v2/tasks",
+        {
+            "GET": Operation(
+                id="listTasks",
+                tag="tasks",
+                summary="List tasks",
+                description="Shows one page of the project's tasks, to an administrator everybody's. Follow `next`.",
+                parameters=(
+                    in_query(
+                        "limit",
+                        "How many at most; the service has a limit of its own.",
+                        type="integer",
+                        minimum=0,
+                        maximum=10**18 - 1,
+                    ),
+                    in_query("marker", "Id of the task that the page begins after.", format="uuid"),
+                    in_query("type", "Only these.", enum=["import"]),
+                    in_query("status", "Only these.", enum=[each.value for each in TaskStatus]),
+                    in_query("sort_key", "What to sort by; `created_at` without it.", enum=list(SORT_KEYS)),
+                    in_query("sort_dir", "In which direction; `desc` without it.", enum=["asc", "desc"]),
+                ),
+                answers={200: json_answer(reference("Tasks"), "A page of tasks.")},
+            ),
+            "POST": Operation(
+                id="createTask",
+                tag="tasks",
+                summary="Begin a task: make an image and copy its data from a URL",
+                body=json_body("NewTask"),
+                answers={201: json_answer(reference("Task"), "The task.", {"Location": _IN_TASK})},
+                fails=(409, 413),
+            ),
+        },
+    )
+    yield Path(
+        "/v2/tasks/{task_id}",
+        {
+            "GET": Operation(
+                id="showTask",
+                tag="tasks",
+                summary="Show a task",
+                answers={200: json_answer(reference("Task"), "The task.")},
+                fails=(404,),
+            )
+        },
+        (in_path("task_id", "Id of the task.", format="uuid"),),
+    )
