@@ -167,8 +167,8 @@ class Images:
         def change(image: Image, held: Held = ()) -> tuple[Image, Held]:
             self._access.require("modify_image", caller, image)
             document = attributes.writable(image)
-            mine = [operation for operation in operations if relocate is not None and operation.name == "locations"]
-            others = [operation for operation in operations if operation not in mine]
+            mine = [each for each in operations if relocate is not None and each.name == "locations"]
+            others = [each for each in operations if relocate is None or each.name != "locations"]
             if self._guard is not None:
                 document = self._guard.patched(caller, image, document, others)
             else:
