@@ -12,10 +12,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headwater.images import binary_curves, signatures
+from headwater.images.certificates.source import CertificateUnusable, parsed
 from headwater.images.signatures import (
     HASHES,
     KEY_TYPES,
@@ -293,8 +294,9 @@ def test_whatever_the_properties_say_is_a_claim_or_an_error_of_ours(properties: 
 
 
 @given(st.binary(max_size=60), st.sampled_from(range(0, 400)))
-def test_a_certificate_with_another_key_description_is_read_or_refused(piece: bytes, place: int) -> None:
+@example(b"\xa0\x03\x02\x01\x01", EXAMPLE.index(b"\xa0\x03\x02\x01\x02"))  # a version that no certificate has
+def test_a_certificate_that_is_damaged_is_read_or_refused(piece: bytes, place: int) -> None:
     damaged = EXAMPLE[:place] + piece + EXAMPLE[place + len(piece) :]
-    with contextlib.suppress(ValueError):
-        certificate = x509.load_der_x509_certificate(damaged)
+    with contextlib.suppress(CertificateUnusable):
+        certificate = parsed(CERTIFICATE_ID, damaged)
         assert isinstance(signatures.key_type(certificate), str)

@@ -67,5 +67,5 @@ def parsed(certificate_id: str, data: bytes) -> x509.Certificate:
         if b"-----BEGIN " in data:
             return x509.load_pem_x509_certificate(data)
         return x509.load_der_x509_certificate(data)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateUnusable(certificate_id, "is not an X.509 certificate in PEM or DER") from error

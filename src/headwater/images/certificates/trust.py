@@ -53,7 +53,7 @@ def read_trusted(path: Path) -> tuple[x509.Certificate, ...]:
         raise SettingsError(f"{path} is larger than {_LARGEST} bytes, too large for a file of certificates")
     try:
         return tuple(x509.load_pem_x509_certificates(data))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SettingsError(f"{path} holds no certificates in PEM, or one that cannot be read") from error
 
 
