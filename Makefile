@@ -41,7 +41,9 @@ format: setup-check ## Bring all code into its format
 	@.venv/bin/ruff check --quiet --fix-only src tests tools
 	@.venv/bin/ruff format --quiet src tests tools
 
-bench: setup-check ## Measure upload, download, show and list, and write bench-*.json
+bench: setup-check ## Measure upload, download, show, list, create and patch, and write bench-*.json
+	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
+	@tools/debian_packages.sh
 	@.venv/bin/python tools/bench.py $(ARGS)
 
 lock: setup-check ## Write requirements/*.txt anew from *.in (ARGS="--upgrade" takes newer versions)

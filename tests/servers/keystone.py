@@ -239,10 +239,44 @@ class _Site:
     password: str = field(repr=False)
 
 
+def is_installed() -> bool:
+    """Whether Keystone's environment is there."""
+    return (_VENV / "bin" / "keystone-manage").exists()
+
+
+@contextmanager
+def running() -> Iterator[Keystone]:
+    """Keep a new Keystone running."""
+    with _site() as site, _opened(site.home, site) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def _keystone_site() -> Iterator[_Site]:
-    if not (_VENV / "bin" / "keystone-manage").exists():
+    if not is_installed():
         not_run("Keystone (.venv-keystone)")
+    with _site() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def keystone(_keystone_site: _Site) -> Iterator[Keystone]:
+    """A Keystone with the roles that its bootstrap makes: admin, manager, member, reader, service."""
+    with _opened(_keystone_site.home, _keystone_site) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hasty_keystone(_keystone_site: _Site, keystone: Keystone) -> Iterator[Keystone]:
+    """The same Keystone at another port, whose tokens expire after ``SHORT_LIFE_S`` seconds."""
+    with directory("keystone", None) as home:
+        _configure(home, _keystone_site.home, SHORT_LIFE_S)
+        with _opened(home, _keystone_site) as server:
+            yield server
+
+
+@contextmanager
+def _site() -> Iterator[_Site]:
     password = secrets.token_urlsafe(16)
     with directory("keystone", None) as home:
         _configure(home, home, _LONG_LIFE_S)
@@ -251,24 +285,12 @@ def _keystone_site() -> Iterator[_Site]:
         yield _Site(home, password)
 
 
-@pytest.fixture(scope="session")
-def keystone(_keystone_site: _Site) -> Iterator[Keystone]:
-    """A Keystone with the roles that its bootstrap makes: admin, manager, member, reader, service."""
-    with _serving(_keystone_site.home) as port:
-        server = Keystone(port, _keystone_site.password)
+@contextmanager
+def _opened(home: Path, site: _Site) -> Iterator[Keystone]:
+    with _serving(home) as port:
+        server = Keystone(port, site.password)
         yield server
         server.close()
-
-
-@pytest.fixture(scope="session")
-def hasty_keystone(_keystone_site: _Site, keystone: Keystone) -> Iterator[Keystone]:
-    """The same Keystone at another port, whose tokens expire after ``SHORT_LIFE_S`` seconds."""
-    with directory("keystone", None) as home:
-        _configure(home, _keystone_site.home, SHORT_LIFE_S)
-        with _serving(home) as port:
-            server = Keystone(port, _keystone_site.password)
-            yield server
-            server.close()
 
 
 def _configure(home: Path, site: Path, token_life_s: int) -> None:
