@@ -13,7 +13,14 @@ import pytest
 
 from needs import CHECKOUT, PREFIX, client, not_run
 
-pytest_plugins = ["servers.postgresql", "servers.mariadb", "servers.databases", "servers.keystone", "servers.barbican"]
+pytest_plugins = [
+    "servers.postgresql",
+    "servers.mariadb",
+    "servers.databases",
+    "servers.keystone",
+    "servers.rabbitmq",
+    "servers.barbican",
+]
 
 # Two busy cores make any test slow at times; pytest-timeout ends what hangs.
 hypothesis.settings.register_profile("headwater", deadline=None)

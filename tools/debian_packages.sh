@@ -2,7 +2,7 @@
 # Install the programs that the tests run against, from the distribution, as far as they are missing.
 #
 # Nothing that is installed here starts by itself: PostgreSQL gets no cluster, MariaDB comes without
-# its service. What cannot be installed is named; the suites that need it are reported as not run.
+# its service, those of RabbitMQ are masked. What cannot be installed is named; the suites that need it are reported as not run.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -41,10 +41,16 @@ has_mariadb() {
     command -v mariadbd && command -v mariadb-install-db && command -v my_print_defaults
 } >/dev/null
 
+# Its program in PATH refuses whoever is neither root nor its own account.
+has_rabbitmq() {
+    [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] && command -v epmd
+} >/dev/null
+
 has_postgresql || missing+=(postgresql)
 if ! has_mariadb; then
     mapfile -t -O "${#missing[@]}" missing < <(mariadb_packages)
 fi
+has_rabbitmq || missing+=(rabbitmq-server)
 need qemu-utils qemu-img
 need e2fsprogs mke2fs
 need gnupg gpg gpg-agent
@@ -60,6 +66,16 @@ if ! has_postgresql && [[ ! -e $cluster_settings ]] && command -v apt-get >/dev/
     [[ $(id -u) -eq 0 ]] || as_root=(sudo -n)
     if "${as_root[@]}" mkdir -p "${cluster_settings%/*}" 2>/dev/null; then
         printf 'create_main_cluster = false\n' | "${as_root[@]}" tee "$cluster_settings" >/dev/null
+    fi
+fi
+
+# Debian's packages would start the broker and Erlang's port mapper, now and with each boot.
+if ! has_rabbitmq && [[ -d /run/systemd/system ]] && command -v apt-get >/dev/null; then
+    as_root=()
+    [[ $(id -u) -eq 0 ]] || as_root=(sudo -n)
+    units=(rabbitmq-server.service epmd.service epmd.socket)
+    if "${as_root[@]}" systemctl mask --quiet "${units[@]}" 2>/dev/null; then
+        printf 'Masked %s; systemctl unmask gives them back.\n' "${units[*]}"
     fi
 fi
 

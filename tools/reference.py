@@ -10,9 +10,9 @@ import inspect
 import json
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
@@ -53,7 +53,11 @@ def settings_page() -> str:
     """Return the page of all settings, section by section."""
     lines = [_SETTINGS]
     for title, path, rows in _sections():
-        lines += ["", f"## {title}", "", "| Key | Default | Meaning |", "|---|---|---|"]
+        lines += ["", f"## {title}", ""]
+        if not rows:
+            lines += ["Nothing but its type."]
+            continue
+        lines += ["| Key | Default | Meaning |", "|---|---|---|"]
         lines += [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in rows]
         if path:
             lines += ["", f"The first of them as a variable: `{environment_variable((*path, rows[0][0]))}`."]
@@ -76,11 +80,26 @@ def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
         section = section_of(field.annotation)
         if section is None:
             continue
-        yield f"`[{name}]`", (name,), [_row(*each) for each in section.model_fields.items()]
+        yield f"`[{name}]`", (name,), [_row(*each) for each in section.model_fields.items() if not _is_section(each[1])]
         for key, each in section.model_fields.items():
             entry = section_of(each.annotation)
             if entry is not None:
-                yield f"`[[{name}.{key}]]`", (), [_row(*one) for one in entry.model_fields.items()]
+                yield (
+                    f"`{_heading(name, key, each.annotation)}`",
+                    (),
+                    [_row(*one) for one in entry.model_fields.items()],
+                )
+
+
+def _heading(name: str, key: str, annotation: Any) -> str:
+    """Return how a section within another is opened: one, one for each name, or one after the other."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{name}.{key}]"
+    return f"[{name}.{key}.NAME]" if get_origin(annotation) in (dict, Mapping) else f"[[{name}.{key}]]"
+
+
+def _is_section(field: Any) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
 def _plain(section: type[BaseModel]) -> list[tuple[str, Any]]:

@@ -63,6 +63,10 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 2) 
         ('[stores.fast]\ntype = "floppy"', ["[stores]", "'fast'", "'file', 'memory'"]),
         ('[stores.fast]\ntype = "file"\nrot = "x"', ["[stores.fast]", "'rot' is unknown", "did you mean 'root'"]),
         ('[stores.fast]\nroot = "x"', ["'stores'", "'fast' has no 'type'", '"file" or "memory"']),
+        ("[quotas]\nimage_count_total = -2", ["[quotas]", "'image_count_total'", "greater than or equal to -1"]),
+        ('[quotas]\nuser_storage_quota = "much"', ["[quotas]", "'user_storage_quota'", '"10 GB"']),
+        ("[quotas.projects.p]\nimages = 3", ["[quotas.projects.p]", "'images' is unknown", "image_count_total"]),
+        ("[quotas]\nuse_keystone_limits = true\nimage_count_total = 1", ["image_count_total", "not both"]),
         ("server = 5", ["'server' is a section", "[server]"]),
         ("[server\n", ["is not TOML", "line 1"]),
         ('data_dir = "a"\ndata_dir = "b"\n', ["is not TOML", "Cannot overwrite a value", "line 2"]),
@@ -133,6 +137,11 @@ def test_one_port_for_both_listeners(tmp_path: Path) -> None:
     both = f"127.0.0.1:{port}"
     done = serve(tmp_path, "--bind", both, "--metadata-bind", both)
     refused(done, "key 'metadata_bind'", f"cannot listen on {both}", "give another HOST:PORT")
+
+
+def test_limits_of_keystone_for_projects_that_are_not_keystones(tmp_path: Path) -> None:
+    done = serve(tmp_path, toml="[quotas]\nuse_keystone_limits = true\n")
+    refused(done, "[quotas]", "'use_keystone_limits'", "[auth]", "'mode'", '"keystone"')
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:

@@ -172,16 +172,18 @@ class Keystone:
         """Whether Keystone itself takes the token as valid."""
         return self._http.get(f"{self.url}/auth/tokens", headers={"X-Subject-Token": token}).status_code == 200
 
-    def image_endpoint(self, url: str) -> None:
-        """Let the catalogue say that the Image service of the region is at ``url``."""
-        self.endpoint("image", "glance", url)
+    def image_endpoint(self, url: str) -> str:
+        """Let the catalogue say that the Image service of the region is at ``url``; return the service's id."""
+        return self.endpoint("image", "glance", url)
 
-    def endpoint(self, kind: str, name: str, url: str) -> None:
-        """Let the catalogue say that the only service of a kind is at ``url``."""
+    def endpoint(self, kind: str, name: str, url: str) -> str:
+        """Let the catalogue say that the only service of a kind is at ``url``; return the service's id."""
         services = self._http.get(f"{self.url}/services", params={"type": kind}).raise_for_status().json()["services"]
         for service in services:
             self._http.delete(f"{self.url}/services/{service['id']}").raise_for_status()
-        self.place(self.service(kind, name), url)
+        its_id = self.service(kind, name)
+        self.place(its_id, url)
+        return its_id
 
     def service(self, kind: str, name: str) -> str:
         """Enter a service of a kind such as ``image`` into the catalogue, and return its id."""
@@ -196,6 +198,50 @@ class Keystone:
     def add_region(self, region: str) -> None:
         """Enter another region."""
         self._make("regions", id=region)
+
+    def register_limit(self, service: str, resource: str, default: int, *, region: str | None = _REGION) -> str:
+        """Register a limit for every project, and return its id."""
+        limit = {
+            "service_id": service,
+            "region_id": region,
+            "resource_name": resource,
+            "default_limit": default,
+        }
+        answer = self._http.post(f"{self.url}/registered_limits", json={"registered_limits": [limit]})
+        its_id: str = answer.raise_for_status().json()["registered_limits"][0]["id"]
+        return its_id
+
+    def limit(self, service: str, resource: str, project: str, number: int, *, region: str | None = _REGION) -> str:
+        """Give a project a limit of its own, and return its id."""
+        limit = {
+            "service_id": service,
+            "region_id": region,
+            "resource_name": resource,
+            "project_id": project,
+            "resource_limit": number,
+        }
+        answer = self._http.post(f"{self.url}/limits", json={"limits": [limit]})
+        its_id: str = answer.raise_for_status().json()["limits"][0]["id"]
+        return its_id
+
+    def change_limit(self, its_id: str, number: int) -> None:
+        """Change a project's limit."""
+        body = {"limit": {"resource_limit": number}}
+        self._http.patch(f"{self.url}/limits/{its_id}", json=body).raise_for_status()
+
+    def endpoint_id(self, service: str) -> str:
+        """Return the id of the public endpoint of a service."""
+        query = {"service_id": service, "interface": "public"}
+        its_id: str = (
+            self._http.get(f"{self.url}/endpoints", params=query).raise_for_status().json()["endpoints"][0]["id"]
+        )
+        return its_id
+
+    def forget_limits(self) -> None:
+        """Remove all limits, of projects and registered."""
+        for kind in ("limits", "registered_limits"):
+            for each in self._http.get(f"{self.url}/{kind}").raise_for_status().json()[kind]:
+                self._http.delete(f"{self.url}/{kind}/{each['id']}").raise_for_status()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -48,6 +48,7 @@ ROOMS = {
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
     "cryptography": ("headwater.images",),
+    "oslo_messaging": ("headwater.notifications",),
 }
 
 HOUSE = (
@@ -58,6 +59,7 @@ HOUSE = (
     "identity",
     "images",
     "instances",
+    "notifications",
     "server",
     "stores",
     "streams",
@@ -84,7 +86,8 @@ def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for room in HOUSE:
         (house / room).mkdir()
         (house / room / "__init__.py").touch()
-    (house / "images" / "http_v2.py").touch()
+    for face in ("http_v1.py", "http_v2.py"):
+        (house / "images" / face).touch()
     (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
     monkeypatch.syspath_prepend(tmp_path)
     yield house

@@ -10,6 +10,9 @@ from pydantic import BaseModel, SecretStr
 from headwater.config import ENTRIES, KeyPath, fields, section_of
 from headwater.server.settings import Settings
 
+# A name for the table whose name the operator chooses; that of a store that is there by default.
+_ENTRY: dict[KeyPath, str] = {("stores",): "file"}
+
 
 def sample_text() -> str:
     """Return the sample settings file; with the comment signs taken off it is a valid one."""
@@ -36,7 +39,7 @@ def sample_text() -> str:
         if path:
             if not keys:
                 continue
-            name = ".".join("file" if part == ENTRIES else part for part in path)
+            name = ".".join(_ENTRY.get(path[:1], "NAME") if part == ENTRIES else part for part in path)
             lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
         lines += keys
     return "\n".join(lines) + "\n"

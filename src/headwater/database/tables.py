@@ -36,6 +36,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     types,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
@@ -142,6 +143,8 @@ image_members = Table(
     Column("status", ExactString(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The member may share the image further. Only the API v1 says so.
+    Column("can_share", Boolean, nullable=False, server_default=false()),
     # Of the image: what is shared with a project comes out of the index in the default order of lists.
     Column("image_created_at", BigInteger, nullable=False),
     Index("ix_image_members_member", "member", "status", "image_created_at", "image_id"),
@@ -182,8 +185,11 @@ uploads = Table(
     # Who writes: see jobs/leases.py.
     Column("writer", ExactString(255), nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
-    # How many bytes will come, as far as the client said.
+    # How many bytes will come, as far as the client said; or those that came, where their number is limited.
     Column("size", BigInteger),
+    # Of the image, also when that was deleted meanwhile: the bytes still come on its account.
+    Column("owner", ExactString(255)),
+    Index("ix_uploads_owner", "owner"),
 )
 
 discarded_objects = Table(
@@ -230,6 +236,36 @@ jobs = Table(
     Column("runner", ExactString(255)),
     Index("ix_jobs_run_at", "kind", "run_at", "created_at"),
     Index("ix_jobs_runner", "runner"),
+)
+
+# A row to hold while the uses of a project are counted: see images/project_usage.py. Made when first needed.
+project_locks = Table("project_locks", metadata, Column("project_id", ExactString(255), primary_key=True))
+notifications = Table(
+    "notifications",
+    metadata,
+    # The order of delivery. Never used twice, so that what was delivered is not taken for something newer.
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("target", ExactString(16), nullable=False),
+    # The event: see notifications/event.py.
+    Column("document", LongText, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    # Later than now for one that its receiver refused and others go before.
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_notifications_target", "target", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+notification_targets = Table(
+    "notification_targets",
+    metadata,
+    Column("target", ExactString(16), primary_key=True),
+    # Who delivers: see jobs/leases.py.
+    Column("sender", ExactString(255)),
+    Column("expires_at", BigInteger, nullable=False),
+    # The receiver is left alone until then, after so many failures in a row.
+    Column("rests_until", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
 )
 
 catalogue_revisions = Table(

@@ -21,6 +21,7 @@ class Caller:
     domain_id: str | None = None
     token: str | None = field(default=None, repr=False)  # for calls in the caller's name; never logged
     request_id: str | None = field(default=None, compare=False)  # of the request that this is the caller of
+    address: str | None = field(default=None, compare=False)  # that the request came from
 
     @property
     def credentials(self) -> dict[str, object]:

@@ -16,8 +16,11 @@ def keystone_url(settings: KeystoneSettings) -> str:
     return url if url.endswith("/v3") else f"{url}/v3"
 
 
-def service_session(settings: KeystoneSettings) -> Session:
+def service_session(settings: KeystoneSettings, *, system: bool = False) -> Session:
     """Return a session that gets itself a new token when its own has expired; nothing is asked yet.
+
+    Args:
+        system: Work with the user's roles on the system, not with those in its project.
 
     Raises:
         SettingsError: ``cafile`` cannot be read.
@@ -29,8 +32,9 @@ def service_session(settings: KeystoneSettings) -> Session:
         username=settings.username,
         password=settings.password.get_secret_value() if settings.password is not None else "",
         user_domain_name=settings.user_domain_name,
-        project_name=settings.project_name,
-        project_domain_name=settings.project_domain_name,
+        project_name=None if system else settings.project_name,
+        project_domain_name=None if system else settings.project_domain_name,
+        system_scope="all" if system else None,
         include_catalog=False,
     )
     return Session(

@@ -62,6 +62,38 @@ class KeystoneSettings(Section):
         return self.www_authenticate_uri or self.auth_url or ""
 
 
+class UnifiedLimitsSettings(Section):
+    """Section ``[quotas.keystone]``: which of Keystone's limits are those of the Image service."""
+
+    endpoint_id: Annotated[
+        str | None,
+        Field(
+            description="Id of the endpoint in Keystone's catalogue whose service and region the limits are of. "
+            "Default: found by the three keys below."
+        ),
+    ] = None
+    service_type: Annotated[str, Field(description="Type of the service that the limits are registered for.")] = "image"
+    service_name: Annotated[
+        str | None, Field(description="Name of that service, where the catalogue has several of the type.")
+    ] = None
+    region: Annotated[
+        str | None,
+        Field(
+            description="Region whose limits count, beside those registered for no region. "
+            "Default: the region of the service's endpoints, if it is one."
+        ),
+    ] = None
+    cache_s: Annotated[
+        int,
+        Field(
+            description="How long the limits of all projects are kept, in seconds; a change of them works after that. "
+            "0 asks Keystone each time.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 60
+
+
 class AuthSettings(Section):
     """Section ``[auth]``: how a caller of the image listener proves who they are."""
 

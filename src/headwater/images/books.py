@@ -55,12 +55,15 @@ class Books:
     def begin_upload(self, upload: Upload, change: Callable[[Image], Image], keep: Keep = unheard) -> Image:
         """Note that bytes will be written, and change the image accordingly, in one step.
 
+        ``keep`` hears of it when both are written.
+
         Raises:
             ImageNotFound: There is no such image.
         """
 
         def work(connection: Connection) -> Image:
-            image = changed(connection, upload.image_id, change, keep)
+            changes: list[tuple[Image, Image]] = []
+            image = changed(connection, upload.image_id, change, lambda _, *images: changes.append(images))
             # A row that an upload of a former life of this image left behind makes way; its bytes do not.
             left = connection.execute(
                 select(tables.uploads.c.store, tables.uploads.c.object_key).where(
@@ -79,9 +82,38 @@ class Books:
                     "writer": upload.writer,
                     "expires_at": upload.expires_at,
                     "size": upload.size,
+                    "owner": image.owner,
                 },
             )
+            for before, after in changes:
+                keep(connection, before, after)
             return image
+
+        return self._database.write(work)
+
+    def grow_upload(
+        self, image_id: str, location: Location, size: int, excess: Callable[[Connection, str | None], int]
+    ) -> int:
+        """Note that ``size`` bytes come; return how many of them there is room for.
+
+        Args:
+            excess: Returns for the owner of the bytes how many of them are too many, when they are noted.
+
+        Raises:
+            UploadLost: The upload was given up meanwhile.
+        """
+        table = tables.uploads
+        ours = (table.c.store == location.store, table.c.object_key == location.object_key)
+
+        def work(connection: Connection) -> int:
+            row = connection.execute(select(table.c.owner).where(*ours).with_for_update()).first()
+            if row is None:
+                raise UploadLost(image_id)
+            connection.execute(update(table).where(*ours).values(size=size))
+            room = size - max(0, excess(connection, row.owner))
+            if room < size:
+                connection.execute(update(table).where(*ours).values(size=room))
+            return room
 
         return self._database.write(work)
 
@@ -90,15 +122,20 @@ class Books:
     ) -> Image:
         """Note that the bytes are durable and the image has them, in one step.
 
+        ``keep`` hears of it when both are written.
+
         Raises:
             ImageGone: The image was deleted meanwhile.
             UploadLost: The upload was given up meanwhile.
         """
 
         def work(connection: Connection) -> Image:
+            changes: list[tuple[Image, Image]] = []
             ended = _end_upload(connection, location)
             try:
-                image = changed(connection, image_id, change if ended else _same, keep)
+                image = changed(
+                    connection, image_id, change if ended else _same, lambda _, *images: changes.append(images)
+                )
             except ImageNotFound as error:
                 raise ImageGone(image_id) from error
             if not ended:
@@ -113,6 +150,8 @@ class Books:
                     "metadata": "{}",
                 },
             )
+            for before, after in changes:
+                keep(connection, before, after)
             return image
 
         return self._database.write(work)
@@ -202,8 +241,10 @@ def _same(image: Image) -> Image:
 
 
 def discard(connection: Connection, locations: Iterable[Location], now: int) -> None:
-    """Note bytes that nobody needs any more."""
-    rows = [{"store": at.store, "object_key": at.object_key, "discarded_at": now} for at in locations]
+    """Note bytes that nobody needs any more; those of others are theirs to keep."""
+    rows = [
+        {"store": at.store, "object_key": at.object_key, "discarded_at": now} for at in locations if not at.is_external
+    ]
     if rows:
         connection.execute(insert(tables.discarded_objects), rows)
 

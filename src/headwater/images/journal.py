@@ -33,6 +33,8 @@ class Deed(AbstractContextManager["Deed"]):
         # Both stay None where nothing is changed.
         self.before: Any = None
         self.after: Any = None
+        self.image: Any = None  # the Image that it is about, as the caller found it
+        self.namespace: str | None = None  # of metadata definitions, where it is about those
         self._listeners = listeners
 
     def keep(self, connection: Connection, before: Any, after: Any) -> None:

@@ -68,6 +68,7 @@ class Query:
     os_hidden: bool = False
     sort: tuple[tuple[str, Direction], ...] = (("created_at", "desc"), ("id", "desc"))
     marker: str | None = None
+    after: Image | None = None  # in place of a marker: begin after an image that is in no list any more
     limit: int = 25
 
 

@@ -156,6 +156,9 @@ def changed(connection: Connection, image_id: str, change: Callable[[Image], Ima
     if after.properties != before.properties or after.tags != before.tags:
         _unindex(connection, before, after)
         _index(connection, after, besides=before)
+    if after.owner != before.owner:
+        moved = update(tables.uploads).where(tables.uploads.c.image_id == image_id)
+        connection.execute(moved.values(owner=after.owner))
     _count_public(connection, before, after)
     keep(connection, before, after)
     return after

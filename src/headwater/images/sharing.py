@@ -63,7 +63,7 @@ class Sharing:
         at = self._clock()
         new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
         with self._journal.entry(caller, "image.member.create", image_id) as entry:
-            self._access.visible(caller, image_id)
+            entry.image = self._access.visible(caller, image_id)
             return self._members.add(new, self._quota, self._sharable(caller, "add_member", "create"), entry.keep)
 
     def list(self, caller: Caller, image_id: str) -> list[Member]:
@@ -91,7 +91,7 @@ class Sharing:
         if said not in [status.value for status in MemberStatus]:
             raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
         with self._journal.entry(caller, "image.member.update", image_id) as entry:
-            image = self._access.visible(caller, image_id)
+            entry.image = image = self._access.visible(caller, image_id)
             self._known(caller, image, member)
             self._require("modify_member", caller, image, member)
             return self._members.set_status(image_id, member, MemberStatus(said), self._clock(), entry.keep)
@@ -99,7 +99,7 @@ class Sharing:
     def remove(self, caller: Caller, image_id: str, member: str) -> None:
         """Share the image with this project no more."""
         with self._journal.entry(caller, "image.member.delete", image_id) as entry:
-            self._access.visible(caller, image_id)
+            entry.image = self._access.visible(caller, image_id)
             allowed = self._sharable(caller, "delete_member", "delete")
             self._members.remove(image_id, member, allowed, entry.keep)
 

@@ -61,7 +61,8 @@ class Identified:
                 finally:
                     self._waiting -= 1
             # In place: the log of requests reads it there.
-            scope[CALLER] = replace(caller, request_id=request_id.get() or None)
+            client = scope.get("client")
+            scope[CALLER] = replace(caller, request_id=request_id.get() or None, address=client[0] if client else None)
         await self._app(scope, receive, send)
 
     def _needs_caller(self, scope: Scope) -> bool:

@@ -9,21 +9,30 @@ from __future__ import annotations
 import logging
 import sys
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from headwater.server.audit_file import AuditFile
+
+AUDIT = "headwater.audit"
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
-def configure(format_name: str, level: str) -> None:
+def configure(format_name: str, level: str, audit_file: Path | None = None) -> None:
     """Send all logs of this process to standard error.
 
     Args:
         format_name: ``json`` or ``text``.
         level: ``debug``, ``info``, ``warning`` or ``error``; what is less is dropped.
+        audit_file: Where audit records go, as JSON, instead; whatever the level, they are written.
+
+    Raises:
+        AuditFileUnwritable: They cannot go there.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -36,16 +45,17 @@ def configure(format_name: str, level: str) -> None:
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
-        )
-    )
+    handler.setFormatter(_formatter(shared, renderer))
+    audit = logging.getLogger(AUDIT)
+    audit.setLevel(logging.INFO)
+    audit.propagate = audit_file is None
+    for old in list(audit.handlers):
+        audit.removeHandler(old)
+        old.close()
+    if audit_file is not None:
+        to_file = AuditFile(audit_file)
+        to_file.setFormatter(_formatter(shared, structlog.processors.JSONRenderer(serializer=_json)))
+        audit.addHandler(to_file)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -57,6 +67,17 @@ def configure(format_name: str, level: str) -> None:
         # One write for each line, so that lines of several processes never mix.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
+    )
+
+
+def _formatter(shared: list[Processor], renderer: Processor) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
     )
 
 

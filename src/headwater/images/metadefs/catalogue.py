@@ -29,6 +29,7 @@ from headwater.images.metadefs.model import (
     ResourceType,
     Tag,
 )
+from headwater.images.rows import Keep, unheard
 
 T = TypeVar("T")
 
@@ -141,11 +142,16 @@ class MetadefCatalogue:
 
     # --- Writing ---------------------------------------------------------------------------------
 
-    def create(self, namespace: Namespace) -> None:
-        """Keep a new namespace or raise ``NamespaceExists``."""
-        self._write(lambda connection: _insert(connection, namespace))
+    def create(self, namespace: Namespace, keep: Keep = unheard) -> None:
+        """Keep a new namespace or raise ``NamespaceExists``; ``keep`` hears of it inside the transaction."""
 
-    def change(self, namespace: str, change: Callable[[Namespace], Namespace]) -> Namespace:
+        def work(connection: Connection) -> None:
+            _insert(connection, namespace)
+            keep(connection, None, namespace)
+
+        self._write(work)
+
+    def change(self, namespace: str, change: Callable[[Namespace], Namespace], keep: Keep = unheard) -> Namespace:
         """Replace one namespace by ``change`` of it and return the new one.
 
         Raises:
@@ -157,11 +163,12 @@ class MetadefCatalogue:
             before = _get(connection, namespace, locked=True)
             after = change(before)
             _update(connection, before, after)
+            keep(connection, before, after)
             return after
 
         return self._write(work)
 
-    def delete(self, namespace: str, allowed: Callable[[Namespace], None]) -> None:
+    def delete(self, namespace: str, allowed: Callable[[Namespace], None], keep: Keep = unheard) -> None:
         """Forget one namespace and all that it holds.
 
         Args:
@@ -175,6 +182,7 @@ class MetadefCatalogue:
             found = _get(connection, namespace, locked=True)
             allowed(found)
             connection.execute(delete(_TABLE).where(_TABLE.c.id == found.id))
+            keep(connection, found, None)
 
         self._write(work)
 

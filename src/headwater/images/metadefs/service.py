@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
+from headwater.images.journal import Deed, Journal
 from headwater.images.metadefs import reading
 from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
 from headwater.images.metadefs.model import (
@@ -29,6 +30,23 @@ from headwater.images.metadefs.reading import Document
 from headwater.images.service import Clock, now
 
 P = TypeVar("P", MetadefObject, Tag)
+
+# What changes a namespace, by the rule that guards it: the names of Glance's notifications.
+_ACTIONS = {
+    "modify_metadef_namespace": "metadef_namespace.update",
+    "add_metadef_resource_type_association": "metadef_resource_type.create",
+    "remove_metadef_resource_type_association": "metadef_resource_type.delete",
+    "add_metadef_property": "metadef_property.create",
+    "modify_metadef_property": "metadef_property.update",
+    "remove_metadef_property": "metadef_property.delete",
+    "add_metadef_object": "metadef_object.create",
+    "modify_metadef_object": "metadef_object.update",
+    "delete_metadef_object": "metadef_object.delete",
+    "add_metadef_tag": "metadef_tag.create",
+    "add_metadef_tags": "metadef_tag.create",
+    "modify_metadef_tag": "metadef_tag.update",
+    "delete_metadef_tag": "metadef_tag.delete",
+}
 
 PART_SORT_KEYS = ("created_at", "updated_at", "name")
 
@@ -92,9 +110,12 @@ class Metadefs:
         policy: Policy,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        *,
+        journal: Journal | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._policy = policy
+        self._journal = journal or Journal()
         self._clock = clock
         self._new_id = new_id
 
@@ -110,16 +131,17 @@ class Metadefs:
         reading.require_writable(document, "self", "schema", "created_at", "updated_at")
         made = reading.namespace(document, self._new_id(), self._clock(), owner=caller.project_id)
         target = _own(caller)
-        self._policy.require("add_metadef_namespace", caller, target)
-        for rule, parts in (
-            ("add_metadef_resource_type_association", made.associations),
-            ("add_metadef_object", made.objects),
-            ("add_metadef_property", made.properties),
-            ("add_metadef_tag", made.tags),
-        ):
-            if parts:
-                self._policy.require(rule, caller, target)
-        self._catalogue.create(made)
+        with self._entry(caller, "metadef_namespace.create", made.namespace) as entry:
+            self._policy.require("add_metadef_namespace", caller, target)
+            for rule, parts in (
+                ("add_metadef_resource_type_association", made.associations),
+                ("add_metadef_object", made.objects),
+                ("add_metadef_property", made.properties),
+                ("add_metadef_tag", made.tags),
+            ):
+                if parts:
+                    self._policy.require(rule, caller, target)
+            self._catalogue.create(made, entry.keep)
         return made
 
     def namespaces(self, caller: Caller, query: Query) -> tuple[list[Namespace], str | None]:
@@ -181,7 +203,8 @@ class Metadefs:
             self._require(caller, namespace, name, "delete_metadef_namespace")
             namespace.require_deletable("it")
 
-        self._catalogue.delete(name, allowed)
+        with self._entry(caller, "metadef_namespace.delete", name) as entry:
+            self._catalogue.delete(name, allowed, entry.keep)
 
     # --- Resource types --------------------------------------------------------------------------
 
@@ -411,7 +434,8 @@ class Metadefs:
             self._require(caller, before, name, rule)
             return change(before)
 
-        return self._catalogue.change(name, checked)
+        with self._entry(caller, _ACTIONS[rule], name) as entry:
+            return self._catalogue.change(name, checked, entry.keep)
 
     def _emptied(
         self, caller: Caller, name: str, what: str, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
@@ -421,7 +445,13 @@ class Metadefs:
             before.require_deletable(what)
             return change(before)
 
-        self._catalogue.change(name, checked)
+        with self._entry(caller, f"metadef_namespace.delete_{what.removeprefix('its ')}", name) as entry:
+            self._catalogue.change(name, checked, entry.keep)
+
+    def _entry(self, caller: Caller, action: str, namespace: str) -> Deed:
+        entry = self._journal.entry(caller, action)
+        entry.namespace = namespace
+        return entry
 
 
 def _without_properties(namespace: Namespace) -> Namespace:

@@ -1,4 +1,4 @@
-"""The whole Image API: locations, tasks, deleted images until they are purged; durable jobs."""
+"""The whole Image API: locations, tasks, deleted images until they are purged; durable jobs; notifications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ def upgrade() -> None:
     _deleted()
     _tasks()
     _jobs()
-    op.add_column("uploads", sa.Column("size", sa.BigInteger(), nullable=True))
+    _uploads()
+    op.create_table(
+        "project_locks",
+        sa.Column("project_id", ExactString(255), nullable=False),
+        sa.PrimaryKeyConstraint("project_id"),
+    )
+    _notifications()
+    op.add_column("image_members", sa.Column("can_share", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def _locations() -> None:
@@ -54,6 +61,13 @@ def _deleted() -> None:
     )
     op.create_index(op.f("ix_deleted_images_deleted_at"), "deleted_images", ["deleted_at"], unique=False)
     op.create_index("ix_deleted_images_owner", "deleted_images", ["owner", "deleted_at"], unique=False)
+
+
+def _uploads() -> None:
+    op.add_column("uploads", sa.Column("size", sa.BigInteger(), nullable=True))
+    op.add_column("uploads", sa.Column("owner", ExactString(255), nullable=True))
+    op.execute("UPDATE uploads SET owner = (SELECT owner FROM images WHERE images.id = uploads.image_id)")
+    op.create_index("ix_uploads_owner", "uploads", ["owner"], unique=False)
 
 
 def _tasks() -> None:
@@ -94,3 +108,28 @@ def _jobs() -> None:
     )
     op.create_index("ix_jobs_run_at", "jobs", ["kind", "run_at", "created_at"], unique=False)
     op.create_index("ix_jobs_runner", "jobs", ["runner"], unique=False)
+
+
+def _notifications() -> None:
+    op.create_table(
+        "notifications",
+        sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("target", ExactString(16), nullable=False),
+        sa.Column("document", LongText(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_notifications_created_at"), "notifications", ["created_at"], unique=False)
+    op.create_index("ix_notifications_target", "notifications", ["target", "sequence"], unique=False)
+    op.create_table(
+        "notification_targets",
+        sa.Column("target", ExactString(16), nullable=False),
+        sa.Column("sender", ExactString(255), nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("rests_until", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("target"),
+    )

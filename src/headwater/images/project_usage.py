@@ -1,0 +1,108 @@
+"""What a project uses, counted in SQL when somebody wants to know, so that there is no tally to go wrong.
+
+Counted is what the catalogue has under the project's name: every image in it, in whatever state; the bytes of
+each copy that an image has; the bytes that uploads have announced or brought so far, also those for an image
+that was deleted meanwhile. The indexes on the owner keep other projects' images out of the way, and a number is
+counted no further than anybody needs it.
+
+``lock`` lets the uses of one project follow each other: without it, two that count at once would both find the last
+place free. On SQLite all writes queue already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects import mysql, postgresql
+
+from headwater.database.tables import image_locations, images, project_locks, uploads
+from headwater.images.model import Status
+
+_PROJECT: BindParameter[str] = bindparam("project", type_=images.c.owner.type)
+_MOST: BindParameter[int] = bindparam("most", type_=BigInteger())
+_STAGED = (Status.UPLOADING.value, Status.IMPORTING.value)
+
+
+NO_MATTER_HOW_MANY = (1 << 63) - 1
+
+
+def lock(connection: Connection, project_id: str) -> None:
+    """Wait until nobody else counts for this project, and let nobody until the transaction ends."""
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        return
+    row = {"project_id": project_id}
+    if connection.execute(_LOCKED, row).first() is not None:
+        return
+    if dialect == "postgresql":
+        connection.execute(postgresql.insert(project_locks).values(row).on_conflict_do_nothing())
+    else:
+        connection.execute(mysql.insert(project_locks).prefix_with("IGNORE").values(row))
+    connection.execute(_LOCKED, row).one()
+
+
+def image_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
+    """Return how many images the project has; what is beyond ``most`` is not counted."""
+    return _scalar(connection, _IMAGE_COUNT, project_id, most)
+
+
+def uploading_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
+    """Return how many of its images are on their way: uploaded, staged or imported."""
+    staged = _scalar(connection, _STAGED_IMAGE_COUNT, project_id, most)
+    return staged + _scalar(connection, _UPLOAD_COUNT, project_id, most)
+
+
+def stored_size(connection: Connection, project_id: str) -> int:
+    """Return the bytes of all copies of its images, and of those that are on their way to be one."""
+    return _scalar(connection, _STORED_SIZE, project_id) + _scalar(connection, _COMING_SIZE, project_id)
+
+
+def staged_size(connection: Connection, project_id: str) -> int:
+    """Return the bytes of the project that wait for their import, and of those that are on their way there."""
+    return _scalar(connection, _STAGED_SIZE, project_id) + _scalar(connection, _COMING_STAGED_SIZE, project_id)
+
+
+def _scalar(connection: Connection, query: Select[Any], project_id: str, most: int | None = None) -> int:
+    given = {"project": project_id} if most is None else {"project": project_id, "most": most}
+    return int(connection.scalar(query, given) or 0)
+
+
+def _count(rows: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(rows.limit(_MOST).subquery())
+
+
+_LOCKED = (
+    select(project_locks.c.project_id).where(project_locks.c.project_id == bindparam("project_id")).with_for_update()
+)
+# Both values of os_hidden are named because the index begins with it.
+_OWN = (images.c.os_hidden.in_([false(), true()]), images.c.owner == _PROJECT)
+_IMAGES = select(images.c.id).where(*_OWN)
+_IMAGE_COUNT = _count(_IMAGES)
+_STAGED_IMAGE_COUNT = _count(_IMAGES.where(images.c.status.in_(_STAGED)))
+_OWN_UPLOADS = uploads.outerjoin(images, images.c.id == uploads.c.image_id)
+_IS_STAGED: ColumnElement[bool] = images.c.status.in_(_STAGED)
+_IS_STORED: ColumnElement[bool] = or_(images.c.id.is_(None), images.c.status.not_in(_STAGED))
+_UPLOAD_COUNT = _count(
+    select(uploads.c.image_id).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
+)
+# Asked for each image of the project, as a join may read the locations of all others.
+_COPIES = select(func.count()).where(image_locations.c.image_id == images.c.id).scalar_subquery()
+_STORED_SIZE = select(func.sum(images.c.size * _COPIES)).where(*_OWN)
+_COMING_SIZE = select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
+_STAGED_SIZE = select(func.sum(images.c.size)).where(*_OWN, _IS_STAGED)
+_COMING_STAGED_SIZE = (
+    select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STAGED)
+)
