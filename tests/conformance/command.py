@@ -33,6 +33,15 @@ STANDARD = Run(
     """
 [policy]
 enforce_scope = true
+[images]
+show_multiple_locations = true
+[fetch]
+allowed_hosts = ["127.0.0.1", "address-of-this-machine"]
+allowed_ports = []
+[stores.file]
+type = "file"
+[stores.web]
+type = "http"
 """,
 )
 LENIENT = Run(
@@ -43,6 +52,15 @@ LENIENT = Run(
 enforce_scope = true
 [images]
 require_format_match = false
+show_multiple_locations = true
+do_secure_hash = false
+[fetch]
+allowed_hosts = ["127.0.0.1", "address-of-this-machine"]
+allowed_ports = []
+[stores.file]
+type = "file"
+[stores.web]
+type = "http"
 """,
 )
 RUNS = (STANDARD, LENIENT)

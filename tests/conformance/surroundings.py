@@ -5,6 +5,7 @@ One Keystone serves all runs. Its catalogue has a region for each run, with the 
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from unit.images import disk_images
 
 # tempest deletes an image through one process and looks at it through the other.
 OTHER_PROCESS = "image_other_process"  # a service type of the catalogue
+OWN_ADDRESS = "address-of-this-machine"  # stands in the settings of a run
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,26 @@ def cloud(directory: Path, runs: Sequence[Run]) -> Iterator[Cloud]:
         image, other = keystone.service("image", "glance"), keystone.service(OTHER_PROCESS, "glance-other")
         for run in runs:
             home = directory / run.name
+            settings = run.settings.replace(OWN_ADDRESS, _own_address()) + _identity(keystone, user)
             keystone.add_region(run.name)
-            keystone.place(image, _headwater(started, home, run, keystone, user), region=run.name)
-            keystone.place(other, _headwater(started, home, run, keystone, user), region=run.name)
+            keystone.place(image, _headwater(started, home, settings), region=run.name)
+            keystone.place(other, _headwater(started, home, settings), region=run.name)
         yield Cloud(keystone, files_url)
 
 
-def _headwater(started: ExitStack, home: Path, run: Run, keystone: Keystone, user: User) -> str:
-    """Start another process of a run's service, on the catalogue and the store of the first; return its URL."""
-    directory = home / f"process-{len(list(home.glob('process-*')))}"
-    directory.mkdir(parents=True)
-    keystone_settings = f"""
+def _own_address() -> str:
+    """Return the address that this machine calls from: tempest serves a file there. Loopback when it has no other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("1.1.1.1", 80))  # sends nothing; as tempest finds it
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _identity(keystone: Keystone, user: User) -> str:
+    return f"""
 [auth]
 mode = "keystone"
 [auth.keystone]
@@ -73,7 +84,13 @@ auth_url = "{keystone.url}"
 username = "{user.name}"
 password = "{user.password}"
 """
-    process = HeadwaterProcess(directory, toml=run.settings + keystone_settings)
+
+
+def _headwater(started: ExitStack, home: Path, settings: str) -> str:
+    """Start another process of a run's service, on the catalogue and the store of the first; return its URL."""
+    directory = home / f"process-{len(list(home.glob('process-*')))}"
+    directory.mkdir(parents=True)
+    process = HeadwaterProcess(directory, toml=settings)
     process.data_dir = home / "data"
     process.start()
     started.callback(process.kill)
