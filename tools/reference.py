@@ -53,7 +53,11 @@ def settings_page() -> str:
     """Return the page of all settings, section by section."""
     lines = [_SETTINGS]
     for title, path, rows in _sections():
-        lines += ["", f"## {title}", "", "| Key | Default | Meaning |", "|---|---|---|"]
+        lines += ["", f"## {title}", ""]
+        if not rows:
+            lines += ["Nothing but its type."]
+            continue
+        lines += ["| Key | Default | Meaning |", "|---|---|---|"]
         lines += [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in rows]
         if path:
             lines += ["", f"The first of them as a variable: `{environment_variable((*path, rows[0][0]))}`."]

@@ -43,6 +43,10 @@ class Gone(HeadwaterError):
     """The thing was deleted while the request worked on it."""
 
 
+class PreconditionFailed(HeadwaterError):
+    """What the request was begun for is no longer so."""
+
+
 class TooLarge(HeadwaterError):
     """A limit on size or number does not allow this."""
 

@@ -132,10 +132,23 @@ URLS = [
             "versions": [
                 {
                     "id": version,
-                    "status": "CURRENT" if version == "v2.9" else "SUPPORTED",
+                    "status": "CURRENT" if version == "v2.17" else "SUPPORTED",
                     "links": [{"rel": "self", "href": "{url}/v2/"}],
                 }
-                for version in ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+                for version in (
+                    "v2.17",
+                    "v2.13",
+                    "v2.12",
+                    "v2.9",
+                    "v2.7",
+                    "v2.6",
+                    "v2.5",
+                    "v2.4",
+                    "v2.3",
+                    "v2.2",
+                    "v2.1",
+                    "v2.0",
+                )
             ]
         },
         differs="Glance lists 2.15 and 2.17 too, out of order; what they announce is not built yet",
@@ -916,6 +929,53 @@ SCHEMAS = [
     Row(source="13.1", request="GET /v2/schemas/nothing", status=404),
 ]
 
+_NO_WEB = "http store must be enabled to use location API by normal user."
+
+
+def _location(body: Any, status: int, **more: Any) -> Row:
+    request = "POST /v2/images/{id}/locations"
+    return Row(**{"source": "10", "given": "queued", "request": request, "json": body, "status": status, **more})
+
+
+# The service of these rows shows no locations and has no store that reads the web; test_locations.py has both.
+LOCATIONS = [
+    *[
+        _location({"url": url}, 403, says=_NO_WEB, then={"status": "queued"})
+        for url in ("http://images.example/x", "https://images.example/x", "file:///etc/passwd", "rbd://a/b/c/d", "x")
+    ],
+    _location({}, 400),
+    _location({"url": 5}, 400),
+    _location({"url": "http://x", "validation_data": None}, 400),
+    _location({"url": "http://x", "validation_data": "x"}, 400),
+    _location({"url": "http://x", "validation_data": {"os_hash_algo": "sha512"}}, 400),
+    _location({"url": "http://x", "validation_data": {"os_hash_algo": "md5", "os_hash_value": "0" * 31}}, 400),
+    _location({"url": "http://x", "validation_data": {"os_hash_algo": "crc", "os_hash_value": "0" * 32}}, 400),
+    _location({"url": "http://x"}, 404, request="POST /v2/images/00000000-0000-4000-8000-000000000000/locations"),
+    Row(source="10", given="active", request="GET /v2/images/{id}/locations", status=200, says='"metadata":{'),
+    Row(source="10", given="queued", request="GET /v2/images/{id}/locations", status=200, data=b"[]"),
+    Row(source="10", given="deleted", request="GET /v2/images/{id}/locations", status=404),
+    Row(
+        source="25.15",
+        given="queued",
+        request="PUT /v2/images/{id}/locations",
+        status=405,
+        sends={"allow": "GET, POST"},
+        differs="Allow names POST only",
+    ),
+    Row(source="7.4", given="active", request="GET /v2/images/{id}/tasks", status=200, data=b'{"tasks":[]}'),
+    Row(source="7.4", given="deleted", request="GET /v2/images/{id}/tasks", status=404),
+    *[
+        _patch(operation, source="4.4", given="active", status=400, says="Invalid JSON pointer")
+        for operation in (
+            _add("locations", []),
+            _replace("locations/0", {}),
+            _remove("locations"),
+            _add("locations/0/url", "x"),
+            _add("tags/-", "x"),
+        )
+    ],
+]
+
 ROWS = {
     "urls": URLS,
     "headers": HEADERS,
@@ -930,5 +990,6 @@ ROWS = {
     "tags": TAGS,
     "upload": UPLOAD,
     "download": DOWNLOAD,
+    "locations": LOCATIONS,
     "schemas": SCHEMAS,
 }

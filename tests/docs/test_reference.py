@@ -13,8 +13,12 @@ from starlette.routing import Route
 
 from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
+from headwater.images.attributes_v1 import FIELDS
+from headwater.images.http_v1 import routes as v1
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.routes import routes
-from headwater.images.http_v2.versions import IDS
+from headwater.images.http_v2.versions import IDS, IDS_V1
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.server.settings import Settings
@@ -36,7 +40,18 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     paths = [
         route.path
         for route in routes(
-            images, nothing, nothing, nothing, nothing, quotas=nothing, catalogue_calls=nothing, transfers=nothing
+            images,
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            locations=LocationHandlers(nothing, nothing, nothing, nothing),
+            image_tasks=ImageTaskHandlers(nothing, nothing, nothing),
+            tasks=nothing,
+            quotas=nothing,
+            catalogue_calls=nothing,
+            transfers=nothing,
+            web=nothing,
         )
         if isinstance(route, Route)
     ]
@@ -44,10 +59,19 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     assert [path for path in paths if f"`{path}`" not in page] == []
 
 
+def test_every_route_and_header_of_v1_is_on_its_page() -> None:
+    page = (DOCS / "reference" / "image-api-v1.md").read_text(encoding="utf-8")
+    nothing = cast(Any, None)
+    found = v1.routes(nothing, nothing, nothing, catalogue_calls=nothing, transfers=nothing, web=nothing)
+    paths = [route.path for route in found if isinstance(route, Route)]
+    assert len(paths) == 6
+    assert [name for name in (*paths, *FIELDS, *IDS_V1) if f"`{name}`" not in page] == []
+
+
 def test_every_version_of_the_image_api_is_announced_on_its_page() -> None:
     page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
-    assert "`v2.0` to `v2.7` and `v2.9`" in page
-    assert set(IDS) == {*(f"v2.{minor}" for minor in range(8)), "v2.9"}
+    assert "`v2.0` to `v2.7`, `v2.9`, `v2.12`, `v2.13` and `v2.17`" in page
+    assert set(IDS) == {*(f"v2.{minor}" for minor in range(8)), "v2.9", "v2.12", "v2.13", "v2.17"}
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))

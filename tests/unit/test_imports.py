@@ -86,7 +86,8 @@ def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for room in HOUSE:
         (house / room).mkdir()
         (house / room / "__init__.py").touch()
-    (house / "images" / "http_v2.py").touch()
+    for face in ("http_v1.py", "http_v2.py"):
+        (house / "images" / face).touch()
     (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
     monkeypatch.syspath_prepend(tmp_path)
     yield house

@@ -35,7 +35,7 @@ def callers() -> Iterator[Callers]:
     if not keystone.is_installed():
         yield Callers(_NOBODY, {"admin": {}}, {})
         return
-    with keystone.running() as server:
+    with keystone.prepared() as site, keystone.running(site) as server:
         project = server.project("bench")
         service = server.user(server.project("service"), "admin", name="headwater")
         member, admin = server.user(project, "member"), server.user(project, "admin")

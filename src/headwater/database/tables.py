@@ -37,6 +37,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     types,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
@@ -153,6 +154,8 @@ image_members = Table(
     Column("status", ExactString(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The member may share the image further. Only the API v1 says so.
+    Column("can_share", Boolean, nullable=False, server_default=false()),
     # Of the image: what is shared with a project comes out of the index in the default order of lists.
     Column("image_created_at", BigInteger, nullable=False),
     Index("ix_image_members_member", "member", "status", "image_created_at", "image_id"),

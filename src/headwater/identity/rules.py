@@ -68,6 +68,7 @@ RULES: tuple[Rule, ...] = (
         f"role:admin or (role:member and ({_OWN} or {_SHARED_WITH} or {_OPEN}))",
         "read data of one named store",
     ),
+    Rule("copy_from", "rule:default", "let Headwater fetch data from a URL: x-glance-api-copy-from of the API v1"),
     Rule("copy_image", _ADMIN, "copy data to further stores: POST /v2/images/{image_id}/import, method copy-image"),
     # Locations.
     Rule("get_image_location", _READER, "see where the data of an image lies"),

@@ -57,8 +57,11 @@ class Access:
         self.require(rule, caller, image, member_id=caller.project_id if is_member else None)
         return image
 
-    def page(self, caller: Caller, query: Query) -> list[Image]:
+    def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> list[Image]:
         """Return one page of what ``query`` asks for and the caller sees.
+
+        Args:
+            as_project: Show to an admin what others of its project see.
 
         Raises:
             Forbidden: The caller may not list images.
@@ -69,7 +72,7 @@ class Access:
             self._require_marker(caller, query.marker)
         if query.limit == 0:
             return []
-        viewer = Viewer(project_id=caller.project_id, sees_all=self.is_admin(caller))
+        viewer = Viewer(project_id=caller.project_id, sees_all=not as_project and self.is_admin(caller))
         return self._catalogue.page(replace(query, viewer=viewer))
 
     def require(self, rule: str, caller: Caller, image: Image, *, member_id: str | None = None) -> None:
@@ -79,6 +82,14 @@ class Access:
             member_id: The project, of those that the image is shared with, that this is about.
         """
         self._rules.require(rule, caller, _target(image, member_id))
+
+    def allows(self, rule: str, caller: Caller, image: Image) -> bool:
+        """Return whether the caller, who sees the image, may do to it what ``rule`` guards."""
+        return self._rules.allows(rule, caller, _target(image, None))
+
+    def require_rule(self, rule: str, caller: Caller) -> None:
+        """Raise ``Forbidden`` when the caller may not do what ``rule`` guards, which is about no image."""
+        self._rules.require(rule, caller, {"project_id": caller.project_id, "owner": caller.project_id})
 
     def require_admin(self, caller: Caller, what: str) -> None:
         """Raise ``Forbidden`` unless the caller is an admin."""

@@ -127,6 +127,7 @@ class Operation:
     name: str
     value: Any = None
     strict: bool = False  # "add" does not overwrite (the v2.0 media type)
+    position: str | None = None  # of a location: its place in the list, or "-" for the end
 
 
 def is_property(name: str) -> bool:
@@ -244,11 +245,12 @@ def _operation(media_type: str, raw: Any) -> Operation:
         raise BadPatch(f"Invalid operation: `{str(op)[:40]}`. It must be one of the following: {', '.join(_OPS)}.")
     if op != "remove" and "value" not in raw:
         raise BadPatch(f'Operation "{op}" requires a member named "value".')
-    return Operation(op, _attribute(path), raw.get("value"), strict=media_type == V20)
+    name, position = _pointed(op, path)
+    return Operation(op, name, raw.get("value"), strict=media_type == V20, position=position)
 
 
-def _attribute(path: Any) -> str:
-    """Return the name that a JSON pointer of one segment points to."""
+def _pointed(op: str, path: Any) -> tuple[str, str | None]:
+    """Return the name that a JSON pointer points to, and in the list of locations the place too."""
     if not isinstance(path, str):
         raise BadPatch('Each operation needs a member named "path" that is a string.')
     shown = path[:80]
@@ -259,6 +261,9 @@ def _attribute(path: Any) -> str:
     if re.search(r"~(?![01])", path):
         raise BadPatch(f"Pointer `{shown}` contains '~' that is not part of '~0' (~) or '~1' (/).")
     parts = [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
-    if len(parts) > 1 and parts[0] != "locations":
-        raise BadPatch(f"Invalid JSON pointer for this resource: '{shown}'; name one attribute, as in /name.")
-    return parts[0]
+    # Source: Glance takes single locations to add and remove, and the whole list to replace.
+    depth = 2 if parts[0] == "locations" and op != "replace" else 1
+    if len(parts) != depth:
+        example = "/locations/-" if depth == 2 else "/name"
+        raise BadPatch(f"Invalid JSON pointer for this resource: '{shown}'; name one attribute, as in {example}.")
+    return parts[0], parts[1] if depth == 2 else None

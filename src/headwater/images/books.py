@@ -241,8 +241,10 @@ def _same(image: Image) -> Image:
 
 
 def discard(connection: Connection, locations: Iterable[Location], now: int) -> None:
-    """Note bytes that nobody needs any more."""
-    rows = [{"store": at.store, "object_key": at.object_key, "discarded_at": now} for at in locations]
+    """Note bytes that nobody needs any more; those of others are theirs to keep."""
+    rows = [
+        {"store": at.store, "object_key": at.object_key, "discarded_at": now} for at in locations if not at.is_external
+    ]
     if rows:
         connection.execute(insert(tables.discarded_objects), rows)
 

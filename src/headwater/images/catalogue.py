@@ -6,8 +6,9 @@ The bytes on their way in, and those to be discarded, are in ``books.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, false, insert, select, union_all
+from sqlalchemy import Connection, and_, bindparam, delete, false, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -85,7 +86,7 @@ class ImageCatalogue:
         """
 
         def work(connection: Connection) -> list[Image]:
-            marker = None
+            marker: Any = query.after
             if query.marker is not None:
                 marker = connection.execute(GET, {"id": query.marker}).first()
                 if marker is None:
@@ -95,9 +96,13 @@ class ImageCatalogue:
         return self._database.read(work)
 
     def location(self, image_id: str) -> Location | None:
-        """Return where the image's bytes lie; ``None`` when it has none."""
+        """Return where to look first for the image's bytes; ``None`` when it has none."""
+        return next(iter(self.locations(image_id)), None)
+
+    def locations(self, image_id: str) -> list[Location]:
+        """Return where the image's bytes lie, in the order in which to look for them: our own stores first."""
         rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
-        return Location(*rows[0]) if rows else None
+        return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
 
     def revision(self) -> int:
         """Return a number that grows with each change of an image that is or was public."""
@@ -164,25 +169,37 @@ class ImageCatalogue:
             discard(connection, locations, now)
             removed(connection, image, now)
             keep(connection, image, None)
-            return locations
+            return [location for location in locations if not location.is_external]
 
         return self._database.write(work)
 
     # --- The deleted -----------------------------------------------------------------------------
 
-    def deleted(self, *, since: int, limit: int, owner: str | None = None) -> list[tuple[Image, int]]:
+    def deleted(self, *, since: int, limit: int, owner: str | None = None, after: str = "") -> list[tuple[Image, int]]:
         """Return images as they were, each with the time of its deletion, oldest first; not the purged ones.
 
         Args:
             since: Only those that were deleted at this time (microseconds since 1970) or later.
+            after: Of those deleted at just this time, only the ones whose id comes after this one.
             owner: Only those of this project; ``None``: of every project.
         """
         table = tables.deleted_images
-        query = select(table.c.document, table.c.deleted_at).where(table.c.deleted_at >= since)
+        query = select(table.c.document, table.c.deleted_at).where(
+            or_(table.c.deleted_at > since, and_(table.c.deleted_at == since, table.c.id > after))
+        )
         if owner is not None:
             query = query.where(table.c.owner == owner)
         query = query.order_by(table.c.deleted_at, table.c.id).limit(limit)
         return self._database.read(lambda c: [(deleted_of(row.document), row.deleted_at) for row in c.execute(query)])
+
+    def find_deleted(self, image_id: str) -> tuple[Image, int]:
+        """Return a deleted image as it was and the time of its deletion, or raise ``ImageNotFound``."""
+        table = tables.deleted_images
+        query = select(table.c.document, table.c.deleted_at).where(table.c.id == image_id)
+        row = self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise ImageNotFound(image_id)
+        return deleted_of(row.document), row.deleted_at
 
     def purge(self, before: int, limit: int) -> int:
         """Forget what images were that were deleted before this time, but for their ids; return how many.

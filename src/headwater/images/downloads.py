@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.errors import Forbidden, HeadwaterError
+from headwater.errors import Forbidden, HeadwaterError, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.journal import Deed, Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.notices import Notices
-from headwater.stores.store import ObjectNotFound, ObjectStore
+from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
+from headwater.stores.url_filter import shown
+
+_log = logging.getLogger(__name__)
 
 
 class DataMissing(HeadwaterError):
@@ -25,6 +29,14 @@ class DataMissing(HeadwaterError):
             f"restore the object {location.object_key}, or delete the image and upload it again"
         )
         self.image_id, self.location = image_id, location
+
+
+class RemoteDataMissing(Unavailable):
+    """The web server of others that has the data says that it has not."""
+
+    def __init__(self, image_id: str, location: Location) -> None:
+        super().__init__(f"the data of image {image_id} is not at {shown(location.object_key)} at the moment")
+        self.image_id = image_id
 
 
 class ImageDeactivated(Forbidden):
@@ -47,6 +59,34 @@ class Download:
     object_key: str
     path: Path | None  # the file that holds all of it, where there is one
     deed: Deed
+    others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
+
+    @property
+    def is_external(self) -> bool:
+        """The data may have to come from a web server of others."""
+        return any(
+            Location(store.name, key).is_external for store, key in ((self.store, self.object_key), *self.others)
+        )
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Return pieces of the data, from the first place that gives them.
+
+        Raises:
+            DataMissing, StoreUnavailable: No place does; what the last one said.
+        """
+        for store, object_key in ((self.store, self.object_key), *self.others):
+            try:
+                return store.read(object_key, start, length)
+            except ObjectNotFound as error:
+                at = Location(store.name, object_key)
+                failed: HeadwaterError = (
+                    RemoteDataMissing(self.image.id, at) if at.is_external else DataMissing(self.image.id, at)
+                )
+                failed.__cause__ = error
+            except StoreUnavailable as error:
+                failed = error
+            _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(failed)})
+        raise failed
 
 
 # Source: Glance answers 204 to a download of an image in any other status; an admin may read a
@@ -91,20 +131,24 @@ class Downloads:
             return None
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
             raise ImageDeactivated(image_id)
-        location = self._catalogue.location(image_id)
-        if location is None:
+        places: list[tuple[ObjectStore, str, Path | None]] = []
+        failed = DataMissing(image_id, Location("(none)", "(none)"))
+        for location in self._catalogue.locations(image_id):
+            store = self._stores.get(location.store)
+            try:
+                if store is not None:
+                    places.append((store, location.object_key, store.path(location.object_key)))
+                    continue
+                failed = DataMissing(image_id, location)
+            except ObjectNotFound as error:
+                failed = DataMissing(image_id, location)
+                failed.__cause__ = error
+        if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
-            raise DataMissing(image_id, Location("(none)", "(none)"))
-        store = self._stores.get(location.store)
-        if store is None:
-            raise DataMissing(image_id, location)
-        try:
-            path = store.path(location.object_key)
-        except ObjectNotFound as error:
-            self._catalogue.get(image_id)
-            raise DataMissing(image_id, location) from error
-        return Download(image, store, location.object_key, path, deed)
+            raise failed
+        (store, object_key, path), *others = places
+        return Download(image, store, object_key, path, deed, tuple(other[:2] for other in others))
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""

@@ -47,7 +47,7 @@ from sqlalchemy import (
 
 from headwater.database.tables import image_members, image_properties, image_tags, images
 from headwater.images import audience
-from headwater.images.model import Visibility
+from headwater.images.model import Image, Visibility
 
 Direction = Literal["asc", "desc"]
 Comparison = Literal["eq", "neq", "gt", "gte", "lt", "lte", "in", "between", "outside"]
@@ -91,6 +91,7 @@ class Query:
     os_hidden: bool = False
     sort: tuple[tuple[str, Direction], ...] = (("created_at", "desc"), ("id", "desc"))
     marker: str | None = None
+    after: Image | None = None  # in place of a marker: begin after an image that is in no list any more
     limit: int = 25
 
 
@@ -240,6 +241,7 @@ def _form(query: Query) -> Query:
         properties=(("", ""),) * len(query.properties),
         tags=("",) * len(query.tags),
         marker=None,
+        after=None,
     )
 
 

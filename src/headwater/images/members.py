@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
-from headwater.database.tables import image_members
+from headwater.database.tables import image_members, images
 from headwater.errors import Conflict, NotFound, TooLarge
 from headwater.images.model import Image
 from headwater.images.rows import Keep, locked, unheard
@@ -60,6 +60,7 @@ class Member:
     status: MemberStatus
     created_at: int  # microseconds since 1970, UTC
     updated_at: int
+    can_share: bool = False  # it may share the image further; only the API v1 says so
 
 
 class Members:
@@ -88,17 +89,7 @@ class Members:
                 raise MemberExists(image_id, member)
             if limit >= 0 and (connection.scalar(select(func.count()).where(mine)) or 0) >= limit:
                 raise TooManyMembers(limit)
-            connection.execute(
-                insert(image_members),
-                {
-                    "image_id": image_id,
-                    "member": member,
-                    "status": new.status.value,
-                    "created_at": new.created_at,
-                    "updated_at": new.updated_at,
-                    "image_created_at": image.created_at,
-                },
-            )
+            _insert(connection, new, image.created_at)
             keep(connection, None, new)
 
         try:
@@ -106,6 +97,65 @@ class Members:
         except IntegrityError as error:
             raise MemberExists(image_id, member) from error
         return new
+
+    def put(
+        self,
+        image_id: str,
+        wanted: Mapping[str, bool | None],
+        limit: int,
+        allowed: Callable[[Image], None],
+        keep: Keep = unheard,
+        *,
+        at: int,
+        others_stay: bool,
+    ) -> None:
+        """Share the image with these projects, which need not accept, in one step.
+
+        Args:
+            wanted: For each project whether it may share the image further; ``None`` leaves that as it is.
+            limit: How many members an image may have; -1: any number.
+            allowed: Raises when the image, which nobody else changes meanwhile, may not be shared so.
+            others_stay: Keep the members that are not named.
+
+        Raises:
+            ImageNotFound, TooManyMembers: As their names say.
+        """
+
+        def work(connection: Connection) -> None:
+            image = locked(connection, image_id)
+            allowed(image)
+            rows = connection.execute(select(image_members).where(image_members.c.image_id == image_id))
+            members = {row.member: _member(row) for row in rows}
+            left = members.keys() | wanted.keys() if others_stay else wanted.keys()
+            if -1 < limit < len(left) and not left <= members.keys():
+                raise TooManyMembers(limit)
+            for name in sorted(members.keys() - left):
+                connection.execute(delete(image_members).where(*_of(image_id, name)))
+                keep(connection, members[name], None)
+            for name, can_share in wanted.items():
+                before = members.get(name)
+                after = _put(image_id, name, before, can_share, at)
+                if before is None:
+                    _insert(connection, after, image.created_at)
+                elif after != before:
+                    values = {"can_share": after.can_share, "updated_at": at}
+                    connection.execute(update(image_members).where(*_of(image_id, name)).values(values))
+                if after != before:
+                    keep(connection, before, after)
+
+        self._database.write(work)
+
+    def with_project(self, member: str) -> list[tuple[Member, str | None, str]]:
+        """Return what is shared with a project, oldest image first: each with the image's owner and visibility."""
+        query = (
+            select(image_members, images.c.owner, images.c.visibility)
+            .join(images, images.c.id == image_members.c.image_id)
+            .where(image_members.c.member == member)
+            .order_by(image_members.c.image_created_at, image_members.c.image_id)
+        )
+        return self._database.read(
+            lambda connection: [(_member(row), row.owner, row.visibility) for row in connection.execute(query)]
+        )
 
     def of(self, image_id: str) -> list[Member]:
         """Return the members of an image, oldest first."""
@@ -151,6 +201,27 @@ class Members:
         self._database.write(work)
 
 
+def _put(image_id: str, member: str, before: Member | None, can_share: bool | None, at: int) -> Member:
+    if before is None:
+        return Member(
+            image_id=image_id,
+            member=member,
+            status=MemberStatus.ACCEPTED,
+            created_at=at,
+            updated_at=at,
+            can_share=bool(can_share),
+        )
+    if can_share is None or can_share == before.can_share:
+        return before
+    return replace(before, can_share=can_share, updated_at=at)
+
+
+def _insert(connection: Connection, new: Member, image_created_at: int) -> None:
+    row = {field.name: getattr(new, field.name) for field in fields(new)}
+    row |= {"status": new.status.value, "image_created_at": image_created_at}
+    connection.execute(insert(image_members), row)
+
+
 def _of(image_id: str, member: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return image_members.c.image_id == image_id, image_members.c.member == member
 
@@ -169,4 +240,5 @@ def _member(row: Any) -> Member:
         status=MemberStatus(row.status),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        can_share=bool(row.can_share),
     )

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-from headwater.errors import Conflict, Forbidden
+from headwater.errors import Conflict, Forbidden, Invalid
 
 
 class Status(StrEnum):
@@ -73,6 +74,14 @@ class ImageProtected(Forbidden):
         self.image_id = image_id
 
 
+class FormatsMissing(Invalid):
+    """Data comes before anybody said what it is."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"Property {' and '.join(names)} must be set prior to saving data.")
+        self.names = names
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """One catalogue entry. A change makes a new Image; the old one stays as it was."""
@@ -111,6 +120,12 @@ class Image:
             return replace(self, status=status, size=None, virtual_size=None)
         return replace(self, status=status)
 
+    def require_formats(self) -> None:
+        """Raise ``FormatsMissing`` when nobody has said what the data will be."""
+        missing = [name for name in ("disk_format", "container_format") if getattr(self, name) is None]
+        if missing:
+            raise FormatsMissing(missing)
+
     def require_deletable(self) -> None:
         """Raise ``ImageProtected`` when nobody may delete this image."""
         if self.protected:
@@ -122,4 +137,17 @@ class Location:
     """Where bytes of an image lie."""
 
     store: str
-    object_key: str
+    object_key: str  # of an external location its URL
+
+    @property
+    def is_external(self) -> bool:
+        """The bytes belong to others, who said where they are: they are read, and never removed."""
+        return "://" in self.object_key  # no store takes such a key for an object of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLocation:
+    """One of the places where an image's data is, and what users say of it."""
+
+    at: Location
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -15,6 +15,11 @@ from dataclasses import dataclass
 
 from headwater.threads import Pool
 
+# The memory of one stream: pieces of this size, so many of them. A multiple of every disk's block, so that a store
+# may write a piece directly.
+BUFFER = 2 << 20  # bytes
+BUFFERS = 4
+
 
 @dataclass(slots=True, eq=False)
 class _Piece:

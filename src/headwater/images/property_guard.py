@@ -7,7 +7,7 @@ there for a caller stays on the image whatever the caller changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +47,24 @@ class PropertyGuard:
         """Raise ``ReservedAttribute`` for a property that the caller may not give to a new image."""
         for name in names:
             self._require(caller, name, "create")
+
+    def replaced(self, caller: Caller, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+        """Return the properties ``after`` a change, with those that were there and the caller does not see.
+
+        Raises:
+            ReservedAttribute: The caller may not create, update or delete one of those that differ.
+        """
+        unseen = self._hidden(caller, before)
+        hidden = {name: before[name] for name in unseen if name not in after}
+        for name in before.keys() | after.keys():
+            if name not in before:
+                self._require(caller, name, "create")
+            elif name not in after:
+                if name not in hidden:
+                    self._require(caller, name, "delete")
+            elif before[name] != after[name] or name in unseen:  # else a guess that is right would tell
+                self._require(caller, name, "update")
+        return {**hidden, **after}
 
     def patched(
         self, caller: Caller, image: Image, document: dict[str, Any], operations: Iterable[Operation]

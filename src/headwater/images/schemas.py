@@ -101,6 +101,17 @@ class ImageSchemas:
                 "image", "/".join(str(part) for part in problem.absolute_path), _shortened(problem.message)
             )
 
+    def require_locations(self, locations: list[Any]) -> None:
+        """Return when ``locations`` may be a list of locations, or raise ``SchemaViolation``."""
+        problem = best_match(self._location_validator.iter_errors(locations))
+        if problem is not None:
+            place = "/".join(["locations", *(str(part) for part in problem.absolute_path)])
+            raise SchemaViolation("image", place, _shortened(problem.message))
+
+    @cached_property
+    def _location_validator(self) -> Draft4Validator:
+        return Draft4Validator(self.image["properties"]["locations"])
+
     @cached_property
     def _validator(self) -> Draft4Validator:
         schema = self.image
@@ -163,7 +174,22 @@ class ImageSchemas:
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "properties": {"url": {"type": "string", "maxLength": 255}, "metadata": {"type": "object"}},
+                    "properties": {
+                        "url": text("Where the data is", maxLength=255),
+                        "metadata": {"type": "object", "description": "What there is to say of this place"},
+                        "validation_data": {
+                            "type": "object",
+                            "description": "What the image's checksum and hash are to be, or are already",
+                            "writeOnly": True,
+                            "additionalProperties": False,
+                            "properties": {
+                                "checksum": text("md5 hash of image contents.", minLength=32, maxLength=32),
+                                "os_hash_algo": text("Algorithm of the os_hash_value", maxLength=64),
+                                "os_hash_value": text("Hexdigest of the image contents", maxLength=128),
+                            },
+                            "required": ["os_hash_algo", "os_hash_value"],
+                        },
+                    },
                     "required": ["url", "metadata"],
                 },
                 "description": "A set of URLs to access the image file kept in external store",

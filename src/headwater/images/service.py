@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Connection
+
 from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.identity.caller import Caller
 from headwater.images import attributes
@@ -16,9 +18,12 @@ from headwater.images.catalogue import ImageCatalogue
 from headwater.images.discards import Discards
 from headwater.images.journal import Journal
 from headwater.images.listing import Query
+from headwater.images.location_rules import Held
+from headwater.images.locations import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.quotas import Allowances, unlimited
+from headwater.images.rows import Keep, unheard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 
@@ -66,6 +71,7 @@ class Images:
         discards: Discards,
         settings: ImagesSettings,
         *,
+        locations: Locations | None = None,
         allowances: Allowances = unlimited,
         journal: Journal | None = None,
         guard: PropertyGuard | None = None,
@@ -77,18 +83,20 @@ class Images:
         self._catalogue = catalogue
         self._access = access
         self._discards = discards
+        self._locations = locations
         self._allowances = allowances
         self._journal = journal or Journal()
         self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, caller: Caller, document: Mapping[str, Any]) -> Image:
+    def create(self, caller: Caller, document: Mapping[str, Any], *, also: Keep = unheard) -> Image:
         """Enter a new image into the catalogue, queued for its data.
 
         Args:
             document: The flat object of the API; all keys are optional. The owner is the caller's project
                 unless it says otherwise.
+            also: Keeps what belongs to the image, in the same transaction.
 
         Raises:
             Forbidden: The caller may not create this image.
@@ -112,13 +120,23 @@ class Images:
             self._access.require("add_image", caller, image)
             self._require_visibility(caller, image)
             self._require_quotas(None, image)
-            keep = self._allowances().guarded(entry.keep)
+
+            guarded = self._allowances().guarded(entry.keep)
+
+            def keep(connection: Connection, before: Any, after: Any) -> None:
+                guarded(connection, before, after)
+                also(connection, before, after)
+
             self._catalogue.create(image, fresh_id=given is None, keep=keep)
             return self._shown(caller, image)
 
     def get(self, caller: Caller, image_id: str) -> Image:
         """Return one image or raise ``ImageNotFound``."""
         return self._shown(caller, self._access.visible(caller, image_id))
+
+    def location_attributes(self, caller: Caller, images: Sequence[Image]) -> Mapping[str, dict[str, Any]]:
+        """Return, by image, what there is to add to it of where its data lies; see ``Locations.shown``."""
+        return self._locations.shown(caller, images) if self._locations is not None else {}
 
     def page(self, caller: Caller, query: Query) -> list[Image]:
         """Return one page of the images that the caller sees; see ``ImageCatalogue.page``.
@@ -144,26 +162,54 @@ class Images:
             HeadwaterError: As ``attributes.patched`` says.
         """
 
-        def change(image: Image) -> Image:
+        relocate: Relocate | None = None
+
+        def change(image: Image, held: Held = ()) -> tuple[Image, Held]:
             self._access.require("modify_image", caller, image)
             document = attributes.writable(image)
+            mine = [operation for operation in operations if relocate is not None and operation.name == "locations"]
+            others = [operation for operation in operations if operation not in mine]
             if self._guard is not None:
-                document = self._guard.patched(caller, image, document, operations)
+                document = self._guard.patched(caller, image, document, others)
             else:
-                for operation in operations:
+                for operation in others:
                     attributes.patched(image, document, operation)
             self.schemas.require_image(document)
-            after = attributes.with_writable(image, document)
+            relocated, held_after = image, held
+            for operation in mine:
+                if relocate is not None:
+                    relocated, held_after = relocate(relocated, held_after, operation)
+            after = attributes.with_writable(relocated, document)
+            if after.status is not image.status:
+                after.require_formats()
             if after.owner != image.owner:
                 self._access.require_admin(caller, "the owner of an image")
             if after.visibility is not image.visibility:
                 self._require_visibility(caller, after)
             self._require_quotas(image, after)
-            return self._touched(image, after)
+            return self._touched(image, after, also=held_after != held), held_after
 
         changes_owner = any(operation.name == "owner" for operation in operations)
         allowances = self._allowances if changes_owner else unlimited
-        return self._shown(caller, self._change(caller, image_id, "image.update", change, allowances))
+        with self._journal.entry(caller, "image.update", image_id) as entry:
+            entry.image = image = self._access.visible(caller, image_id)
+            self._access.require("modify_image", caller, image)
+            keep = allowances().guarded(entry.keep)
+            if self._locations is not None:
+                relocate = self._locations.patch(caller, image, operations)
+            if self._locations is None or relocate is None:
+                after = self._catalogue.change(image_id, lambda image: change(image)[0], keep)
+                return self._shown(caller, after)
+            after, left = self._locations.rows.change(
+                image_id,
+                change,
+                self._clock(),
+                keep,
+                lambda c, image: self._allowances().require(c, image.owner, "image_size_total"),
+            )
+        for location in left:
+            self._discards.remove(location)
+        return self._shown(caller, after)
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
@@ -250,8 +296,12 @@ class Images:
         if rule is not None:
             self._access.require(rule, caller, image)
 
-    def _touched(self, before: Image, after: Image) -> Image:
-        return after if after == before else replace(after, updated_at=max(self._clock(), before.updated_at + 1))
+    def _touched(self, before: Image, after: Image, *, also: bool = False) -> Image:
+        return (
+            after
+            if after == before and not also
+            else replace(after, updated_at=max(self._clock(), before.updated_at + 1))
+        )
 
     def _require_quotas(self, before: Image | None, after: Image) -> None:
         limits = self.settings

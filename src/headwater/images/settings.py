@@ -14,7 +14,7 @@ class ImagesSettings(Section):
     """Section ``[images]``."""
 
     store: Annotated[
-        str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores].")
+        str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores] that can.")
     ] = None
     hash_algorithm: Annotated[
         Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")
@@ -53,5 +53,32 @@ class ImagesSettings(Section):
         Literal["roles", "policies"],
         Field(description="Whether that file names roles or rules of the policy."),
     ] = "roles"
+    location_quota: Annotated[int, Field(description="Most locations of one image; -1: no limit.", ge=-1)] = 10
+    show_multiple_locations: Annotated[
+        bool,
+        Field(
+            description="Show the locations of images and let them be changed. Whoever may change an image's locations "
+            "decides what its data is."
+        ),
+    ] = False
+    show_image_direct_url: Annotated[
+        bool, Field(description="Show the URL at which the store keeps an image's data, as direct_url.")
+    ] = False
+    do_secure_hash: Annotated[
+        bool,
+        Field(
+            description="Read the data of a location that is added through the locations API to hash it. "
+            "If not, hashes that are given with it are believed."
+        ),
+    ] = True
+    http_retries: Annotated[
+        int, Field(description="How often the data of a location is asked for again when its server fails.", ge=0)
+    ] = 3
     limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
     limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000
+    api_v1: Annotated[
+        bool, Field(description="Answer the Image API v1 too, which OpenStack gave up in 2018 and old clients speak.")
+    ] = False
+    task_time_to_live_h: Annotated[
+        int, Field(description="How long a task that is over is shown, in hours.", ge=1, le=87600)
+    ] = 48

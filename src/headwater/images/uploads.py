@@ -20,7 +20,7 @@ import hashlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -48,14 +48,6 @@ GRANTED_AHEAD = 64 << 20  # bytes: the most that an upload of unknown size takes
 _log = logging.getLogger(__name__)
 
 
-class FormatsMissing(Invalid):
-    """Data comes before anybody said what it is."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(f"Property {' and '.join(names)} must be set prior to saving data.")
-        self.names = names
-
-
 class SizeMismatch(Invalid):
     """The data is not as long as its header said."""
 
@@ -70,6 +62,32 @@ class ImageTooLarge(TooLarge):
     def __init__(self, cap: int) -> None:
         super().__init__(f"The image is larger than the {cap} bytes that one image may have")
         self.cap = cap
+
+
+class ChecksumMismatch(Invalid):
+    """The data is not what its checksum said."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"Checksum mismatch: expected MD5 {expected[:64]}, got {got}")
+        self.expected, self.got = expected, got
+
+
+class StoreUnknown(Invalid):
+    """There is no store of this name to put data into."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no store {name[:64]!r} here; there is {', '.join(known)}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one upload is held to besides what all are."""
+
+    checksum: str | None = None  # the MD5 that the data must have, hex in lower case
+    store: str | None = None  # where the data goes; None: where all uploads go
+    needs_formats: bool = True  # the image says what its data is
+    failed: Status = Status.QUEUED  # what becomes of the image when its data does not come, QUEUED or KILLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +129,19 @@ class Uploads:
         self._running: set[Location] = set()
         self._lock = threading.Lock()
 
-    def begin(self, caller: Caller, image_id: str, size: int | None = None) -> IncomingData:
+    @property
+    def store_names(self) -> tuple[str, ...]:
+        """The stores that data can be put into."""
+        return tuple(self._stores)
+
+    def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = Terms()) -> IncomingData:
         """Claim the image for an upload; of two at once one wins.
 
         Args:
             size: How many bytes will come, if the client said so.
 
         Raises:
+            StoreUnknown: The terms name a store that is not there.
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
             StatusConflict: The image does not wait for data.
             FormatsMissing: disk_format or container_format is not set.
@@ -128,36 +152,41 @@ class Uploads:
             raise ImageTooLarge(self._settings.size_cap)
         with self._journal.entry(caller, "image.prepare", image_id) as entry:
             self._access.visible(caller, image_id, "upload_image")
-            return self._begun(caller, image_id, size, self._allowances().guarded(entry.keep))
+            keep = self._allowances().guarded(entry.keep)
+            return self._begun(caller, image_id, size, terms, keep)
 
-    def _begun(self, caller: Caller, image_id: str, size: int | None, keep: Keep) -> IncomingData:
-        name = self._settings.store or next(iter(self._stores))
+    def _begun(self, caller: Caller, image_id: str, size: int | None, terms: Terms, keep: Keep) -> IncomingData:
+        name = terms.store or self._settings.store or self.store_names[0]
+        if name not in self.store_names:
+            raise StoreUnknown(name, self.store_names)
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
         upload = Upload(image_id, location, self._writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         with self._lock:
             self._running.add(location)
         try:
-            image = self._books.begin_upload(upload, self._claimed, keep)
+            image = self._books.begin_upload(upload, lambda image: self._claimed(image, terms), keep)
             try:
                 writer = self._stores[name].begin(location.object_key, size)
             except BaseException:
-                self._books.abandon_upload(image_id, location, self._waiting, discarded_at=None)
+                self._books.abandon_upload(image_id, location, self._after_failure(terms), discarded_at=None)
                 raise
         except BaseException:
             self._ended(location)
             raise
-        return IncomingData(self, upload, writer, caller=caller, image=image)
+        return IncomingData(self, upload, writer, caller=caller, image=image, terms=terms)
 
-    def _claimed(self, image: Image) -> Image:
+    def _claimed(self, image: Image, terms: Terms) -> Image:
         saving = image.moved_to(Status.SAVING)
-        missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
-        if missing:
-            raise FormatsMissing(missing)
+        if terms.needs_formats:
+            image.require_formats()
         self._signatures.claim(image)
         return replace(saving, updated_at=self._clock())
 
     def _waiting(self, image: Image) -> Image:
         return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
+
+    def _after_failure(self, terms: Terms) -> Callable[[Image], Image]:
+        return lambda image: replace(image.moved_to(terms.failed), updated_at=self._clock())
 
     def _ended(self, location: Location) -> None:
         with self._lock:
@@ -242,13 +271,14 @@ class Uploads:
         return image
 
     def abandon(self, data: IncomingData) -> None:
-        """Let the image wait again, then remove the bytes.
+        """Let the image wait again (or as the terms say), then remove the bytes.
 
         In this order: when the catalogue did not answer a ``finish``, only the catalogue knows whose the bytes are.
         """
         at, location = self._clock(), data.location
         try:
-            waits = self._books.abandon_upload(data.image.id, location, self._waiting, discarded_at=at)
+            change = self._after_failure(data.terms)
+            waits = self._books.abandon_upload(data.image.id, location, change, discarded_at=at)
             if not waits and self._books.holds(data.image.id, location):
                 return
         finally:
@@ -278,8 +308,10 @@ class Uploads:
 class IncomingData:
     """One upload on its way. Pieces are put in by one caller; ``finish`` or ``abandon`` ends it."""
 
-    def __init__(self, uploads: Uploads, upload: Upload, writer: ObjectWriter, *, caller: Caller, image: Image) -> None:
-        self.caller, self.image = caller, image
+    def __init__(
+        self, uploads: Uploads, upload: Upload, writer: ObjectWriter, *, caller: Caller, image: Image, terms: Terms
+    ) -> None:
+        self.caller, self.image, self.terms = caller, image, terms
         self.location, self.expected = upload.location, upload.size
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.os_hash = uploads.new_hash()
@@ -334,7 +366,7 @@ class IncomingData:
         """Make the data durable and the image active, once every piece is released.
 
         Raises:
-            SizeMismatch: Not all bytes came that were announced.
+            SizeMismatch, ChecksumMismatch: Not the bytes came that were announced.
             ContentMismatch, ContentUnsafe: The bytes are not what the image says, or not safe.
             SignatureWrong: They are not what was signed.
             SignatureChanged: The image claims another signature by now.
@@ -344,6 +376,8 @@ class IncomingData:
             raise self._pipeline.error
         if self.expected is not None and self.received != self.expected:
             raise SizeMismatch(self.expected, self.received)
+        if self.terms.checksum is not None and self.terms.checksum != self.md5.hexdigest():
+            raise ChecksumMismatch(self.terms.checksum, self.md5.hexdigest())
         finding = self.inspection.finish() if self.inspection is not None and self.received else None
         if self.verification is not None:
             self.verification.finish()

@@ -17,9 +17,11 @@ from headwater.images.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.notifications.settings import NotificationsSettings
 from headwater.server.audit_file import AuditSettings
+from headwater.stores.fetch import FetchSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
+from headwater.stores.web import HttpStoreSettings
 from headwater.streams.settings import StreamsSettings
 
 
@@ -52,6 +54,14 @@ class ServerSettings(Section):
         int, Field(description="Threads of one worker that wait for Keystone or check passwords.", ge=1, le=256)
     ] = 8
 
+    web_threads: Annotated[
+        int,
+        Field(
+            description="Threads of one worker that wait for web servers of others in requests, and as many in jobs.",
+            ge=1,
+            le=1024,
+        ),
+    ] = 16
     job_threads: Annotated[
         int, Field(description="Threads of one worker for work that no request waits for.", ge=1, le=256)
     ] = 4
@@ -98,6 +108,7 @@ class Settings(Section):
     stores: Annotated[
         dict[str, StoreSettings], Field(description="Where image bytes lie: one table for each store.", min_length=1)
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
+    fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     quotas: QuotasSettings = QuotasSettings()
@@ -115,7 +126,7 @@ class Settings(Section):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(name)):
                 raise ValueError(f"a store's name is letters, digits, '-' and '_', not {name!r}")
             if isinstance(value[name], dict) and "type" not in value[name]:
-                raise ValueError(f'the store {name!r} has no \'type\'; give "file" or "memory"')
+                raise ValueError(f'the store {name!r} has no \'type\'; give "file", "memory" or "http"')
         return value
 
     @model_validator(mode="after")
@@ -126,6 +137,7 @@ class Settings(Section):
                 f"[stores] has {', '.join(self.stores)}"
             )
         self._require_askable_barbican()
+        self._require_writing_store()
         if any(isinstance(store, MemoryStoreSettings) for store in self.stores.values()) and self.workers > 1:
             raise ValueError(
                 "a store of type \"memory\" lives in one process: set section [server], key 'workers' to 1"
@@ -157,6 +169,16 @@ class Settings(Section):
             raise ValueError(
                 f"section [auth.keystone] lacks {', '.join(absent)}: section [signatures.barbican], "
                 "key 'ask_as' is \"service\", so that Barbican is asked as that user"
+            )
+
+    def _require_writing_store(self) -> None:
+        writing = [name for name, store in self.stores.items() if not isinstance(store, HttpStoreSettings)]
+        if not writing:
+            raise ValueError('section [stores]: no store takes uploads; add one with type = "file"')
+        if self.images.store is not None and self.images.store not in writing:
+            raise ValueError(
+                f"section [images], key 'store': the store {self.images.store!r} takes no uploads; "
+                f"give one of {', '.join(writing)}"
             )
 
     @property

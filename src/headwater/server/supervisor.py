@@ -39,6 +39,7 @@ from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
 from headwater.server.application import Application
 from headwater.server.settings import Settings, address
+from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams.live import live_feed
 from headwater.threads import Pool
@@ -105,7 +106,7 @@ def _prepare(settings: Settings) -> None:
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
-        stores = open_stores(settings.stores, settings.data_dir)
+        stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
         idle = Pool("none", 1)
         access = Access(ImageCatalogue(database), policy)
         uploads = Uploads(Books(database), access, stores, settings.images, Pools(idle, idle))

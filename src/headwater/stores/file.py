@@ -93,6 +93,9 @@ class FileStore:
         self.stat(key)
         return self._file(key)
 
+    def url(self, key: str) -> str:
+        return self._file(checked_key(key)).absolute().as_uri()
+
     def stat(self, key: str) -> Stored:
         try:
             return Stored(key, self._file(checked_key(key)).stat().st_size)

@@ -59,6 +59,9 @@ class MemoryStore:
     def path(self, key: str) -> None:
         self._object(key)
 
+    def url(self, key: str) -> str:
+        return f"memory://{self.name}/{checked_key(key)}"
+
     def stat(self, key: str) -> Stored:
         return Stored(key, len(self._object(key)))
 

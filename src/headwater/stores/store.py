@@ -67,6 +67,7 @@ class Abilities:
 
     shared_by_processes: bool  # every process that opens the store sees the same objects
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
+    writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
 
 
 class ObjectWriter(Protocol):
@@ -120,6 +121,9 @@ class ObjectStore(Protocol):
         Raises:
             ObjectNotFound: Nothing is stored under ``key``.
         """
+
+    def url(self, key: str) -> str:
+        """Return the URL under which others who reach the store know the object; it holds no secret."""
 
     def stat(self, key: str) -> Stored:
         """Return what is stored under ``key`` or raise ``ObjectNotFound``."""

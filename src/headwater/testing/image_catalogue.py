@@ -262,6 +262,27 @@ class ImageCatalogueContract:
             catalogue.get(image.id)
         assert catalogue.page(Query(tags=("t",))) == catalogue.page(Query(properties=(("p", "1"),))) == []
 
+    def test_deleted_images_of_one_moment_are_read_in_blocks(self, catalogue: ImageCatalogue) -> None:
+        images = sorted((an_image(f"n{number}") for number in range(5)), key=lambda image: image.id)
+        add(catalogue, *images)
+        for image in images:
+            catalogue.delete(image.id, anything, NOON)
+        assert catalogue.find_deleted(images[2].id) == (images[2], NOON)
+        first = catalogue.deleted(since=0, limit=2)
+        rest = catalogue.deleted(since=NOON, limit=9, after=first[-1][0].id)
+        assert [image for image, _ in first + rest] == images
+        with pytest.raises(ImageNotFound):
+            catalogue.find_deleted(an_image().id)
+
+    def test_a_page_begins_after_an_image_that_is_in_no_list_any_more(
+        self, catalogue: ImageCatalogue, many: list[Image]
+    ) -> None:
+        for sort in ((("created_at", "desc"),), (("name", "asc"),), (("status", "desc"), ("size", "asc"))):
+            query = Query(limit=1000, sort=sort)
+            for marker in many[::7]:
+                wanted = catalogue.page(replace(query, marker=marker.id))
+                assert catalogue.page(replace(query, after=marker)) == wanted
+
     def test_an_image_that_may_not_be_deleted_stays(self, catalogue: ImageCatalogue) -> None:
         image = an_image(protected=True)
         add(catalogue, image)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection
 
 from headwater.database.engine import Database
 from headwater.images.catalogue import ImageCatalogue
@@ -300,6 +301,42 @@ class ImageVisibilityContract:
         members.remove(image.id, "b", anything)
         with pytest.raises(MemberNotFound):
             members.remove(image.id, "b", anything)
+
+    def test_members_are_put_all_at_once_and_need_not_answer(self, catalogue: ImageCatalogue, members: Members) -> None:
+        image = an_image(owner="a")
+        add(catalogue, image)
+        share(members, image.id, "asked", NOON, 3)
+        kept: list[tuple[str | None, str | None]] = []
+
+        def keep(_connection: Connection, before: Member | None, after: Member | None) -> None:
+            kept.append((before.member if before else None, after.member if after else None))
+
+        def put(wanted: dict[str, bool | None], *, others_stay: bool) -> dict[str, tuple[str, bool]]:
+            kept.clear()
+            members.put(image.id, wanted, 3, anything, keep, at=NOON + 1, others_stay=others_stay)
+            return {each.member: (each.status.value, each.can_share) for each in members.of(image.id)}
+
+        both = {"asked": ("pending", False), "new": ("accepted", True)}
+        assert put({"new": True}, others_stay=True) == both
+        assert kept == [(None, "new")]
+        assert put({"new": None}, others_stay=True) == both
+        assert kept == []
+        assert put({"new": False}, others_stay=True) == {**both, "new": ("accepted", False)}
+        assert kept == [("new", "new")]
+        assert put({"new": True, "b": None}, others_stay=False) == {
+            "b": ("accepted", False),
+            "new": ("accepted", True),
+        }
+        assert kept == [("asked", None), ("new", "new"), (None, "b")]
+        with pytest.raises(TooManyMembers):
+            put({"c": None, "d": None}, others_stay=True)
+        assert put({"c": None, "d": None, "e": None}, others_stay=False).keys() == {"c", "d", "e"}
+        with pytest.raises(ImageNotFound):
+            members.put("no such image", {"a": None}, 3, anything, at=NOON, others_stay=True)
+        assert [(each.image_id, owner, seen) for each, owner, seen in members.with_project("c")] == [
+            (image.id, "a", "shared")
+        ]
+        assert members.with_project("b") == []
 
     def test_an_image_that_is_not_there_has_no_members(self, members: Members) -> None:
         with pytest.raises(ImageNotFound):

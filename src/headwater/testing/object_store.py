@@ -72,6 +72,15 @@ class ObjectStoreContract:
 
     # --- One object ------------------------------------------------------------------------------
 
+    def test_each_object_has_a_url_of_its_own(self, store: ObjectStore) -> None:
+        assert store.abilities.writes
+        urls = {store.url(key) for key in GOOD_KEYS}
+        assert len(urls) == len(GOOD_KEYS)
+        assert all("://" in url for url in urls)
+        for key in BAD_KEYS:
+            with pytest.raises(BadKey):
+                store.url(key)
+
     def test_an_object_lives_from_its_commit_to_its_deletion(self, store: ObjectStore) -> None:
         assert list(store.list()) == []
         assert put(store, "k", b"first ", b"second") == Stored("k", 12)

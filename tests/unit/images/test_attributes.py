@@ -77,10 +77,29 @@ def test_a_path_that_names_no_attribute_is_refused(path: Any) -> None:
         attributes.operations(V21, [{"op": "remove", "path": path}])
 
 
-@given(name=st.text(min_size=1).filter(lambda name: not name.startswith("locations/")))
+@given(name=st.text(min_size=1).filter(lambda name: name != "locations"))
 def test_every_name_can_be_written_as_a_path(name: str) -> None:
     path = "/" + name.replace("~", "~0").replace("/", "~1")
     assert attributes.operations(V21, [{"op": "remove", "path": path}]) == [Operation("remove", name)]
+
+
+@pytest.mark.parametrize("media_type", [V20, V21])
+def test_single_locations_are_added_and_removed_and_their_list_is_replaced(media_type: str) -> None:
+    def read(op: str, path: str) -> Operation:
+        raw = {"op": op, "path": path} if media_type == V21 else {op: path}
+        (operation,) = attributes.operations(media_type, [{**raw, "value": []}])
+        return operation
+
+    assert [(read(op, f"/locations/{at}").name, read(op, f"/locations/{at}").position) for op, at in _PLACES] == [
+        ("locations", at) for _, at in _PLACES
+    ]
+    assert (read("replace", "/locations").name, read("replace", "/locations").position) == ("locations", None)
+    for op, path in (("add", "/locations"), ("remove", "/locations"), ("replace", "/locations/0"), ("add", "/tags/-")):
+        with pytest.raises(BadPatch, match="Invalid JSON pointer"):
+            read(op, path)
+
+
+_PLACES = [("add", "-"), ("add", "0"), ("remove", "-"), ("remove", "7")]
 
 
 @given(media_type=st.sampled_from([V20, V21]), body=JSON)

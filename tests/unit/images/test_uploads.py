@@ -17,10 +17,10 @@ from headwater.images.books import Books, ImageGone, UploadLost
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch
-from headwater.images.model import Image, Status, StatusConflict
+from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
-from headwater.images.uploads import FormatsMissing, ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
+from headwater.images.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
 from headwater.jobs.leases import LEASE_S
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable

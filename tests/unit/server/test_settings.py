@@ -39,6 +39,12 @@ def test_stores_are_chosen_by_their_type(tmp_path: Path) -> None:
         pytest.param('[server]\nbind = "h:70000"', ("'bind'", "HOST:PORT"), id="no such port"),
         pytest.param("[server]\nworkers = 0", ("[server]", "'workers'", "greater than or equal to 1"), id="no workers"),
         pytest.param('[log]\nlevel = "loud"', ("[log]", "'level'", "debug"), id="no such level"),
+        pytest.param('[stores.w]\ntype = "http"', ("takes uploads",), id="no store that writes"),
+        pytest.param(
+            '[stores.f]\ntype = "file"\n[stores.w]\ntype = "http"\n[images]\nstore = "w"',
+            ("[images]", "'w' takes no uploads", "give one of f"),
+            id="uploads into a store of others",
+        ),
         pytest.param('[stores.x]\ntype = "tape"', ("stores", "'tape'", "'file'"), id="no such type of store"),
         pytest.param('[stores."a/b"]\ntype = "file"', ("store's name", "'a/b'"), id="no name for a store"),
         pytest.param('[stores.x]\ntype = "file"\nrot = "/x"', ("'rot'", "unknown"), id="unknown key of a store"),

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import SettingsError
+from headwater.stores.fetch import Fetcher, FetchSettings
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores
 from headwater.stores.store import StoreUnavailable
+from headwater.stores.web import HttpStoreSettings
 
 
 def test_objects_lie_where_the_module_says(tmp_path: Path) -> None:
@@ -108,11 +110,14 @@ def test_stores_are_opened_in_the_order_of_the_settings(tmp_path: Path) -> None:
             "m": MemoryStoreSettings(type="memory"),
             "f": FileStoreSettings(),
             "g": FileStoreSettings(root=tmp_path / "g"),
+            "w": HttpStoreSettings(type="http"),
         },
         tmp_path,
+        Fetcher(FetchSettings()),
     )
-    assert list(stores) == ["m", "f", "g"]
-    assert [store.name for store in stores.values()] == ["m", "f", "g"]
+    assert list(stores) == ["m", "f", "g", "w"]
+    assert [store.name for store in stores.values()] == ["m", "f", "g", "w"]
+    assert [store.abilities.writes for store in stores.values()] == [True, True, True, False]
     assert isinstance(stores["m"], MemoryStore)
     assert (tmp_path / "stores" / "f" / "objects").is_dir()
     assert (tmp_path / "g" / "objects").is_dir()

@@ -1,38 +1,18 @@
-"""Handlers for an image's data: bytes in and out.
-
-An upload's pieces, as small or large as the network gives them, are gathered into a few page-aligned
-buffers of ``BUFFER`` bytes. A full buffer goes to the pipeline and comes back when hashes, inspection and
-store are done with it; when none is free, nothing is read from the client. So memory is
-``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no thread.
-"""
+"""Handlers for an image's data: what is asked for and what is announced. ``http/transfer.py`` moves the bytes."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import mmap
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
 
 from headwater.errors import ClientDisconnected, Invalid, RangeNotSatisfiable, UnsupportedMedia
 from headwater.images.downloads import Download, Downloads
+from headwater.images.http.transfer import OCTETS, Body, Sending, receive
 from headwater.images.http_v2 import requests
-from headwater.images.uploads import IncomingData, SizeMismatch, Uploads
+from headwater.images.uploads import SizeMismatch, Uploads
 from headwater.threads import Pool
-
-_log = logging.getLogger(__name__)
-
-OCTETS = "application/octet-stream"
-BUFFER = 2 << 20  # bytes; a multiple of every disk's block, so that a store may write it directly
-BUFFERS = 4
-# After a refusal the rest of the body is read for so long, because most clients look for an answer only
-# when they have sent everything.
-DRAIN_S = 20.0
 
 
 class NotOctets(UnsupportedMedia):
@@ -60,16 +40,24 @@ class SeveralRanges(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, catalogue_calls: Pool, transfers: Pool) -> None:
+    def __init__(
+        self, uploads: Uploads, downloads: Downloads, catalogue_calls: Pool, transfers: Pool, web: Pool
+    ) -> None:
+        """Take the use cases and the threads to call them in.
+
+        Args:
+            web: Moves what comes from web servers of others, which may be slow.
+        """
         self._uploads = uploads
         self._downloads = downloads
         self._calls = catalogue_calls
         self._transfers = transfers
+        self._sending = Sending(downloads, catalogue_calls, transfers, web)
 
     # --- In --------------------------------------------------------------------------------------
 
     async def upload(self, request: Request) -> Response:
-        body = _Body(request)
+        body = Body(request)
         try:
             await self._receive(request, body)
         except ClientDisconnected:
@@ -79,28 +67,12 @@ class DataHandlers:
             raise
         return Response(status_code=204)
 
-    async def _receive(self, request: Request, body: _Body) -> None:
+    async def _receive(self, request: Request, body: Body) -> None:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        data = await self._calls.run(lambda: self._uploads.begin(caller, image_id, size))
-        buffers = _Buffers()
-        try:
-            if data.needs_preparation:
-                await self._transfers.run(data.prepare)
-            await _gather(body, data, buffers)
-            await buffers.settle()
-            await self._transfers.run(data.finish)
-        except BaseException:
-            await asyncio.shield(self._abandon(data, buffers))
-            raise
-        finally:
-            buffers.close()
-
-    async def _abandon(self, data: IncomingData, buffers: _Buffers) -> None:
-        await buffers.settle()
-        await self._transfers.run(data.abandon)
+        await receive(body, lambda: self._uploads.begin(caller, image_id, size), self._calls, self._transfers)
 
     # --- Out -------------------------------------------------------------------------------------
 
@@ -109,210 +81,18 @@ class DataHandlers:
         found = await self._calls.run(lambda: self._downloads.open(caller, image_id))
         if found is None:
             return Response(status_code=204)
-        answer = self._answer(request, found)
-        if answer.status_code == 304 or not self._downloads.tells_of_sending():
-            return answer
-        return _Counted(answer, self._calls, lambda count, whole: self._downloads.sent(found, count, whole=whole))
-
-    def _answer(self, request: Request, found: Download) -> Response:
         size = found.image.size or 0
         headers = _data_headers(found)
         if _unchanged(request, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = _range(request, size, headers.get("ETag"))
         if wanted is None:
-            return self._whole(found, size, headers, 200)
+            return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:
-            return self._whole(found, size, headers, 206)
+            return await self._sending.whole(found, headers, 206)
         headers["Content-Length"] = str(len(wanted))
-        return self._streamed(found, wanted, headers, 206)
-
-    def _whole(self, found: Download, size: int, headers: dict[str, str], status: int) -> Response:
-        headers["Content-Length"] = str(size)
-        if found.path is not None and size:
-            return _SentFile(found.path, status, headers, OCTETS)
-        return self._streamed(found, range(size), headers, status)
-
-    def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
-        # Opened before the headers are sent, so that what fails at once is still an error.
-        pieces = found.store.read(found.object_key, wanted.start, len(wanted))
-        return StreamingResponse(_in_turn(pieces, self._transfers), status, headers, OCTETS)
-
-
-class _SentFile(FileResponse):
-    """A whole file that the server sends itself (``http.response.pathsend``) where it can."""
-
-    def __init__(self, path: object, status: int, headers: dict[str, str], media_type: str) -> None:
-        super().__init__(str(path), status, headers, media_type)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if "http.response.pathsend" in scope.get("extensions", {}):
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.pathsend", "path": str(self.path)})
-            return
-        # The range is dealt with already: a server without pathsend gets the whole file.
-        scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
-        await super().__call__(scope, receive, send)
-
-
-class _Counted(Response):
-    """An answer of which is told, when it is over, how much of it was sent."""
-
-    def __init__(self, answer: Response, pool: Pool, tell: Callable[[int, bool], None]) -> None:
-        self._answer, self._pool, self._tell = answer, pool, tell
-        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        expected = int(self._answer.headers.get("content-length", "0"))
-        sent = 0
-
-        async def counted(message: Message) -> None:
-            nonlocal sent
-            await send(message)
-            if message["type"] == "http.response.body":
-                sent += len(message.get("body", b""))
-            elif message["type"] == "http.response.pathsend":
-                sent = expected  # by the server itself, which does not say how far it came
-
-        try:
-            await self._answer(scope, receive, counted)
-        finally:
-            await asyncio.shield(self._pool.run(lambda: self._report(sent, sent == expected)))
-
-    def _report(self, sent: int, whole: bool) -> None:
-        try:
-            self._tell(sent, whole)
-        except Exception as error:  # noqa: BLE001 - the data was sent all the same
-            _log.warning("nobody is told of a download", extra={"error": str(error)})
-
-
-class _Buffers:
-    """The memory of one upload. Used from the event loop only, but for ``give_back``."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._free: list[mmap.mmap] = []
-        self._made = 0
-        self._returned = asyncio.Event()
-
-    async def take(self) -> mmap.mmap:
-        """Return a buffer; wait until one is free if all are in use."""
-        while not self._free:
-            if self._made < BUFFERS:
-                self._made += 1
-                return mmap.mmap(-1, BUFFER)
-            self._returned.clear()
-            await self._returned.wait()
-        return self._free.pop()
-
-    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
-        """Return what gives ``buffer`` back, from any thread."""
-
-        def give_back() -> None:
-            view.release()
-            self._loop.call_soon_threadsafe(self.put, buffer)
-
-        return give_back
-
-    def put(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
-        self._free.append(buffer)
-        self._returned.set()
-
-    async def settle(self) -> None:
-        """Return when every buffer is back."""
-        while len(self._free) < self._made:
-            self._returned.clear()
-            await self._returned.wait()
-
-    def close(self) -> None:
-        """Free the memory."""
-        for buffer in self._free:
-            # What a lane raised may still hold a view of it, in its traceback; the memory then goes with that.
-            with contextlib.suppress(BufferError):
-                buffer.close()
-        self._free.clear()
-        self._made = 0
-
-
-class _Body:
-    """The body of one request, piece by piece."""
-
-    def __init__(self, request: Request) -> None:
-        self._receive = request.receive
-        length = request.headers.get("content-length", "")
-        self._left = int(length) if length.isdigit() else None
-        self._waits_for_our_word = "100-continue" in request.headers.get("expect", "").lower()
-        self._ended = False
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield all of it.
-
-        Raises:
-            ClientDisconnected: It ended before it was complete.
-        """
-        while not self._ended:
-            message = await self._receive()
-            self._waits_for_our_word = False
-            if message["type"] == "http.disconnect":
-                self._ended = True
-                raise ClientDisconnected("the connection ended before the data did")
-            piece: bytes = message.get("body", b"")
-            self._ended = not message.get("more_body", False)
-            if self._left is not None:
-                self._left -= len(piece)
-            if piece:
-                yield piece
-        if self._left:
-            raise ClientDisconnected("the connection ended before the data did")
-
-    async def drain(self) -> None:
-        """Read what the client still sends, for a while, so that it comes to read the answer.
-
-        A client that waits for our word before it sends takes the answer for one.
-        """
-        if self._waits_for_our_word:
-            return
-        with contextlib.suppress(TimeoutError, ClientDisconnected):
-            async with asyncio.timeout(DRAIN_S):
-                async for _ in self.pieces():
-                    pass
-
-
-async def _gather(body: _Body, data: IncomingData, buffers: _Buffers) -> None:
-    """Read the whole body into ``data``."""
-    buffer: mmap.mmap | None = None
-    filled = 0
-    try:
-        async for piece in body.pieces():
-            offset = 0
-            while offset < len(piece):
-                if buffer is None:
-                    buffer, filled = await buffers.take(), 0
-                count = min(BUFFER - filled, len(piece) - offset)
-                buffer[filled : filled + count] = piece if count == len(piece) else piece[offset : offset + count]
-                filled += count
-                offset += count
-                if filled == BUFFER:
-                    full, buffer = buffer, None
-                    _hand_over(data, buffers, full, filled)
-        if buffer is not None:
-            last, buffer = buffer, None
-            _hand_over(data, buffers, last, filled)
-    finally:
-        if buffer is not None:
-            buffers.put(buffer)
-
-
-def _hand_over(data: IncomingData, buffers: _Buffers, buffer: mmap.mmap, filled: int) -> None:
-    view = memoryview(buffer)[:filled]
-    give_back = buffers.giver(buffer, view)
-    try:
-        data.put(view, give_back)
-    except BaseException:
-        give_back()
-        raise
+        return await self._sending.streamed(found, wanted, headers, 206)
 
 
 def _announced_size(request: Request) -> int | None:
@@ -380,20 +160,3 @@ def _range(request: Request, size: int, etag: str | None) -> range | None:
     if start >= stop:
         raise RangeNotSatisfiable(f"The range {header[:80]!r} is outside the {size} bytes of the image", size)
     return range(start, stop)
-
-
-async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:
-    """Yield each piece, read by a thread only when the client is ready for it."""
-    ended = object()
-
-    def following() -> object:
-        return next(pieces, ended)
-
-    try:
-        while (piece := await pool.run(following)) is not ended:
-            if isinstance(piece, bytes):
-                yield piece
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            await asyncio.shield(pool.run(close))

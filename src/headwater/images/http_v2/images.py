@@ -34,15 +34,21 @@ class PatchMediaType(UnsupportedMedia):
 class ImageHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, images: Images, catalogue_calls: Pool) -> None:
+    def __init__(self, images: Images, catalogue_calls: Pool, web: Pool) -> None:
+        """Take the use cases and the threads to call them in.
+
+        Args:
+            web: Waits for web servers of others, which may be slow.
+        """
         self._images = images
         self._calls = catalogue_calls
+        self._web = web
 
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller = requests.caller(request)
-        image = await self._calls.run(lambda: self._images.create(caller, document))
-        return _image_answer(image, 201, {"Location": f"{versions.endpoint(request)}/v2/images/{image.id}"})
+        image, answer = await self._calls.run(lambda: self._document(caller, self._images.create(caller, document)))
+        return _image_answer(answer, 201, {"Location": f"{versions.endpoint(request)}/v2/images/{image.id}"})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
@@ -53,8 +59,11 @@ class ImageHandlers:
 
     def _page(self, caller: Caller, query: Query, parameters: list[tuple[str, str]]) -> bytes:
         found = self._images.page(caller, query)
+        located = self._images.location_attributes(caller, found)
         document: dict[str, Any] = {
-            "images": [image_document(image) for image in found],
+            "images": [{**image_document(image), **located.get(image.id, {})} for image in found]
+            if located
+            else [image_document(image) for image in found],
             "first": _link([(name, value) for name, value in parameters if name != "marker"]),
             "schema": "/v2/schemas/images",
         }
@@ -65,7 +74,12 @@ class ImageHandlers:
 
     async def show(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        return _image_answer(await self._calls.run(lambda: self._images.get(caller, image_id)))
+        _, answer = await self._calls.run(lambda: self._document(caller, self._images.get(caller, image_id)))
+        return _image_answer(answer)
+
+    def _document(self, caller: Caller, image: Image) -> tuple[Image, dict[str, Any]]:
+        located = self._images.location_attributes(caller, [image])
+        return image, {**image_document(image), **located.get(image.id, {})}
 
     async def update(self, request: Request) -> Response:
         media_type = requests.media_type(request)
@@ -73,7 +87,10 @@ class ImageHandlers:
             raise PatchMediaType(media_type)
         operations = attributes.operations(media_type, await requests.json_body(request))
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        return _image_answer(await self._calls.run(lambda: self._images.patch(caller, image_id, operations)))
+        pool = self._web if any(operation.name == "locations" for operation in operations) else self._calls
+        _, answer = await pool.run(lambda: self._document(caller, self._images.patch(caller, image_id, operations)))
+        _echo_validation(answer, operations)
+        return _image_answer(answer)
 
     async def delete(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
@@ -100,8 +117,19 @@ class ImageHandlers:
         return Response(status_code=204)
 
 
-def _image_answer(image: Image, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(image_document(image)), status, headers, "application/json")
+def _image_answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, "application/json")
+
+
+def _echo_validation(document: dict[str, Any], operations: list[attributes.Operation]) -> None:
+    """Source: Glance says in its answer to a patch, and nowhere else, what it was told to validate."""
+    for operation in operations:
+        if operation.name == "locations" and operation.op != "remove":
+            given = operation.value if isinstance(operation.value, list) else [operation.value]
+            told = {each["url"]: each["validation_data"] for each in given if "validation_data" in each}
+            for location in document.get("locations", ()):
+                if location["url"] in told:
+                    location["validation_data"] = told[location["url"]]
 
 
 def _link(parameters: list[tuple[str, str]]) -> str:

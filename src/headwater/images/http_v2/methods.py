@@ -62,7 +62,7 @@ class _Methods:
                 return
             raise MethodNotAllowed(request.method, request.url.path, sorted(self._handlers))
         # PostgreSQL refuses to look for text with a NUL; nothing has such a name.
-        if any("\x00" in request.path_params.get(name, "") for name in ("image_id", "member")):
+        if any("\x00" in request.path_params.get(name, "") for name in ("image_id", "member", "task_id")):
             raise NotFound("The resource could not be found.")
         response = await handler(request)
         await response(scope, receive, send)

@@ -11,14 +11,18 @@ from headwater.errors import NotFound
 from headwater.images.downloads import Downloads
 from headwater.images.http_v2 import metadefs, schemas, versions
 from headwater.images.http_v2.data import DataHandlers
+from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.images import ImageHandlers
+from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
+from headwater.images.http_v2.tasks import TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.quotas import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
+from headwater.images.task_service import TaskService
 from headwater.images.uploads import Uploads
 from headwater.threads import Pool
 
@@ -30,22 +34,31 @@ def routes(
     sharing: Sharing,
     definitions: Metadefs,
     *,
+    locations: LocationHandlers,
+    image_tasks: ImageTaskHandlers,
+    tasks: TaskService,
     quotas: Quotas,
     catalogue_calls: Pool,
     transfers: Pool,
+    web: Pool,
 ) -> list[BaseRoute]:
     """Return the routes, to be tried in their order."""
-    image = ImageHandlers(images, catalogue_calls)
+    image = ImageHandlers(images, catalogue_calls, web)
     member = MemberHandlers(sharing, catalogue_calls)
-    data = DataHandlers(uploads, downloads, catalogue_calls, transfers)
+    task = TaskHandlers(tasks, images.settings, catalogue_calls, web)
+    data = DataHandlers(uploads, downloads, catalogue_calls, transfers, web)
     return [
         route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/v2/images", GET=image.index, POST=image.create),
         route("/v2/images/{image_id}/file", GET=data.download, PUT=data.upload),
         route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/v2/images/{image_id}/actions/{action}", POST=image.act),
+        route("/v2/images/{image_id}/locations", GET=locations.index, POST=locations.add),
+        route("/v2/images/{image_id}/tasks", GET=image_tasks.index),
         route("/v2/images/{image_id}/members", GET=member.index, POST=member.add),
         route("/v2/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
+        route("/v2/tasks", GET=task.index, POST=task.create),
+        route("/v2/tasks/{task_id}", GET=task.show),
         *schemas.routes(images.schemas),
         *metadefs.routes(definitions, catalogue_calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
@@ -71,15 +84,21 @@ class ImageApi:
         sharing: Sharing,
         definitions: Metadefs,
         *,
+        locations: LocationHandlers,
+        image_tasks: ImageTaskHandlers,
+        tasks: TaskService,
         quotas: Quotas,
         catalogue_calls: Pool,
         transfers: Pool,
+        web: Pool,
         public_endpoint: str | None = None,
+        with_v1: bool = False,
     ) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
             public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
+            with_v1: The API v1 is there too, and is listed among the versions.
         """
         paths = routes(
             images,
@@ -87,12 +106,17 @@ class ImageApi:
             downloads,
             sharing,
             definitions,
-            quotas=quotas,
+            locations=locations,
+            image_tasks=image_tasks,
+            tasks=tasks,
             catalogue_calls=catalogue_calls,
             transfers=transfers,
+            web=web,
+            quotas=quotas,
         )
         self._router = Router(paths, redirect_slashes=False, default=_otherwise)
         self._public_endpoint = public_endpoint
+        self._with_v1 = with_v1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -102,6 +126,8 @@ class ImageApi:
                 scope = {**scope, "path": "/v2" + path[1 + len(first) :]}
             elif _accepts_v2(scope):
                 scope = {**scope, "path": "/v2" + path}
+        if self._with_v1:
+            scope = {**scope, versions.WITH_V1: True}
         if self._public_endpoint is not None:
             scope = {**scope, versions.PUBLIC_ENDPOINT: self._public_endpoint}
         await self._router(scope, receive, send)

@@ -1,7 +1,7 @@
 """The versions document: how clients find out what this service can do.
 
-There is no header for a version; clients look for exact ids. Source: Glance 33; a deployment with one
-store lists 2.9 as its newest besides the ids of single features.
+There is no header for a version; clients look for exact ids, each of which announces features. What is not listed
+between two of them is not there: stores, the cache.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from starlette.responses import Response
 PUBLIC_ENDPOINT = "headwater.public_endpoint"
 
 # Newest first. What each announces: docs/reference/image-api.md.
-IDS = ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+IDS = ("v2.17", "v2.13", "v2.12", "v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 
 
-def document(endpoint: str) -> bytes:
+# The API v1, where it is switched on, and where a request says that it is.
+IDS_V1 = ("v1.1", "v1.0")
+WITH_V1 = "headwater.api_v1"
+
+
+def document(endpoint: str, *, with_v1: bool = False) -> bytes:
     """Return the document for clients that reach this service at ``endpoint``."""
+    listed = [(each, "CURRENT" if each == IDS[0] else "SUPPORTED", "v2") for each in IDS]
+    if with_v1:
+        listed += [(each, "DEPRECATED", "v1") for each in IDS_V1]
     return msgspec.json.encode(
         {
             "versions": [
-                {
-                    "id": each,
-                    "status": "CURRENT" if each == IDS[0] else "SUPPORTED",
-                    "links": [{"rel": "self", "href": f"{endpoint}/v2/"}],
-                }
-                for each in IDS
+                {"id": each, "status": status, "links": [{"rel": "self", "href": f"{endpoint}/{path}/"}]}
+                for each, status, path in listed
             ]
         }
     )
@@ -40,7 +44,8 @@ def endpoint(request: Request) -> str:
 
 
 def _answer(request: Request, status: int) -> Response:
-    return Response(document(endpoint(request)), status, media_type="application/json")
+    body = document(endpoint(request), with_v1=request.scope.get(WITH_V1, False))
+    return Response(body, status, media_type="application/json")
 
 
 async def choices(request: Request) -> Response:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id"),
     )
     _notifications()
+    op.add_column("image_members", sa.Column("can_share", sa.Boolean(), nullable=False, server_default=sa.false()))
     _audiences()
 
 

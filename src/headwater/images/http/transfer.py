@@ -1,0 +1,286 @@
+"""An image's bytes between a client and the use cases, whichever version of the API carries them.
+
+An upload's pieces, as small or large as the network gives them, are gathered into a few page-aligned
+buffers of ``BUFFER`` bytes. A full buffer goes to the pipeline and comes back when hashes, inspection and
+store are done with it; when none is free, nothing is read from the client. So memory is
+``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import mmap
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from headwater.errors import ClientDisconnected
+from headwater.images.downloads import Download, Downloads
+from headwater.images.model import Image
+from headwater.images.pipeline import BUFFER, BUFFERS
+from headwater.images.uploads import IncomingData
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+OCTETS = "application/octet-stream"
+# After a refusal the rest of the body is read for so long, because most clients look for an answer only
+# when they have sent everything.
+DRAIN_S = 20.0
+
+
+class Body:
+    """The body of one request, piece by piece."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        length = request.headers.get("content-length", "")
+        self._left = int(length) if length.isdigit() else None
+        self._waits_for_our_word = "100-continue" in request.headers.get("expect", "").lower()
+        self._ended = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield all of it.
+
+        Raises:
+            ClientDisconnected: It ended before it was complete.
+        """
+        while not self._ended:
+            message = await self._receive()
+            self._waits_for_our_word = False
+            if message["type"] == "http.disconnect":
+                self._ended = True
+                raise ClientDisconnected("the connection ended before the data did")
+            piece: bytes = message.get("body", b"")
+            self._ended = not message.get("more_body", False)
+            if self._left is not None:
+                self._left -= len(piece)
+            if piece:
+                yield piece
+        if self._left:
+            raise ClientDisconnected("the connection ended before the data did")
+
+    async def drain(self) -> None:
+        """Read what the client still sends, for a while, so that it comes to read the answer.
+
+        A client that waits for our word before it sends takes the answer for one.
+        """
+        if self._waits_for_our_word:
+            return
+        with contextlib.suppress(TimeoutError, ClientDisconnected):
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in self.pieces():
+                    pass
+
+
+async def receive(body: Body, begin: Callable[[], IncomingData], catalogue_calls: Pool, transfers: Pool) -> Image:
+    """Return the image, once all of ``body`` is its data; leave nothing behind when that fails.
+
+    Args:
+        begin: Claims the image; see ``Uploads.begin``.
+    """
+    data = await catalogue_calls.run(begin)
+    buffers = _Buffers()
+    try:
+        if data.needs_preparation:
+            await transfers.run(data.prepare)
+        await _gather(body, data, buffers)
+        await buffers.settle()
+        return await transfers.run(data.finish)
+    except BaseException:
+        await asyncio.shield(_abandon(data, buffers, transfers))
+        raise
+    finally:
+        buffers.close()
+
+
+async def _abandon(data: IncomingData, buffers: _Buffers, transfers: Pool) -> None:
+    await buffers.settle()
+    await transfers.run(data.abandon)
+
+
+class Sending:
+    """Answers that carry an image's data."""
+
+    def __init__(self, downloads: Downloads, catalogue_calls: Pool, transfers: Pool, web: Pool) -> None:
+        """Take who is told of what was sent, and the threads that read the data.
+
+        Args:
+            web: Reads what comes from web servers of others, which may be slow.
+        """
+        self._downloads = downloads
+        self._calls = catalogue_calls
+        self._transfers = transfers
+        self._web = web
+
+    async def whole(self, found: Download, headers: dict[str, str], status: int) -> Response:
+        """Return the answer that carries all of the data."""
+        size = found.image.size or 0
+        headers["Content-Length"] = str(size)
+        if found.path is not None and size:
+            return self._told(found, _SentFile(found.path, status, headers, OCTETS))
+        return await self.streamed(found, range(size), headers, status)
+
+    async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
+        """Return the answer that carries a part of the data; ``headers`` say how long it is."""
+        # Opened before the headers are sent, so that what fails at once is still an error.
+        pool = self._web if found.is_external else self._transfers
+        pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
+        return self._told(found, StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS))
+
+    def _told(self, found: Download, answer: Response) -> Response:
+        if not self._downloads.tells_of_sending():
+            return answer
+        return _Counted(answer, self._calls, lambda count, whole: self._downloads.sent(found, count, whole=whole))
+
+
+class _SentFile(FileResponse):
+    """A whole file that the server sends itself (``http.response.pathsend``) where it can."""
+
+    def __init__(self, path: object, status: int, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(str(path), status, headers, media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "http.response.pathsend" in scope.get("extensions", {}):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.pathsend", "path": str(self.path)})
+            return
+        # The range is dealt with already: a server without pathsend gets the whole file.
+        scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        await super().__call__(scope, receive, send)
+
+
+class _Counted(Response):
+    """An answer of which is told, when it is over, how much of it was sent."""
+
+    def __init__(self, answer: Response, pool: Pool, tell: Callable[[int, bool], None]) -> None:
+        self._answer, self._pool, self._tell = answer, pool, tell
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        expected = int(self._answer.headers.get("content-length", "0"))
+        sent = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal sent
+            await send(message)
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == "http.response.pathsend":
+                sent = expected  # by the server itself, which does not say how far it came
+
+        try:
+            await self._answer(scope, receive, counted)
+        finally:
+            await asyncio.shield(self._pool.run(lambda: self._report(sent, sent == expected)))
+
+    def _report(self, sent: int, whole: bool) -> None:
+        try:
+            self._tell(sent, whole)
+        except Exception as error:  # noqa: BLE001 - the data was sent all the same
+            _log.warning("nobody is told of a download", extra={"error": str(error)})
+
+
+class _Buffers:
+    """The memory of one upload. Used from the event loop only, but for ``give_back``."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._free: list[mmap.mmap] = []
+        self._made = 0
+        self._returned = asyncio.Event()
+
+    async def take(self) -> mmap.mmap:
+        """Return a buffer; wait until one is free if all are in use."""
+        while not self._free:
+            if self._made < BUFFERS:
+                self._made += 1
+                return mmap.mmap(-1, BUFFER)
+            self._returned.clear()
+            await self._returned.wait()
+        return self._free.pop()
+
+    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
+        """Return what gives ``buffer`` back, from any thread."""
+
+        def give_back() -> None:
+            view.release()
+            self._loop.call_soon_threadsafe(self.put, buffer)
+
+        return give_back
+
+    def put(self, buffer: mmap.mmap) -> None:
+        """Take a buffer back."""
+        self._free.append(buffer)
+        self._returned.set()
+
+    async def settle(self) -> None:
+        """Return when every buffer is back."""
+        while len(self._free) < self._made:
+            self._returned.clear()
+            await self._returned.wait()
+
+    def close(self) -> None:
+        """Free the memory."""
+        for buffer in self._free:
+            # What a lane raised may still hold a view of it, in its traceback; the memory then goes with that.
+            with contextlib.suppress(BufferError):
+                buffer.close()
+        self._free.clear()
+        self._made = 0
+
+
+async def _gather(body: Body, data: IncomingData, buffers: _Buffers) -> None:
+    """Read the whole body into ``data``."""
+    buffer: mmap.mmap | None = None
+    filled = 0
+    try:
+        async for piece in body.pieces():
+            offset = 0
+            while offset < len(piece):
+                if buffer is None:
+                    buffer, filled = await buffers.take(), 0
+                count = min(BUFFER - filled, len(piece) - offset)
+                buffer[filled : filled + count] = piece if count == len(piece) else piece[offset : offset + count]
+                filled += count
+                offset += count
+                if filled == BUFFER:
+                    full, buffer = buffer, None
+                    _hand_over(data, buffers, full, filled)
+        if buffer is not None:
+            last, buffer = buffer, None
+            _hand_over(data, buffers, last, filled)
+    finally:
+        if buffer is not None:
+            buffers.put(buffer)
+
+
+def _hand_over(data: IncomingData, buffers: _Buffers, buffer: mmap.mmap, filled: int) -> None:
+    view = memoryview(buffer)[:filled]
+    give_back = buffers.giver(buffer, view)
+    try:
+        data.put(view, give_back)
+    except BaseException:
+        give_back()
+        raise
+
+
+async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:
+    """Yield each piece, read by a thread only when the client is ready for it."""
+    ended = object()
+
+    def following() -> object:
+        return next(pieces, ended)
+
+    try:
+        while (piece := await pool.run(following)) is not ended:
+            if isinstance(piece, bytes):
+                yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            await asyncio.shield(pool.run(close))

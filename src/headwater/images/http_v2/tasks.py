@@ -1,0 +1,129 @@
+"""Handlers for tasks: ``/v2/tasks``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.images.http_v2 import requests, versions
+from headwater.images.http_v2.documents import timestamp
+from headwater.images.http_v2.requests import BadQuery
+from headwater.images.settings import ImagesSettings
+from headwater.images.task_service import TaskService
+from headwater.images.tasks import SORT_KEYS, Task, TaskQuery, TaskStatus
+from headwater.threads import Pool
+
+
+class TaskHandlers:
+    """Requests in, use cases called, answers out."""
+
+    def __init__(self, tasks: TaskService, settings: ImagesSettings, catalogue_calls: Pool, web: Pool) -> None:
+        self._tasks = tasks
+        self._settings = settings
+        self._calls = catalogue_calls
+        self._web = web
+
+    async def create(self, request: Request) -> Response:
+        document = await requests.json_object(request)
+        caller = requests.caller(request)
+        task = await self._web.run(lambda: self._tasks.create(caller, document))  # names are resolved
+        place = f"{versions.endpoint(request)}/v2/tasks/{task.id}"
+        return _answer(task_document(task), 201, {"Location": place})
+
+    async def index(self, request: Request) -> Response:
+        parameters = request.query_params.multi_items()
+        query = list_query(dict(parameters), self._settings)
+        caller = requests.caller(request)
+        found = await self._calls.run(lambda: self._tasks.page(caller, query))
+        others = [(name, value) for name, value in parameters if name != "marker"]
+        document: dict[str, Any] = {
+            "tasks": [listed_document(task) for task in found],
+            "first": _link(others),
+            "schema": "/v2/schemas/tasks",
+        }
+        if query.limit and len(found) == query.limit:
+            document["next"] = _link([("marker", found[-1].id), *others])
+        return _answer(document)
+
+    async def show(self, request: Request) -> Response:
+        caller, task_id = requests.caller(request), request.path_params["task_id"]
+        return _answer(task_document(await self._calls.run(lambda: self._tasks.get(caller, task_id))))
+
+
+def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
+    """Read the query parameters of a list; others than those of a list of tasks say nothing.
+
+    Raises:
+        BadQuery: A parameter has a value that it cannot have; the message names both.
+    """
+    for name, value in given.items():
+        if "\x00" in value:
+            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
+    kind, status = given.get("type"), given.get("status")
+    if kind is not None and kind != "import":
+        raise BadQuery(f"Invalid type value: {kind[:40]}. Tasks are listed by the type import.")
+    if status is not None and status not in list(TaskStatus):
+        raise BadQuery(f"Invalid status value: {status[:40]}. It must be one of: {', '.join(TaskStatus)}.")
+    key, direction = given.get("sort_key", "created_at"), given.get("sort_dir", "desc")
+    if key not in SORT_KEYS:
+        raise BadQuery(f"Invalid sort key: {key[:40]}. It must be one of the following: {', '.join(SORT_KEYS)}.")
+    if direction not in ("asc", "desc"):
+        raise BadQuery(f"Invalid sort direction: {direction[:40]}. It must be one of the following: asc, desc.")
+    return TaskQuery(
+        type=kind,
+        status=status,
+        sort_key=key,
+        sort_dir="asc" if direction == "asc" else "desc",
+        marker=given.get("marker"),
+        limit=_limit(given.get("limit"), settings),
+    )
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """Return a task as the JSON object of the API."""
+    return {**listed_document(task), "input": task.input, "result": task.result, "message": task.message}
+
+
+def listed_document(task: Task) -> dict[str, Any]:
+    """Return what a list tells of a task: what may be long is left out."""
+    document: dict[str, Any] = {
+        "id": task.id,
+        "type": task.type,
+        "status": task.status.value,
+        "owner": task.owner,
+        "created_at": timestamp(task.created_at),
+        "updated_at": timestamp(task.updated_at),
+        "self": f"/v2/tasks/{task.id}",
+        "schema": "/v2/schemas/task",
+        "request_id": task.request_id,
+        "user_id": task.user_id,
+    }
+    if task.image_id is not None:
+        document["image_id"] = task.image_id
+    if task.expires_at is not None:
+        document["expires_at"] = timestamp(task.expires_at)
+    return document
+
+
+def _limit(value: str | None, settings: ImagesSettings) -> int:
+    if value is None:
+        return settings.limit_default
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+        raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
+    if int(value) < 0:
+        raise BadQuery("limit param must be positive")
+    return min(int(value), settings.limit_max)
+
+
+def _link(parameters: list[tuple[str, str]]) -> str:
+    return f"/v2/tasks?{urlencode(parameters, quote_via=quote)}" if parameters else "/v2/tasks"
+
+
+def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, "application/json")

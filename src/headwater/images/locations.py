@@ -1,0 +1,210 @@
+"""Where the data of images lies: shown to callers, and changed by their patches.
+
+Callers add locations on web servers, which the store of type ``http`` reads; URLs of any other kind are
+refused. What is at a URL is looked up before the transaction that adds it: the patch is carried out once with what
+the catalogue says now, asking servers as it goes, and then once more inside the transaction with their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from headwater.errors import Conflict, TooLarge
+from headwater.identity.caller import Caller
+from headwater.images.access import Access
+from headwater.images.attributes import LocationsInvisible, Operation
+from headwater.images.location_rows import LocationRows
+from headwater.images.location_rules import Found, Held, InvalidLocation, LocationRules
+from headwater.images.model import Image, Location, Status
+from headwater.images.schemas import ImageSchemas
+from headwater.images.settings import ImagesSettings
+from headwater.stores.fetch import Fetcher, RemoteFailed, RemoteTooLarge
+from headwater.stores.store import ObjectStore
+from headwater.stores.url_filter import UrlRefused, shown
+
+# Carries out one operation on locations: takes the image and its locations, and gives them as they are after it.
+Relocate = Callable[[Image, Held, Operation], tuple[Image, Held]]
+
+_RULES = {"add": "set_image_location", "replace": "set_image_location", "remove": "delete_image_location"}
+
+
+class ImageMoved(Conflict):
+    """The image changed between the two times that a patch of its locations was carried out."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"The locations of image {image_id} were changed by somebody else at the same time; try again")
+        self.image_id = image_id
+
+
+class LocationTooLarge(TooLarge):
+    """More data at a location than one image may have."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(f"The data at this location is larger than the {cap} bytes that one image may have")
+        self.cap = cap
+
+
+class Web:
+    """What lies on web servers, as locations; safe to use from several threads."""
+
+    def __init__(self, stores: Mapping[str, ObjectStore], fetcher: Fetcher, size_cap: int) -> None:
+        self._fetcher = fetcher
+        self._size_cap = size_cap
+        self._store = next((name for name, store in stores.items() if not store.abilities.writes), None)
+
+    def takes(self, url: str) -> bool:
+        """Return whether there is a store that reads such URLs."""
+        return self._store is not None and url.lower().startswith(("http://", "https://"))
+
+    def location(self, url: str) -> Location:
+        """Return where ``url`` is.
+
+        Raises:
+            InvalidLocation: It is no URL that callers may add, or no store reads it.
+        """
+        if self._store is None or not self.takes(url):
+            raise InvalidLocation("it is not a URL of a kind that a store of this service reads")
+        return Location(self._store, url)
+
+    def check(self, url: str) -> None:
+        """Return when ``url`` may be fetched.
+
+        Raises:
+            InvalidLocation: It may not.
+        """
+        try:
+            self._fetcher.check(url)
+        except UrlRefused as error:
+            raise InvalidLocation(
+                f"URI for add location does not pass filtering: {shown(url)} ({error.reason})"
+            ) from error
+
+    def found(self, url: str) -> Found:
+        """Ask the server what is at ``url``.
+
+        Raises:
+            InvalidLocation: Nothing that could be used, or the server does not answer.
+            LocationTooLarge: More than one image may have.
+        """
+        at = self.location(url)
+        self.check(url)
+        try:
+            size = self._fetcher.size(url)
+        except (RemoteFailed, UrlRefused) as error:
+            raise InvalidLocation(str(error)) from error
+        except RemoteTooLarge as error:
+            raise LocationTooLarge(error.limit) from error
+        if size is None:
+            raise InvalidLocation(f"{shown(url)} does not say how large it is")
+        if size > self._size_cap:
+            raise LocationTooLarge(self._size_cap)
+        return Found(at, size)
+
+
+class Locations:
+    """The use cases; safe to use from several threads."""
+
+    def __init__(
+        self,
+        rows: LocationRows,
+        access: Access,
+        stores: Mapping[str, ObjectStore],
+        web: Web,
+        settings: ImagesSettings,
+    ) -> None:
+        self.rows = rows
+        self._access = access
+        self._stores = stores
+        self._web = web
+        self._settings = settings
+        self._schemas = ImageSchemas(settings)
+        self._rules = LocationRules(settings.hash_algorithm, settings.location_quota, self.url)
+
+    # --- Showing ---------------------------------------------------------------------------------
+
+    def shown(self, caller: Caller, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
+        """Return, by image, the attributes that tell of locations; nothing when none are shown."""
+        settings = self._settings
+        if not images or not (settings.show_multiple_locations or settings.show_image_direct_url):
+            return {}
+        held = self.rows.of_all([image.id for image in images])
+        return {image.id: self._shown(caller, image, tuple(held.get(image.id, ()))) for image in images}
+
+    def _shown(self, caller: Caller, image: Image, held: Held) -> dict[str, Any]:
+        if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
+            return {}
+        # Source: Glance shows an empty list to those who may not know.
+        documents = self.documents(held) if self._access.allows("get_image_location", caller, image) else []
+        attributes: dict[str, Any] = {}
+        if self._settings.show_multiple_locations:
+            attributes["locations"] = documents
+        if self._settings.show_image_direct_url and documents:
+            attributes["direct_url"] = documents[0]["url"]
+        return attributes
+
+    def documents(self, held: Held) -> list[dict[str, Any]]:
+        """Return locations as the API shows them; not those in stores that are not configured here."""
+        return [
+            {"url": url, "metadata": {**each.metadata, "store": each.at.store}}
+            for each in held
+            if (url := self.url(each.at)) is not None
+        ]
+
+    def url(self, at: Location) -> str | None:
+        """Return the URL of a location; ``None`` when its store is not configured here."""
+        if at.is_external:
+            return at.object_key
+        store = self._stores.get(at.store)
+        return store.url(at.object_key) if store is not None else None
+
+    def of_image(self, caller: Caller, image_id: str) -> list[dict[str, Any]]:
+        """Return the locations of one image for those who may always know them: services.
+
+        Raises:
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not know.
+        """
+        image = self._access.visible(caller, image_id, "fetch_image_location")
+        return self.documents(self.rows.of(image.id))
+
+    # --- Changing --------------------------------------------------------------------------------
+
+    def patch(self, caller: Caller, image: Image, operations: Sequence[Operation]) -> Relocate | None:
+        """Look up what the operations on locations need, and return what carries them out; ``None``: there are none.
+
+        Raises:
+            LocationsInvisible: Locations are not shown, so they cannot be changed.
+            Forbidden: The caller may not change them.
+            SchemaViolation: A location is not what one must be.
+            HeadwaterError: As ``LocationRules.patched`` and ``Web.found`` say.
+        """
+        mine = [operation for operation in operations if operation.name == "locations"]
+        if not mine:
+            return None
+        if not self._settings.show_multiple_locations:
+            raise LocationsInvisible
+        for operation in mine:
+            self._access.require(_RULES[operation.op], caller, image)
+            if operation.op != "remove":
+                self._schemas.require_locations(operation.value if operation.op == "replace" else [operation.value])
+        answers: dict[str, Found] = {}
+
+        def ask(url: str) -> Found:
+            if url not in answers:
+                answers[url] = self._web.found(url)
+            return answers[url]
+
+        def recall(url: str) -> Found:
+            if url not in answers:
+                raise ImageMoved(image.id)
+            return answers[url]
+
+        present, held = image, self.rows.of(image.id)
+        for operation in mine:
+            present, held = self._rules.patched(present, held, operation, ask)
+
+        def relocate(image: Image, held: Held, operation: Operation) -> tuple[Image, Held]:
+            self._access.require(_RULES[operation.op], caller, image)
+            return self._rules.patched(image, held, operation, recall)
+
+        return relocate

@@ -1,0 +1,249 @@
+"""Tasks: what users are told of work that goes on after their request was answered.
+
+A task says how far the work is and what came of it; the work itself is a job (``headwater/jobs``), entered in the same
+transaction. Source of the rules: the Image API of OpenStack (Glance 33), sections 7.4, 8 and 16.1.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from headwater.database import tables
+from headwater.database.engine import Database
+from headwater.errors import Conflict, Invalid, NotFound
+from headwater.identity.caller import Caller
+from headwater.images.listing import Direction
+
+
+class TaskStatus(StrEnum):
+    """How far a task is."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+UNFINISHED = frozenset({TaskStatus.PENDING, TaskStatus.PROCESSING})
+MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
+    {
+        TaskStatus.PENDING: frozenset({TaskStatus.PROCESSING, TaskStatus.FAILURE}),
+        TaskStatus.PROCESSING: frozenset({TaskStatus.SUCCESS, TaskStatus.FAILURE}),
+        TaskStatus.SUCCESS: frozenset(),
+        TaskStatus.FAILURE: frozenset(),
+    }
+)
+SORT_KEYS = ("created_at", "updated_at", "status", "type", "id")
+KEPT_S = 48 * 3600  # how long a finished task is shown. Source: Glance's task_time_to_live
+
+
+class TaskNotFound(NotFound):
+    """There is no such task, or it is not the caller's to see."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"Task not found for task_id {task_id[:80]}")
+        self.task_id = task_id
+
+
+class TaskMarkerNotFound(Invalid):
+    """A page was asked to begin after a task that is not there."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"Task not found for task_id {task_id[:80]}: the marker must be a task that the list may show")
+        self.task_id = task_id
+
+
+class TaskStatusConflict(Conflict):
+    """A task may not move between these two states."""
+
+    def __init__(self, task_id: str, now: str, wanted: str) -> None:
+        super().__init__(f"Status transition from {now} to {wanted} is not allowed (task {task_id})")
+        self.task_id, self.now, self.wanted = task_id, now, wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task. A change makes a new one; the old one stays as it was."""
+
+    id: str
+    type: str  # import, api_image_import or location_import
+    created_at: int  # microseconds since 1970, UTC
+    updated_at: int
+    status: TaskStatus = TaskStatus.PENDING
+    owner: str | None = None  # project id
+    user_id: str | None = None
+    image_id: str | None = None
+    request_id: str | None = None  # of the request that began it
+    input: Mapping[str, Any] = field(default_factory=dict)  # what it was asked to do; users see it
+    result: Mapping[str, Any] | None = None
+    message: str = ""  # mostly why it failed
+    expires_at: int | None = None  # when it may be forgotten; None while it goes on
+
+    def moved_to(self, status: TaskStatus, now: int, *, kept_s: int = KEPT_S, **more: Any) -> Task:
+        """Return this task in ``status``, with ``result`` or ``message`` where they are given.
+
+        Args:
+            kept_s: How long it is shown when it is over.
+
+        Raises:
+            TaskStatusConflict: A task has no move from the present status to ``status``.
+        """
+        if status not in MOVES[self.status]:
+            raise TaskStatusConflict(self.id, self.status, status)
+        expires_at = None if status in UNFINISHED else now + kept_s * 1_000_000
+        return replace(self, status=status, updated_at=now, expires_at=expires_at, **more)
+
+
+def new_task(caller: Caller, kind: str, asked: Mapping[str, Any], *, now: int, image_id: str | None = None) -> Task:
+    """Return a task of the caller's, of the type ``kind``, that waits."""
+    return Task(
+        id=str(uuid.uuid4()),
+        type=kind,
+        created_at=now,
+        updated_at=now,
+        owner=caller.project_id,
+        user_id=caller.user_id,
+        image_id=image_id,
+        request_id=caller.request_id,
+        input=asked,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQuery:
+    """What a list of tasks shows: all filters hold, ``limit`` tasks after ``marker``."""
+
+    owner: str | None = None  # None: everybody's
+    type: str | None = None
+    status: str | None = None
+    sort_key: str = "created_at"  # one of SORT_KEYS
+    sort_dir: Direction = "desc"
+    marker: str | None = None
+    limit: int = 25
+
+
+# --- Inside a transaction -------------------------------------------------------------------------
+
+
+def enter(connection: Connection, task: Task) -> None:
+    """Keep a new task, inside the transaction that enters its job."""
+    connection.execute(insert(tables.tasks), _row(task))
+
+
+def is_busy(connection: Connection, image_id: str) -> bool:
+    """Return whether a task that is not finished works on the image."""
+    table = tables.tasks
+    query = select(table.c.id).where(table.c.image_id == image_id, table.c.status.in_(sorted(UNFINISHED)))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def moved(connection: Connection, task_id: str, status: TaskStatus, now: int, **more: Any) -> Task:
+    """Move a task on, with its ``result`` or ``message``, and return it.
+
+    One that is in ``status`` already stays as it is: what moves it may run twice.
+
+    Raises:
+        TaskNotFound, TaskStatusConflict: As their names say.
+    """
+    row = connection.execute(select(tables.tasks).where(tables.tasks.c.id == task_id).with_for_update()).first()
+    if row is None:
+        raise TaskNotFound(task_id)
+    before = _task(row)
+    if before.status is status:
+        return before
+    after = before.moved_to(status, now, **more)
+    connection.execute(update(tables.tasks).where(tables.tasks.c.id == task_id).values(_row(after)))
+    return after
+
+
+class Tasks:
+    """All tasks of one database; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, task: Task) -> None:
+        """Keep a new task that no transaction of another use case keeps."""
+        self._database.write(lambda connection: enter(connection, task))
+
+    def get(self, task_id: str) -> Task:
+        """Return one task or raise ``TaskNotFound``."""
+        query = select(tables.tasks).where(tables.tasks.c.id == task_id)
+        row = self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise TaskNotFound(task_id)
+        return _task(row)
+
+    def page(self, query: TaskQuery) -> list[Task]:
+        """Return the tasks that ``query`` asks for, in its order, then by id.
+
+        Raises:
+            TaskMarkerNotFound: There is no task with the marker's id.
+        """
+        table = tables.tasks
+        statement = select(table).limit(query.limit)
+        for name in ("owner", "type", "status"):
+            if (wanted := getattr(query, name)) is not None:
+                statement = statement.where(table.c[name] == wanted)
+        key, backwards = table.c[query.sort_key], query.sort_dir == "desc"
+        statement = statement.order_by(*(each.desc() if backwards else each.asc() for each in (key, table.c.id)))
+
+        def work(connection: Connection) -> list[Task]:
+            page = statement
+            if query.marker is not None:
+                marker = connection.execute(select(key, table.c.id).where(table.c.id == query.marker)).first()
+                if marker is None:
+                    raise TaskMarkerNotFound(query.marker)
+                beyond, ties = (
+                    (key < marker[0], table.c.id < marker[1])
+                    if backwards
+                    else (
+                        key > marker[0],
+                        table.c.id > marker[1],
+                    )
+                )
+                page = page.where(or_(beyond, and_(key == marker[0], ties)))
+            return [_task(row) for row in connection.execute(page)]
+
+        return self._database.read(work)
+
+    def of_image(self, image_id: str) -> list[Task]:
+        """Return the tasks that worked on the image, oldest first."""
+        table = tables.tasks
+        query = select(table).where(table.c.image_id == image_id).order_by(table.c.created_at, table.c.id)
+        return self._database.read(lambda connection: [_task(row) for row in connection.execute(query)])
+
+    def move(self, task_id: str, status: TaskStatus, now: int, **more: Any) -> Task:
+        """Move a task on; see ``moved``."""
+        return self._database.write(lambda connection: moved(connection, task_id, status, now, **more))
+
+    def forget_expired(self, now: int) -> int:
+        """Forget the tasks that were shown long enough, and return how many."""
+        statement = delete(tables.tasks).where(tables.tasks.c.expires_at < now)
+        return self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+_JSON = ("input", "result")
+
+
+def _row(task: Task) -> dict[str, Any]:
+    row = {each.name: getattr(task, each.name) for each in fields(task)}
+    row["status"] = task.status.value
+    for name in _JSON:
+        row[name] = None if row[name] is None else msgspec.json.encode(row[name]).decode()
+    return row
+
+
+def _task(row: Any) -> Task:
+    values = dict(row._mapping)
+    for name in _JSON:
+        values[name] = None if values[name] is None else msgspec.json.decode(values[name])
+    return Task(**{**values, "status": TaskStatus(values["status"])})

@@ -1,0 +1,259 @@
+"""Who may see, add and remove locations, with Glance's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import Conflict, Forbidden, Invalid
+from headwater.identity.caller import Caller
+from headwater.identity.policy import Policy
+from headwater.identity.settings import PolicySettings
+from headwater.images.access import Access
+from headwater.images.attributes import Operation
+from headwater.images.books import Books
+from headwater.images.catalogue import ImageCatalogue
+from headwater.images.discards import Discards
+from headwater.images.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
+from headwater.images.location_rows import LocationRows
+from headwater.images.location_rules import InvalidLocation
+from headwater.images.locations import Locations, Web
+from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
+from headwater.images.rows import ImageNotFound
+from headwater.images.service import Images
+from headwater.images.settings import ImagesSettings
+from headwater.images.tasks import Tasks, TaskStatus
+from headwater.jobs.queue import Jobs
+from headwater.stores.fetch import Fetcher, FetchSettings
+from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.web import HttpStore
+from headwater.testing.image_catalogue import NOON, add, an_image
+
+POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
+
+ADMIN = Caller(project_id="z", roles=frozenset({"admin", "member", "reader"}))
+OWNER = Caller(project_id="a", user_id="u", request_id="req-1", roles=frozenset({"reader", "member"}))
+OWNERS_READER = Caller(project_id="a", roles=frozenset({"reader"}))
+STRANGER = Caller(project_id="s", roles=frozenset({"reader", "member"}))
+SERVICE = Caller(project_id="service", roles=frozenset({"service", "reader"}))
+NOVA_FOR_OWNER = Caller(project_id="a", roles=frozenset({"reader", "service"}))
+SETTINGS = ImagesSettings(show_multiple_locations=True, show_image_direct_url=True)
+URL, SAME = "http://images.example/1", "http://images.example/2"
+ON_WEB = ImageLocation(at=Location("web", URL))
+
+
+class Shelf(Fetcher):
+    """A web of two files of the same size."""
+
+    def check(self, url: str) -> None:
+        self._filter.target(url)
+
+    def size(self, url: str) -> int | None:
+        self.check(url)
+        return {URL: 10, SAME: 10}.get(url)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    yield database
+    database.close()
+
+
+class Parts:
+    """The use cases over one database."""
+
+    def __init__(self, database: Database, settings: ImagesSettings = SETTINGS, *, http: bool = True) -> None:
+        self.fetcher = fetcher = Shelf(FetchSettings())
+        stores: dict[str, Any] = {"m": MemoryStore("m", MemoryStoreSettings(type="memory"))}
+        if http:
+            stores["web"] = HttpStore("web", fetcher)
+        self.database = database
+        self.catalogue = ImageCatalogue(database)
+        self.rows = LocationRows(database)
+        access = Access(self.catalogue, POLICY)
+        web = Web(stores, fetcher, settings.size_cap)
+        self.locations = Locations(self.rows, access, stores, web, settings)
+        self.images = Images(
+            self.catalogue, access, Discards(Books(database), stores), settings, locations=self.locations
+        )
+        self.imports = LocationImport(
+            database, access, web, fetcher, settings, stopping=lambda: False, clock=lambda: NOON
+        )
+
+    def image(self, *held: ImageLocation, visibility: Visibility = Visibility.PRIVATE) -> Image:
+        status, size = (Status.ACTIVE, 10) if held else (Status.QUEUED, None)
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        image = an_image(owner="a", visibility=visibility, status=status, size=size, **formats)
+        add(self.catalogue, image)
+        self.rows.change(image.id, lambda image, _: (image, held), NOON)
+        return self.catalogue.get(image.id)
+
+    def attributes(self, caller: Caller, image: Image) -> dict[str, Any]:
+        return self.locations.shown(caller, [image])[image.id]
+
+
+@pytest.fixture
+def parts(database: Database) -> Parts:
+    return Parts(database)
+
+
+def adding(url: str = URL) -> list[Operation]:
+    return [Operation("add", "locations", {"url": url, "metadata": {}}, position="-")]
+
+
+REMOVING = [Operation("remove", "locations", position="0")]
+
+
+def test_who_owns_an_image_knows_where_it_lies_and_others_who_see_it_do_not(parts: Parts) -> None:
+    image = parts.image(ON_WEB, visibility=Visibility.PUBLIC)
+    shown = {"locations": [{"url": URL, "metadata": {"store": "web"}}], "direct_url": URL}
+    for caller in (ADMIN, OWNER, OWNERS_READER):
+        assert parts.attributes(caller, image) == shown
+    assert parts.attributes(STRANGER, image) == {"locations": []}
+
+
+def test_of_a_deactivated_image_only_an_admin_sees_the_locations(parts: Parts) -> None:
+    image = parts.image(ON_WEB)
+    parts.images.deactivate(OWNER, image.id)
+    image = parts.catalogue.get(image.id)
+    assert parts.attributes(OWNER, image) == {}
+    assert parts.attributes(ADMIN, image)["direct_url"] == URL
+
+
+def test_each_of_the_two_settings_shows_its_part(database: Database) -> None:
+    image = Parts(database).image(ON_WEB)
+    for settings, names in (
+        (ImagesSettings(), set()),
+        (ImagesSettings(show_multiple_locations=True), {"locations"}),
+        (ImagesSettings(show_image_direct_url=True), {"direct_url"}),
+    ):
+        shown = Parts(database, settings).locations.shown(OWNER, [image])
+        assert set(shown.get(image.id, {})) == names
+
+
+def test_a_location_in_a_store_that_is_gone_is_not_shown(parts: Parts) -> None:
+    image = parts.image(ImageLocation(at=Location("gone", "key")), ON_WEB)
+    assert parts.attributes(OWNER, image)["direct_url"] == URL
+
+
+def test_members_of_the_project_add_and_only_admins_remove(parts: Parts) -> None:
+    image = parts.image(visibility=Visibility.COMMUNITY)
+    for caller in (STRANGER, OWNERS_READER):
+        with pytest.raises(Forbidden):
+            parts.images.patch(caller, image.id, adding())
+    assert parts.images.patch(OWNER, image.id, adding()).status is Status.ACTIVE
+    parts.images.patch(OWNER, image.id, adding(SAME))
+    with pytest.raises(Forbidden):
+        parts.images.patch(OWNER, image.id, REMOVING)
+    parts.images.patch(ADMIN, image.id, REMOVING)
+    assert [each.at.object_key for each in parts.rows.of(image.id)] == [SAME]
+
+
+def test_an_image_that_is_not_seen_is_not_there(parts: Parts) -> None:
+    image = parts.image()
+    for call in (
+        lambda: parts.images.patch(STRANGER, image.id, adding()),
+        lambda: parts.imports.begin(STRANGER, image.id, {"url": URL}),
+        lambda: parts.locations.of_image(SERVICE, image.id),
+    ):
+        with pytest.raises(ImageNotFound):
+            call()
+
+
+def test_a_url_of_another_kind_is_refused_without_a_store_that_reads_the_web(database: Database) -> None:
+    parts = Parts(database, http=False)
+    image = parts.image()
+    with pytest.raises(InvalidLocation):
+        parts.images.patch(ADMIN, image.id, adding())
+    with pytest.raises(WebLocationsOnly):
+        parts.imports.begin(OWNER, image.id, {"url": URL})
+
+
+def test_services_may_read_locations_and_owners_may_not(parts: Parts) -> None:
+    image = parts.image(ON_WEB, visibility=Visibility.PUBLIC)
+    for caller in (OWNER, STRANGER):
+        with pytest.raises(Forbidden):
+            parts.locations.of_image(caller, image.id)
+    for caller in (ADMIN, SERVICE, NOVA_FOR_OWNER):
+        assert parts.locations.of_image(caller, image.id) == [{"url": URL, "metadata": {"store": "web"}}]
+
+
+def test_owners_and_services_begin_an_import_and_others_may_not(parts: Parts) -> None:
+    image = parts.image(visibility=Visibility.PUBLIC)
+    for caller in (STRANGER, OWNERS_READER):
+        with pytest.raises(Forbidden):
+            parts.imports.begin(caller, image.id, {"url": URL})
+    with pytest.raises(WebLocationsOnly):
+        parts.imports.begin(OWNER, image.id, {"url": "rbd://a/b/c/d"})
+    with pytest.raises(InvalidLocation):
+        parts.imports.begin(NOVA_FOR_OWNER, image.id, {"url": "file:///etc/passwd"})
+    assert Tasks(parts.database).of_image(image.id) == []
+    task = parts.imports.begin(SERVICE, image.id, {"url": URL})
+    assert Tasks(parts.database).of_image(image.id) == [task]
+
+
+def test_a_task_knows_who_began_it_and_not_the_query_of_the_url(parts: Parts) -> None:
+    image = parts.image()
+    task = parts.imports.begin(OWNER, image.id, {"url": URL + "?signature=secret"})
+    assert (task.owner, task.user_id, task.request_id, task.image_id) == ("a", "u", "req-1", image.id)
+    assert "secret" not in repr(task)
+    (job,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
+    assert job.document["url"] == URL + "?signature=secret"
+    assert "secret" not in repr(job)
+
+
+def test_of_two_imports_one_begins_and_nothing_is_uploaded_beside_it(parts: Parts) -> None:
+    image = parts.image()
+    parts.imports.begin(OWNER, image.id, {"url": URL})
+    with pytest.raises(ImageNotQueued):
+        parts.imports.begin(OWNER, image.id, {"url": SAME})
+    with pytest.raises(Conflict):
+        parts.images.patch(OWNER, image.id, adding())
+    assert len(Tasks(parts.database).of_image(image.id)) == 1
+    assert parts.catalogue.get(image.id).status is Status.IMPORTING
+
+
+def test_an_import_without_formats_is_refused(parts: Parts) -> None:
+    image = an_image(owner="a", disk_format=None)
+    add(parts.catalogue, image)
+    with pytest.raises(Invalid, match="disk_format"):
+        parts.imports.begin(OWNER, image.id, {"url": URL})
+
+
+@pytest.mark.parametrize("size", [10, None])
+def test_a_run_that_stood_still_does_not_touch_what_was_begun_after_it(parts: Parts, size: int | None) -> None:
+    image = parts.image()
+    first = parts.imports.begin(OWNER, image.id, {"url": URL})
+    (late,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
+
+    def elsewhere(_url: str) -> int | None:
+        """While this run waits for the server, another one gives the first import up, and a second one begins."""
+        Tasks(parts.database).move(first.id, TaskStatus.FAILURE, NOON, message="elsewhere")
+        parts.catalogue.change(image.id, lambda image: image.moved_to(Status.QUEUED))
+        parts.imports.begin(OWNER, image.id, {"url": SAME})
+        return size
+
+    parts.fetcher.size = elsewhere  # type: ignore[method-assign, assignment]  # the server that this run asks
+    parts.imports.run(late)
+    assert parts.catalogue.get(image.id).status is Status.IMPORTING
+    assert parts.rows.of(image.id) == ()
+    statuses = {task.input["loc_url"]: task.status for task in Tasks(parts.database).of_image(image.id)}
+    assert statuses == {URL: TaskStatus.FAILURE, SAME: TaskStatus.PENDING}
+
+
+def test_an_import_whose_image_was_deleted_ends_as_a_failure(parts: Parts) -> None:
+    image = parts.image()
+    task = parts.imports.begin(OWNER, image.id, {"url": URL})
+    parts.images.delete(OWNER, image.id)
+    (job,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
+    for _ in range(2):  # also when it runs once more, because its end could not be noted
+        parts.imports.run(job)
+        ended = Tasks(parts.database).get(task.id)
+        assert (ended.status, "deleted" in ended.message) == (TaskStatus.FAILURE, True)
