@@ -102,7 +102,7 @@ images = Table(
     Column("properties", LongText, nullable=False),
     Column("tags", LongText, nullable=False),
     # Whose lists show the image: see images/audience.py.
-    Column("audience", ExactString(270), nullable=False),
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_images_created_at", "os_hidden", "created_at", "id"),
     Index("ix_images_id", "os_hidden", "id"),
     Index("ix_images_name", "os_hidden", "name", "created_at", "id"),
@@ -130,7 +130,7 @@ image_properties = Table(
     # The value may be many KiB; equality is decided by its digest (hex, 128 bits of SHA-256).
     Column("value_digest", ExactString(32), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("audience", ExactString(270), nullable=False),
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_image_properties_value", "name", "value_digest", "created_at", "image_id"),
     Index("ix_image_properties_audience", "audience", "name", "value_digest", "created_at", "image_id"),
 )
@@ -141,7 +141,7 @@ image_tags = Table(
     Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     Column("tag", ExactString(255), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
-    Column("audience", ExactString(270), nullable=False),
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_image_tags_tag", "tag", "created_at", "image_id"),
     Index("ix_image_tags_audience", "audience", "tag", "created_at", "image_id"),
 )
