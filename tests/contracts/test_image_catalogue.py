@@ -49,7 +49,7 @@ def default_differs(
     """Say whether a column has another default. Each database writes texts and truth values in its own way."""
 
     def said(value: str | None) -> str | None:
-        bare = (value or "").partition("::")[0].strip("'")
+        bare = (value or "").partition("::")[0].strip("()'")
         return {"0": "false", "1": "true", "": None}.get(bare, bare)
 
     return said(is_default) != said(default)
