@@ -6,18 +6,25 @@ ARGS ?=
 .DEFAULT_GOAL := list
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: list setup setup-run setup-check run test test-quick check format bench lock clean
+.PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
+	test-quick test-conformance check format bench lock clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
-		while IFS=@ read -r target sentence; do printf '%-20s%s\n' "$$target" "$$sentence"; done
+		while IFS=@ read -r target sentence; do printf '%-25s%s\n' "$$target" "$$sentence"; done
 
-setup: setup-check ## Set up everything that run, check and test need
+setup: setup-test setup-conformance ## Set up everything that run, check and the tests need
+
+setup-test: setup-check
 	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
 	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
 	@tools/debian_packages.sh
 	@tools/test_inputs.sh
+
+setup-conformance: setup-check
+	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
+	@tools/virtual_environment.sh .venv-conformance requirements/conformance.txt
 
 setup-run:
 	@tools/virtual_environment.sh .venv requirements/run.txt --with-headwater
@@ -28,11 +35,14 @@ setup-check: setup-run
 run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--workers 2")
 	@tools/run.sh $(ARGS)
 
-test: setup ## Pass all tests (ARGS="-k words")
+test: setup-test ## Pass all tests (ARGS="-k words")
 	@.venv/bin/python -m pytest $(ARGS)
 
 test-quick: setup-check ## Pass the unit tests and the tests of the documentation
 	@tools/test_quick.sh $(ARGS)
+
+test-conformance: setup-conformance ## Pass the tests of tempest and glance-tempest-plugin (docs/compatibility.md)
+	@PYTHONPATH=tests .venv/bin/python -m conformance $(ARGS)
 
 check: setup-check ## Look at format, lint, types, imports and the files of the repository
 	@tools/check.sh
@@ -41,7 +51,9 @@ format: setup-check ## Bring all code into its format
 	@.venv/bin/ruff check --quiet --fix-only src tests tools
 	@.venv/bin/ruff format --quiet src tests tools
 
-bench: setup-check ## Measure upload, download, show and list, and write bench-*.json
+bench: setup-check ## Measure upload, download, show, list, create and patch, and write bench-*.json
+	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
+	@tools/debian_packages.sh
 	@.venv/bin/python tools/bench.py $(ARGS)
 
 lock: setup-check ## Write requirements/*.txt anew from *.in (ARGS="--upgrade" takes newer versions)

@@ -7,5 +7,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    checkout = Path(__file__).resolve().parent.parent
+    # The benches start the same PostgreSQL and Keystone as the tests.
+    sys.path[:0] = [str(checkout), str(checkout / "tests")]
     runpy.run_module("tools.benches", run_name="__main__")

@@ -133,10 +133,23 @@ URLS = [
             "versions": [
                 {
                     "id": version,
-                    "status": "CURRENT" if version == "v2.9" else "SUPPORTED",
+                    "status": "CURRENT" if version == "v2.17" else "SUPPORTED",
                     "links": [{"rel": "self", "href": "{url}/v2/"}],
                 }
-                for version in ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+                for version in (
+                    "v2.17",
+                    "v2.13",
+                    "v2.12",
+                    "v2.9",
+                    "v2.7",
+                    "v2.6",
+                    "v2.5",
+                    "v2.4",
+                    "v2.3",
+                    "v2.2",
+                    "v2.1",
+                    "v2.0",
+                )
             ]
         },
         differs="Glance lists 2.15 and 2.17 too, out of order; what they announce is not built yet",

@@ -21,8 +21,9 @@ TINY = (
     *("--download-size", "8M"),
     *("--readers", "12"),
     *("--catalogues", "100,200"),
+    *("--databases", "sqlite"),
     *("--seconds", "0.1"),
-    *("--pages", "40"),
+    *("--pages", "20"),
     *("--starts", "1"),
     *("--load-generator", "own"),
 )
@@ -87,6 +88,14 @@ def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any]
         assert any(line[: len(words)] == words and line[-1] == outcome for line in lines), (target, printed)
 
 
+def test_what_is_asked_for_and_what_is_changed_is_measured_at_every_size(run: tuple[str, dict[str, Any], Path]) -> None:
+    names = [figure["name"] for figure in run[1]["figures"] if figure["bench"] == "list"]
+    for what in ("show", "list of 25", "list of 25, by tag", "create", "patch", "page, deep page"):
+        for count in (100, 200):
+            end = f"sqlite, at {count} images"
+            assert any(name.startswith(f"{what}, ") and name.endswith(end) for name in names), (what, count)
+
+
 def test_the_run_leaves_nothing_behind(run: tuple[str, dict[str, Any], Path]) -> None:
     assert list(run[2].iterdir()) == []
 
@@ -110,6 +119,7 @@ def test_only_what_is_asked_for_is_measured(tmp_path: Path) -> None:
         (("--only", "lunch"), "there is no bench 'lunch'"),
         (("--upload-size", "2X"), "'2X' is not a size"),
         (("--catalogues", "10"), "has 100 images or more"),
+        (("--databases", "oracle"), "no catalogue on 'oracle'"),
         (("--readers", "0"), "is not a number above 0"),
         (("--data-dir", "absent"), "cannot write to absent"),
     ],

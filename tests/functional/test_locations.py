@@ -183,6 +183,8 @@ def test_validation_data_becomes_the_hashes_and_is_told_once(api: Api, web: WebS
     assert api.add(path, web.url("/same"), validation_data=validation).status_code == 200
     wrong = {**validation, "os_hash_value": SHA512[::-1]}
     assert api.add(path, web.url("/data?3"), validation_data=wrong).status_code == 409
+    other = {**validation, "os_hash_algo": "sha256"}
+    assert api.add(path, web.url("/data?4"), validation_data=other).status_code == 409
     assert len(api.image(path)["locations"]) == 2
 
 

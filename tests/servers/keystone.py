@@ -41,14 +41,19 @@ for words in (
     from keystone.conf import CONF
     CONF.clear()
 """
+# Many connections, one request at a time: of two that write at once SQLite refuses one, and Keystone answers 500.
 _SERVE = """
-import os, sys
+import os, sys, threading
 os.environ["OS_KEYSTONE_CONFIG_DIR"] = os.getcwd()
 port = int(sys.argv.pop())  # Keystone reads what is left of the command line
 from werkzeug.serving import WSGIRequestHandler, run_simple
 from keystone.wsgi.api import application
 WSGIRequestHandler.protocol_version = "HTTP/1.1"
-run_simple("127.0.0.1", port, application, threaded=True)
+turn = threading.Lock()
+def one_at_a_time(environ, start_response):
+    with turn:
+        return application(environ, start_response)
+run_simple("127.0.0.1", port, one_at_a_time, threaded=True)
 """
 
 
@@ -176,11 +181,23 @@ class Keystone:
         services = self._http.get(f"{self.url}/services", params={"type": kind}).raise_for_status().json()["services"]
         for service in services:
             self._http.delete(f"{self.url}/services/{service['id']}").raise_for_status()
-        service = self._make("services", name=name, type=kind)
-        for interface in ("public", "internal", "admin"):
-            self._make("endpoints", service_id=service["id"], interface=interface, url=url, region_id=_REGION)
-        its_id: str = service["id"]
+        its_id = self.service(kind, name)
+        self.place(its_id, url)
         return its_id
+
+    def service(self, kind: str, name: str) -> str:
+        """Enter a service of a kind such as ``image`` into the catalogue, and return its id."""
+        its_id: str = self._make("services", name=name, type=kind)["id"]
+        return its_id
+
+    def place(self, service: str, url: str, *, region: str = _REGION) -> None:
+        """Let the catalogue say that a service is at ``url`` in a region, which must be there."""
+        for interface in ("public", "internal", "admin"):
+            self._make("endpoints", service_id=service, interface=interface, url=url, region_id=region)
+
+    def add_region(self, region: str) -> None:
+        """Enter another region."""
+        self._make("regions", id=region)
 
     def register_limit(self, service: str, resource: str, default: int, *, region: str | None = _REGION) -> str:
         """Register a limit for every project, and return its id."""
@@ -232,45 +249,65 @@ class Keystone:
 
 
 @dataclass(frozen=True)
-class _Site:
+class Site:
     """Where Keystone's files are."""
 
     home: Path
     password: str = field(repr=False)
 
 
-@pytest.fixture(scope="session")
-def _keystone_site() -> Iterator[_Site]:
-    if not (_VENV / "bin" / "keystone-manage").exists():
+def is_installed() -> bool:
+    """Whether Keystone's environment is there."""
+    return (_VENV / "bin" / "keystone-manage").exists()
+
+
+@contextmanager
+def prepared() -> Iterator[Site]:
+    """Make the database, the keys and what Keystone's bootstrap enters, and remove them at the end."""
+    if not is_installed():
         not_run("Keystone (.venv-keystone)")
     password = secrets.token_urlsafe(16)
     with directory("keystone", None) as home:
         _configure(home, home, _LONG_LIFE_S)
         opening = ["keystone-manage", "--config-dir", str(home)]
         prepare([_VENV / "bin" / "python", "-c", _PREPARE, *opening[1:], password, _REGION], owner=None, home=home)
-        yield _Site(home, password)
+        yield Site(home, password)
 
 
-@pytest.fixture(scope="session")
-def keystone(_keystone_site: _Site) -> Iterator[Keystone]:
-    """A Keystone with the roles that its bootstrap makes: admin, manager, member, reader, service."""
-    with _serving(_keystone_site.home) as port:
-        server = Keystone(port, _keystone_site.password)
-        yield server
-        server.close()
-
-
-@pytest.fixture(scope="session")
-def hasty_keystone(_keystone_site: _Site, keystone: Keystone) -> Iterator[Keystone]:
-    """The same Keystone at another port, whose tokens expire after ``SHORT_LIFE_S`` seconds."""
-    with directory("keystone", None) as home:
-        _configure(home, _keystone_site.home, SHORT_LIFE_S)
-        with _serving(home) as port:
-            server = Keystone(port, _keystone_site.password)
+@contextmanager
+def running(site: Site) -> Iterator[Keystone]:
+    """Keep Keystone running on the files of ``site``."""
+    with _serving(site.home) as port:
+        server = Keystone(port, site.password)
+        try:
             yield server
+        finally:
             server.close()
 
 
+@pytest.fixture(scope="session")
+def _keystone_site() -> Iterator[Site]:
+    with prepared() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def keystone(_keystone_site: Site) -> Iterator[Keystone]:
+    """A Keystone with the roles that its bootstrap makes: admin, manager, member, reader, service."""
+    with running(_keystone_site) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hasty_keystone(_keystone_site: Site, keystone: Keystone) -> Iterator[Keystone]:
+    """The same Keystone at another port, whose tokens expire after ``SHORT_LIFE_S`` seconds."""
+    with directory("keystone", None) as home:
+        _configure(home, _keystone_site.home, SHORT_LIFE_S)
+        with running(Site(home, _keystone_site.password)) as server:
+            yield server
+
+
+# What Keystone reads again and again is kept in its memory: its calls take a sixth of the processor time then.
 def _configure(home: Path, site: Path, token_life_s: int) -> None:
     (home / "keystone.conf").write_text(
         f"""
@@ -278,6 +315,10 @@ def _configure(home: Path, site: Path, token_life_s: int) -> None:
 use_stderr = true
 [database]
 connection = sqlite:///{site / "keystone.db"}
+sqlite_synchronous = false
+[cache]
+enabled = true
+backend = dogpile.cache.memory
 [token]
 provider = fernet
 expiration = {token_life_s}

@@ -8,7 +8,8 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -22,6 +23,15 @@ from servers.process import account, directory, listening, prepare
 OLDEST = 13
 _USER = "headwater"
 _ICU_SINCE = 15
+# Of a server whose data nobody misses.
+_HASTY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    "deadlock_timeout": "100ms",
+}
 
 
 def installed() -> tuple[Path, int] | None:
@@ -50,6 +60,18 @@ def postgresql_server() -> Iterator[URL]:
     programs = installed()
     if programs is None:
         not_run(f"PostgreSQL {OLDEST} or newer (Debian's package postgresql)")
+    with running(programs, _HASTY) as address:
+        yield address
+
+
+@contextmanager
+def running(programs: tuple[Path, int], settings: Mapping[str, str]) -> Iterator[URL]:
+    """Keep a new server running, and give the address of its maintenance database, as its superuser.
+
+    Args:
+        programs: What ``installed`` found.
+        settings: Of ``postgresql.conf``, besides those that keep the server private.
+    """
     place, version = programs
     owner = account("postgres")
     password = secrets.token_urlsafe(16)
@@ -78,18 +100,8 @@ def postgresql_server() -> Iterator[URL]:
         )
 
         def command(port: int) -> Sequence[str | Path]:
-            settings = {
-                "listen_addresses": "127.0.0.1",
-                "unix_socket_directories": str(home),
-                "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
-                "max_connections": "100",
-                "shared_buffers": "32MB",
-                "max_wal_size": "256MB",
-                "deadlock_timeout": "100ms",
-            }
-            options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            private = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(home), "max_connections": "100"}
+            options = [word for name, value in {**private, **settings}.items() for word in ("-c", f"{name}={value}")]
             return [place / "postgres", "-D", home / "data", "-p", str(port), *options]
 
         def address(port: int) -> URL:
@@ -109,11 +121,18 @@ def postgresql_server() -> Iterator[URL]:
 @pytest.fixture
 def postgresql_url(postgresql_server: URL) -> Iterator[str]:
     """Give the address of an empty database, which goes after the test with all who still use it."""
+    with empty_database(postgresql_server) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(server: URL) -> Iterator[str]:
+    """Make a database on the server, and remove it with all who still use it."""
     name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
-    with _connect(postgresql_server) as connection:
+    with _connect(server) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield postgresql_server.set(database=name).render_as_string(hide_password=False)
-    with _connect(postgresql_server) as connection:
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with _connect(server) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

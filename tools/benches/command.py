@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--download-size", type=_size, metavar="SIZE", help="the image that is downloaded")
     parser.add_argument("--readers", type=_count, help="slow readers at a time")
     parser.add_argument("--catalogues", type=_counts, metavar="N,…", help="images in each catalogue, ascending")
+    parser.add_argument("--databases", type=_databases, metavar="NAME,…", help="sqlite, postgresql or both")
     parser.add_argument("--seconds", type=float, help="each burst of small requests")
     parser.add_argument("--pages", type=_count, help="how often each page is asked for")
     parser.add_argument("--starts", type=_count, help="how often the server is started to be timed")
@@ -170,6 +171,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
+
+
+def _databases(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in Plan(rooms=Path()).databases]:
+        raise argparse.ArgumentTypeError(f"there is no catalogue on {unknown[0]!r} here; there are sqlite, postgresql")
+    return names
 
 
 def _counts(text: str) -> tuple[int, ...]:

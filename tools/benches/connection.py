@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -32,13 +33,22 @@ class Head:
 class Connection:
     """One connection, kept alive; used by one thread."""
 
-    def __init__(self, address: Address, *, timeout_s: int = 300, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout_s: int = 300,
+        receive_buffer: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Connect.
 
         Args:
+            headers: Sent with every request.
             receive_buffer: Bytes that the kernel may hold for us; ``None`` lets it choose.
         """
         self._host = f"{address[0]}:{address[1]}"
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if receive_buffer is not None:
@@ -122,7 +132,7 @@ class Connection:
     # --- Below -----------------------------------------------------------------------------------
 
     def _head(self, method: str, path: str, headers: str) -> bytes:
-        return f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{headers}\r\n".encode("ascii")
+        return f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._headers}{headers}\r\n".encode("ascii")
 
     def _send_part(self, source: int, offset: int, count: int) -> None:
         while count:

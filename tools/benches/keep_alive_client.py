@@ -1,8 +1,8 @@
 """A client that asks on many connections at once, for where ``wrk`` is not installed.
 
-``python -m tools.benches.keep_alive_client HOST PORT CONNECTIONS SECONDS FILE`` asks for the paths in FILE,
-one a line, in turn, and prints ``{"requests_per_s": …}``. It is Python, so it takes more of the machine
-than ``wrk`` does and leaves less to the server.
+``python -m tools.benches.keep_alive_client HOST PORT CONNECTIONS SECONDS FILE [HEADER…]`` sends the requests in FILE
+(see ``request_rate.Requests``) in turn, and prints ``{"requests_per_s": …}``. It is Python, so it takes more of
+the machine than ``wrk`` does and leaves less to the server.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Exchange:
                 raise BenchFailed("the server closed a connection")
             return False
         length = _LENGTH.search(self.received, 0, end + 2)
-        if not self.received.startswith(b"HTTP/1.1 200 ") or length is None:
+        if not self.received.startswith(b"HTTP/1.1 2") or length is None:
             raise BenchFailed(f"not a success: {self.received[:300]!r}")
         complete = len(self.received) >= end + 4 + int(length[1])
         if not piece and not complete:
@@ -56,9 +56,9 @@ class _Exchange:
         return complete
 
 
-def run(host: str, port: int, connections: int, seconds: float, paths: list[str]) -> float:
+def run(host: str, port: int, connections: int, seconds: float, lines: list[str], headers: list[str]) -> float:
     """Return how many requests were answered in a second."""
-    requests = itertools.cycle(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode("ascii") for path in paths)
+    requests = _requests(lines, [f"Host: {host}:{port}", *headers])
     with selectors.DefaultSelector() as selector:
         exchanges = [_Exchange(socket.create_connection((host, port), _PATIENCE_S)) for _ in range(connections)]
         try:
@@ -88,11 +88,21 @@ def _answers(
         yield len(complete)
 
 
+def _requests(lines: list[str], headers: list[str]) -> Iterator[bytes]:
+    """Yield the requests of ``lines`` over and over, each "@" of a body as another number."""
+    always = "".join(f"{header}\r\n" for header in headers)
+    for number, line in enumerate(itertools.cycle(lines)):
+        method, path, media_type, body = line.split("\t")
+        body = body.replace("@", str(number))
+        kind = f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n" if body else ""
+        yield f"{method} {path} HTTP/1.1\r\n{always}{kind}\r\n{body}".encode("ascii")
+
+
 def main() -> int:
-    host, port, connections, seconds, file = sys.argv[1:]
-    paths = Path(file).read_text(encoding="ascii").split()
+    host, port, connections, seconds, file, *headers = sys.argv[1:]
+    lines = Path(file).read_text(encoding="ascii").splitlines()
     try:
-        rate = run(host, int(port), int(connections), float(seconds), paths)
+        rate = run(host, int(port), int(connections), float(seconds), lines, headers)
     except (BenchFailed, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

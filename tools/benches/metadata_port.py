@@ -6,7 +6,7 @@ import subprocess
 
 from tools.benches.failure import BenchFailed
 from tools.benches.plan import Plan
-from tools.benches.request_rate import requests_per_s
+from tools.benches.request_rate import Requests, requests_per_s
 from tools.benches.results import Results
 from tools.benches.server import environment, headwater, serving
 
@@ -31,6 +31,6 @@ def measure(plan: Plan, results: Results) -> None:
         runs: dict[str, list[float]] = {leaf: [] for leaf in _LEAVES}
         for _ in range(plan.rounds):
             for leaf, rates in runs.items():
-                rates.append(requests_per_s(server.metadata, [leaf], plan.seconds, plan.load_generator, room))
+                rates.append(requests_per_s(server.metadata, Requests([leaf]), plan.seconds, plan.load_generator, room))
         for leaf, rates in runs.items():
             results.add(BENCH, leaf, "requests/s", rates)

@@ -23,7 +23,8 @@ class Plan:
     upload_size_of_four: int = 2 * GIB  # each of the four
     download_size: int = 1 * GIB
     readers: int = 600
-    catalogues: tuple[int, ...] = (100, 10_000, 100_000)  # images, ascending
+    catalogues: tuple[int, ...] = (100, 100_000, 1_000_000)  # images, ascending
+    databases: tuple[str, ...] = ("sqlite", "postgresql")
     seconds: float = 2.0  # each burst of requests
     pages: int = 200  # how often each page is asked for
     starts: int = 5

@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -16,17 +17,47 @@ from tools.benches.plan import LoadGenerator
 
 CONNECTIONS = 32
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
-# Requests are made before the clock starts, so that the client costs the same for many paths as for one.
+# Requests without a number in them are made before the clock starts, so that the client costs the same for many
+# as for one.
 _SCRIPT = """
-local requests, last = {}, 0
+local requests, last, number = {}, 0, 0
 init = function(arguments)
-  for path in io.lines(arguments[1]) do requests[#requests + 1] = wrk.format("GET", path) end
+  for line in io.lines(arguments[1]) do
+    local method, path, kind, body = line:match("^(.-)\\t(.-)\\t(.-)\\t(.*)$")
+    local headers = {}
+    if kind ~= "" then headers["Content-Type"] = kind end
+    for name, value in pairs(wrk.headers) do headers[name] = value end
+    if body:find("@", 1, true) then
+      requests[#requests + 1] = function()
+        number = number + 1
+        return wrk.format(method, path, headers, (body:gsub("@", number)))
+      end
+    else
+      requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
+    end
+  end
 end
 request = function()
   last = last % #requests + 1
-  return requests[last]
+  local this = requests[last]
+  return type(this) == "function" and this() or this
 end
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What is asked for in turn."""
+
+    paths: Sequence[str]
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = ""
+    body: str = ""  # one line; each "@" in it becomes another number in each request
+
+    def lines(self) -> str:
+        """Return a line for each, as the clients read them."""
+        return "".join(f"{self.method}\t{path}\t{self.media_type}\t{self.body}\n" for path in self.paths)
 
 
 def chosen(wanted: LoadGenerator) -> LoadGenerator:
@@ -42,24 +73,25 @@ def chosen(wanted: LoadGenerator) -> LoadGenerator:
 
 
 def requests_per_s(
-    address: Address, paths: Sequence[str], seconds: float, generator: LoadGenerator, scratch: Path
+    address: Address, requests: Requests, seconds: float, generator: LoadGenerator, scratch: Path
 ) -> float:
-    """Ask for ``paths`` in turn, over and over, on ``CONNECTIONS`` connections.
+    """Send ``requests`` over and over, on ``CONNECTIONS`` connections.
 
     Raises:
         BenchFailed: Not every answer was a success.
     """
-    listed = scratch / "paths"
-    listed.write_text("".join(f"{path}\n" for path in paths), encoding="ascii")
+    listed = scratch / "requests"
+    listed.write_text(requests.lines(), encoding="ascii")
+    headers = [word for name, value in requests.headers.items() for word in ("-H", f"{name}: {value}")]
     if chosen(generator) == "wrk":
-        return _by_wrk(address, listed, seconds, scratch)
-    return _by_our_own(address, listed, seconds)
+        return _by_wrk(address, listed, headers, seconds, scratch)
+    return _by_our_own(address, listed, headers, seconds)
 
 
-def _by_wrk(address: Address, listed: Path, seconds: float, scratch: Path) -> float:
-    script = scratch / "paths.lua"
+def _by_wrk(address: Address, listed: Path, headers: Sequence[str], seconds: float, scratch: Path) -> float:
+    script = scratch / "requests.lua"
     script.write_text(_SCRIPT, encoding="ascii")
-    options = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s", "-s", str(script)]
+    options = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s", "-s", str(script), *headers]
     said = _output(["wrk", *options, f"http://{address[0]}:{address[1]}", "--", str(listed)])
     rate = re.search(r"^Requests/sec:\s+([0-9.]+)$", said, re.M)
     if rate is None or "Non-2xx" in said or "Socket errors" in said:
@@ -67,9 +99,10 @@ def _by_wrk(address: Address, listed: Path, seconds: float, scratch: Path) -> fl
     return float(rate[1])
 
 
-def _by_our_own(address: Address, listed: Path, seconds: float) -> float:
+def _by_our_own(address: Address, listed: Path, headers: Sequence[str], seconds: float) -> float:
     command = [sys.executable, "-m", "tools.benches.keep_alive_client"]
-    said = _output([*command, address[0], str(address[1]), str(CONNECTIONS), str(seconds), str(listed)])
+    where = [address[0], str(address[1]), str(CONNECTIONS), str(seconds), str(listed)]
+    said = _output([*command, *where, *headers[1::2]])
     return float(msgspec.json.decode(said)["requests_per_s"])
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,18 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, workers: int | None = None) -> Iterator[Server]:
+def serving(
+    data_dir: Path,
+    workers: int | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Start a server on ``data_dir``, and stop it.
+
+    Args:
+        settings: As the environment names them, such as ``HEADWATER_AUTH__MODE``.
+        headers: What proves a caller who may list images.
 
     Raises:
         BenchFailed: It did not start, or it ended before it was stopped.
@@ -69,10 +79,15 @@ def serving(data_dir: Path, workers: int | None = None) -> Iterator[Server]:
     with log.open("ab") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=data_dir, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command,
+            cwd=data_dir,
+            env={**environment(), **(settings or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
-        _wait_for_answer(process, images, log)
+        _wait_for_answer(process, images, log, headers)
         yield Server(process, images, metadata, data_dir, time.perf_counter() - started)
         if process.poll() is not None:
             raise BenchFailed(f"the server ended while it was measured:\n{_tail(log)}")
@@ -86,13 +101,15 @@ def _free_addresses(count: int) -> list[Address]:
         return [probe.getsockname() for probe in probes]
 
 
-def _wait_for_answer(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+def _wait_for_answer(
+    process: subprocess.Popen[bytes], address: Address, log: Path, headers: Mapping[str, str] | None
+) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise BenchFailed(f"the server did not start:\n{_tail(log)}")
         try:
-            with contextlib.closing(Connection(address, timeout_s=5)) as connection:
+            with contextlib.closing(Connection(address, timeout_s=5, headers=headers)) as connection:
                 connection.get("/v2/images")
             return
         except OSError:

@@ -6,7 +6,7 @@ start, so the work must have no effect outside the database.
 
 SQLite: write-ahead log, so readers never wait; ``synchronous=FULL``, so what was answered survives
 a power cut; writers take the lock at ``BEGIN IMMEDIATE``, so two of them queue instead of failing
-half-way.
+half-way, and threads that write at the same time share one commit (``group_commit.py``).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from headwater.database.group_commit import GroupCommit
 from headwater.errors import SettingsError, Unavailable
 
 T = TypeVar("T")
@@ -68,7 +69,11 @@ class Database:
         self._reading: Engine = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+            file = self.url.database
+            queue = None if file in (None, "", ":memory:") else Path(f"{file}-writer")
+            self._group: GroupCommit | None = GroupCommit(self.engine, queue)
         else:
+            self._group = None
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
@@ -99,9 +104,9 @@ class Database:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
+                if self._group is not None:
+                    return cast("T", self._group.write(work))
                 with self.engine.connect() as connection:
-                    if self.is_sqlite:
-                        connection.exec_driver_sql("BEGIN IMMEDIATE")
                     result = work(connection)
                     connection.commit()
                     return result
@@ -119,6 +124,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._group is not None:
+            self._group.close()
         self.engine.dispose()
 
     def _busy(self) -> Unavailable:
@@ -161,7 +168,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-4096",
-            "mmap_size=268435456",
+            "mmap_size=2147418112",  # the most that SQLite takes; it is address space, not memory
         ):
             connection.execute(f"PRAGMA {pragma}").close()
 

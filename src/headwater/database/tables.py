@@ -7,9 +7,10 @@ deleted among the living, offset paging):
   never used twice and no list ever steps over the dead.
 * ``images.properties`` and ``images.tags`` hold the whole answer as JSON text, so one row is one
   image. ``image_properties`` and ``image_tags`` hold the same facts again, only to be searched; they
-  carry ``created_at`` so that a search gives its rows in the default order straight from the index.
-* Every list filters on ``os_hidden``, so each index of a list begins with it, then the sort key, then
-  the tie-breakers.
+  carry ``created_at`` and the audience so that a search gives its rows in the default order straight from the index.
+* Every list filters on ``os_hidden``, so each index of an admin's list begins with it, then the sort key, then
+  the tie-breakers. A member's list is made of what few audiences are shown (``images/audience.py``), so its
+  indexes begin with the audience: what others have is never stepped over.
 * ``uploads`` is the intention to write bytes, made before the first byte and removed in the
   transaction that makes the image active. ``discarded_objects`` is the intention to delete bytes,
   made in the transaction that forgets them. A crash leaves one of the two behind, and whoever finds
@@ -100,6 +101,8 @@ images = Table(
     Column("revision", BigInteger, nullable=False),
     Column("properties", LongText, nullable=False),
     Column("tags", LongText, nullable=False),
+    # Whose lists show the image: see images/audience.py.
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_images_created_at", "os_hidden", "created_at", "id"),
     Index("ix_images_id", "os_hidden", "id"),
     Index("ix_images_name", "os_hidden", "name", "created_at", "id"),
@@ -112,6 +115,10 @@ images = Table(
     Index("ix_images_owner", "os_hidden", "owner", "created_at", "id"),
     Index("ix_images_checksum", "os_hidden", "checksum", "created_at", "id"),
     Index("ix_images_os_hash_value", "os_hidden", "os_hash_value", "created_at", "id"),
+    Index("ix_images_audience", "audience", "created_at", "id"),
+    Index("ix_images_audience_name", "audience", "name", "created_at", "id"),
+    Index("ix_images_audience_size", "audience", "size", "created_at", "id"),
+    Index("ix_images_audience_updated_at", "audience", "updated_at", "created_at", "id"),
 )
 
 
@@ -123,7 +130,9 @@ image_properties = Table(
     # The value may be many KiB; equality is decided by its digest (hex, 128 bits of SHA-256).
     Column("value_digest", ExactString(32), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_image_properties_value", "name", "value_digest", "created_at", "image_id"),
+    Index("ix_image_properties_audience", "audience", "name", "value_digest", "created_at", "image_id"),
 )
 
 image_tags = Table(
@@ -132,7 +141,9 @@ image_tags = Table(
     Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     Column("tag", ExactString(255), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_image_tags_tag", "tag", "created_at", "image_id"),
+    Index("ix_image_tags_audience", "audience", "tag", "created_at", "image_id"),
 )
 
 image_members = Table(

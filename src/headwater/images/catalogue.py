@@ -91,10 +91,7 @@ class ImageCatalogue:
                 marker = connection.execute(GET, {"id": query.marker}).first()
                 if marker is None:
                     raise MarkerNotFound(query.marker)
-            found = [_page(connection, query, source, marker) for source in listing.sources(query)]
-            if len(found) == 1:
-                return found[0]
-            return listing.in_order([image for part in found for image in part], query)[: query.limit]
+            return [image_of(row) for row in listing.Page(query, digest).found(connection, marker)]
 
         return self._database.read(work)
 
@@ -233,16 +230,3 @@ _USED = union_all(
     select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
 )
 _PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.catalogue_revisions.c.scope == "public")
-
-
-def _page(connection: Connection, query: listing.Query, source: listing.Source, marker: Any) -> list[Image]:
-    """Return the page of one source."""
-    found: list[Image] = []
-    selects = (
-        listing.first_steps(query, source, digest) if marker is None else listing.steps(query, source, digest, marker)
-    )
-    for select_ in selects:
-        found += [image_of(row) for row in connection.execute(select_).all()]
-        if len(found) >= query.limit:
-            break
-    return found[: query.limit]

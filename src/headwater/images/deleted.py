@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.images.catalogue import ImageCatalogue
-from headwater.images.listing import Condition, Query, in_order
+from headwater.images.listing import Condition, Query, total_order
 from headwater.images.model import Image, Status
 
 _BLOCK = 500
@@ -51,7 +51,17 @@ def page(catalogue: ImageCatalogue, query: Query, *, since: int, owner: str | No
 def in_line(found: list[Shown], query: Query) -> list[Shown]:
     """Return what the page of ``query`` shows of ``found``, in its order."""
     by_id = {each.image.id: each for each in found}
-    return [by_id[image.id] for image in in_order([each.image for each in found], query)][: query.limit]
+    return [by_id[image.id] for image in _in_order([each.image for each in found], query)][: query.limit]
+
+
+def _in_order(found: list[Image], query: Query) -> list[Image]:
+    def value(image: Image, key: str) -> tuple[bool, Any]:
+        held = getattr(image, key)
+        return held is not None, held
+
+    for key, direction in reversed(total_order(query.sort)):
+        found = sorted(found, key=lambda image, key=key: value(image, key), reverse=direction == "desc")  # type: ignore[misc]  # binds this turn's key
+    return found
 
 
 def _all(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[Shown]:
@@ -65,7 +75,7 @@ def _all(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[S
 
 
 def _is_after(image: Image, marker: Image, query: Query) -> bool:
-    return image.id != marker.id and in_order([image, marker], query)[0].id == marker.id
+    return image.id != marker.id and _in_order([image, marker], query)[0].id == marker.id
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {

@@ -81,22 +81,27 @@ Urls = Callable[[Location], str | None]  # the URL under which a location is kno
 Look = Callable[[str], Found]  # what is at a URL that is not yet the image's; raises where none may be taken
 
 
-def given(raw: Mapping[str, Any], algorithm: str) -> Given:
+def given(raw: Mapping[str, Any], algorithm: str, image: Image) -> Given:
     """Read one location that has passed the schema.
 
     Args:
         algorithm: The one by which the images of this deployment are hashed.
+        image: What gets the location.
 
     Raises:
         InvalidLocation: Its validation data is none.
+        HashConflict: It names another algorithm than that by which the image is hashed.
     """
     # The store is what Headwater says of a location, and comes back from those who read it before.
     metadata = {name: value for name, value in raw["metadata"].items() if name != "store"}
     said = raw.get("validation_data")
-    return Given(raw["url"], metadata, None if said is None else _validation(said, algorithm))
+    return Given(raw["url"], metadata, None if said is None else _validation(said, algorithm, image.os_hash_algo))
 
 
-def _validation(said: Mapping[str, str], algorithm: str) -> Validation:
+def _validation(said: Mapping[str, str], algorithm: str, of_image: str | None) -> Validation:
+    # Source: tempest; what contradicts the image is a conflict, whether or not it could be the hash of any data.
+    if of_image is not None and said["os_hash_algo"] != of_image:
+        raise HashConflict("os_hash_algo")
     if said["os_hash_algo"] != algorithm:
         raise InvalidLocation(f"os_hash_algo must be {algorithm}, not {said['os_hash_algo'][:40]!r}")
     return checked(Validation(algorithm, said["os_hash_value"].lower(), said.get("checksum", "").lower() or None))
@@ -141,9 +146,11 @@ class LocationRules:
                 return image, held[:position] + held[position + 1 :]
             case "add":
                 position = _position(operation, len(held))
-                return self._added(image, held, given(operation.value, self._algorithm), position, look)
+                return self._added(image, held, given(operation.value, self._algorithm, image), position, look)
             case _:
-                return self._replaced(image, held, [given(each, self._algorithm) for each in operation.value], look)
+                return self._replaced(
+                    image, held, [given(each, self._algorithm, image) for each in operation.value], look
+                )
 
     def _replaced(self, image: Image, held: Held, wanted: Sequence[Given], look: Look) -> tuple[Image, Held]:
         if not held:

@@ -7,7 +7,7 @@ changes at once follow each other and neither is lost.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 
 from headwater.database import tables
 from headwater.errors import NotFound
+from headwater.images import audience
 from headwater.images.model import Image, Status, Visibility
 
 # Hears, inside the transaction, of each thing that is kept: as it was (None: it is new) and as it is
@@ -56,6 +57,9 @@ GET_FOR = (
 )
 GET_LOCKED = GET.with_for_update()
 
+_INSERT_IMAGE = insert(tables.images)
+_INSERT_PROPERTY = insert(tables.image_properties)
+_INSERT_TAG = insert(tables.image_tags)
 _STATUS = {status.value: status for status in Status}
 _VISIBILITY = {visibility.value: visibility for visibility in Visibility}
 _NO_TAGS, _NO_PROPERTIES = "[]", "{}"
@@ -88,6 +92,7 @@ def image_of(row: Any) -> Image:
         revision,
         properties,
         tags,
+        _audience,
     ) = row
     return Image(
         id=image_id,
@@ -120,7 +125,20 @@ def row_of(image: Image) -> dict[str, Any]:
     row["tags"] = msgspec.json.encode(image.tags).decode()
     row["properties"] = msgspec.json.encode(image.properties).decode()
     row["status"], row["visibility"] = image.status.value, image.visibility.value
+    row["audience"] = audience.of(image)
     return row
+
+
+def property_rows(image: Image) -> list[dict[str, Any]]:
+    """Return the rows of ``tables.image_properties`` by which the image is found."""
+    same = {"image_id": image.id, "created_at": image.created_at, "audience": audience.of(image)}
+    return [{"name": name, "value_digest": digest(value), **same} for name, value in image.properties.items()]
+
+
+def tag_rows(image: Image) -> list[dict[str, Any]]:
+    """Return the rows of ``tables.image_tags`` by which the image is found."""
+    same = {"image_id": image.id, "created_at": image.created_at, "audience": audience.of(image)}
+    return [{"tag": tag, **same} for tag in image.tags]
 
 
 def locked(connection: Connection, image_id: str) -> Image:
@@ -133,8 +151,8 @@ def locked(connection: Connection, image_id: str) -> Image:
 
 def inserted(connection: Connection, image: Image) -> None:
     """Keep a new image."""
-    connection.execute(insert(tables.images), row_of(image))
-    _index(connection, image)
+    connection.execute(_INSERT_IMAGE, row_of(image))
+    _enter(connection, property_rows(image), tag_rows(image))
     _count_public(connection, image)
 
 
@@ -153,9 +171,7 @@ def changed(connection: Connection, image_id: str, change: Callable[[Image], Ima
     old = row_of(before)
     different = {name: value for name, value in row.items() if value != old[name]}
     connection.execute(update(tables.images).where(tables.images.c.id == image_id).values(different))
-    if after.properties != before.properties or after.tags != before.tags:
-        _unindex(connection, before, after)
-        _index(connection, after, besides=before)
+    _reindex(connection, before, after)
     if after.owner != before.owner:
         moved = update(tables.uploads).where(tables.uploads.c.image_id == image_id)
         connection.execute(moved.values(owner=after.owner))
@@ -179,37 +195,29 @@ def deleted_of(document: str) -> Image:
     return image_of([row[column.name] for column in tables.images.columns])
 
 
-def _index(connection: Connection, image: Image, besides: Image | None = None) -> None:
-    """Enter what can be searched for and is not yet there: all of it, or what ``besides`` has not."""
-    known = dict(besides.properties) if besides else {}
-    new = [(name, value) for name, value in image.properties.items() if known.get(name) != value]
-    if new:
-        connection.execute(
-            insert(tables.image_properties),
-            [
-                {"image_id": image.id, "name": name, "value_digest": digest(value), "created_at": image.created_at}
-                for name, value in new
-            ],
-        )
-    tags = [tag for tag in image.tags if besides is None or tag not in besides.tags]
+def _enter(connection: Connection, properties: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:
+    if properties:
+        connection.execute(_INSERT_PROPERTY, properties)
     if tags:
-        connection.execute(
-            insert(tables.image_tags),
-            [{"image_id": image.id, "tag": tag, "created_at": image.created_at} for tag in tags],
-        )
+        connection.execute(_INSERT_TAG, tags)
 
 
-def _unindex(connection: Connection, before: Image, after: Image) -> None:
-    names = [name for name, value in before.properties.items() if after.properties.get(name) != value]
-    if names:
-        table = tables.image_properties
-        connection.execute(delete(table).where(table.c.image_id == before.id, table.c.name.in_(names)))
-    tags = [tag for tag in before.tags if tag not in after.tags]
-    if tags:
-        connection.execute(
-            delete(tables.image_tags).where(
-                tables.image_tags.c.image_id == before.id, tables.image_tags.c.tag.in_(tags)
-            )
+def _reindex(connection: Connection, before: Image, after: Image) -> None:
+    """Let the image be found as it is now: what is no more goes, what is new is entered."""
+    properties, tags = tables.image_properties, tables.image_tags
+    if names := [name for name, value in before.properties.items() if after.properties.get(name) != value]:
+        connection.execute(delete(properties).where(properties.c.image_id == before.id, properties.c.name.in_(names)))
+    if gone := [tag for tag in before.tags if tag not in after.tags]:
+        connection.execute(delete(tags).where(tags.c.image_id == before.id, tags.c.tag.in_(gone)))
+    if audience.of(after) != audience.of(before):
+        for table in (properties, tags):
+            connection.execute(update(table).where(table.c.image_id == before.id).values(audience=audience.of(after)))
+    if after.properties != before.properties or after.tags != before.tags:
+        known = before.properties
+        _enter(
+            connection,
+            [row for row in property_rows(after) if known.get(row["name"]) != after.properties[row["name"]]],
+            [row for row in tag_rows(after) if row["tag"] not in before.tags],
         )
 
 

@@ -135,6 +135,36 @@ class ImageVisibilityContract:
                         wanted = shown(images, shares, query)
                         assert catalogue.page(query) == wanted, (who, visibility, status, hidden)
 
+    def test_an_image_is_found_where_its_last_change_has_put_it(
+        self, catalogue: ImageCatalogue, members: Members
+    ) -> None:
+        """By every filter that has an index of its own for each audience."""
+        image = an_image("one", owner="a", visibility=Visibility.PRIVATE, tags=("red",), properties={"os": "ubuntu"})
+        add(catalogue, image)
+        states = (
+            {"visibility": Visibility.PUBLIC},
+            {"os_hidden": True},
+            {"visibility": Visibility.SHARED, "owner": "b"},
+            {"os_hidden": False, "tags": ("red", "green"), "properties": {"os": "ubuntu", "arch": "arm64"}},
+            {"visibility": Visibility.COMMUNITY},
+            {"owner": None, "visibility": Visibility.PUBLIC},
+            {"visibility": Visibility.PRIVATE, "tags": ("red",)},
+        )
+        lists = (
+            Query(),
+            Query(tags=("red",)),
+            Query(properties=(("os", "ubuntu"),)),
+            Query(conditions=(Condition("name", "eq", "one"),), sort=(("size", "asc"),)),
+        )
+        for state in states:
+            image = catalogue.change(image.id, lambda before, state=state: replace(before, **state))  # type: ignore[misc]
+            for viewer in (Viewer(project_id="a"), Viewer(project_id="b"), Viewer()):
+                for visibility in (None, "shared", "community"):
+                    for given in lists:
+                        for hidden in (False, True):
+                            query = replace(given, viewer=viewer, visibility=visibility, os_hidden=hidden)
+                            assert catalogue.page(query) == shown([image], {}, query), (state, query)
+
     def test_a_list_paged_one_by_one_is_the_whole_list_in_every_order(
         self, catalogue: ImageCatalogue, members: Members
     ) -> None:

@@ -1,7 +1,7 @@
 """The versions document: how clients find out what this service can do.
 
-There is no header for a version; clients look for exact ids. Source: Glance 33; a deployment with one
-store lists 2.9 as its newest besides the ids of single features.
+There is no header for a version; clients look for exact ids, each of which announces features. What is not listed
+between two of them is not there: stores, the cache.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.responses import Response
 PUBLIC_ENDPOINT = "headwater.public_endpoint"
 
 # Newest first. What each announces: docs/reference/image-api.md.
-IDS = ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+IDS = ("v2.17", "v2.13", "v2.12", "v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 
 
 # The API v1, where it is switched on, and where a request says that it is.

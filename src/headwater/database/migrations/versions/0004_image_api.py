@@ -24,6 +24,7 @@ def upgrade() -> None:
     )
     _notifications()
     op.add_column("image_members", sa.Column("can_share", sa.Boolean(), nullable=False, server_default=sa.false()))
+    _audiences()
 
 
 def _locations() -> None:
@@ -133,3 +134,29 @@ def _notifications() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("target"),
     )
+
+
+def _audiences() -> None:
+    for table in ("images", "image_properties", "image_tags"):
+        op.add_column(table, sa.Column("audience", ExactString(270), nullable=False, server_default=""))
+    names = ("id", "visibility", "owner", "audience")
+    images = sa.table("images", *map(sa.column, names), sa.column("os_hidden", sa.Boolean()))
+    hidden = sa.case((images.c.os_hidden, "hidden "), else_="")
+    word = sa.case(
+        (images.c.visibility == "public", hidden.concat("everybody")),
+        (images.c.owner.is_(None), ""),
+        else_=hidden.concat("project:").concat(images.c.owner),
+    )
+    op.execute(images.update().values(audience=word))
+    for name in ("image_properties", "image_tags"):
+        searched = sa.table(name, sa.column("image_id"), sa.column("audience"))
+        of_image = sa.select(images.c.audience).where(images.c.id == searched.c.image_id).scalar_subquery()
+        op.execute(searched.update().values(audience=of_image))
+    op.create_index("ix_images_audience", "images", ["audience", "created_at", "id"], unique=False)
+    for key in ("name", "size", "updated_at"):
+        op.create_index(f"ix_images_audience_{key}", "images", ["audience", key, "created_at", "id"], unique=False)
+    last = ["created_at", "image_id"]
+    op.create_index(
+        "ix_image_properties_audience", "image_properties", ["audience", "name", "value_digest", *last], unique=False
+    )
+    op.create_index("ix_image_tags_audience", "image_tags", ["audience", "tag", *last], unique=False)

@@ -1,0 +1,137 @@
+"""Writes of several threads in one transaction of SQLite, which lets one writer in at a time.
+
+A commit flushes the disk, and each flush takes as long for one write as for thirty. So whoever gets the
+lock carries out all that waits, each in a savepoint of its own, commits once, and then tells the others. A write
+that fails is undone alone. Nobody is told of success before the commit.
+
+Processes queue at a lock of the kernel's on a file beside the database. At SQLite's own lock each would sleep and
+look again, and sleep longer each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+try:
+    import fcntl
+except ImportError:  # no Unix: SQLite's own lock does, only slower
+    fcntl = None  # type: ignore[assignment]
+
+_MOST = 64  # writes in one transaction, so that no other process waits for long
+
+
+class _Write:
+    """One piece of work, and what came of it."""
+
+    __slots__ = ("context", "error", "is_done", "result", "work")
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.context = contextvars.copy_context()
+        self.is_done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Carry it out; its own errors are kept for the thread that wants it."""
+        self.error = None
+        try:
+            self.result = self.context.run(self.work, connection)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that wants the result
+            self.error = error
+
+
+class GroupCommit:
+    """The writer of one SQLite database in this process; safe to use from several threads."""
+
+    def __init__(self, engine: Engine, file: Path | None) -> None:
+        """Take the database.
+
+        Args:
+            file: Where processes queue; ``None`` for a database of this process alone.
+        """
+        self._engine = engine
+        self._file = file if fcntl is not None else None
+        self._waiting: deque[_Write] = deque()
+        self._writer = threading.Lock()
+        self._descriptor: int | None = None
+
+    def write(self, work: Callable[[Connection], Any]) -> Any:
+        """Run ``work`` in a transaction, maybe beside other work, and return its result after the commit.
+
+        Raises:
+            Exception: What ``work`` raised, or the database.
+        """
+        write = _Write(work)
+        self._waiting.append(write)
+        with self._writer:
+            if not write.is_done:
+                self._write_waiting()
+        if write.error is not None:
+            raise write.error
+        return write.result
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._writer:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _write_waiting(self) -> None:
+        # All that came before whoever holds the lock is taken with it, so its own work is among it or done.
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+            try:
+                self._write_group(group)
+            except Exception as error:  # noqa: BLE001 - of the database: it is every waiting thread's
+                for write in group:
+                    write.error = error
+            finally:
+                for write in group:
+                    write.is_done = True
+
+    def _write_group(self, group: list[_Write]) -> None:
+        with self._engine.connect() as connection, self._turn():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if len(group) == 1:
+                group[0].run(connection)
+                if group[0].error is None:
+                    connection.commit()
+                return
+            for write in group:
+                connection.exec_driver_sql("SAVEPOINT one")
+                write.run(connection)
+                if write.error is not None:
+                    if not _in_transaction(connection):  # a full disk ends it all: nobody's work is there
+                        raise write.error
+                    connection.exec_driver_sql("ROLLBACK TO one")
+                connection.exec_driver_sql("RELEASE one")
+            connection.commit()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other process writes."""
+        if self._file is None:
+            yield
+            return
+        if self._descriptor is None:
+            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+
+def _in_transaction(connection: Connection) -> bool:
+    return bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]  # it is sqlite3's

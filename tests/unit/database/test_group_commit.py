@@ -1,0 +1,125 @@
+"""Several writes, one commit: none is lost, none harms another, and nobody hears of success too early."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from headwater.database.engine import Database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    database.write(lambda connection: connection.execute(text("CREATE TABLE seen (name TEXT PRIMARY KEY)")))
+    yield database
+    database.close()
+
+
+def add(name: str) -> Callable[[Connection], str]:
+    def work(connection: Connection) -> str:
+        connection.execute(text("INSERT INTO seen VALUES (:name)"), {"name": name})
+        if name.startswith("bad"):
+            raise ValueError(name)
+        return name
+
+    return work
+
+
+def together(database: Database, works: list[Callable[[Connection], str]]) -> tuple[list[object], int]:
+    """Write all while the first one still runs; return what each got, and how often there was a commit."""
+    commits = 0
+
+    def count(_connection: object) -> None:
+        nonlocal commits
+        commits += 1
+
+    got: list[object] = [None] * len(works)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(connection: Connection) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        add("first")(connection)
+
+    def write(place: int) -> None:
+        try:
+            got[place] = database.write(works[place])
+        except Exception as error:  # noqa: BLE001 - it is what the test looks at
+            got[place] = error
+
+    event.listen(database.engine, "commit", count)
+    leader = threading.Thread(target=database.write, args=(first,))
+    leader.start()
+    assert begun.wait(20)
+    others = [threading.Thread(target=write, args=(place,)) for place in range(len(works))]
+    for each in others:
+        each.start()
+    while len(database._group._waiting) < len(works):  # type: ignore[union-attr]  # it is SQLite
+        threading.Event().wait(0.005)
+    go_on.set()
+    for each in (leader, *others):
+        each.join(20)
+    event.remove(database.engine, "commit", count)
+    return got, commits
+
+
+def names(database: Database) -> set[str]:
+    return set(database.read(lambda connection: connection.scalars(text("SELECT name FROM seen")).all()))
+
+
+def test_what_waits_is_committed_at_once(database: Database) -> None:
+    wanted = [f"n{number}" for number in range(10)]
+    got, commits = together(database, [add(name) for name in wanted])
+    assert got == wanted
+    assert commits == 2
+    assert names(database) == {"first", *wanted}
+
+
+def test_a_write_that_fails_is_undone_alone(database: Database) -> None:
+    got, _ = together(database, [add("a"), add("bad one"), add("b"), add("first"), add("c")])
+    assert [got[0], got[2], got[4]] == ["a", "b", "c"]
+    assert isinstance(got[1], ValueError)
+    assert "UNIQUE" in str(got[3])
+    assert names(database) == {"first", "a", "b", "c"}
+
+
+def test_when_the_transaction_is_lost_nobody_hears_of_success(database: Database) -> None:
+    """SQLite itself gives a transaction up when the disk is full."""
+
+    def lost(connection: Connection) -> str:
+        connection.exec_driver_sql("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    got, _ = together(database, [add("a"), lost, add("b")])
+    assert all(isinstance(each, sqlite3.OperationalError) for each in got), got
+    assert names(database) == {"first"}
+
+
+def test_work_sees_the_context_of_the_thread_that_wants_it(database: Database) -> None:
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+    who.set("me")
+    assert database.write(lambda _connection: who.get()) == "me"
+
+
+def test_two_databases_of_one_file_take_turns(database: Database, tmp_path: Path) -> None:
+    """As two processes do."""
+    other = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+
+    def write(which: Database, letter: str) -> None:
+        for number in range(30):
+            which.write(add(f"{letter}{number}"))
+
+    threads = [threading.Thread(target=write, args=pair) for pair in ((database, "a"), (other, "b"))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    other.close()
+    assert len(names(database)) == 60
