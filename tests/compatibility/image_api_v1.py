@@ -1,7 +1,7 @@
 """The Image API v1 as its clients know it: one row a fact.
 
 Every caller is an administrator of no project here (no authentication is configured); what others may do is in
-tests/unit/images/test_images_v1.py and test_sharing_v1.py.
+tests/unit/images/v1.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
-from headwater.images.location_rows import LocationRows
-from headwater.images.location_rules import Held
+from headwater.images.locations.rows import LocationRows
+from headwater.images.locations.rules import Held
 from headwater.images.model import Image, ImageLocation, Location
 from headwater.images.rows import ImageNotFound
 from headwater.testing.image_catalogue import NOON, add, an_image

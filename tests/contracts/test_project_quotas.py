@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.images import project_usage
+from headwater.images.quotas import usage
 from headwater.testing.project_quotas import ProjectQuotasContract
 
 
@@ -31,8 +31,8 @@ def test_who_counts_for_one_project_does_not_keep_others_waiting(server_url: str
     schema.upgrade(database)
 
     def held(connection: Connection) -> None:
-        project_usage.lock(connection, "p")
-        database.write(lambda another: project_usage.lock(another, "q"))
+        usage.lock(connection, "p")
+        database.write(lambda another: usage.lock(another, "q"))
 
     for _ in range(2):  # the rows are there the second time
         database.write(held)

@@ -16,7 +16,7 @@ from functional.clients import Client
 from functional.headwater_process import HeadwaterProcess, wait_until
 from headwater.identity.settings import KeystoneSettings, UnifiedLimitsSettings
 from headwater.identity.unified_limits import LimitsUnknown, Questions
-from headwater.images.limits import MIB, RESOURCES
+from headwater.images.quotas.limits import MIB, RESOURCES
 from needs import CHECKOUT
 from servers.keystone import Keystone, User
 from servers.relay import Relay

@@ -249,7 +249,7 @@ jobs = Table(
     Index("ix_jobs_runner", "runner"),
 )
 
-# A row to hold while the uses of a project are counted: see images/project_usage.py. Made when first needed.
+# A row to hold while the uses of a project are counted: see images/quotas/usage.py. Made when first needed.
 project_locks = Table("project_locks", metadata, Column("project_id", ExactString(255), primary_key=True))
 notifications = Table(
     "notifications",

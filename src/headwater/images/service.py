@@ -18,11 +18,11 @@ from headwater.images.catalogue import ImageCatalogue
 from headwater.images.discards import Discards
 from headwater.images.journal import Journal
 from headwater.images.listing import Query
-from headwater.images.location_rules import Held
-from headwater.images.locations import Locations, Relocate
+from headwater.images.locations.rules import Held
+from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
-from headwater.images.quotas import Allowances, unlimited
+from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import Keep, unheard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings

@@ -34,11 +34,11 @@ from headwater.images.inspect import Finding, Inspection
 from headwater.images.journal import Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
-from headwater.images.quotas import UNLIMITED, Allowances, unlimited
+from headwater.images.quotas.service import UNLIMITED, Allowances, unlimited
 from headwater.images.rows import Keep
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
-from headwater.images.verification import Signatures, Verification
+from headwater.images.signatures.verification import Signatures, Verification
 from headwater.jobs import leases
 from headwater.stores.store import ObjectStore, ObjectWriter
 from headwater.threads import Pool

@@ -9,7 +9,6 @@ from headwater.images.access import Access
 from headwater.images.audit import Audit
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
-from headwater.images.certificates.registry import open_signatures
 from headwater.images.copying import KIND as COPY
 from headwater.images.copying import Copying
 from headwater.images.discards import Discards
@@ -17,25 +16,26 @@ from headwater.images.downloads import Downloads
 from headwater.images.http.threads import Threads
 from headwater.images.http_v1.routes import ImageApiV1
 from headwater.images.http_v2.routes import ImageApi, UseCases
-from headwater.images.images_v1 import ImagesV1
 from headwater.images.journal import Journal
-from headwater.images.limits import open_limits
-from headwater.images.location_import import KIND as LOCATION_IMPORT
-from headwater.images.location_import import LocationImport
-from headwater.images.location_rows import LocationRows
-from headwater.images.locations import Locations, Web
+from headwater.images.locations.importing import KIND as LOCATION_IMPORT
+from headwater.images.locations.importing import LocationImport
+from headwater.images.locations.rows import LocationRows
+from headwater.images.locations.service import Locations, Web
 from headwater.images.members import Members
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.notices import Notices
 from headwater.images.property_guard import NamedRules, open_guard
-from headwater.images.quotas import Quotas
+from headwater.images.quotas.limits import open_limits
+from headwater.images.quotas.service import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
-from headwater.images.sharing_v1 import SharingV1
+from headwater.images.signatures.certificates.registry import open_signatures
 from headwater.images.task_service import TaskService
 from headwater.images.tasks import Tasks
 from headwater.images.uploads import Pools, Uploads
+from headwater.images.v1.images import ImagesV1
+from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import Runner
 from headwater.notifications.office import Notifications

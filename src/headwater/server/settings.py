@@ -12,9 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from headwater.config import Section
 from headwater.identity.settings import AuthSettings, PolicySettings
-from headwater.images.certificates.settings import SignaturesSettings
-from headwater.images.limits import QuotasSettings
+from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.certificates.settings import SignaturesSettings
 from headwater.notifications.settings import NotificationsSettings
 from headwater.server.audit_file import AuditSettings
 from headwater.server.cors import CorsSettings

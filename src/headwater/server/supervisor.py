@@ -29,11 +29,11 @@ from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
-from headwater.images.certificates.registry import open_signatures
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.property_guard import open_guard
 from headwater.images.service import now
+from headwater.images.signatures.certificates.registry import open_signatures
 from headwater.images.uploads import Pools, Uploads
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics

@@ -20,10 +20,10 @@ from headwater.images.attributes import Operation
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.discards import Discards
-from headwater.images.limits import MIB, NO_LIMITS, Limits, LimitsOf
 from headwater.images.members import Member, Members, MemberStatus
 from headwater.images.model import Image, Status
-from headwater.images.quotas import ProjectOverLimit, Quotas
+from headwater.images.quotas.limits import MIB, NO_LIMITS, Limits, LimitsOf
+from headwater.images.quotas.service import ProjectOverLimit, Quotas
 from headwater.images.rows import unheard
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings

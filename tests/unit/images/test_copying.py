@@ -18,7 +18,7 @@ from headwater.stores.fetch import RemoteFailed, RemoteTooLarge
 from headwater.stores.store import StoreUnavailable
 from headwater.stores.url_filter import UrlRefused
 from headwater.testing.image_catalogue import add, an_image
-from unit.images.v1_service import ADMIN, ANN, Page, Service, says, service
+from unit.images.v1.v1_service import ADMIN, ANN, Page, Service, says, service
 
 URL = "http://good/x"
 DATA = bytes(range(256)) * 10

@@ -11,7 +11,7 @@ import pytest
 from headwater.errors import Forbidden, Invalid
 from headwater.images.tasks import TaskMarkerNotFound, TaskNotFound, TaskQuery, TaskStatus
 from headwater.testing.image_catalogue import NOON
-from unit.images.v1_service import ADMIN, ANN, Service, service
+from unit.images.v1.v1_service import ADMIN, ANN, Service, service
 
 GOOD = {"import_from": "http://good/x", "import_from_format": "qcow2", "image_properties": {"name": "x"}}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from headwater.images.deleted import Shown
 from headwater.images.http_v2.documents import timestamp
 from headwater.images.model import Visibility
+from headwater.images.v1.deleted import Shown
 
 
 def brief_document(shown: Shown) -> dict[str, Any]:

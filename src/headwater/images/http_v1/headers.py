@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 from starlette.requests import Request
 
 from headwater.errors import Invalid
-from headwater.images.attributes_v1 import FIELDS, Description
+from headwater.images.v1.attributes import FIELDS, Description
 
 _META = "x-image-meta-"
 _PROPERTY = "x-image-meta-property-"

@@ -7,17 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import ClientDisconnected, Invalid, PreconditionFailed
-from headwater.images.attributes_v1 import Description
 from headwater.images.books import ImageGone
-from headwater.images.deleted import Shown
 from headwater.images.downloads import Downloads
 from headwater.images.http.threads import Threads
 from headwater.images.http.transfer import OCTETS, Body, Sending, receive
 from headwater.images.http_v1 import headers, lists
 from headwater.images.http_v1.documents import brief_document, image_document
 from headwater.images.http_v2 import requests, versions
-from headwater.images.images_v1 import ImagesV1, NotActive
 from headwater.images.model import Image
+from headwater.images.v1.attributes import Description
+from headwater.images.v1.deleted import Shown
+from headwater.images.v1.images import ImagesV1, NotActive
 from headwater.threads import Pool
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from headwater.images.http_v2.requests import BadQuery
-from headwater.images.images_v1 import Wanted
 from headwater.images.listing import SORT_KEYS, Comparison, Condition, Direction, Query
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings
+from headwater.images.v1.images import Wanted
 
 _TEXT = frozenset({"name", "status", "container_format", "disk_format"})
 _NUMBERS: dict[str, tuple[str, Comparison]] = {

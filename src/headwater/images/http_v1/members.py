@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.images.http_v2 import requests
-from headwater.images.sharing_v1 import SharingV1
+from headwater.images.v1.sharing import SharingV1
 from headwater.threads import Pool
 
 

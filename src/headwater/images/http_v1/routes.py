@@ -12,8 +12,8 @@ from headwater.images.http_v1.images import ImageHandlers
 from headwater.images.http_v1.members import MemberHandlers
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.methods import VERBS, UnknownVerb, route
-from headwater.images.images_v1 import ImagesV1
-from headwater.images.sharing_v1 import SharingV1
+from headwater.images.v1.images import ImagesV1
+from headwater.images.v1.sharing import SharingV1
 
 
 def routes(images: ImagesV1, downloads: Downloads, sharing: SharingV1, threads: Threads) -> list[BaseRoute]:

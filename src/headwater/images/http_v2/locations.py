@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.images.http_v2 import requests
-from headwater.images.location_import import LocationImport
-from headwater.images.locations import Locations
+from headwater.images.locations.importing import LocationImport
+from headwater.images.locations.service import Locations
 from headwater.threads import Pool
 
 

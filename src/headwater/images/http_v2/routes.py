@@ -23,10 +23,10 @@ from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
 from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.tasks import TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
-from headwater.images.location_import import LocationImport
-from headwater.images.locations import Locations
+from headwater.images.locations.importing import LocationImport
+from headwater.images.locations.service import Locations
 from headwater.images.metadefs.service import Metadefs
-from headwater.images.quotas import Quotas
+from headwater.images.quotas.service import Quotas
 from headwater.images.service import Images
 from headwater.images.sharing import Sharing
 from headwater.images.task_service import TaskService

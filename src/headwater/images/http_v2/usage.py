@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.images.http_v2 import requests
-from headwater.images.quotas import Quotas
+from headwater.images.quotas.service import Quotas
 from headwater.threads import Pool
 
 

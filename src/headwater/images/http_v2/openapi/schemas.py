@@ -13,7 +13,7 @@ from typing import Any
 from headwater.images import member_schemas, task_schemas
 from headwater.images.attributes import WRITABLE
 from headwater.images.http_v2.openapi.operations import Json, reference
-from headwater.images.location_import import ALGORITHMS
+from headwater.images.locations.importing import ALGORITHMS
 from headwater.images.metadefs.model import NAME_LIMIT
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas

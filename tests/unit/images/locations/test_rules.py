@@ -20,10 +20,10 @@ from headwater.images.attributes import Operation
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.discards import Discards
-from headwater.images.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
-from headwater.images.location_rows import LocationRows
-from headwater.images.location_rules import InvalidLocation
-from headwater.images.locations import Locations, Web
+from headwater.images.locations.importing import ImageNotQueued, LocationImport, WebLocationsOnly
+from headwater.images.locations.rows import LocationRows
+from headwater.images.locations.rules import InvalidLocation
+from headwater.images.locations.service import Locations, Web
 from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
 from headwater.images.rows import ImageNotFound
 from headwater.images.service import Images

@@ -30,11 +30,11 @@ from headwater.identity.caller import Caller
 from headwater.images import tasks
 from headwater.images.access import Access
 from headwater.images.journal import Journal
-from headwater.images.location_rows import held_by, keep_held
-from headwater.images.location_rules import InvalidLocation, Validation, checked
-from headwater.images.locations import Web
+from headwater.images.locations.rows import held_by, keep_held
+from headwater.images.locations.rules import InvalidLocation, Validation, checked
+from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Location, Status
-from headwater.images.quotas import Allowances, unlimited
+from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
 from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings

@@ -20,31 +20,31 @@ from headwater.identity.watched_file import WatchedFile
 from headwater.images.access import Access
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
-from headwater.images.certificates.directory import CertificateDirectory
-from headwater.images.certificates.source import (
+from headwater.images.model import Image, Status
+from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.certificates.directory import CertificateDirectory
+from headwater.images.signatures.certificates.source import (
     LARGEST,
     CertificateNotFound,
     CertificatesUnavailable,
     CertificateUnusable,
     parsed,
 )
-from headwater.images.certificates.trust import (
+from headwater.images.signatures.certificates.trust import (
     CertificateNotForSigning,
     CertificateUntrusted,
     read_trusted,
     require_trusted,
 )
-from headwater.images.model import Image, Status
-from headwater.images.settings import ImagesSettings
-from headwater.images.signatures import (
+from headwater.images.signatures.claim import (
     BadSignatureProperty,
     CertificateOutOfDate,
     KeyTypeMismatch,
     SignatureRefused,
     SignatureWrong,
 )
+from headwater.images.signatures.verification import NoCertificates, SignatureChanged, Signatures
 from headwater.images.uploads import IncomingData, Pools, Uploads
-from headwater.images.verification import NoCertificates, SignatureChanged, Signatures
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.rules import EveryoneMay

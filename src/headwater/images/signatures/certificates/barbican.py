@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from headwater.identity.caller import Caller
 from headwater.identity.peer import Peer, PeerUnavailable, Reply
-from headwater.images.certificates.source import (
+from headwater.images.signatures.certificates.source import (
     LARGEST,
     CertificateNotFound,
     CertificatesUnavailable,

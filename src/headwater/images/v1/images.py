@@ -15,23 +15,25 @@ from sqlalchemy import Connection
 
 from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from headwater.identity.caller import Caller
-from headwater.images import attributes, attributes_v1, deleted
+from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.attributes_v1 import Description
 from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.copying import Copying, Order
-from headwater.images.deleted import Shown
 from headwater.images.journal import Journal
 from headwater.images.listing import Condition, Query
-from headwater.images.location_rows import keep_held
-from headwater.images.location_rules import Found
-from headwater.images.locations import Web
+from headwater.images.locations.rows import keep_held
+from headwater.images.locations.rules import Found
+from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
-from headwater.images.quotas import Allowances, unlimited
+from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import ImageNotFound
 from headwater.images.service import Clock, Images, now
 from headwater.images.uploads import ImageTooLarge, IncomingData, SizeMismatch, StoreUnknown, Terms, Uploads
+from headwater.images.v1 import attributes as attributes_v1
+from headwater.images.v1 import deleted
+from headwater.images.v1.attributes import Description
+from headwater.images.v1.deleted import Shown
 
 
 class NotQueued(Conflict):

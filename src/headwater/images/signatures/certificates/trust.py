@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from headwater.errors import SettingsError
-from headwater.images.signatures import SignatureRefused
+from headwater.images.signatures.claim import SignatureRefused
 
 _LARGEST = 4 << 20  # bytes
 # What the library raises for extensions that it cannot read.

@@ -15,10 +15,10 @@ from cryptography import x509
 from headwater.errors import Conflict
 from headwater.identity.caller import Caller
 from headwater.identity.watched_file import WatchedFile
-from headwater.images.certificates.source import CertificateSource, parsed
-from headwater.images.certificates.trust import require_trusted
 from headwater.images.model import Image
-from headwater.images.signatures import Claim, SignatureRefused
+from headwater.images.signatures.certificates.source import CertificateSource, parsed
+from headwater.images.signatures.certificates.trust import require_trusted
+from headwater.images.signatures.claim import Claim, SignatureRefused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from headwater.identity.settings import KeystoneSettings
 from headwater.identity.unified_limits import ServiceLimits, UnifiedLimits
-from headwater.images.limits import MIB, KeystoneLimits, Limits, QuotasSettings, SettingsLimits, open_limits
+from headwater.images.quotas.limits import MIB, KeystoneLimits, Limits, QuotasSettings, SettingsLimits, open_limits
 
 
 def limits(project_id: str = "p", **settings: Any) -> Limits:

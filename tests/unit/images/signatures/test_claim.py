@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, uti
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headwater.images import binary_curves, signatures
-from headwater.images.certificates.source import CertificateUnusable, parsed
-from headwater.images.signatures import (
+from headwater.images.signatures import binary_curves
+from headwater.images.signatures import claim as signatures
+from headwater.images.signatures.certificates.source import CertificateUnusable, parsed
+from headwater.images.signatures.claim import (
     HASHES,
     KEY_TYPES,
     PROPERTIES,

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from headwater.errors import Unavailable
 from headwater.identity.caller import Caller
-from headwater.images.signatures import SignatureRefused
+from headwater.images.signatures.claim import SignatureRefused
 
 LARGEST = 64 << 10  # bytes of a certificate; real ones have a few KiB
 

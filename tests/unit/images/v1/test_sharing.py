@@ -9,14 +9,14 @@ import pytest
 
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR
-from headwater.images.images_v1 import Wanted
 from headwater.images.listing import Query
 from headwater.images.members import MemberNotFound, TooManyMembers
 from headwater.images.model import Image, Visibility
 from headwater.images.rows import ImageNotFound
-from headwater.images.sharing_v1 import BadMembership, KeptFromSharing, MayNotShare
+from headwater.images.v1.images import Wanted
+from headwater.images.v1.sharing import BadMembership, KeptFromSharing, MayNotShare
 from headwater.testing.image_catalogue import add, an_image
-from unit.images.v1_service import ADMIN, ANN, BOB, EVE, READER, Service, service
+from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, READER, Service, service
 
 CAN_SHARE = {"member": {"can_share": True}}
 

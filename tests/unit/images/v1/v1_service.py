@@ -15,22 +15,22 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
-from headwater.images.attributes_v1 import Description
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.copying import KIND, Copying
 from headwater.images.discards import Discards
-from headwater.images.images_v1 import ImagesV1
 from headwater.images.journal import Deed, Journal
-from headwater.images.locations import Web as LocationWeb
+from headwater.images.locations.service import Web as LocationWeb
 from headwater.images.members import Members
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
-from headwater.images.sharing_v1 import SharingV1
 from headwater.images.task_service import TaskService
 from headwater.images.tasks import Tasks
 from headwater.images.uploads import Pools, Uploads
+from headwater.images.v1.attributes import Description
+from headwater.images.v1.images import ImagesV1
+from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Job, Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.url_filter import UrlRefused

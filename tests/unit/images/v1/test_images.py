@@ -11,18 +11,18 @@ import pytest
 from headwater.errors import Forbidden, Invalid
 from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.attributes import ReservedAttribute
-from headwater.images.attributes_v1 import Description
 from headwater.images.catalogue import MarkerNotFound
-from headwater.images.images_v1 import DeletedImage, NotQueued, SourceFixed, Wanted
 from headwater.images.listing import Query
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.property_protection import read_protections
 from headwater.images.rows import ImageNotFound
 from headwater.images.uploads import ChecksumMismatch, ImageTooLarge, SizeMismatch
+from headwater.images.v1.attributes import Description
+from headwater.images.v1.images import DeletedImage, NotQueued, SourceFixed, Wanted
 from headwater.stores.url_filter import UrlRefused
 from headwater.testing.image_catalogue import SECOND, add, an_image
-from unit.images.v1_service import ADMIN, ANN, BOB, EVE, POLICY, READER, Service, says, service
+from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, POLICY, READER, Service, says, service
 
 DATA = bytes(range(256)) * 10
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from headwater.errors import Invalid
-from headwater.images import binary_curves
+from headwater.images.signatures import binary_curves
 
 SIGNATURE = "img_signature"
 HASH_METHOD = "img_signature_hash_method"

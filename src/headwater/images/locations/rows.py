@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
 from headwater.images.books import discard
-from headwater.images.location_rules import Held
+from headwater.images.locations.rules import Held
 from headwater.images.model import Image, ImageLocation, Location
 from headwater.images.rows import Keep, changed, locked, unheard
 

@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 from headwater.database.engine import Database
 from headwater.errors import TooLarge
 from headwater.identity.caller import Caller
-from headwater.images import project_usage
-from headwater.images.limits import MIB, NO_LIMITS, RESOURCES, SIZES, LimitsOf, LimitSource
 from headwater.images.model import Image, Status
+from headwater.images.quotas import usage as project_usage
+from headwater.images.quotas.limits import MIB, NO_LIMITS, RESOURCES, SIZES, LimitsOf, LimitSource
 from headwater.images.rows import Keep
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headwater.errors import SettingsError
 from headwater.identity.caller import Caller
-from headwater.images.certificates.source import (
+from headwater.images.signatures.certificates.source import (
     LARGEST,
     CertificateNotFound,
     CertificatesUnavailable,

@@ -14,8 +14,8 @@ from headwater.errors import Conflict, TooLarge
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import LocationsInvisible, Operation
-from headwater.images.location_rows import LocationRows
-from headwater.images.location_rules import Found, Held, InvalidLocation, LocationRules
+from headwater.images.locations.rows import LocationRows
+from headwater.images.locations.rules import Found, Held, InvalidLocation, LocationRules
 from headwater.images.model import Image, Location, Status
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings

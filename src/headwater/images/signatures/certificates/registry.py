@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from headwater.identity.settings import KeystoneSettings
 from headwater.identity.watched_file import WatchedFile
-from headwater.images.certificates.directory import CertificateDirectory
-from headwater.images.certificates.settings import SignaturesSettings
-from headwater.images.certificates.source import CertificateSource
-from headwater.images.certificates.trust import read_trusted
 from headwater.images.service import now
-from headwater.images.verification import Signatures
+from headwater.images.signatures.certificates.directory import CertificateDirectory
+from headwater.images.signatures.certificates.settings import SignaturesSettings
+from headwater.images.signatures.certificates.source import CertificateSource
+from headwater.images.signatures.certificates.trust import read_trusted
+from headwater.images.signatures.verification import Signatures
 
 
 def open_signatures(settings: SignaturesSettings, keystone: KeystoneSettings) -> Signatures:
@@ -33,7 +33,7 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
     if settings.certificates == "barbican" and settings.barbican.endpoint is not None:
         # Its library takes a while to import.
         from headwater.identity.peer import Peer  # noqa: PLC0415
-        from headwater.images.certificates.barbican import Barbican  # noqa: PLC0415
+        from headwater.images.signatures.certificates.barbican import Barbican  # noqa: PLC0415
 
         barbican = settings.barbican
         as_caller = barbican.ask_as == "caller"

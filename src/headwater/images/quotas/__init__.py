@@ -1,0 +1,1 @@
+"""What a project uses, and what it may use."""

@@ -1,0 +1,1 @@
+"""Image signatures: what is claimed, and whether it is true."""
