@@ -66,6 +66,11 @@ class RangeNotSatisfiable(HeadwaterError):
 class Unavailable(HeadwaterError):
     """Something that Headwater needs does not work at the moment; trying again later is right."""
 
+    @property
+    def told(self) -> str:
+        """What callers are told. Addresses, paths and what other programs said are for the operator alone."""
+        return str(self)
+
 
 class SettingsError(HeadwaterError):
     """Headwater cannot start with these settings, or a command was called with wrong arguments."""

@@ -42,6 +42,14 @@ _DRIVERS = {
 }
 
 
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or has no connection to spare."""
+
+    @property
+    def told(self) -> str:
+        return "The catalogue does not answer at the moment. Try again later."
+
+
 class Database:
     """A pool of connections to one database; safe to use from several threads, not across a fork."""
 
@@ -128,13 +136,15 @@ class Database:
             self._group.close()
         self.engine.dispose()
 
-    def _busy(self) -> Unavailable:
+    def _busy(self) -> DatabaseUnavailable:
         name = self.url.render_as_string(hide_password=True)
-        return Unavailable(f"every connection to the database {name} is in use; try again in a moment")
+        return DatabaseUnavailable(f"every connection to the database {name} is in use; try again in a moment")
 
-    def _unavailable(self, error: DBAPIError) -> Unavailable:
+    def _unavailable(self, error: DBAPIError) -> DatabaseUnavailable:
         first_line = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        return Unavailable(f"the database {self.url.render_as_string(hide_password=True)} does not work: {first_line}")
+        return DatabaseUnavailable(
+            f"the database {self.url.render_as_string(hide_password=True)} does not work: {first_line}"
+        )
 
 
 def _parse(url: str) -> URL:

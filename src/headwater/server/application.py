@@ -101,7 +101,8 @@ class Application:
         try:
             await self._calls.run(self._require_health)
         except Unavailable as error:
-            return Response(str(error), 503, media_type="text/plain")
+            _log.warning("not healthy", extra={"error": str(error)})
+            return Response(error.told, 503, media_type="text/plain")
         return Response("OK", media_type="text/plain")
 
     def _require_health(self) -> None:

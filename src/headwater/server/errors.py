@@ -49,7 +49,9 @@ def answer(error: BaseException, accept: str, request_id: str) -> Response:
     What was not raised on purpose is told without its message, which may hold anything.
     """
     status = status_of(error)
-    if isinstance(error, errors.HeadwaterError):
+    if isinstance(error, errors.Unavailable):
+        message = error.told
+    elif isinstance(error, errors.HeadwaterError):
         message = str(error)
     else:
         message = f"{UNEXPECTED} The log has more under {request_id}."

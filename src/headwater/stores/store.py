@@ -52,6 +52,10 @@ class StoreUnavailable(Unavailable):
         super().__init__(f"store {store} does not work: {reason}")
         self.store = store
 
+    @property
+    def told(self) -> str:
+        return f"The store {self.store} does not work at the moment. Try again later."
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from headwater import errors
+from headwater.database.engine import Database
 from headwater.images.attributes import ReadOnlyAttribute
 from headwater.images.books import ImageGone
 from headwater.images.catalogue import ImageExists
@@ -98,3 +99,12 @@ def test_some_answers_say_more_in_their_headers() -> None:
     assert answer(errors.Unavailable("x"), "", "r").headers["retry-after"] == "5"
     assert answer(MethodNotAllowed("PUT", "/", ["GET", "POST"]), "", "r").headers["allow"] == "GET, POST"
     assert "v2.1-json-patch" in answer(PatchMediaType("x"), "", "r").headers["accept-patch"]
+
+
+def test_callers_hear_nothing_of_addresses_and_paths() -> None:
+    error = Database("postgresql://headwater:secret@db.internal/x")._busy()
+    assert "db.internal" in str(error)
+    assert b"internal" not in bytes(answer(error, "application/json", "req-1").body)
+    store = StoreUnavailable("files", "cannot open /srv/images: Permission denied")
+    assert b"/srv" not in bytes(answer(store, "application/json", "req-1").body)
+    assert b"The store files does not work" in bytes(answer(store, "application/json", "req-1").body)
