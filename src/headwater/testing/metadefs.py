@@ -46,7 +46,7 @@ def a_full_namespace(name: str) -> Namespace:
     return a_namespace(
         name,
         display_name="Ünïcode ☃",
-        description="With NUL \0 and 😀",
+        description="A line\nand 😀",
         owner="p1",
         resource_type_associations=[{"name": "OS::Glance::Image", "prefix": "hw_"}, {"name": "OS::Nova::Flavor"}],
         properties={
