@@ -18,7 +18,7 @@ import logging
 import mmap
 import queue
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from headwater.errors import HeadwaterError, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images.books import UploadLost
 from headwater.images.catalogue import ImageCatalogue
+from headwater.images.gathering import Gathering
 from headwater.images.journal import Journal
 from headwater.images.model import Image, Status, StatusConflict
 from headwater.images.pipeline import BUFFER, BUFFERS
@@ -258,34 +259,11 @@ class _Buffers:
 
 def _pour(pieces: Iterable[bytes], data: IncomingData, buffers: _Buffers) -> None:
     """Hand all pieces to ``data``, gathered into buffers."""
-    buffer: mmap.mmap | None = None
-    filled = 0
-    try:
+    with closing(Gathering(data, buffers)) as gathering:
         for piece in pieces:
             offset = 0
             while offset < len(piece):
-                if buffer is None:
-                    buffer, filled = buffers.take(), 0
-                count = min(BUFFER - filled, len(piece) - offset)
-                buffer[filled : filled + count] = piece[offset : offset + count]
-                filled += count
-                offset += count
-                if filled == BUFFER:
-                    full, buffer = buffer, None
-                    _hand_over(data, buffers, full, filled)
-        if buffer is not None:
-            last, buffer = buffer, None
-            _hand_over(data, buffers, last, filled)
-    finally:
-        if buffer is not None:
-            buffers.put(buffer)
-
-
-def _hand_over(data: IncomingData, buffers: _Buffers, buffer: mmap.mmap, filled: int) -> None:
-    view = memoryview(buffer)[:filled]
-    give_back = buffers.giver(buffer, view)
-    try:
-        data.put(view, give_back)
-    except BaseException:
-        give_back()
-        raise
+                if gathering.needs_buffer:
+                    gathering.use(buffers.take())
+                offset += gathering.add(piece, offset)
+        gathering.flush()

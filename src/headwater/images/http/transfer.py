@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
 from headwater.images.downloads import Download, Downloads
+from headwater.images.gathering import Gathering
 from headwater.images.http.threads import Threads
 from headwater.images.model import Image
 from headwater.images.pipeline import BUFFER, BUFFERS
@@ -233,37 +234,14 @@ class _Buffers:
 
 async def _gather(body: Body, data: IncomingData, buffers: _Buffers) -> None:
     """Read the whole body into ``data``."""
-    buffer: mmap.mmap | None = None
-    filled = 0
-    try:
+    with contextlib.closing(Gathering(data, buffers)) as gathering:
         async for piece in body.pieces():
             offset = 0
             while offset < len(piece):
-                if buffer is None:
-                    buffer, filled = await buffers.take(), 0
-                count = min(BUFFER - filled, len(piece) - offset)
-                buffer[filled : filled + count] = piece if count == len(piece) else piece[offset : offset + count]
-                filled += count
-                offset += count
-                if filled == BUFFER:
-                    full, buffer = buffer, None
-                    _hand_over(data, buffers, full, filled)
-        if buffer is not None:
-            last, buffer = buffer, None
-            _hand_over(data, buffers, last, filled)
-    finally:
-        if buffer is not None:
-            buffers.put(buffer)
-
-
-def _hand_over(data: IncomingData, buffers: _Buffers, buffer: mmap.mmap, filled: int) -> None:
-    view = memoryview(buffer)[:filled]
-    give_back = buffers.giver(buffer, view)
-    try:
-        data.put(view, give_back)
-    except BaseException:
-        give_back()
-        raise
+                if gathering.needs_buffer:
+                    gathering.use(await buffers.take())
+                offset += gathering.add(piece, offset)
+        gathering.flush()
 
 
 async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from headwater.images.http_v2 import requests
 from headwater.images.http_v2.requests import BadQuery
 from headwater.images.listing import SORT_KEYS, Comparison, Condition, Direction, Query
 from headwater.images.schemas import UUID
@@ -53,7 +54,7 @@ def wanted(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> W
             properties=tuple(properties.items()),
             sort=_sort(given.get("sort_key", "created_at"), given.get("sort_dir", "desc")),
             marker=_marker(given.get("marker")),
-            limit=_limit(given.get("limit"), settings),
+            limit=requests.page_limit(given.get("limit"), settings),
         ),
         is_public=None if is_public in (None, "None", "none") else _switch("is_public", is_public or ""),
         of_all=is_public in ("None", "none"),
@@ -100,13 +101,3 @@ def _marker(value: str | None) -> str | None:
     if not re.fullmatch(UUID, value):
         raise BadQuery(f"Invalid marker format: {value[:40]!r} is not the id of an image")
     return value
-
-
-def _limit(value: str | None, settings: ImagesSettings) -> int:
-    if value is None:
-        return settings.limit_default
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
-        raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
-    if int(value) < 0:
-        raise BadQuery("limit param must be positive")
-    return min(int(value), settings.limit_max)

@@ -164,7 +164,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
         os_hidden=_os_hidden(given.get("os_hidden", "false")),
         sort=_sort(sorting["sort"], sorting["sort_key"], sorting["sort_dir"]),
         marker=given.get("marker"),
-        limit=_limit(given.get("limit"), settings),
+        limit=page_limit(given.get("limit"), settings),
     )
 
 
@@ -264,7 +264,8 @@ def _os_hidden(value: str) -> bool:
     return value.lower() == "true"
 
 
-def _limit(value: str | None, settings: ImagesSettings) -> int:
+def page_limit(value: str | None, settings: ImagesSettings) -> int:
+    """Return how many things one page has at most; raise ``BadQuery`` when ``value`` is no number of them."""
     if value is None:
         return settings.limit_default
     if not re.fullmatch(r"-?[0-9]{1,18}", value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -81,7 +80,7 @@ def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
         sort_key=key,
         sort_dir="asc" if direction == "asc" else "desc",
         marker=given.get("marker"),
-        limit=_limit(given.get("limit"), settings),
+        limit=requests.page_limit(given.get("limit"), settings),
     )
 
 
@@ -109,16 +108,6 @@ def listed_document(task: Task) -> dict[str, Any]:
     if task.expires_at is not None:
         document["expires_at"] = timestamp(task.expires_at)
     return document
-
-
-def _limit(value: str | None, settings: ImagesSettings) -> int:
-    if value is None:
-        return settings.limit_default
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
-        raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
-    if int(value) < 0:
-        raise BadQuery("limit param must be positive")
-    return min(int(value), settings.limit_max)
 
 
 def _link(parameters: list[tuple[str, str]]) -> str:
