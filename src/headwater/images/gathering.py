@@ -11,7 +11,7 @@ from headwater.images.uploads import IncomingData
 
 
 class Buffers(Protocol):
-    """The memory of one stream: ``BUFFERS`` of ``BUFFER`` bytes, which come back when the pipeline has done its work."""
+    """The memory of one stream: ``BUFFERS`` of ``BUFFER`` bytes, which the pipeline gives back."""
 
     def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
         """Return what gives ``buffer`` back, from any thread."""
