@@ -16,6 +16,14 @@ from headwater.stores.store import Abilities, ObjectNotFound, ObjectWriter, Stor
 from headwater.stores.url_filter import UrlRefused, shown
 
 
+class WebUnavailable(StoreUnavailable):
+    """A web server of others does not give its data. Who may read the image may know which one."""
+
+    @property
+    def told(self) -> str:
+        return str(self)
+
+
 class StoreReadOnly(Forbidden):
     """This store holds what others wrote."""
 
@@ -60,7 +68,7 @@ class HttpStore:
         except (RemoteFailed, RemoteTooLarge, UrlRefused) as error:
             raise _translated(self.name, key, error) from error
         if size is None:
-            raise StoreUnavailable(self.name, f"{shown(key)} does not say how large it is")
+            raise WebUnavailable(self.name, f"{shown(key)} does not say how large it is")
         return Stored(key, size)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
@@ -90,7 +98,7 @@ class _Pieces:
         try:
             return next(self._fetched)
         except (RemoteFailed, RemoteTooLarge) as error:
-            raise StoreUnavailable(self._store, str(error)) from error
+            raise WebUnavailable(self._store, str(error)) from error
 
     def close(self) -> None:
         """End the connection."""
@@ -103,4 +111,4 @@ class _Pieces:
 def _translated(store: str, key: str, error: RemoteFailed | RemoteTooLarge | UrlRefused) -> Exception:
     if isinstance(error, RemoteFailed) and error.is_missing:
         return ObjectNotFound(store, shown(key))
-    return StoreUnavailable(store, str(error))
+    return WebUnavailable(store, str(error))
