@@ -184,6 +184,7 @@ def _values(batch: Sequence[_Entry]) -> Iterator[list[dict[str, Any]]]:
             "created_at": entry.image.created_at,
             "updated_at": entry.image.created_at,
             "image_created_at": entry.image.created_at,
+            "can_share": False,
         }
         for entry in batch
         if entry.member is not None
