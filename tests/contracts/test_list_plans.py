@@ -104,3 +104,12 @@ def test_a_page_reads_hardly_more_than_it_shows(
     plan = filled.read(explain)
     for scan, read in rows_read(plan):
         assert read <= MOST, (scan, read)
+
+
+def test_no_statement_gets_one_plan_for_all_values(postgresql_url: str) -> None:
+    """PostgreSQL would make one after some runs, and a page by a common property then takes a hundred times as long."""
+    database = Database(postgresql_url)
+    try:
+        assert database.read(lambda c: c.exec_driver_sql("SHOW plan_cache_mode").scalar()) == "force_custom_plan"
+    finally:
+        database.close()

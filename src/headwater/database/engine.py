@@ -82,6 +82,8 @@ class Database:
             self._group: GroupCommit | None = GroupCommit(self.engine, queue)
         else:
             self._group = None
+            if self.url.get_backend_name() == "postgresql":
+                _prepare_postgresql(self.engine)
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
@@ -181,6 +183,15 @@ def _prepare_sqlite(engine: Engine) -> None:
             "mmap_size=2147418112",  # the most that SQLite takes; it is address space, not memory
         ):
             connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        # A statement that was run often would get one plan for all values: measured at 100 000 images, a page by a
+        # common property then took 170 ms in place of 2.
+        connection.execute("SET plan_cache_mode = force_custom_plan")
+        connection.commit()
 
 
 def _is_away(error: DBAPIError) -> bool:
