@@ -106,10 +106,22 @@ def test_a_page_reads_hardly_more_than_it_shows(
         assert read <= MOST, (scan, read)
 
 
-def test_no_statement_gets_one_plan_for_all_values(postgresql_url: str) -> None:
+def test_a_list_gets_no_plan_for_all_values(postgresql_url: str) -> None:
     """PostgreSQL would make one after some runs, and a page by a common property then takes a hundred times as long."""
     database = Database(postgresql_url)
+
+    def run(connection: Connection) -> None:
+        for _ in range(20):
+            connection.execute(text("SELECT 1 WHERE 1 = :x"), {"x": 1})
+
+    def prepared(connection: Connection) -> int:
+        like = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%1 = $1%'"
+        return int(connection.execute(text(like)).scalar_one())
+
     try:
-        assert database.read(lambda c: c.exec_driver_sql("SHOW plan_cache_mode").scalar()) == "force_custom_plan"
+        database.read(run, plans_anew=True)
+        assert database.read(prepared) == 0
+        database.read(run)
+        assert database.read(prepared) == 1
     finally:
         database.close()

@@ -82,22 +82,26 @@ class Database:
             self._group: GroupCommit | None = GroupCommit(self.engine, queue)
         else:
             self._group = None
-            if self.url.get_backend_name() == "postgresql":
-                _prepare_postgresql(self.engine)
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, plans_anew: bool = False) -> T:
         """Run ``work``, which must not write; each statement sees what is committed when it begins.
+
+        Args:
+            plans_anew: The best way to the rows depends on the values. PostgreSQL would otherwise make one plan for
+                all values after some runs; a page by a common property then took 170 ms in place of 2.
 
         Raises:
             Unavailable: The database does not answer.
         """
         try:
             with self._reading.connect() as connection:
+                if plans_anew and self.url.get_backend_name() == "postgresql":
+                    return _unprepared(connection, work)
                 return work(connection)
         except PoolTimeout as error:
             raise self._busy() from error
@@ -185,13 +189,13 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _prepare_postgresql(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: object) -> None:
-        # A statement that was run often would get one plan for all values: measured at 100 000 images, a page by a
-        # common property then took 170 ms in place of 2.
-        connection.execute("SET plan_cache_mode = force_custom_plan")
-        connection.commit()
+def _unprepared(connection: Connection, work: Callable[[Connection], T]) -> T:
+    driver: Any = connection.connection.driver_connection
+    usual, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        return work(connection)
+    finally:
+        driver.prepare_threshold = usual
 
 
 def _is_away(error: DBAPIError) -> bool:

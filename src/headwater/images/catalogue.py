@@ -93,7 +93,7 @@ class ImageCatalogue:
                     raise MarkerNotFound(query.marker)
             return [image_of(row) for row in listing.Page(query, digest).found(connection, marker)]
 
-        return self._database.read(work)
+        return self._database.read(work, plans_anew=True)
 
     def location(self, image_id: str) -> Location | None:
         """Return where to look first for the image's bytes; ``None`` when it has none."""
