@@ -1,0 +1,73 @@
+"""Be one worker process: listen on both ports, serve until told to stop, end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from headwater.server.application import Application
+from headwater.server.settings import Settings, address
+
+_log = logging.getLogger(__name__)
+
+
+def work(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
+    """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``."""
+    import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return uvloop.run(_listen(settings, says_ready, supervisor_lives))
+
+
+async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.server.embed import Server  # noqa: PLC0415
+
+    application = Application(settings)
+    servers = []
+    for app, bind in (
+        (application.image_listener, settings.server.bind),
+        (application.metadata_listener, settings.server.metadata_bind),
+    ):
+        host, port = address(bind)
+        servers.append(
+            Server(
+                app,
+                address=host,
+                port=port,
+                interface=Interfaces.ASGINL,
+                websockets=False,
+                log_enabled=False,
+                backlog=4096,
+                backpressure=4096,
+                http1_settings=HTTP1Settings(header_read_timeout=30_000),
+            )
+        )
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_reader(supervisor_lives, stop.set)
+    house = asyncio.create_task(application.work())
+    serving = [asyncio.create_task(server.serve()) for server in servers]
+    await asyncio.sleep(0)
+    if says_ready is not None:
+        asyncio.get_running_loop().call_later(0.02, os.write, says_ready, b"r")
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    failed = not stop.is_set()
+    asyncio.get_running_loop().remove_reader(supervisor_lives)
+    for server in servers:
+        server.stop()
+    _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    house.cancel()  # not before: uploads in flight need their leases renewed
+    if cut_off:
+        # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
+        _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
+        sys.stderr.flush()
+        os._exit(1 if failed else 0)
+    application.close()
+    return 1 if failed else 0
