@@ -6,6 +6,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from headwater.identity.caller import CALLER, OPERATOR
 from headwater.server import unread
 from headwater.server.unread import Drained
 
@@ -48,13 +49,14 @@ async def reads_one(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("enough", 413)(scope, receive, send)
 
 
-def ask(client: Client, app: object = refuses, method: str = "POST", **headers: str) -> None:
+def ask(client: Client, app: object = refuses, method: str = "POST", *, known: bool = False, **headers: str) -> None:
     given = {"content-length": "5", **{name.replace("_", "-"): value for name, value in headers.items()}}
     scope = {
         "type": "http",
         "method": method,
         "path": "/",
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        **({CALLER: OPERATOR} if known else {}),
     }
     asyncio.run(Drained(app)(scope, client.receive, client.send))  # type: ignore[arg-type]
 
@@ -72,10 +74,25 @@ def test_a_body_without_end_is_read_up_to_a_bound() -> None:
     assert client.taken_at_answer == unread.LIMIT // PIECE
 
 
-def test_a_client_that_stalls_is_waited_for_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unread, "LIMIT_S", 0.05)
+def test_a_known_caller_may_send_a_whole_image_before_it_reads_the_answer() -> None:
+    client = Finite(100)
+    ask(client, known=True)
+    assert client.taken_at_answer == 100
+
+
+def test_who_was_told_to_go_on_is_read_to_the_end() -> None:
+    client = Finite(5)
+    ask(client, reads_one, expect="100-continue")
+    assert client.taken_at_answer == 5
+
+
+@pytest.mark.parametrize(("known", "bound"), [(False, "LIMIT_S"), (True, "KNOWN_LIMIT_S")])
+def test_a_client_that_stalls_is_waited_for_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch, known: bool, bound: str
+) -> None:
+    monkeypatch.setattr(unread, bound, 0.05)
     client = Client(2)
-    ask(client)
+    ask(client, known=known)
     assert client.taken_at_answer == 2
 
 
@@ -84,5 +101,5 @@ def test_a_client_that_stalls_is_waited_for_up_to_a_bound(monkeypatch: pytest.Mo
 )
 def test_what_does_not_come_by_itself_is_not_asked_for(method: str, headers: dict[str, str]) -> None:
     client = Client(0)
-    ask(client, method=method, **headers)
+    ask(client, method=method, known=False, **headers)
     assert client.taken_at_answer == 0

@@ -30,9 +30,6 @@ from headwater.threads import Pool
 _log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
-# After a refusal the rest of the body is read for so long, because most clients look for an answer only
-# when they have sent everything.
-DRAIN_S = 20.0
 
 
 class Body:
@@ -42,7 +39,6 @@ class Body:
         self._receive = request.receive
         length = request.headers.get("content-length", "")
         self._left = int(length) if length.isdigit() else None
-        self._waits_for_our_word = "100-continue" in request.headers.get("expect", "").lower()
         self._ended = False
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -53,7 +49,6 @@ class Body:
         """
         while not self._ended:
             message = await self._receive()
-            self._waits_for_our_word = False
             if message["type"] == "http.disconnect":
                 self._ended = True
                 raise ClientDisconnected("the connection ended before the data did")
@@ -65,18 +60,6 @@ class Body:
                 yield piece
         if self._left:
             raise ClientDisconnected("the connection ended before the data did")
-
-    async def drain(self) -> None:
-        """Read what the client still sends, for a while, so that it comes to read the answer.
-
-        A client that waits for our word before it sends takes the answer for one.
-        """
-        if self._waits_for_our_word:
-            return
-        with contextlib.suppress(TimeoutError, ClientDisconnected):
-            async with asyncio.timeout(DRAIN_S):
-                async for _ in self.pieces():
-                    pass
 
 
 async def receive(body: Body, begin: Callable[[], IncomingData], threads: Threads) -> Image:

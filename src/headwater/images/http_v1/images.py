@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.errors import ClientDisconnected, Invalid, PreconditionFailed
+from headwater.errors import Invalid, PreconditionFailed
 from headwater.images.books import ImageGone
 from headwater.images.downloads import Downloads
 from headwater.images.http.threads import Threads
@@ -51,55 +51,35 @@ class ImageHandlers:
     # --- In --------------------------------------------------------------------------------------
 
     async def create(self, request: Request) -> Response:
-        body = Body(request)
-        try:
-            image = await self._create(request, body)
-        except ClientDisconnected:
-            raise
-        except Exception:
-            await body.drain()
-            raise
-        place = f"{versions.endpoint(request)}/v1/images/{image.id}"
-        return _answer(image, 201, {"Location": place, **_etag(image)})
-
-    async def _create(self, request: Request, body: Body) -> Image:
         said, brings, length = _read(request)
         # Source: Nova registers a snapshot that is nothing but its properties with the size 0, and expects it active.
         brings = brings or (said.size == 0 and said.location is None and said.copy_from is None)
         caller = requests.caller(request)
         image = await self._pool(said).run(lambda: self._images.create(caller, said, brings=brings, length=length))
-        return await self._received(request, body, image, said, length) if brings else image
+        if brings:
+            image = await self._received(request, image, said, length)
+        place = f"{versions.endpoint(request)}/v1/images/{image.id}"
+        return _answer(image, 201, {"Location": place, **_etag(image)})
 
     async def update(self, request: Request) -> Response:
-        body = Body(request)
-        try:
-            image = await self._update(request, body)
-        except ClientDisconnected:
-            raise
-        except Exception:
-            await body.drain()
-            raise
-        return _answer(image, 200, _etag(image))
-
-    async def _update(self, request: Request, body: Body) -> Image:
         said, brings, length = _read(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         purge = headers.purges(request) and not brings
         image = await self._pool(said).run(
             lambda: self._images.update(caller, image_id, said, brings=brings, purge=purge, length=length)
         )
-        return await self._received(request, body, image, said, length) if brings else image
+        if brings:
+            image = await self._received(request, image, said, length)
+        return _answer(image, 200, _etag(image))
 
     def _pool(self, said: Description) -> Pool:
         threads = self._threads
         return threads.catalogue if said.location is None and said.copy_from is None else threads.web
 
-    async def _received(
-        self, request: Request, body: Body, image: Image, said: Description, length: int | None
-    ) -> Image:
+    async def _received(self, request: Request, image: Image, said: Description, length: int | None) -> Image:
         caller = requests.caller(request)
         try:
-            after = await receive(body, lambda: self._images.begin(caller, image, said, length), self._threads)
+            after = await receive(Body(request), lambda: self._images.begin(caller, image, said, length), self._threads)
         except ImageGone as error:
             raise DeletedMeanwhile(image.id) from error
         return await self._threads.catalogue.run(lambda: self._images.shown(caller, after))

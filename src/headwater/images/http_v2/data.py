@@ -7,7 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.errors import ClientDisconnected, Invalid, RangeNotSatisfiable, UnsupportedMedia
+from headwater.errors import Invalid, RangeNotSatisfiable, UnsupportedMedia
 from headwater.images.downloads import Download, Downloads
 from headwater.images.http.threads import Threads
 from headwater.images.http.transfer import OCTETS, Body, Sending, receive
@@ -49,22 +49,12 @@ class DataHandlers:
     # --- In --------------------------------------------------------------------------------------
 
     async def upload(self, request: Request) -> Response:
-        body = Body(request)
-        try:
-            await self._receive(request, body)
-        except ClientDisconnected:
-            raise
-        except Exception:
-            await body.drain()
-            raise
-        return Response(status_code=204)
-
-    async def _receive(self, request: Request, body: Body) -> None:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await receive(body, lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------
 
