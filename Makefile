@@ -7,7 +7,7 @@ ARGS ?=
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
-	test-quick test-conformance check format bench lock clean
+	test-quick test-conformance test-torture check format bench lock clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
@@ -43,6 +43,9 @@ test-quick: setup-check ## Pass the unit tests and the tests of the documentatio
 
 test-conformance: setup-conformance ## Pass the tests of tempest and glance-tempest-plugin (docs/compatibility.md)
 	@PYTHONPATH=tests .venv/bin/python -m conformance $(ARGS)
+
+test-torture: setup-test ## Kill the service and its workers 300 times, and look at everything after each
+	@HEADWATER_TORTURE_KILLS=300 .venv/bin/python -m pytest tests/torture $(ARGS)
 
 check: setup-check ## Look at format, lint, types, imports and the files of the repository
 	@tools/check.sh
