@@ -46,7 +46,7 @@ def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
 
     ``updated`` is the newest change of an image listed, and the start of 1970 when there is none.
     """
-    placed = [(image, place(image)) for image in images]
+    placed = [(image, place(image, settings.virt_types)) for image in images]
     by_product: dict[str, list[_Placed]] = defaultdict(list)
     for image, placement in placed:
         if isinstance(placement, Placement):

@@ -119,7 +119,8 @@ def test_the_same_images_in_any_order_give_the_same_bytes() -> None:
 
 
 def virts(*images: Image) -> dict[str, str | None]:
-    document = Products.from_bytes(products_of(images, SETTINGS).to_bytes())
+    settings = SETTINGS.model_copy(update={"virt_types": ("kvm", "lxd")})
+    document = Products.from_bytes(products_of(images, settings).to_bytes())
     return {
         item.id or "": item.virt
         for version in document.products[PRODUCT].versions.values()
@@ -134,6 +135,9 @@ def test_virt_is_written_only_where_it_tells_something() -> None:
     assert virts(lxc) == {lxc.id: "lxd"}
 
 
-def test_guests_of_two_kinds_share_a_version() -> None:
-    names = version_names(image(1), image(2, hypervisor_type="lxc"))
-    assert {name: len(ids) for name, ids in names.items()} == {"20260721": 2}
+def test_images_for_other_guests_than_kvm_are_listed_where_the_settings_say_so() -> None:
+    plain, lxc = image(1), image(2, hypervisor_type="lxc")
+    assert list(version_names(plain, lxc).values()) == [[plain.id]]
+    settings = SETTINGS.model_copy(update={"virt_types": ("lxd",)})
+    versions = products_of([plain, lxc], settings).products[PRODUCT].versions
+    assert {item.id for version in versions.values() for item in version.items.values()} == {lxc.id}

@@ -153,10 +153,36 @@ def test_of_many_images_of_one_day_the_newest_wins_and_no_two_are_alike() -> Non
     assert found.duplicates() == []
 
 
-def test_images_for_containers_and_for_kvm_are_both_found_and_told_apart() -> None:
+@pytest.mark.parametrize(
+    "other", [{"hypervisor_type": "lxc"}, {"hypervisor_type": "xen"}, {"img_hv_type": "lxd"}, {"vm_mode": "exe"}]
+)
+def test_without_a_virt_type_juju_takes_the_kvm_image(other: dict[str, Any]) -> None:
+    kvm = image(2)
+    # Of two kinds of guest Juju takes the lower id.
+    found = search(kvm, image(1, created=NOON + timedelta(days=1), **other))
+    assert found.choose("amd64") == kvm.id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image_type": "snapshot"},
+        {"image_type": "backup"},
+        {"disk_format": "iso"},
+        {"disk_format": "aki", "container_format": "aki"},
+        {"container_format": "ova"},
+        {"block_device_mapping": '[{"source_type": "snapshot"}]', "size": 0},
+    ],
+)
+def test_juju_takes_what_boots_as_a_fresh_server_however_old(other: dict[str, Any]) -> None:
+    fresh = image(2)
+    assert search(fresh, image(1, created=NOON + timedelta(days=1), **other)).ids == [fresh.id]
+
+
+def test_images_for_containers_and_for_kvm_are_both_found_and_told_apart_where_both_are_listed() -> None:
     kvm = image(2, hypervisor_type="qemu")
     lxd = image(1, hypervisor_type="lxc")
-    found = search(kvm, lxd)
+    found = search(kvm, lxd, settings=SETTINGS.model_copy(update={"virt_types": ("kvm", "lxd")}))
     assert found.duplicates() == []
     assert found.choose("amd64", virt="kvm") == kvm.id
     assert found.choose("amd64", virt="lxd") == lxd.id
