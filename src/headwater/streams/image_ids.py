@@ -79,6 +79,17 @@ def index_of(products: Products, settings: StreamsSettings) -> Index:
     return Index(index={settings.content_id: entry}, updated=products.updated)
 
 
+def newest_of(products: Products) -> dict[tuple[str, str], str]:
+    """Return the id of the image that Juju takes, by product id and kind of guest."""
+    return {
+        (name, item.virt or KVM): item.id
+        for name, product in products.products.items()
+        for version in product.versions.values()  # the last one wins
+        for item in version.items.values()
+        if item.id
+    }
+
+
 def version_name(image: Image) -> str:
     """Return the name of the version that is ``image``: ``YYYYMMDD.N``, as long for each, sorted as a string by age.
 
