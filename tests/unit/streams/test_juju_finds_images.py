@@ -255,6 +255,25 @@ def test_a_reader_that_requires_signatures_takes_no_other_key(key: OpenKey) -> N
         find(source, wanted())
 
 
+def test_what_is_added_to_a_copied_feed_is_found_where_index2_was_left_out() -> None:
+    def files(*images: Image) -> dict[str, bytes]:
+        feed = LiveFeed(ListedImages(images), SETTINGS)
+        names = ("index.json", "index2.json", PRODUCTS.rpartition("/")[2] + ".json")
+        return {f"streams/v1/{name}": feed.document(name).body for name in names}
+
+    def found(copy: dict[str, bytes]) -> list[str]:
+        source = Source(lambda path: (200, copy[path]) if path in copy else (404, b""))
+        return find(source, wanted(release="22.04")).ids
+
+    old, added = image(1), image(2, os_version="22.04")
+    copy = files(old)
+    # As juju metadata generate-image does: it rewrites all but index2.json.
+    rewritten = {path: body for path, body in files(old, added).items() if "index2" not in path}
+    assert found(copy | rewritten) == []
+    del copy["streams/v1/index2.json"]
+    assert found(copy | rewritten) == [added.id]
+
+
 HOSTILE = [
     "a\nb",
     "24.04\x00",
