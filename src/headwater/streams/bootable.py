@@ -17,6 +17,8 @@ DISKS: Final = ("qcow2", "raw", "vhd", "vhdx", "vmdk", "vdi", "ploop", "gpt")
 # What containers start from besides; the glance sync's words for it.
 _FILE_TREES: Final = ("root-tar", "squashfs")
 _COPIES: Final = frozenset({"snapshot", "backup"})
+# Cinder's images of encrypted volumes, and images encrypted for Glance.
+_KEYS: Final = ("cinder_encryption_key_id", "os_encrypt_key_id")
 _NO_MAPPING: Final = frozenset({"", "[]", "null"})
 
 
@@ -32,6 +34,9 @@ def obstacles(image: Image, virt: str) -> Iterator[str]:
     if image.size == 0:
         yield "it has no data: its size is 0"
     yield from _past(image)
+    for name in _KEYS:
+        if image.properties.get(name, "").strip():
+            yield f"{name} says that it is encrypted, with a key that other projects do not have"
 
 
 def _past(image: Image) -> Iterator[str]:

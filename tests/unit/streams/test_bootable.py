@@ -50,6 +50,8 @@ def test_a_disk_of_a_system_boots_as_a_fresh_server(changes: dict[str, Any]) -> 
         ({"instance_uuid": "6c1fae2a-0000-4000-8000-000000000000"}, "instance_uuid"),
         ({"base_image_ref": "6c1fae2a-0000-4000-8000-000000000000"}, "base_image_ref"),
         ({"block_device_mapping": '[{"source_type": "snapshot"}]', "bdm_v2": "True"}, "block_device_mapping"),
+        ({"cinder_encryption_key_id": "6c1fae2a-0000-4000-8000-000000000000"}, "cinder_encryption_key_id"),
+        ({"os_encrypt_key_id": "6c1fae2a-0000-4000-8000-000000000000"}, "os_encrypt_key_id"),
     ],
 )
 def test_what_does_not_boot_as_a_fresh_server_says_why(changes: dict[str, Any], word: str) -> None:
