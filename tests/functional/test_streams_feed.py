@@ -13,6 +13,7 @@ import pytest
 from functional.clients import Client
 from functional.conftest import FreshHeadwater, NewImage
 from functional.headwater_process import bare_environment
+from functional.users import proof, users_file
 from needs import program
 
 V1 = "/simplestreams/images/streams/v1"
@@ -116,6 +117,64 @@ def test_what_is_not_there_is_a_plain_404(http: httpx.Client, path: str) -> None
     answer = http.get(path, follow_redirects=False)
     assert answer.status_code == 404
     assert "Location" not in answer.headers
+
+
+CD = bytes(32768) + b"\x01CD001\x01" + bytes(73) + (20).to_bytes(4, "little") + bytes(40000)  # ECMA-119, 8.4
+NOT_FRESH: list[dict[str, Any]] = [
+    {"image_type": "snapshot"},
+    {"instance_uuid": "6c1fae2a-7a40-4b3c-9c53-3d0f8f7f4b0e"},
+    {"disk_format": "iso"},
+    {"container_format": "ovf"},
+    {"hypervisor_type": "lxc"},
+]
+
+
+@pytest.mark.parametrize("changes", NOT_FRESH, ids=lambda changes: next(iter(changes.values())))
+def test_what_boots_no_fresh_server_is_not_listed_and_its_owner_learns_why(
+    http: httpx.Client, new_image: NewImage, changes: dict[str, Any]
+) -> None:
+    plain = new_image(b"some bytes", visibility="public", **IS_NOBLE)
+    other = new_image(CD if "iso" in changes.values() else b"some bytes", visibility="public", **IS_NOBLE, **changes)
+    assert plain["id"] in listed(http)
+    assert other["id"] not in listed(http)
+    told = http.get(f"/simplestreams/why/{other['id']}").raise_for_status().json()
+    (reason,) = told["reasons"]
+    assert (told["listed"], next(iter(changes)) in reason) == (False, True)
+    told = http.get(f"/simplestreams/why/{plain['id']}").raise_for_status().json()
+    assert (told["listed"], told["reasons"], told["product"], told["newest"]) == (True, [], NOBLE, plain["id"])
+
+
+def test_only_who_sees_an_image_learns_why_it_is_not_listed(fresh_headwater: FreshHeadwater, tmp_path: Path) -> None:
+    users = users_file(tmp_path, ann=("a", "member"), ben=("b", "member"), root=("r", "admin"))
+    with httpx.Client(base_url=fresh_headwater(toml=users).images_url) as http:
+        made = http.post("/v2/images", json={"visibility": "private", **IS_NOBLE}, headers=proof("ann")).json()
+        why = f"/simplestreams/why/{made['id']}"
+        for user in ("ann", "root"):
+            told = http.get(why, headers=proof(user)).raise_for_status()
+            assert told.headers["Cache-Control"] == "no-store"
+            assert [word in " ".join(told.json()["reasons"]) for word in ("private", "queued", "iso")] == [
+                True,
+                True,
+                False,
+            ]
+        unseen, absent = (http.get(path, headers=proof("ben")) for path in (why, f"{why[:-4]}0000"))
+        assert (unseen.status_code, absent.status_code) == (404, 404)
+        assert unseen.text.replace(made["id"], "") == absent.text.replace(f"{made['id'][:-4]}0000", "")
+        nobody = http.get(why)
+        assert (nobody.status_code, nobody.headers["WWW-Authenticate"]) == (401, 'Basic realm="headwater"')
+        # The feed itself stays open.
+        assert http.get(PRODUCTS).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "status"), [("why/", 404), ("why", 404), ("why/a/b", 404), ("why/%00", 404)])
+def test_no_other_path_is_asked_why(http: httpx.Client, path: str, status: int) -> None:
+    assert http.get(f"/simplestreams/{path}").status_code == status
+
+
+def test_a_head_of_why_has_the_headers_of_the_get(http: httpx.Client, new_image: NewImage) -> None:
+    path = f"/simplestreams/why/{new_image()['id']}"
+    got, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(got.content)))
 
 
 class GnuPG:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import config, config_drive, db, exits, instance, metadefs, options, policy, serve
+from headwater.cli import config, config_drive, db, exits, instance, metadefs, options, policy, serve, streams
 from headwater.errors import HeadwaterError
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.command("serve")(serve.serve)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
+app.add_typer(streams.app, name="streams")
 app.add_typer(instance.app, name="instance")
 app.add_typer(metadefs.app, name="metadefs")
 app.add_typer(config_drive.app, name="config-drive")

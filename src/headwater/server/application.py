@@ -72,9 +72,18 @@ class Application:
         )
         self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
         feed = live_feed(self._images.catalogue, settings.streams)
-        self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
+        self._feed = Router(
+            [
+                streams_http.why_route(feed, self._images.access, self._calls.run),
+                *streams_http.routes(feed, self._calls.run),
+            ],
+            redirect_slashes=False,
+            default=_not_found,
+        )
         known = frozenset({"v2", *versions.IDS}) | self._v1
-        identified = Identified(self._image_side, self._authenticator, self._identity, known)
+        identified = Identified(
+            self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
+        )
         self.image_listener = with_cors(Drained(Observed(identified, "images", self._metrics)), settings.cors)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics

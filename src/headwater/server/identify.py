@@ -1,9 +1,9 @@
 """Before the image listener's applications: who calls.
 
-A request to a version of the Image API needs a caller, who is then in the scope under ``CALLER``. All else
-is open: the versions document, ``/healthcheck``, ``/metrics`` (counts, read by Prometheus without a
-token), the streams (made for clients that have none, and only of public images), and ``OPTIONS``, which
-browsers send without credentials.
+A request to a version of the Image API needs a caller, who is then in the scope under ``CALLER``; so does the question
+why the streams list an image. All else is open: the versions document, ``/healthcheck``, ``/metrics`` (counts, read
+by Prometheus without a token), the streams (made for clients that have none, and only of public images), and
+``OPTIONS``, which browsers send without credentials.
 
 A caller who is known already costs no thread. The others wait in threads of their own, so that a slow
 Keystone holds up nobody who does not need it; when too many wait, further ones are told to come back.
@@ -36,16 +36,26 @@ class TooManyWait(Unavailable):
 class Identified:
     """An application whose requests have a caller."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, pool: Pool, versions: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        pool: Pool,
+        versions: frozenset[str],
+        *,
+        below: tuple[str, ...] = (),
+    ) -> None:
         """Take what is asked and the threads to ask it in.
 
         Args:
             versions: First parts of the paths that need a caller: ``v2``, ``v2.9``, ….
+            below: Beginnings of further paths that need one.
         """
         self._app = app
         self._authenticator = authenticator
         self._pool = pool
         self._versions = versions
+        self._below = below
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +78,8 @@ class Identified:
     def _needs_caller(self, scope: Scope) -> bool:
         if scope["method"] == "OPTIONS":
             return False
-        if scope["path"][1:].partition("/")[0] in self._versions:
+        path = scope["path"]
+        if path[1:].partition("/")[0] in self._versions or path.startswith(self._below):
             return True
         return any(name == b"accept" and value.startswith(_BY_ACCEPT) for name, value in scope["headers"])
 

@@ -65,7 +65,7 @@ class ImageService:
         """
         limits = settings.images
         self.catalogue = ImageCatalogue(database)
-        access = Access(self.catalogue, policy)
+        self.access = access = Access(self.catalogue, policy)
         self.notifications = Notifications(settings.notifications, database)
         notices = Notices(self.notifications)
         journal = Journal([notices, Audit()])

@@ -15,22 +15,32 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Protocol, TypeVar
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from headwater.streams.live import Document, LiveFeed, StreamNotFound
+from headwater.identity.caller import CALLER, Caller
+from headwater.images.model import Image
+from headwater.streams.live import JSON_TYPE, Document, LiveFeed, StreamNotFound
 
 T = TypeVar("T")
 
 READING = ["GET", "HEAD"]
+WHY = "/why/"  # not for everybody, as the rest is
 
 
 class InThread(Protocol):
     """Run blocking work in a worker thread."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+class SeenImages(Protocol):
+    """The images that a caller sees: see ``images.access.Access``."""
+
+    def visible(self, caller: Caller, image_id: str) -> Image: ...
 
 
 def routes(feed: LiveFeed, in_thread: InThread, clock: Callable[[], float] = time.time) -> list[Route]:
@@ -48,6 +58,22 @@ def routes(feed: LiveFeed, in_thread: InThread, clock: Callable[[], float] = tim
         Route("/images/streams/v1/{name}", document, methods=READING),
         Route("/{path:path}", unknown, methods=READING),
     ]
+
+
+def why_route(feed: LiveFeed, images: SeenImages, in_thread: InThread) -> Route:
+    """Return the route by which those who see an image learn where it stands in the feed, or why it does not.
+
+    The server makes sure of the caller before it. An image that they do not see is not there.
+    """
+
+    async def why(request: Request) -> Response:
+        caller, image_id = request.scope[CALLER], request.path_params["image_id"]
+        listing = await in_thread(lambda: feed.listing(images.visible(caller, image_id)))
+        body = msgspec.json.encode(listing.to_dict())
+        headers = {"Cache-Control": "no-store", "Content-Length": str(len(body))}
+        return Response(b"" if request.method == "HEAD" else body, 200, headers, JSON_TYPE)
+
+    return Route(f"{WHY}{{image_id}}", why, methods=READING)
 
 
 def answer(document: Document, method: str, headers: Headers, now_s: int) -> Response:

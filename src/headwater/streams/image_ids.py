@@ -5,8 +5,9 @@ What Juju, the pickiest reader, makes of them decides the shape:
 - one item for each region, whose ``region`` and ``endpoint`` stand on the item itself; the item's name holds both the
   region and the image id, so that one image in two regions is two items;
 - the index lists every spelling of every region's endpoint, of which Juju takes any that is equal to its own;
-- two items that differ in nothing Juju looks at must not share a version: the images of one day become ``YYYYMMDD``,
-  ``YYYYMMDD.001``, ``YYYYMMDD.002`` ... by age, which sort as strings;
+- two items that differ in nothing Juju looks at must not share a version: each image is a version of its own, whose
+  name follows from that image alone. So it stays the same whatever comes, goes or hides beside it, which mirrors need:
+  what they hold under a name they do not fetch again;
 - ``virt`` stands only where it tells something: on guests other than KVM, and on KVM guests beside such ones. Items
   that differ in ``virt`` do not replace one another, so an idle ``virt`` would keep an old image in the choice.
 """
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from uuid import UUID
 
 from headwater.images.model import Image
 from headwater.streams.documents import (
@@ -39,6 +41,7 @@ IMAGE_IDS = "image-ids"
 NO_MIRRORS = Mirrors(mirrors={})
 
 _MICROSECONDS = 1_000_000
+_ID_DIGITS = 12
 
 
 def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
@@ -46,7 +49,7 @@ def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
 
     ``updated`` is the newest change of an image listed, and the start of 1970 when there is none.
     """
-    placed = [(image, place(image)) for image in images]
+    placed = [(image, place(image, settings.virt_types)) for image in images]
     by_product: dict[str, list[_Placed]] = defaultdict(list)
     for image, placement in placed:
         if isinstance(placement, Placement):
@@ -76,6 +79,28 @@ def index_of(products: Products, settings: StreamsSettings) -> Index:
     return Index(index={settings.content_id: entry}, updated=products.updated)
 
 
+def newest_of(products: Products) -> dict[tuple[str, str], str]:
+    """Return the id of the image that Juju takes, by product id and kind of guest."""
+    return {
+        (name, item.virt or KVM): item.id
+        for name, product in products.products.items()
+        for version in product.versions.values()  # the last one wins
+        for item in version.items.values()
+        if item.id
+    }
+
+
+def version_name(image: Image) -> str:
+    """Return the name of the version that is ``image``: ``YYYYMMDD.N``, as long for each, sorted as a string by age.
+
+    N is the time of day down to the microsecond, and then the last digits of the id as a number: images may be created
+    in the same microsecond.
+    """
+    seconds, microseconds = divmod(image.created_at, _MICROSECONDS)
+    created = datetime.fromtimestamp(seconds, UTC)
+    return f"{created:%Y%m%d.%H%M%S}{microseconds:06}{UUID(image.id).int % 10**_ID_DIGITS:0{_ID_DIGITS}}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Placed:
     image: Image
@@ -86,10 +111,11 @@ def _product(group: Sequence[_Placed], settings: StreamsSettings) -> Product:
     first = group[0].placement
     mixed = len({one.placement.virt for one in group}) > 1
     versions: dict[str, dict[str, Item]] = defaultdict(dict)
-    for name, one in _named(group):
+    for one in group:
         virt = one.placement.virt if mixed or one.placement.virt != KVM else None
+        items = versions[version_name(one.image)]
         for cloud in settings.clouds:
-            versions[name][f"{cloud.region}-{one.image.id}"] = Item(
+            items[f"{cloud.region}-{one.image.id}"] = Item(
                 id=one.image.id, virt=virt, region=cloud.region, endpoint=cloud.endpoint[0]
             )
     return Product(
@@ -98,15 +124,3 @@ def _product(group: Sequence[_Placed], settings: StreamsSettings) -> Product:
         arch=first.arch,
         versions={name: Version(items=versions[name]) for name in sorted(versions)},
     )
-
-
-def _named(group: Sequence[_Placed]) -> Iterable[tuple[str, _Placed]]:
-    """Yield each image with the name of its version; in a version each kind of guest is there once."""
-    by_day: dict[tuple[str, str], list[_Placed]] = defaultdict(list)
-    for one in sorted(group, key=lambda one: (one.image.created_at, one.image.id)):
-        day = datetime.fromtimestamp(one.image.created_at // _MICROSECONDS, UTC)
-        by_day[f"{day:%Y%m%d}", one.placement.virt].append(one)
-    for (day_name, _), of_day in by_day.items():
-        digits = max(3, len(str(len(of_day))))
-        for number, one in enumerate(of_day):
-            yield (f"{day_name}.{number:0{digits}}" if number else day_name), one

@@ -20,7 +20,9 @@ from typing import Final, Protocol
 from headwater.errors import NotFound
 from headwater.images.model import Image
 from headwater.streams.documents import signed_name
-from headwater.streams.image_ids import NO_MIRRORS, index_of, products_of
+from headwater.streams.image_ids import NO_MIRRORS, index_of, newest_of, products_of
+from headwater.streams.listing import Listing
+from headwater.streams.placement import Omission, place
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.signing import Signer
 
@@ -92,6 +94,13 @@ class LiveFeed:
         document = edition.documents.get(name)
         return document if document is not None else edition.signed(name)
 
+    def listing(self, image: Image) -> Listing:
+        """Return where ``image`` stands in the feed, or why it does not."""
+        at = place(image, self._settings.virt_types)
+        if isinstance(at, Omission):
+            return Listing(image, at)
+        return Listing(image, at, self._current().newest.get((at.product_id, at.virt)))
+
     def _current(self) -> _Edition:
         edition = self._edition
         if edition is not None and edition.revision == self._source.revision():
@@ -121,6 +130,7 @@ class LiveFeed:
             {signed_name(name): text for name, text in texts.items()},
             self._signer,
             modified_at,
+            newest=newest_of(products),
         )
 
 
@@ -134,8 +144,10 @@ class _Edition:
         texts: Mapping[str, bytes],
         signer: Signs | None,
         modified_at: int,
+        *,
+        newest: Mapping[tuple[str, str], str],
     ) -> None:
-        self.revision, self.documents = revision, documents
+        self.revision, self.documents, self.newest = revision, documents, newest
         self._texts, self._signer, self._modified_at = texts, signer, modified_at
         self._lock = threading.Lock()
         self._signed: dict[str, Document] = {}

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from headwater.config import Section
+from headwater.streams.placement import KVM, virt_of
 
 _CONTENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _OTHER_DOCUMENTS = frozenset({"index", "index2", "mirrors"})
@@ -75,6 +76,14 @@ class StreamsSettings(Section):
         default="com.ubuntu.cloud:released:imagemetadata",
         description="Content id of the live feed; with ':' written as '-' it names the products file.",
     )
+    virt_types: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
+        default=(KVM,),
+        min_length=1,
+        description=(
+            "Kinds of guest whose images are listed, as hypervisor_type names them (images that name none are kvm). "
+            "With several, Juju models need the constraint virt-type: without it Juju takes the lower id."
+        ),
+    )
     signing_key: Path | None = Field(
         default=None, description="Armored OpenPGP secret key; with it each .json document has a signed .sjson twin."
     )
@@ -96,6 +105,15 @@ class StreamsSettings(Section):
                 )
             seen[alike] = cloud.region
         return clouds
+
+    @field_validator("virt_types")
+    @classmethod
+    def _words(cls, virt_types: tuple[str, ...]) -> tuple[str, ...]:
+        words = [virt_of(each) if each.strip() else None for each in virt_types]
+        known = [word for word in words if word is not None]
+        if len(known) < len(words):
+            raise ValueError("a kind of guest is a word such as kvm, lxc or xen")
+        return tuple(dict.fromkeys(known))
 
     @field_validator("content_id")
     @classmethod

@@ -64,7 +64,8 @@ def ask(
         raise AssertionError
 
     scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
-    asyncio.run(Identified(app, doorkeeper, pool, frozenset({"v2", "v2.9"}))(scope, nothing, nothing))
+    identified = Identified(app, doorkeeper, pool, frozenset({"v2", "v2.9"}), below=("/simplestreams/why/",))
+    asyncio.run(identified(scope, nothing, nothing))
     return seen[0]
 
 
@@ -84,13 +85,19 @@ def test_a_version_needs_a_caller(doorkeeper: Doorkeeper, pool: Pool, path: str)
         ask(doorkeeper, pool, path)
 
 
+@pytest.mark.parametrize("path", ["/simplestreams/why/", "/simplestreams/why/x", "/simplestreams/why/../x"])
+def test_a_path_below_those_that_are_named_needs_a_caller(doorkeeper: Doorkeeper, pool: Pool, path: str) -> None:
+    with pytest.raises(Unauthenticated):
+        ask(doorkeeper, pool, path)
+
+
 def test_a_version_that_accept_names_needs_a_caller(doorkeeper: Doorkeeper, pool: Pool) -> None:
     with pytest.raises(Unauthenticated):
         ask(doorkeeper, pool, "/images", (b"accept", b"application/vnd.openstack.images-v2"))
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/versions", "/v3/images", "//v2/images", "/healthcheck", "/metrics", "/simplestreams/x", "/V2"]
+    "path", ["/", "/versions", "/v3/images", "//v2/images", "/healthcheck", "/metrics", "/simplestreams/why", "/V2"]
 )
 def test_the_rest_is_open_and_has_no_caller(doorkeeper: Doorkeeper, pool: Pool, path: str) -> None:
     assert CALLER not in ask(doorkeeper, pool, path, (b"x-auth-token", b"known"))

@@ -27,6 +27,9 @@ def image(number: int = 1, *, created: datetime = NOON, updated: datetime | None
         "updated_at": microseconds(updated or created),
         "status": Status.ACTIVE,
         "visibility": Visibility.PUBLIC,
+        "disk_format": "qcow2",
+        "container_format": "bare",
+        "size": 1 << 20,
         "properties": {name: value for name, value in properties.items() if value is not None},
     }
     return Image(**(defaults | fields))

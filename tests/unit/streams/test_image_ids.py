@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from headwater.images.model import Image
 from headwater.streams.documents import Products
-from headwater.streams.image_ids import NO_MIRRORS, index_of, products_of
+from headwater.streams.image_ids import NO_MIRRORS, index_of, products_of, version_name
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
 from unit.streams.catalogue import NOON, image
 
@@ -39,7 +41,7 @@ def test_the_products_document_of_one_image() -> None:
                 "version": "24.04",
                 "arch": "amd64",
                 "versions": {
-                    "20260721": {
+                    "20260721.120000000000000000000001": {
                         "items": {
                             f"One-{one.id}": {"id": one.id, "region": "One", "endpoint": "https://one.example/v3"},
                             f"Two-{one.id}": {"id": one.id, "region": "Two", "endpoint": "https://two.example/v3"},
@@ -86,31 +88,52 @@ def test_images_left_out_do_not_make_the_feed_newer() -> None:
     assert products_of([image(1), hidden], SETTINGS).updated == "Tue, 21 Jul 2026 12:00:00 +0000"
 
 
-def test_the_day_is_that_of_utc() -> None:
-    late = datetime(2026, 7, 21, 23, 59, 59, tzinfo=UTC)
-    assert list(version_names(image(1, created=late), image(2, created=late + timedelta(seconds=1)))) == [
-        "20260721",
-        "20260722",
+def test_a_version_is_named_by_the_image_s_creation_in_utc_and_by_its_id() -> None:
+    late = datetime(2026, 7, 21, 23, 59, 59, 7, tzinfo=UTC)
+    one = image(created=late, id="ffffffff-ffff-4fff-8fff-ffffffffffff")
+    assert version_name(one) == "20260721.235959000007" + "841962672127"
+    assert list(version_names(one, image(2, created=late + timedelta(seconds=1)))) == [
+        "20260721.235959000007841962672127",
+        "20260722.000000000007000000000002",
     ]
 
 
-def test_the_images_of_one_day_are_named_by_age_and_sort_as_strings() -> None:
-    images = [image(50 - n, created=NOON + timedelta(seconds=n)) for n in range(12)]
+def test_versions_sort_as_strings_by_age() -> None:
+    ages = [timedelta(microseconds=n**4) for n in range(200)]
+    images = [image(500 - n, created=NOON - timedelta(hours=13) + age) for n, age in enumerate(ages)]
     names = version_names(*images)
-    assert list(names) == ["20260721"] + [f"20260721.{n:03}" for n in range(1, 12)]
-    assert list(names.values()) == [[one.id] for one in images]
-    assert sorted(names) == list(names)
+    assert [ids for _, ids in sorted(names.items())] == [[one.id] for one in images]
+    assert list(names) == sorted(names)
 
 
-def test_more_than_a_thousand_images_of_one_day_still_sort_as_strings() -> None:
-    images = [image(5000 - n, created=NOON + timedelta(seconds=n)) for n in range(1005)]
-    names = version_names(*images)
-    assert [ids[0] for _, ids in sorted(names.items())] == [one.id for one in images]
+def test_images_of_one_instant_have_versions_of_their_own() -> None:
+    ids = [f"{n:08x}-{n:04x}-4000-8000-000000000000" for n in range(500)]
+    images = [*map(image, range(1, 500)), *(image(id=each) for each in ids)]
+    assert len(version_names(*images)) == len(images)
 
 
-def test_images_of_one_instant_have_a_fixed_order() -> None:
-    images = [image(n) for n in range(1, 5)]
-    assert version_names(*images) == version_names(*reversed(images))
+@pytest.mark.parametrize(
+    "after",
+    [
+        [image(n, created=NOON + timedelta(seconds=n)) for n in (2, 3)],
+        [image(n, created=NOON + timedelta(seconds=n), os_hidden=n == 1) for n in (1, 2, 3)],
+        [image(n, created=NOON + timedelta(seconds=n)) for n in (1, 2, 3)]
+        + [image(9, created=NOON - timedelta(hours=1))],
+        [image(n, created=NOON + timedelta(seconds=n), updated=NOON + timedelta(days=n)) for n in (3, 2, 1)],
+        [image(n, created=NOON + timedelta(seconds=n)) for n in (1, 2, 3)]
+        + [image(8, created=NOON, hypervisor_type="lxc")],
+        [image(n, created=NOON + timedelta(seconds=n), os_version="24.04.1") for n in (1, 3)],
+    ],
+    ids=["deleted", "hidden", "an older one published", "changed", "another kind of guest", "two ways of saying it"],
+)
+def test_a_version_name_belongs_to_its_image_for_ever(after: list[Image]) -> None:
+    before = version_names(*(image(n, created=NOON + timedelta(seconds=n)) for n in (1, 2, 3)))
+    held = version_names(*after)
+    # What a mirror holds under a name it never fetches again.
+    assert [name for name in held if name in before and held[name] != before[name]] == []
+    assert {ids[0] for ids in held.values()} & {ids[0] for ids in before.values()} == {
+        before[name][0] for name in held if name in before
+    }
 
 
 def test_the_same_images_in_any_order_give_the_same_bytes() -> None:
@@ -119,7 +142,8 @@ def test_the_same_images_in_any_order_give_the_same_bytes() -> None:
 
 
 def virts(*images: Image) -> dict[str, str | None]:
-    document = Products.from_bytes(products_of(images, SETTINGS).to_bytes())
+    settings = SETTINGS.model_copy(update={"virt_types": ("kvm", "lxd")})
+    document = Products.from_bytes(products_of(images, settings).to_bytes())
     return {
         item.id or "": item.virt
         for version in document.products[PRODUCT].versions.values()
@@ -134,6 +158,9 @@ def test_virt_is_written_only_where_it_tells_something() -> None:
     assert virts(lxc) == {lxc.id: "lxd"}
 
 
-def test_guests_of_two_kinds_share_a_version() -> None:
-    names = version_names(image(1), image(2, hypervisor_type="lxc"))
-    assert {name: len(ids) for name, ids in names.items()} == {"20260721": 2}
+def test_images_for_other_guests_than_kvm_are_listed_where_the_settings_say_so() -> None:
+    plain, lxc = image(1), image(2, hypervisor_type="lxc")
+    assert list(version_names(plain, lxc).values()) == [[plain.id]]
+    settings = SETTINGS.model_copy(update={"virt_types": ("lxd",)})
+    versions = products_of([plain, lxc], settings).products[PRODUCT].versions
+    assert {item.id for version in versions.values() for item in version.items.values()} == {lxc.id}

@@ -153,10 +153,36 @@ def test_of_many_images_of_one_day_the_newest_wins_and_no_two_are_alike() -> Non
     assert found.duplicates() == []
 
 
-def test_images_for_containers_and_for_kvm_are_both_found_and_told_apart() -> None:
+@pytest.mark.parametrize(
+    "other", [{"hypervisor_type": "lxc"}, {"hypervisor_type": "xen"}, {"img_hv_type": "lxd"}, {"vm_mode": "exe"}]
+)
+def test_without_a_virt_type_juju_takes_the_kvm_image(other: dict[str, Any]) -> None:
+    kvm = image(2)
+    # Of two kinds of guest Juju takes the lower id.
+    found = search(kvm, image(1, created=NOON + timedelta(days=1), **other))
+    assert found.choose("amd64") == kvm.id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image_type": "snapshot"},
+        {"image_type": "backup"},
+        {"disk_format": "iso"},
+        {"disk_format": "aki", "container_format": "aki"},
+        {"container_format": "ova"},
+        {"block_device_mapping": '[{"source_type": "snapshot"}]', "size": 0},
+    ],
+)
+def test_juju_takes_what_boots_as_a_fresh_server_however_old(other: dict[str, Any]) -> None:
+    fresh = image(2)
+    assert search(fresh, image(1, created=NOON + timedelta(days=1), **other)).ids == [fresh.id]
+
+
+def test_images_for_containers_and_for_kvm_are_both_found_and_told_apart_where_both_are_listed() -> None:
     kvm = image(2, hypervisor_type="qemu")
     lxd = image(1, hypervisor_type="lxc")
-    found = search(kvm, lxd)
+    found = search(kvm, lxd, settings=SETTINGS.model_copy(update={"virt_types": ("kvm", "lxd")}))
     assert found.duplicates() == []
     assert found.choose("amd64", virt="kvm") == kvm.id
     assert found.choose("amd64", virt="lxd") == lxd.id
@@ -227,6 +253,25 @@ def test_a_reader_that_requires_signatures_takes_no_other_key(key: OpenKey) -> N
     source = Source(fetching(feed), lambda signed: verify(signed, [other], datetime.now(UTC)), requires_signed=True)
     with pytest.raises(SourceError, match="signature is not good"):
         find(source, wanted())
+
+
+def test_what_is_added_to_a_copied_feed_is_found_where_index2_was_left_out() -> None:
+    def files(*images: Image) -> dict[str, bytes]:
+        feed = LiveFeed(ListedImages(images), SETTINGS)
+        names = ("index.json", "index2.json", PRODUCTS.rpartition("/")[2] + ".json")
+        return {f"streams/v1/{name}": feed.document(name).body for name in names}
+
+    def found(copy: dict[str, bytes]) -> list[str]:
+        source = Source(lambda path: (200, copy[path]) if path in copy else (404, b""))
+        return find(source, wanted(release="22.04")).ids
+
+    old, added = image(1), image(2, os_version="22.04")
+    copy = files(old)
+    # As juju metadata generate-image does: it rewrites all but index2.json.
+    rewritten = {path: body for path, body in files(old, added).items() if "index2" not in path}
+    assert found(copy | rewritten) == []
+    del copy["streams/v1/index2.json"]
+    assert found(copy | rewritten) == [added.id]
 
 
 HOSTILE = [

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from headwater.images.model import Image
 from headwater.streams.live import LiveFeed, StreamNotFound, live_feed
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.signing import SigningKeyUnusable
-from unit.streams.catalogue import ListedImages, image
+from unit.streams.catalogue import NOON, ListedImages, image
 from unit.streams.keys import OpenKey, open_key
 
 PRODUCTS = "com.ubuntu.cloud-released-imagemetadata"
@@ -64,6 +65,34 @@ def test_the_entity_tag_changes_with_the_body_and_not_with_the_revision() -> Non
     assert feed.document("index.json").etag != before.etag
     assert before.etag.startswith('"')
     assert before.etag.endswith('"')
+
+
+def test_an_image_that_is_listed_is_told_where_and_which_one_juju_takes() -> None:
+    old, new = image(1, created=NOON - timedelta(days=1)), image(2)
+    feed = LiveFeed(ListedImages([new, old, image(3, architecture="aarch64")]), StreamsSettings())
+    assert feed.listing(old).to_dict() == {
+        "image_id": old.id,
+        "listed": True,
+        "reasons": [],
+        "product": "com.ubuntu.cloud:server:24.04:amd64",
+        "stream": "released",
+        "version": "20260720.120000000000000000000001",
+        "virt": "kvm",
+        "newest": new.id,
+    }
+    assert feed.listing(new).newest == new.id
+
+
+def test_of_each_kind_of_guest_another_image_is_the_newest() -> None:
+    kvm, lxd = image(1), image(2, created=NOON + timedelta(days=1), hypervisor_type="lxc")
+    feed = LiveFeed(ListedImages([kvm, lxd]), StreamsSettings(virt_types=("kvm", "lxd")))
+    assert [feed.listing(each).newest for each in (kvm, lxd)] == [kvm.id, lxd.id]
+
+
+def test_an_image_that_is_not_listed_is_told_every_reason() -> None:
+    told = LiveFeed(ListedImages(), StreamsSettings()).listing(image(1, disk_format="iso", os_distro=None)).to_dict()
+    assert [reason.partition(" ")[0] for reason in told.pop("reasons")] == ["os_distro", "disk_format"]
+    assert {key for key, value in told.items() if value is None} == {"product", "stream", "version", "virt", "newest"}
 
 
 def test_both_indexes_are_the_same() -> None:

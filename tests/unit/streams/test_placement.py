@@ -59,18 +59,52 @@ def test_the_properties_give_the_product(properties: dict[str, Any], product_id:
         ({"simplestreams_stream": "a.b"}, "simplestreams_stream"),
         ({"simplestreams_stream": "d" * 33}, "simplestreams_stream"),
         ({"hypervisor_type": "k:v"}, "hypervisor_type"),
+        ({"hypervisor_type": "lxc"}, "hypervisor_type"),
+        ({"disk_format": "iso"}, "disk_format"),
+        ({"container_format": "ovf"}, "container_format"),
+        ({"size": 0}, "size"),
+        ({"image_type": "snapshot"}, "image_type"),
     ],
 )
 def test_an_image_without_a_place_says_why(changes: dict[str, Any], word: str) -> None:
     omission = place(image(1, **changes))
     assert isinstance(omission, Omission)
-    assert word in omission.reason
+    (reason,) = omission.reasons
+    assert word in reason
+
+
+def test_an_image_without_a_place_gives_every_reason() -> None:
+    omission = place(
+        image(1, os_hidden=True, os_distro=None, os_version="noble", architecture="vax", disk_format="iso")
+    )
+    assert isinstance(omission, Omission)
+    words = ["os_hidden", "os_distro", "os_version", "architecture", "disk_format"]
+    assert [word for word in words if any(word in reason for reason in omission.reasons)] == words
+    assert len(omission.reasons) == len(words)
+
+
+KINDS = ("kvm", "lxd", "xen", "uml", "vz")
 
 
 @pytest.mark.parametrize(
-    ("guest", "virt"), [(None, "kvm"), ("qemu", "kvm"), ("kvm", "kvm"), ("lxc", "lxd"), ("xen", "xen")]
+    ("properties", "virt"),
+    [
+        ({}, "kvm"),
+        ({"hypervisor_type": "qemu"}, "kvm"),
+        ({"hypervisor_type": " KVM "}, "kvm"),
+        ({"hypervisor_type": "lxc"}, "lxd"),
+        ({"hypervisor_type": "LXD"}, "lxd"),
+        ({"hypervisor_type": "xen"}, "xen"),
+        ({"img_hv_type": "xen"}, "xen"),
+        ({"img_hv_type": "qemu", "hypervisor_type": "xen"}, "kvm"),
+        ({"vm_mode": "exe"}, "lxd"),
+        ({"hw_vm_mode": "xen"}, "xen"),
+        ({"hw_vm_mode": "hvm"}, "kvm"),
+        ({"vm_mode": "uml"}, "uml"),
+    ],
 )
-def test_the_hypervisor_gives_juju_s_word_for_the_guest(guest: str | None, virt: str) -> None:
-    placement = place(image(1, hypervisor_type=guest))
+def test_what_an_image_says_of_its_guest_gives_juju_s_word_for_it(properties: dict[str, Any], virt: str) -> None:
+    placement = place(image(1, **properties), KINDS)
     assert isinstance(placement, Placement)
     assert placement.virt == virt
+    assert isinstance(place(image(1, **properties)), Placement if virt == "kvm" else Omission)

@@ -84,3 +84,15 @@ def test_the_password_is_never_printed(tmp_path: Path) -> None:
 
 def test_every_key_says_what_it_is_for() -> None:
     assert all(field.description for field in StreamsSettings.model_fields.values())
+
+
+def test_kinds_of_guest_are_words_of_the_image_api_or_of_juju(tmp_path: Path) -> None:
+    assert StreamsSettings().virt_types == ("kvm",)
+    assert from_toml(tmp_path, 'virt_types = ["qemu", "KVM", "lxc", "xen"]').virt_types == ("kvm", "lxd", "xen")
+    assert from_toml(tmp_path, 'virt_types = "lxd"').virt_types == ("lxd",)
+
+
+@pytest.mark.parametrize("value", ['[""]', "[]", '["kvm", "k:v"]', '"two words"'])
+def test_a_kind_of_guest_that_is_no_word_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="virt_types"):
+        from_toml(tmp_path, f"virt_types = {value}")
