@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from headwater.database import schema
+from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
 from headwater.images.catalogue import ImageCatalogue, ImageExists
@@ -113,7 +111,7 @@ def test_a_newer_catalogue_is_refused_and_left_alone(database: Database) -> None
 
 _UPGRADE = """
 import sys
-from headwater.database import schema
+from headwater.database import migrating, schema
 from headwater.database.engine import Database
 database = Database(sys.argv[1])
 sys.stdin.read(1)
@@ -188,9 +186,4 @@ def test_an_upgrade_keeps_where_the_bytes_are_and_which_ids_were_used(empty: Dat
 
 def to_schema(database: Database, number: str) -> None:
     """Bring an empty database to an older schema."""
-    configuration = Config()
-    configuration.set_main_option("script_location", str(schema._MIGRATIONS))
-    with database.engine.connect() as connection:
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, number)
-        connection.commit()
+    migrating.run(database, schema.MIGRATIONS, number)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from headwater.database.group_commit import GroupCommit
 from headwater.errors import SettingsError, Unavailable
@@ -60,19 +62,11 @@ class Database:
             SettingsError: ``url`` is not one of ``sqlite:///FILE``, ``postgresql://…``, ``mysql://…``.
         """
         self.url = _parse(url)
-        arguments: dict[str, Any] = {}
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 30}
-        if self.url.get_backend_name() == "sqlite":
-            arguments = {"timeout": SQLITE_BUSY_S, "check_same_thread": False}
-        else:
-            options["pool_pre_ping"] = True
-            options["pool_recycle"] = 1800
-        if self.url.get_backend_name() == "mysql":
-            arguments = {"charset": "utf8mb4", "connect_timeout": 10}
-            options["isolation_level"] = "READ COMMITTED"
-        elif self.url.get_backend_name() == "postgresql":
-            arguments = {"connect_timeout": 10}
-        self.engine: Engine = create_engine(self.url, connect_args=arguments, **options)
+        self._options = _connecting(self.url)
+        pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 30}
+        if not self.is_sqlite:
+            pool |= {"pool_pre_ping": True, "pool_recycle": 1800}
+        self.engine: Engine = create_engine(self.url, **self._options, **pool)
         # A read needs no transaction around it; on a server that saves two of three round trips.
         self._reading: Engine = self.engine
         if self.is_sqlite:
@@ -136,6 +130,24 @@ class Database:
                 time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
         raise AssertionError("unreachable")
 
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection of its own to change the schema on, with no limit of time.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
+        engine = create_engine(self.url, poolclass=NullPool, **self._options)
+        if self.is_sqlite:
+            _prepare_sqlite(engine)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            if _is_away(error):
+                raise self._unavailable(error) from error
+            raise
+
     def close(self) -> None:
         """Close every connection."""
         if self._group is not None:
@@ -173,6 +185,16 @@ def _parse(url: str) -> URL:
                 "give a file in a directory that this user may write to"
             ) from error
     return parsed.set(drivername=driver)
+
+
+def _connecting(url: URL) -> dict[str, Any]:
+    """Return how an engine makes connections to the database."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": SQLITE_BUSY_S, "check_same_thread": False}}
+    if backend == "postgresql":
+        return {"connect_args": {"connect_timeout": 10}}
+    return {"connect_args": {"charset": "utf8mb4", "connect_timeout": 10}, "isolation_level": "READ COMMITTED"}
 
 
 def _prepare_sqlite(engine: Engine) -> None:

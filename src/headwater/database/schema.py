@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from headwater.database.engine import Database
+from headwater.database.tables import SCHEMA, catalogue_revisions
 from headwater.errors import SettingsError
 
 NEWEST = "0004"
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class CatalogueTooNew(SettingsError):
@@ -43,27 +44,23 @@ class CatalogueTooOld(SettingsError):
 
 def version(database: Database) -> str | None:
     """Return the number of the database's schema; ``None`` when it has none yet."""
-
-    def read(connection: Connection) -> str | None:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-    return database.read(read)
+    return database.read(_version)
 
 
 def check(database: Database) -> None:
-    """Return when the database has the newest schema.
+    """Return when this release may use the database: with its newest schema, or one that a newer release has widened.
 
     Raises:
-        CatalogueTooNew: Its schema is not known here.
+        CatalogueTooNew: Its schema is not known here, and not made for this release too.
         CatalogueTooOld: It needs ``upgrade``.
     """
-    found = version(database)
+    found, oldest = database.read(_version_and_oldest)
     name = database.url.render_as_string(hide_password=True)
     if found is None or (found < NEWEST and found in _known()):
         raise CatalogueTooOld(name, found)
-    if found != NEWEST:
+    if found == NEWEST:
+        return
+    if oldest is None or oldest > int(NEWEST):
         raise CatalogueTooNew(name, found)
 
 
@@ -71,7 +68,7 @@ def upgrade(database: Database) -> bool:
     """Run the migrations that are missing, and return whether there were any.
 
     Several processes may call this at once: on SQLite the file's lock, elsewhere the database's own
-    advisory lock lets one of them work while the others wait.
+    advisory lock lets one of them work while the others wait. An upgrade that was broken off is taken up again.
 
     Raises:
         CatalogueTooNew: The database was written by a newer Headwater.
@@ -79,39 +76,27 @@ def upgrade(database: Database) -> bool:
     try:
         check(database)
     except CatalogueTooOld:
-        _run_migrations(database)
+        from headwater.database import migrating  # noqa: PLC0415 - loaded only when needed, see above
+
+        migrating.run(database, MIGRATIONS)
         return True
     return False
 
 
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _version_and_oldest(connection: Connection) -> tuple[str | None, int | None]:
+    """Return the schema, and the oldest one whose release may run beside it; ``None`` when nothing says so."""
+    found = _version(connection)
+    if found is None or found in _known():
+        return found, None
+    table = catalogue_revisions.c
+    return found, connection.scalar(select(table.revision).where(table.scope == SCHEMA + found))
+
+
 def _known() -> set[str]:
-    return {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
-
-
-def _run_migrations(database: Database) -> None:
-    from alembic import command  # noqa: PLC0415 - loaded only when needed, see above
-    from alembic.config import Config  # noqa: PLC0415
-
-    configuration = Config()
-    configuration.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with database.engine.connect() as connection:
-        backend = database.url.get_backend_name()
-        if backend == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        elif backend == "postgresql":
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-        else:
-            connection.execute(text("SELECT GET_LOCK(:key, 300)"), {"key": f"headwater-{_LOCK}"})
-        try:
-            configuration.attributes["connection"] = connection
-            command.upgrade(configuration, "head")
-            connection.commit()
-        finally:
-            if backend == "postgresql":
-                connection.rollback()
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-            elif backend == "mysql":
-                connection.execute(text("SELECT RELEASE_LOCK(:key)"), {"key": f"headwater-{_LOCK}"})
-
-
-_LOCK = 4_203_120_261  # any number that nothing else on the same server locks
+    return {file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")}

@@ -279,12 +279,15 @@ notification_targets = Table(
     Column("failures", Integer, nullable=False),
 )
 
+SCHEMA = "schema "  # how the scope of a schema begins
+
 catalogue_revisions = Table(
     "catalogue_revisions",
     metadata,
     # "public": grows with each change of an image that is or was public, so that a feed made of
     # them knows by one row whether it is still right. "metadefs": which edition of the base
-    # definitions was loaded; 0 when none was.
+    # definitions was loaded; 0 when none was. "schema 0005": the number of the oldest schema whose
+    # release may run on schema 0005.
     Column("scope", ExactString(32), primary_key=True),
     Column("revision", BigInteger, nullable=False),
 )
