@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,15 +44,18 @@ FEED = "/simplestreams"
 class Application:
     """Everything that one worker process holds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, identities: Mapping[str, str]) -> None:
         """Open database and stores.
+
+        Args:
+            identities: What each store is known by; see ``Admission.admit``.
 
         Raises:
             SettingsError: Something cannot work with these settings.
         """
         self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
         fetcher = Fetcher(settings.fetch)
-        self.stores = open_stores(settings.stores, settings.data_dir, fetcher)
+        self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 from headwater.database import schema
@@ -26,6 +26,7 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.admission import Admission
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
@@ -71,9 +72,9 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))
-    _prepare(settings)
+    identities = _prepare(settings)
     with metrics.shared_between_processes():
-        return _Workers(settings, on_ready).run()
+        return _Workers(settings, identities, on_ready).run()
 
 
 def _free(key: str, bind: str) -> socket.socket:
@@ -93,7 +94,8 @@ def _free(key: str, bind: str) -> socket.socket:
         raise PortTaken(key, bind, (error.strerror or str(error)).lower()) from error
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings) -> dict[str, str]:
+    """Put in order what all workers share; return what each store is to be known by."""
     data_dir.prepare(settings.data_dir)
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
@@ -105,6 +107,7 @@ def _prepare(settings: Settings) -> None:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
+        identities = Admission(database).admit(stores)
         idle = Pool("none", 1)
         access = Access(ImageCatalogue(database), policy)
         uploads = Uploads(Books(database), access, stores, settings.images, Pools(idle, idle))
@@ -112,6 +115,7 @@ def _prepare(settings: Settings) -> None:
         cleared = uploads.clear_leftovers()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
+        return identities
     finally:
         database.close()
 
@@ -119,8 +123,9 @@ def _prepare(settings: Settings) -> None:
 class _Workers:
     """The worker processes of one service."""
 
-    def __init__(self, settings: Settings, on_ready: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, identities: Mapping[str, str], on_ready: Callable[[], None]) -> None:
         self._settings = settings
+        self._identities = identities
         self._on_ready = on_ready
         self._started: dict[int, float] = {}  # by process id
         self._short_lives = 0
@@ -154,7 +159,7 @@ class _Workers:
             code = 1
             try:
                 os.close(self._held_open)
-                code = worker.work(self._settings, says_ready, self._supervisor_lives)
+                code = worker.work(self._settings, self._identities, says_ready, self._supervisor_lives)
             except SettingsError as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why

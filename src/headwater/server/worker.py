@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from headwater.server.application import Application
 from headwater.server.settings import Settings, address
@@ -14,21 +15,27 @@ from headwater.server.settings import Settings, address
 _log = logging.getLogger(__name__)
 
 
-def work(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
-    """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``."""
+def work(settings: Settings, identities: Mapping[str, str], says_ready: int | None, supervisor_lives: int) -> int:
+    """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
+
+    Args:
+        identities: What each store is known by; see ``Admission.admit``.
+    """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return uvloop.run(_listen(settings, says_ready, supervisor_lives))
+    return uvloop.run(_listen(settings, identities, says_ready, supervisor_lives))
 
 
-async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
+async def _listen(
+    settings: Settings, identities: Mapping[str, str], says_ready: int | None, supervisor_lives: int
+) -> int:
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.server.embed import Server  # noqa: PLC0415
 
-    application = Application(settings)
+    application = Application(settings, identities)
     servers = []
     for app, bind in (
         (application.image_listener, settings.server.bind),
