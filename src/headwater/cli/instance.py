@@ -28,6 +28,7 @@ from headwater.instances.addresses import canonical
 from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
+from headwater.instances.network_data import canonical_network_data
 from headwater.instances.registry import PAGE, Registry
 
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
@@ -98,7 +99,7 @@ def add(
         meta=_meta(meta or []),
         instance_type=instance_type,
         availability_zone=availability_zone,
-        network_data=None if network_data is None else _json("--network-data", network_data),
+        network_data=None if network_data is None else canonical_network_data(_json("--network-data", network_data)),
     )
     database = open_database()
     try:
