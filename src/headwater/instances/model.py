@@ -109,9 +109,9 @@ class Instance:
         _require_json("network data", self.network_data)
 
     @property
-    def local_ipv4(self) -> str:
-        """The first IPv4 address; empty when there is none."""
-        return next((address for address in self.addresses if is_ipv4(address)), "")
+    def local_ipv4(self) -> str | None:
+        """The first IPv4 address."""
+        return next((address for address in self.addresses if is_ipv4(address)), None)
 
     def require_user_data_within(self, limit: int) -> None:
         """Raise ``UserDataTooLarge`` when the user data has more than ``limit`` bytes."""
