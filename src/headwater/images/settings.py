@@ -34,8 +34,20 @@ class ImagesSettings(Section):
         "compressed",
     )
     require_format_match: Annotated[
-        bool, Field(description="Refuse an upload whose bytes are not what disk_format says.")
+        bool,
+        Field(
+            description="Refuse an upload whose bytes are not what disk_format says. What could be read as several "
+            "formats, or fails the safety check of its own, is refused in any case."
+        ),
     ] = True
+    # No host comes to harm by a partition table, and hybrid ones are in the images of many boards.
+    partition_tables: Annotated[
+        Literal["lenient", "strict"],
+        Field(
+            description="Which partition tables a disk may have: with `lenient` hybrid ones too, where partitions "
+            "stand beside the one that protects a GPT; with `strict` only those that Glance takes."
+        ),
+    ] = "lenient"
     size_cap: Annotated[int, Field(description="Largest image, in bytes.", ge=1)] = 1 << 40
     property_quota: Annotated[int, Field(description="Most properties of one image; -1: no limit.", ge=-1)] = 128
     tag_quota: Annotated[int, Field(description="Most tags of one image; -1: no limit.", ge=-1)] = 128

@@ -30,7 +30,7 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.books import Books, Upload, UploadLost
 from headwater.images.discards import Discards
-from headwater.images.inspect import Finding, Inspection
+from headwater.images.inspect import Finding, Inspection, Rules
 from headwater.images.journal import Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
@@ -206,9 +206,8 @@ class Uploads:
             (data.md5.update, self._pools.hashing),
             (data.os_hash.update, self._pools.hashing),
             (data.write, self._pools.storing),
+            (data.inspection.feed, self._pools.hashing),
         ]
-        if data.inspection is not None:
-            work.append((data.inspection.feed, self._pools.hashing))
         if data.verification is not None:
             work.append((data.verification.feed, self._pools.hashing))
         return [Lane(each, pool) for each, pool in work]
@@ -217,12 +216,14 @@ class Uploads:
         """Return a fresh hash of the configured algorithm."""
         return hashlib.new(self._settings.hash_algorithm)
 
-    def inspection(self, image: Image) -> Inspection | None:
+    def inspection(self, image: Image) -> Inspection:
         """Return the inspection that this image's data needs."""
-        # Source: Glance inspects what is a bare disk; a container's first bytes say nothing of the disk.
-        if image.container_format != "bare":
-            return None
-        return Inspection(image.disk_format or "raw", require_match=self._settings.require_format_match)
+        rules = Rules(
+            require_match=self._settings.require_format_match,
+            partition_tables=self._settings.partition_tables,
+            disk_formats=self._settings.disk_formats,
+        )
+        return Inspection(image.disk_format or "raw", rules, bare=image.container_format == "bare")
 
     def verification(self, caller: Caller, image: Image) -> Verification | None:
         """Return the verification of a signature that this image's data needs."""
@@ -256,7 +257,7 @@ class Uploads:
 
         return self._books.grow_upload(data.image.id, data.location, wished, excess)
 
-    def finish(self, data: IncomingData, finding: Finding | None) -> Image:
+    def finish(self, data: IncomingData, finding: Finding) -> Image:
         """Give the durable bytes to the image; see the module."""
 
         def change(image: Image) -> Image:
@@ -264,7 +265,7 @@ class Uploads:
             return replace(
                 image.moved_to(Status.ACTIVE),
                 size=data.received,
-                virtual_size=finding.virtual_size if finding else None,
+                virtual_size=finding.virtual_size,
                 checksum=data.md5.hexdigest(),
                 os_hash_algo=self._settings.hash_algorithm,
                 os_hash_value=data.os_hash.hexdigest(),
@@ -376,7 +377,7 @@ class IncomingData:
 
         Raises:
             SizeMismatch, ChecksumMismatch: Not the bytes came that were announced.
-            ContentMismatch, ContentUnsafe: The bytes are not what the image says, or not safe.
+            ContentMismatch, ContentAmbiguous, ContentUnsafe: The bytes are not what the image says, or not safe.
             SignatureWrong: They are not what was signed.
             SignatureChanged: The image claims another signature by now.
             ImageGone, UploadLost: Nobody waits for the data any more.
@@ -387,7 +388,7 @@ class IncomingData:
             raise SizeMismatch(self.expected, self.received)
         if self.terms.checksum is not None and self.terms.checksum != self.md5.hexdigest():
             raise ChecksumMismatch(self.terms.checksum, self.md5.hexdigest())
-        finding = self.inspection.finish() if self.inspection is not None and self.received else None
+        finding = self.inspection.finish()
         if self.verification is not None:
             self.verification.finish()
         try:

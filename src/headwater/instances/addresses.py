@@ -11,7 +11,11 @@ import re
 
 from headwater.instances.errors import InstanceInvalid
 
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+# fa:16:3e:9c:bf:3d, also without leading zeros as BSD prints it; FA-16-3E-9C-BF-3D; fa16.3e9c.bf3d; fa163e9cbf3d.
+_MAC = re.compile(
+    r"[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){5}|[0-9a-f]{1,2}(?:-[0-9a-f]{1,2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}|[0-9a-f]{12}",
+    re.ASCII,
+)
 
 
 def canonical(text: str) -> str:
@@ -38,15 +42,17 @@ def canonical_source(text: str) -> str:
 
 
 def canonical_mac(text: str) -> str:
-    """Return a MAC address in lower case with colons.
+    """Return a MAC address in lower case with colons, however it was written.
 
     Raises:
         InstanceInvalid: It is not six pairs of hex digits.
     """
-    mac = text.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac):
-        raise InstanceInvalid("mac", f"{text!r} is no MAC address; write it as fa:16:3e:9c:bf:3d")
-    return mac
+    lowered = text.lower()
+    if not _MAC.fullmatch(lowered):
+        raise InstanceInvalid("mac", f"{text[:64]!r} is no MAC address; write it as fa:16:3e:9c:bf:3d")
+    pairs = re.split("[:-]", lowered)
+    digits = "".join(pair.zfill(2) for pair in pairs) if len(pairs) == 6 else lowered.replace(".", "")
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
 def is_ipv4(address: str) -> bool:

@@ -17,7 +17,7 @@ from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
 from headwater.instances.names import is_uuid, require_hostname, require_text, require_uuid
-from headwater.instances.network_data import require_network_data
+from headwater.instances.network_data import require_shape
 
 # Nova takes 65535 characters of base64, which is a little less; a round number is easier to tell.
 USER_DATA_LIMIT = 64 * 1024  # bytes
@@ -68,7 +68,7 @@ class Instance:
     block_devices: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_BLOCK_DEVICES))
     devices: tuple[Nic | Disk | Share, ...] = ()
     dedicated_cpus: tuple[int, ...] = ()
-    network_data: Mapping[str, Any] | None = None
+    network_data: Mapping[str, Any] | None = None  # from ``canonical_network_data``; older versions checked less
     files: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,15 +103,15 @@ class Instance:
             require_text("meta key", name)
         _require_vendor_data(self.vendor_data)
         if self.network_data is not None:
-            require_network_data(self.network_data)
+            require_shape(self.network_data)
         _require_json("meta", self.meta)
         _require_json("image name", self.image_name)  # another service decides what it may hold
         _require_json("network data", self.network_data)
 
     @property
-    def local_ipv4(self) -> str:
-        """The first IPv4 address; empty when there is none."""
-        return next((address for address in self.addresses if is_ipv4(address)), "")
+    def local_ipv4(self) -> str | None:
+        """The first IPv4 address."""
+        return next((address for address in self.addresses if is_ipv4(address)), None)
 
     def require_user_data_within(self, limit: int) -> None:
         """Raise ``UserDataTooLarge`` when the user data has more than ``limit`` bytes."""

@@ -1,21 +1,51 @@
 from __future__ import annotations
 
+import gzip
+import io
 import random
+import tarfile
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.images.inspect import ContentMismatch, ContentUnsafe, Finding, Inspection
-from unit.images.disk_images import GIB, gpt, iso, qcow2, vmdk, vmdk_text
+from headwater.images.disk_formats import PartitionTables
+from headwater.images.inspect import ContentAmbiguous, ContentMismatch, ContentUnsafe, Finding, Inspection, Rules
+from unit.images.disk_images import (
+    GIB,
+    boot_record,
+    fixed_vhd,
+    gpt,
+    growing_vhd,
+    iso,
+    luks,
+    partitioned,
+    qcow2,
+    vdi,
+    vhd_footer,
+    vhdx,
+    vmdk,
+    vmdk_text,
+)
 
 NOISE = random.Random(5).randbytes(100_000)
 
 
-def inspected(declared: str, data: bytes, *cuts: int, require_match: bool = True) -> Finding:
+FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
+
+
+def inspected(
+    declared: str,
+    data: bytes,
+    *cuts: int,
+    require_match: bool = True,
+    partition_tables: PartitionTables = "lenient",
+    bare: bool = True,
+) -> Finding:
     """Look at ``data`` in pieces that end at ``cuts``."""
-    inspection = Inspection(declared, require_match=require_match)
+    rules = Rules(require_match=require_match, partition_tables=partition_tables, disk_formats=FORMATS)
+    inspection = Inspection(declared, rules, bare=bare)
     for start, stop in pairwise([0, *cuts, len(data)]):
         inspection.feed(memoryview(data)[start:stop])
     return inspection.finish()
@@ -30,6 +60,13 @@ def inspected(declared: str, data: bytes, *cuts: int, require_match: bool = True
         pytest.param("iso", iso(hybrid=True), Finding("iso", 30 * 2048), id="iso that boots from a stick"),
         pytest.param("vmdk", vmdk(), Finding("vmdk", 2048 * 512), id="sparse vmdk"),
         pytest.param("vmdk", vmdk("streamOptimized"), Finding("vmdk", 2048 * 512), id="vmdk for streaming"),
+        pytest.param("vhd", growing_vhd(), Finding("vhd", GIB), id="vhd that grows"),
+        pytest.param("vhd", fixed_vhd(NOISE), Finding("vhd", len(NOISE)), id="fixed vhd"),
+        pytest.param("vhd", fixed_vhd(gpt()), Finding("vhd", len(gpt())), id="fixed vhd of a disk with partitions"),
+        pytest.param("raw", fixed_vhd(gpt()), Finding("vhd", len(gpt()) + 512), id="fixed vhd taken as it is"),
+        pytest.param("vhdx", vhdx(), Finding("vhdx", GIB), id="vhdx"),
+        pytest.param("vdi", vdi(), Finding("vdi", GIB), id="vdi"),
+        pytest.param("raw", luks(), Finding("luks", len(luks())), id="encrypted disk"),
         pytest.param("raw", NOISE, Finding("raw", len(NOISE)), id="raw"),
         pytest.param("raw", gpt(), Finding("gpt", len(gpt())), id="raw disk with partitions"),
         pytest.param("raw", b"x", Finding("raw", 1), id="one byte"),
@@ -47,6 +84,11 @@ def test_what_is_declared_rightly_is_taken(declared: str, data: bytes, finding: 
     [
         pytest.param("qcow2", NOISE, None, id="noise as qcow2"),
         pytest.param("qcow2", b"QFI", None, id="too short for qcow2"),
+        pytest.param("qcow2", b"", None, id="nothing as qcow2"),
+        pytest.param("vmdk", b"", None, id="nothing as vmdk"),
+        pytest.param("vhd", b"", None, id="nothing as vhd"),
+        pytest.param("iso", iso()[:33_000], None, id="the beginning of an iso"),
+        pytest.param("qcow2", fixed_vhd(NOISE), None, id="fixed vhd as qcow2"),
         pytest.param("iso", qcow2(), None, id="qcow2 as iso"),
         pytest.param("vmdk", qcow2(), None, id="qcow2 as vmdk"),
         pytest.param("vdi", NOISE, None, id="noise as vdi"),
@@ -88,22 +130,171 @@ def test_a_match_need_not_be_required() -> None:
         pytest.param(vmdk(extent="include /etc/passwd"), "descriptor", id="vmdk with an unknown line"),
         pytest.param(vmdk_text(), "subformat", id="vmdk that is a text"),
         pytest.param(gpt(boot_flag=0x17), "boot flag", id="partition table that is none"),
-        pytest.param(gpt(second_partition=True), "partitions", id="partition table with a second view"),
         pytest.param(b"QED\0" + bytes(600), "not allowed", id="qed"),
+        pytest.param(qcow2(backing="/etc/passwd")[:200], "backing file", id="qcow2 shorter than a sector"),
+        pytest.param(b"QFI\xfb", "version", id="the beginning of a qcow2"),
+        pytest.param(qcow2(size=(1 << 64) - 1), "18446744073709551615 bytes", id="qcow2 of a disk that nobody has"),
+        pytest.param(vmdk(parent="../../etc/passwd"), "backing file", id="vmdk with a parent"),
+        pytest.param(vmdk(parent="x", pad=600), "backing file", id="vmdk with a parent behind its descriptor"),
+        pytest.param(vmdk(capacity=0), "other files", id="vmdk whose header only leads to a descriptor"),
+        pytest.param(vmdk_text('RW 8 FLAT "sibling" 0', "monolithicSparse"), "other files", id="vmdk text of siblings"),
+        pytest.param(b"#\xe9\nversion=1\ncreateType", "other files", id="vmdk text that is not ASCII"),
+        pytest.param(b'\1\1createType"=monolithicFlat"\n', "other files", id="vmdk text that QEMU reads"),
+        pytest.param(vmdk()[:700], "to its end", id="the beginning of a vmdk"),
+        pytest.param(growing_vhd(4), "parent", id="vhd with a parent"),
+        pytest.param(growing_vhd(9), "type 9", id="vhd of a type there is not"),
+        pytest.param(vhdx(parent=True), "parent", id="vhdx with a parent"),
+        pytest.param(vhdx(size=None), "size of its disk", id="vhdx without a size"),
+        pytest.param(vhdx()[:100_000], "to its end", id="the beginning of a vhdx"),
+        pytest.param(vdi(4), "parent", id="vdi with a parent"),
+        pytest.param(luks(2), "version 2", id="encrypted in a newer way"),
     ],
 )
-@pytest.mark.parametrize("require_match", [True, False])
-def test_what_could_harm_a_host_is_refused_whatever_it_is_called(data: bytes, reason: str, require_match: bool) -> None:
+@pytest.mark.parametrize(("require_match", "bare"), [(True, True), (False, True), (True, False)])
+def test_what_could_harm_a_host_is_refused_whatever_it_is_called(
+    data: bytes, reason: str, require_match: bool, bare: bool
+) -> None:
     with pytest.raises(ContentUnsafe, match=reason) as caught:
-        inspected("raw", data, require_match=require_match)
+        inspected("raw", data, require_match=require_match, bare=bare)
     assert caught.value.detected in str(caught.value)
 
 
 def test_what_could_be_two_formats_is_refused() -> None:
     both = qcow2().ljust(510, b"\0")[:510] + b"\x55\xaa" + bytes(32768 - 512) + iso()[32768:]
     for declared in ("raw", "qcow2", "iso"):
-        with pytest.raises(ContentMismatch, match="gpt, iso, qcow2"):
+        with pytest.raises(ContentAmbiguous, match="iso, qcow2"):
             inspected(declared, both)
+
+
+HEADS = {
+    "qcow2": qcow2(backing="/etc/passwd"),
+    "vmdk": vmdk(),
+    "vhd": growing_vhd(),
+    "vhdx": vhdx(),
+    "luks": luks(),
+    "qed": b"QED\0" + bytes(600),
+    "vdi": vdi(),
+}
+MARKS = {
+    "iso": (0x8001, b"CD001"),
+    "vdi": (0x40, b"\x7f\x10\xda\xbe"),
+    "gpt": (446, gpt()[446:512]),
+    "vhd": (300_000, vhd_footer(300_000)),
+}
+
+
+@pytest.mark.parametrize("mark", sorted(MARKS))
+@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize(("require_match", "bare"), [(True, True), (False, True), (True, False)])
+def test_two_formats_in_one_file_are_refused_whatever_the_settings_say(
+    head: str, mark: str, require_match: bool, bare: bool
+) -> None:
+    if head == mark:
+        return
+    at, sign = MARKS[mark]
+    data = bytearray(HEADS[head][:300_000].ljust(300_000, b"\0"))
+    data[at : at + len(sign)] = sign
+    for declared in ("raw", head, mark):
+        # A table's sign stands in the descriptor of no VHD or VDI; in a VMDK's header it hides the text behind it.
+        with pytest.raises((ContentAmbiguous, ContentUnsafe)):
+            inspected(declared, bytes(data), require_match=require_match, bare=bare)
+
+
+@pytest.mark.parametrize("declared", ["vmdk", "raw", "qcow2"])
+def test_an_archive_is_taken_for_what_it_holds(declared: str) -> None:
+    """Source: Nova and Cinder unpack an OVA; what is in it they inspect themselves."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("disk.vmdk")
+        entry.size = len(vmdk())
+        tar.addfile(entry, io.BytesIO(vmdk()))
+    assert inspected(declared, archive.getvalue(), bare=False) == Finding("raw", None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(boot_record(b"\xeb\x58\x90EXTLINUX"), id="ext4"),
+        pytest.param(boot_record(b"\xeb\x3c\x90mkfs.fat\0\2\4\1\0\1", b"not a bootable disk"), id="FAT of one table"),
+        pytest.param(boot_record(b"\xeb\x52\x90NTFS    \0\2\x08", b"\r\nBOOTMGR is missing\0" * 3), id="NTFS"),
+        pytest.param(boot_record(b"\xeb\x76\x90EXFAT   ", NOISE[:64]), id="exFAT"),
+        pytest.param(boot_record(b"XFSB"), id="XFS"),
+        pytest.param(boot_record(b""), id="nothing but the signature"),
+    ],
+)
+@pytest.mark.parametrize("partition_tables", ["lenient", "strict"])
+def test_a_boot_record_without_partitions_is_a_raw_disk(data: bytes, partition_tables: PartitionTables) -> None:
+    assert inspected("raw", data, partition_tables=partition_tables) == Finding("raw", len(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(partitioned((0, 0xEE, 1), (0x80, 0x0C, 2048)), id="GPT first"),
+        pytest.param(partitioned((0x80, 0x0C, 2048), (0, 0xEE, 1), (0, 0x83, 9999)), id="GPT second"),
+        pytest.param(partitioned((0, 0x0C, 2048), (0, 0x83, 4096), (0, 0x83, 8192), (0, 0xEE, 1)), id="GPT last"),
+        pytest.param(partitioned((0, 0xEE, 1), (0, 0x0C, 2048), (0, 0xEE, 4096)), id="GPT on both sides"),
+    ],
+)
+def test_a_hybrid_partition_table_is_taken_unless_the_operator_is_strict(data: bytes) -> None:
+    assert inspected("raw", data) == Finding("gpt", len(data))
+    with pytest.raises(ContentUnsafe, match=r'images\.partition_tables is "lenient"'):
+        inspected("raw", data, partition_tables="strict")
+
+
+@pytest.mark.parametrize("partition_tables", ["lenient", "strict"])
+def test_a_usual_partition_table_is_taken(partition_tables: PartitionTables) -> None:
+    for data in (
+        gpt(),
+        partitioned((0x80, 0x83, 2048), code=b"\xeb\x63\x90"),
+        partitioned((0, 0x0C, 8), (0, 0x83, 99)),
+    ):
+        assert inspected("raw", data, partition_tables=partition_tables) == Finding("gpt", len(data))
+
+
+def test_the_first_sector_of_a_kernel_is_no_partition_table() -> None:
+    """Source: Linux, arch/x86/boot/header.S: the signature of a boot sector stands before the header."""
+    kernel = partitioned((0x17, 0xEE, 5), code=b"MZ")
+    assert inspected("aki", kernel) == Finding("gpt", len(kernel))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(NOISE + vhd_footer(len(NOISE), checksum=1), "checksum", id="checksum"),
+        pytest.param(NOISE + vhd_footer(len(NOISE) + 512), "tells of 100512 bytes, and 100000 come", id="size"),
+        pytest.param(NOISE + vhd_footer(len(NOISE), 3), "type 3", id="type"),
+    ],
+)
+def test_a_footer_that_is_wrong_makes_no_vhd(data: bytes, reason: str) -> None:
+    with pytest.raises(ContentUnsafe, match=reason):
+        inspected("vhd", data)
+    assert inspected("raw", data) == Finding("raw", len(data))
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "advice"),
+    [
+        pytest.param("vmdk", vmdk_text(), "monolithicFlat.*-o subformat=streamOptimized", id="vmdk in pieces"),
+        pytest.param("vmdk", vmdk("custom"), "custom.*-o subformat=streamOptimized", id="vmdk of a device"),
+        pytest.param("qcow2", qcow2(backing="b"), "qemu-img convert -O qcow2", id="backing file"),
+        pytest.param("qcow2", gzip.compress(qcow2()), "packed with gzip; unpack it", id="packed"),
+        pytest.param("qcow2", b"<!DOCTYPE html><html>404", "page of a web site", id="the page of an error"),
+        pytest.param("qcow2", gpt(), "set disk_format to raw", id="partitions"),
+        pytest.param("qcow2", b"", "empty", id="nothing"),
+        pytest.param("raw", b"QED\0" + bytes(600), "qemu-img convert -f qed", id="a format that nobody takes"),
+    ],
+)
+def test_a_refusal_says_what_to_do(declared: str, data: bytes, advice: str) -> None:
+    with pytest.raises((ContentMismatch, ContentUnsafe), match=advice):
+        inspected(declared, data)
+
+
+def test_a_format_that_is_not_taken_here_is_not_advised() -> None:
+    with pytest.raises(ContentMismatch, match="vdi is not taken here; convert it"):
+        inspection = Inspection("qcow2", Rules(disk_formats=("qcow2", "raw")))
+        inspection.feed(memoryview(vdi()))
+        inspection.finish()
 
 
 def test_a_mismatch_is_told_before_the_last_piece() -> None:
@@ -130,8 +321,8 @@ def test_an_inspection_keeps_little_of_what_it_sees() -> None:
 def outcome(declared: str, data: bytes, *cuts: int) -> object:
     try:
         return inspected(declared, data, *cuts)
-    except (ContentMismatch, ContentUnsafe) as error:
-        return type(error), getattr(error, "detected", None) if isinstance(error, ContentUnsafe) else None
+    except (ContentMismatch, ContentAmbiguous, ContentUnsafe) as error:
+        return type(error), error.detected
 
 
 IMAGES = {
@@ -142,14 +333,17 @@ IMAGES = {
     "gpt": gpt(),
     "vmdk": vmdk(),
     "noise": NOISE,
+    "fixed vhd": fixed_vhd(gpt()),
+    "vhdx": vhdx(),
+    "vmdk with a footer": vmdk(footer=True),
 }
 
 
 @settings(max_examples=120)
 @given(
     name=st.sampled_from(sorted(IMAGES)),
-    declared=st.sampled_from(["raw", "qcow2", "iso", "ami"]),
-    cuts=st.lists(st.integers(1, 140_000) | st.integers(1, 600), max_size=6),
+    declared=st.sampled_from(["raw", "qcow2", "iso", "vhd", "vhdx", "vmdk", "ami"]),
+    cuts=st.lists(st.integers(1, 140_000) | st.integers(1, 600) | st.just(2 << 20), max_size=6),
 )
 def test_the_size_of_the_pieces_changes_nothing(name: str, declared: str, cuts: list[int]) -> None:
     data = IMAGES[name]
@@ -170,7 +364,7 @@ def test_any_bytes_are_told_or_refused(start: bytes, rest: bytes, declared: str,
         return
     try:
         finding = inspected(declared, data, require_match=require_match)
-    except (ContentMismatch, ContentUnsafe) as error:
+    except (ContentMismatch, ContentAmbiguous, ContentUnsafe) as error:
         assert str(error)
     else:
         assert finding.virtual_size is None or finding.virtual_size >= 0

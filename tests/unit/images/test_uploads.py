@@ -19,7 +19,7 @@ from headwater.images.access import Access
 from headwater.images.books import Books, ImageGone, UploadLost
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import DataMissing, Downloads
-from headwater.images.inspect import ContentMismatch
+from headwater.images.inspect import ContentMismatch, ContentUnsafe
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.quotas.service import unlimited
 from headwater.images.rows import ImageNotFound
@@ -242,12 +242,37 @@ def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
     assert replace(catalogue.get(image.id), revision=0) == image
 
 
-def test_only_bare_disks_are_inspected(uploads: Uploads, catalogue: ImageCatalogue) -> None:
+def test_an_archive_need_not_be_what_disk_format_says(uploads: Uploads, catalogue: ImageCatalogue) -> None:
     image = an_image(disk_format="vmdk", container_format="ova")
     add(catalogue, image)
     data = uploads.begin(OPERATOR, image.id)
     put(data, b"a tar archive, say")
-    assert (data.finish().virtual_size, data.inspection) == (None, None)
+    assert data.finish().virtual_size is None
+
+
+@pytest.mark.parametrize("container_format", ["bare", "ovf", "ova", "docker", "compressed", "aki", "ari", "ami"])
+def test_no_container_format_saves_a_disk_from_being_looked_at(
+    uploads: Uploads, catalogue: ImageCatalogue, container_format: str
+) -> None:
+    image = an_image(disk_format="qcow2", container_format=container_format)
+    add(catalogue, image)
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, qcow2(backing="/etc/passwd"))
+    with pytest.raises(ContentUnsafe, match="backing file"):
+        data.finish()
+    data.abandon()
+    assert catalogue.get(image.id).status == Status.QUEUED
+
+
+@pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"])
+def test_nothing_at_all_is_an_image_of_no_format(uploads: Uploads, catalogue: ImageCatalogue, disk_format: str) -> None:
+    """Raw is another matter: Nova uploads nothing to a snapshot whose data lies in a volume."""
+    image = an_image(disk_format=disk_format, container_format="bare")
+    add(catalogue, image)
+    data = uploads.begin(OPERATOR, image.id)
+    with pytest.raises(ContentMismatch, match="empty"):
+        data.finish()
+    data.abandon()
 
 
 def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: ImageCatalogue) -> None:

@@ -56,7 +56,9 @@ def test_the_spelling_of_a_spelling_is_itself(address: ipaddress.IPv4Address | i
 
 
 def test_a_mac_address_is_lower_case_with_colons() -> None:
-    assert canonical_mac("FA-16-3E-9C-BF-3D") == "fa:16:3e:9c:bf:3d"
+    for written in ("FA-16-3E-9C-BF-3D", "Fa:16:3e:9c:bf:3d", "FA16.3E9C.BF3D", "fa163e9cbf3d"):
+        assert canonical_mac(written) == "fa:16:3e:9c:bf:3d"
+    assert canonical_mac("0:c:29:1:2:AB") == "00:0c:29:01:02:ab"
     for wrong in ("", "fa:16:3e:9c:bf", "fa:16:3e:9c:bf:3g", "fa:16:3e:9c:bf:3d\n"):
         with pytest.raises(InstanceInvalid, match="MAC"):
             canonical_mac(wrong)

@@ -42,6 +42,15 @@ def test_a_drive_holds_these_files() -> None:
     assert not [path for path in drive_files(BARE) if "user" in path or "network" in path]
 
 
+def test_what_a_machine_does_not_have_has_no_name_on_its_drive() -> None:
+    files = drive_files(BARE)
+    for version in ("2009-04-04", "latest"):
+        document = json.loads(files[f"ec2/{version}/meta-data.json"])
+        assert not {"local-ipv4", "public-ipv4", "public-keys", "placement", "instance-type"} & set(document)
+        assert not [name for name, value in document.items() if value in (None, "", [], {})]
+    assert None not in json.loads(files["openstack/latest/meta_data.json"]).values()
+
+
 def test_the_documents_are_the_worked_examples() -> None:
     files = drive_files(WEB_1, zeros)
     assert files["openstack/latest/meta_data.json"] == META_DATA

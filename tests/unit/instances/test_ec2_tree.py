@@ -86,11 +86,18 @@ def test_a_bare_machine_has_what_every_guest_needs_and_lists_nothing_that_is_not
     assert tree["ec2/latest/meta-data/instance-id"].body == b"i-11111111"
     assert tree["ec2/latest/meta-data/ami-id"].body == b"ami-00000000"
     assert tree["ec2/latest/meta-data/reservation-id"].body == b"r-11111111"
-    assert tree["ec2/latest/meta-data/local-ipv4"].body == b""
     assert tree["ec2/latest/meta-data/block-device-mapping/root"].body == b"/dev/sda1"
-    for absent in ("public-keys", "placement", "instance-type", "kernel-id", "ramdisk-id"):
-        assert f"ec2/latest/meta-data/{absent}" not in tree
-        assert absent not in tree["ec2/latest/meta-data"].body.decode()
+    absent = ["public-keys", "placement", "instance-type", "kernel-id", "ramdisk-id", "local-ipv4", "public-ipv4"]
+    for version in (*ec2.VERSIONS, "latest"):
+        names = [line.rstrip("/") for line in tree[f"ec2/{version}/meta-data"].body.decode().split("\n")]
+        assert not set(absent) & set(names)
+        assert not [name for name in absent if f"ec2/{version}/meta-data/{name}" in tree]
+
+
+def test_no_value_is_empty() -> None:
+    """CoreOS' agent dies of "" as an address, and a guest asks for what a listing names."""
+    tree = ec2.tree(replace(BARE, security_groups=(), block_devices={}, addresses=("2001:db8::5",)))
+    assert [path for path, document in tree.items() if not document.body] == []
 
 
 def test_kernel_and_ramdisk_are_there_from_their_version_on() -> None:

@@ -110,7 +110,9 @@ def test_a_bare_machine_has_neither_keys_nor_meta_nor_user_data() -> None:
     assert not {"meta", "keys", "public_keys", "files"} & set(document)
     assert document["devices"] == []
     assert document["dedicated_cpus"] == []
-    assert document["availability_zone"] is None
+    assert not {"availability_zone", "project_id"} & set(document)
+    assert None not in document.values()
+    assert len(document["random_seed"]) == 684
     assert tree["openstack/latest"].body == b"meta_data.json\npassword\nvendor_data.json\nvendor_data2.json"
     assert "openstack/latest/user_data" not in tree
 

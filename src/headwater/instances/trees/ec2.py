@@ -3,6 +3,9 @@
 A listing names its entries sorted, one a line, without a newline at the end; a directory has a
 trailing slash. ``public-keys`` names its entries ``INDEX=NAME``. Nothing newer than 2009-04-04 is
 claimed: guests would prefer it, and expect a network tree in it.
+
+What a machine does not have is not listed and is 404, as in EC2; Nova says an empty value, which guests
+take for an address.
 """
 
 from __future__ import annotations
@@ -61,10 +64,12 @@ def meta_data(instance: Instance, version: str) -> dict[str, Any]:
         "ami-manifest-path": "FIXME",
         "instance-id": short_id("i", instance.id),
         "hostname": instance.hostname,
-        "local-ipv4": instance.local_ipv4,
-        "reservation-id": instance.reservation_id or short_id("r", instance.id),
-        "security-groups": list(instance.security_groups),
     }
+    if instance.local_ipv4 is not None:
+        content["local-ipv4"] = instance.local_ipv4
+    content["reservation-id"] = instance.reservation_id or short_id("r", instance.id)
+    if instance.security_groups:
+        content["security-groups"] = list(instance.security_groups)
     ssh = [key for key in instance.keys if key.type == "ssh"]
     if ssh:
         content["public-keys"] = {
@@ -73,11 +78,13 @@ def meta_data(instance: Instance, version: str) -> dict[str, Any]:
     if since("2007-01-19"):
         content["local-hostname"] = instance.hostname
         content["public-hostname"] = instance.hostname
-        content["public-ipv4"] = instance.public_ipv4 or ""
+        if instance.public_ipv4 is not None:
+            content["public-ipv4"] = instance.public_ipv4
     if since("2007-08-29") and instance.instance_type is not None:
         content["instance-type"] = instance.instance_type
     if since("2007-12-15"):
-        content["block-device-mapping"] = dict(instance.block_devices)
+        if instance.block_devices:
+            content["block-device-mapping"] = dict(instance.block_devices)
         if instance.kernel_id is not None:
             content["kernel-id"] = short_id("aki", instance.kernel_id)
         if instance.ramdisk_id is not None:

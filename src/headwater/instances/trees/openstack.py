@@ -2,7 +2,8 @@
 
 Where it is not: ``network_data.json`` is JSON, is there from its own version on and only when there
 are links, because an empty network document takes the guest's network away while a missing one
-gives it DHCP. A listing names what is there, and nothing else.
+gives it DHCP. A listing names what is there, and nothing else; neither does ``meta_data.json`` hold
+``null``.
 """
 
 from __future__ import annotations
@@ -97,8 +98,9 @@ def meta_data(instance: Instance, version: str, *, drive: bool = False) -> dict[
     document["hostname"] = instance.hostname
     document["name"] = instance.name
     document["launch_index"] = instance.launch_index
-    document["availability_zone"] = instance.availability_zone
-    if version >= LIBERTY:
+    if instance.availability_zone is not None:
+        document["availability_zone"] = instance.availability_zone
+    if version >= LIBERTY and instance.project_id is not None:
         document["project_id"] = instance.project_id
     if version >= NEWTON:
         document["devices"] = _devices(instance, version)
@@ -112,7 +114,8 @@ def _meta_data_json(instance: Instance, version: str, drive: bool) -> Document:
     # Nova's order puts the seed after the zone; guests do not mind, comparisons with Nova do.
     if version < GRIZZLY:
         return json_document(document)
-    return seeded_json_document(document, after="availability_zone")
+    zone = "availability_zone"
+    return seeded_json_document(document, after=zone if zone in document else "launch_index")
 
 
 def _devices(instance: Instance, version: str) -> list[dict[str, Any]]:
