@@ -302,7 +302,7 @@ class Uploads:
         if upload.writer == self._writer:
             with self._lock:
                 return upload.location not in self._running
-        return leases.is_dead(upload.writer) or upload.expires_at < self._clock()
+        return leases.is_free(upload.writer, upload.expires_at, self._clock())
 
 
 class IncomingData:

@@ -160,6 +160,7 @@ class ImageService:
     def keep_house(self) -> None:
         """Renew the leases of uploads and jobs, and clear what others left behind."""
         self.jobs.renew()
+        self.jobs.release_dead()
         self.uploads.renew()
         self.uploads.clear_leftovers()
         self.tasks.forget_expired()

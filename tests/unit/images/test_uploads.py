@@ -21,7 +21,7 @@ from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.images.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
-from headwater.jobs.leases import LEASE_S
+from headwater.jobs.leases import LEASE_S, writer_name
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
@@ -288,6 +288,16 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
     data.abandon()
     assert keys(store) == []
     assert catalogue.get(image.id).status is Status.QUEUED
+
+
+def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
+    catalogue: ImageCatalogue, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    data = service(books, store, pools, clock, writer_name()).begin(OPERATOR, image.id)
+    put(data, DATA)
+    clock.now += 600 * SECOND
+    assert service(books, store, pools, clock, "there").clear_leftovers() == 0
+    assert data.finish().status is Status.ACTIVE
 
 
 def test_a_writer_that_lives_keeps_its_upload(
