@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from headwater.database import tables
 from headwater.database.engine import Database
@@ -228,6 +228,23 @@ class Books:
         table = tables.discarded_objects
         query = select(table.c.store, table.c.object_key).order_by(table.c.discarded_at).limit(limit)
         return self._database.read(lambda c: [Location(*row) for row in c.execute(query)])
+
+    def discarded_in(self, store: str, after: str, limit: int) -> list[Location]:
+        """Return bytes of one store that nobody needs and that may still be there, in the order of their keys.
+
+        Args:
+            after: Only those whose keys come after this one; empty: all.
+        """
+        table = tables.discarded_objects
+        query = select(table.c.object_key).where(table.c.store == store, table.c.object_key > after)
+        query = query.order_by(table.c.object_key).limit(limit)
+        return self._database.read(lambda c: [Location(store, key) for key in c.scalars(query)])
+
+    def count_discarded(self) -> dict[str, int]:
+        """Return for each store how many objects nobody needs that may still be there."""
+        table = tables.discarded_objects
+        query = select(table.c.store, func.count()).group_by(table.c.store)
+        return self._database.read(lambda c: {row[0]: row[1] for row in c.execute(query)})
 
     def forget_discarded(self, location: Location) -> None:
         """Note that these bytes are removed."""

@@ -289,14 +289,24 @@ class Uploads:
 
     def renew(self) -> None:
         """Say that this process lives; to be called every ``leases.RENEW_EVERY_S`` seconds."""
+        with self._lock:
+            if not self._running:
+                return
         self._books.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
 
     def clear_leftovers(self) -> int:
-        """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many objects."""
+        """Undo uploads whose writer is gone and remove some of the bytes that nobody needs; return how many objects."""
+        self.clear()
+        return self._discards.sweep()
+
+    def clear(self) -> int:
+        """Undo uploads whose writer is gone, and leave their bytes to the sweep; return how many."""
+        cleared = 0
         for upload in self._books.uploads():
             if self._is_left(upload) and self._books.take_over(upload, self._waiting, self._clock()):
                 _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
-        return self._discards.sweep()
+                cleared += 1
+        return cleared
 
     def _is_left(self, upload: Upload) -> bool:
         if upload.writer == self._writer:

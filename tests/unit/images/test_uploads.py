@@ -300,6 +300,25 @@ def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
     assert data.finish().status is Status.ACTIVE
 
 
+def test_leases_are_renewed_while_nothing_is_written_to_the_books_of_who_uploads_nothing(
+    uploads: Uploads, books: Books, image: Image, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    renew = books.renew_uploads
+
+    def listen(writer: str, at: int) -> None:
+        written.append(at)
+        renew(writer, at)
+
+    monkeypatch.setattr(books, "renew_uploads", listen)
+    uploads.renew()
+    assert written == []
+    uploads.begin(OPERATOR, image.id)
+    clock.now += SECOND
+    uploads.renew()
+    assert [upload.expires_at for upload in books.uploads()] == written == [clock.now + LEASE_S * SECOND]
+
+
 def test_a_writer_that_lives_keeps_its_upload(
     uploads: Uploads, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
