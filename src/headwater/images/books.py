@@ -161,12 +161,13 @@ class Books:
         image_id: str,
         location: Location,
         change: Callable[[Image], Image],
+        keep: Keep = unheard,
         *,
         discarded_at: int | None,
     ) -> bool:
         """Note that the bytes will not come; return whether the upload was still in the books.
 
-        ``change`` is made to the image if it is still there.
+        ``change`` is made to the image if it is still there; ``keep`` hears of it.
 
         Args:
             discarded_at: Note the bytes, at this time, as discarded; ``None`` when there are none.
@@ -178,13 +179,15 @@ class Books:
             if discarded_at is not None:
                 discard(connection, [location], discarded_at)
             with contextlib.suppress(ImageNotFound):  # deleted meanwhile: nothing to give back
-                changed(connection, image_id, change)
+                changed(connection, image_id, change, keep)
             return True
 
         return self._database.write(work)
 
-    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int) -> bool:
+    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int, keep: Keep = unheard) -> bool:
         """End an upload for its writer, which is gone, and note its bytes as discarded, in one step.
+
+        ``keep`` hears of the image's change.
 
         Whoever removes bytes first takes them over: the writer may only have been slow, and finish now. Return
         ``False`` when it has, or has renewed its lease since ``upload`` was read.
@@ -195,7 +198,7 @@ class Books:
                 return False
             discard(connection, [upload.location], now)
             with contextlib.suppress(ImageNotFound):
-                changed(connection, upload.image_id, change)
+                changed(connection, upload.image_id, change, keep)
             return True
 
         return self._database.write(work)

@@ -31,7 +31,7 @@ from headwater.images.access import Access
 from headwater.images.books import Books, Upload
 from headwater.images.discards import Discards
 from headwater.images.inspect import Finding, Inspection
-from headwater.images.journal import Journal
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
 from headwater.images.quotas.service import UNLIMITED, Allowances, unlimited
@@ -168,7 +168,7 @@ class Uploads:
             try:
                 writer = self._stores[name].begin(location.object_key, size)
             except BaseException:
-                self._books.abandon_upload(image_id, location, self._after_failure(terms), discarded_at=None)
+                self._give_up(caller, image_id, location, terms, discarded_at=None)
                 raise
         except BaseException:
             self._ended(location)
@@ -187,6 +187,15 @@ class Uploads:
 
     def _after_failure(self, terms: Terms) -> Callable[[Image], Image]:
         return lambda image: replace(image.moved_to(terms.failed), updated_at=self._clock())
+
+    def _give_up(
+        self, caller: Caller, image_id: str, location: Location, terms: Terms, *, discarded_at: int | None
+    ) -> bool:
+        entry = self._journal.entry(caller, "image.update", image_id)
+        change = self._after_failure(terms)
+        waits = self._books.abandon_upload(image_id, location, change, entry.keep, discarded_at=discarded_at)
+        _tell(entry)
+        return waits
 
     def _ended(self, location: Location) -> None:
         with self._lock:
@@ -277,8 +286,7 @@ class Uploads:
         """
         at, location = self._clock(), data.location
         try:
-            change = self._after_failure(data.terms)
-            waits = self._books.abandon_upload(data.image.id, location, change, discarded_at=at)
+            waits = self._give_up(data.caller, data.image.id, location, data.terms, discarded_at=at)
             if not waits and self._books.holds(data.image.id, location):
                 return
         finally:
@@ -303,7 +311,11 @@ class Uploads:
         """Undo uploads whose writer is gone, and leave their bytes to the sweep; return how many."""
         cleared = 0
         for upload in self._books.uploads():
-            if self._is_left(upload) and self._books.take_over(upload, self._waiting, self._clock()):
+            if not self._is_left(upload):
+                continue
+            entry = self._journal.entry(None, "image.update", upload.image_id)
+            if self._books.take_over(upload, self._waiting, self._clock(), entry.keep):
+                _tell(entry)
                 _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
                 cleared += 1
         return cleared
@@ -313,6 +325,13 @@ class Uploads:
             with self._lock:
                 return upload.location not in self._running
         return leases.is_free(upload.writer, upload.expires_at, self._clock())
+
+
+def _tell(entry: Deed) -> None:
+    """Tell of what was done to an image, unless that was deleted meanwhile."""
+    if entry.after is not None:
+        with entry:
+            pass
 
 
 class IncomingData:

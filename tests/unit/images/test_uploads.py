@@ -17,6 +17,7 @@ from headwater.images.books import Books, ImageGone, UploadLost
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
@@ -472,3 +473,76 @@ def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: 
         Downloads(catalogue, access, {store.name: store}).open(OPERATOR, image.id)
     with pytest.raises(DataMissing, match="missing from store memory"):
         Downloads(catalogue, access, {}).open(OPERATOR, image.id)
+
+
+# --- The journal --------------------------------------------------------------------------------------
+
+
+class Heard:
+    """A listener that writes down what becomes of images, and who did it."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[str, str | None, str, str]] = []
+        self.over: list[str] = []
+
+    def kept(self, _connection: object, deed: Deed) -> None:
+        who = deed.caller.user_id if deed.caller else "headwater"
+        self.moves.append((deed.action, who, deed.before.status.value, deed.after.status.value))
+
+    def ended(self, deed: Deed, error: BaseException | None) -> None:
+        self.over.append(deed.action if error is None else f"{deed.action} failed")
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def told(books: Books, store: BrokenStore, pools: Pools, clock: Clock, heard: Heard) -> Uploads:
+    access = Access(ImageCatalogue(books._database), EveryoneMay())
+    return Uploads(
+        books,
+        access,
+        {store.name: store},
+        ImagesSettings(),
+        pools,
+        clock=clock,
+        writer="here",
+        journal=Journal([heard]),
+    )
+
+
+ANN = replace(OPERATOR, user_id="ann")
+PREPARED = ("image.prepare", "ann", "queued", "saving")
+
+
+def test_the_journal_tells_of_an_image_that_waits_again(told: Uploads, image: Image, heard: Heard) -> None:
+    told.begin(ANN, image.id).abandon()
+    assert heard.moves == [PREPARED, ("image.update", "ann", "saving", "queued")]
+    assert heard.over == ["image.prepare", "image.update"]
+
+
+def test_the_journal_tells_of_an_image_whose_store_took_no_data(told: Uploads, image: Image, heard: Heard) -> None:
+    with pytest.raises(StoreFull):
+        told.begin(ANN, image.id, 2 << 20)
+    assert heard.moves == [PREPARED, ("image.update", "ann", "saving", "queued")]
+
+
+def test_the_journal_tells_of_an_upload_that_headwater_cleared(
+    told: Uploads, image: Image, heard: Heard, clock: Clock, books: Books, store: BrokenStore, pools: Pools
+) -> None:
+    service(books, store, pools, clock, "there").begin(OPERATOR, image.id)
+    clock.now += (LEASE_S + 1) * SECOND
+    assert told.clear() == 1
+    assert heard.moves == [("image.update", "headwater", "saving", "queued")]
+    assert heard.over == ["image.update"]
+
+
+def test_the_journal_tells_nothing_of_an_image_that_was_deleted_before_its_data_broke_off(
+    told: Uploads, image: Image, heard: Heard, catalogue: ImageCatalogue
+) -> None:
+    data = told.begin(ANN, image.id)
+    catalogue.delete(image.id, Image.require_deletable, NOON)
+    data.abandon()
+    assert heard.over == ["image.prepare"]
