@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from headwater.database import tables
 from headwater.database.engine import Database
@@ -161,12 +161,13 @@ class Books:
         image_id: str,
         location: Location,
         change: Callable[[Image], Image],
+        keep: Keep = unheard,
         *,
         discarded_at: int | None,
     ) -> bool:
         """Note that the bytes will not come; return whether the upload was still in the books.
 
-        ``change`` is made to the image if it is still there.
+        ``change`` is made to the image if it is still there; ``keep`` hears of it.
 
         Args:
             discarded_at: Note the bytes, at this time, as discarded; ``None`` when there are none.
@@ -178,13 +179,15 @@ class Books:
             if discarded_at is not None:
                 discard(connection, [location], discarded_at)
             with contextlib.suppress(ImageNotFound):  # deleted meanwhile: nothing to give back
-                changed(connection, image_id, change)
+                changed(connection, image_id, change, keep)
             return True
 
         return self._database.write(work)
 
-    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int) -> bool:
+    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int, keep: Keep = unheard) -> bool:
         """End an upload for its writer, which is gone, and note its bytes as discarded, in one step.
+
+        ``keep`` hears of the image's change.
 
         Whoever removes bytes first takes them over: the writer may only have been slow, and finish now. Return
         ``False`` when it has, or has renewed its lease since ``upload`` was read.
@@ -195,7 +198,7 @@ class Books:
                 return False
             discard(connection, [upload.location], now)
             with contextlib.suppress(ImageNotFound):
-                changed(connection, upload.image_id, change)
+                changed(connection, upload.image_id, change, keep)
             return True
 
         return self._database.write(work)
@@ -228,6 +231,23 @@ class Books:
         table = tables.discarded_objects
         query = select(table.c.store, table.c.object_key).order_by(table.c.discarded_at).limit(limit)
         return self._database.read(lambda c: [Location(*row) for row in c.execute(query)])
+
+    def discarded_in(self, store: str, after: str, limit: int) -> list[Location]:
+        """Return bytes of one store that nobody needs and that may still be there, in the order of their keys.
+
+        Args:
+            after: Only those whose keys come after this one; empty: all.
+        """
+        table = tables.discarded_objects
+        query = select(table.c.object_key).where(table.c.store == store, table.c.object_key > after)
+        query = query.order_by(table.c.object_key).limit(limit)
+        return self._database.read(lambda c: [Location(store, key) for key in c.scalars(query)])
+
+    def count_discarded(self) -> dict[str, int]:
+        """Return for each store how many objects nobody needs that may still be there."""
+        table = tables.discarded_objects
+        query = select(table.c.store, func.count()).group_by(table.c.store)
+        return self._database.read(lambda c: {row[0]: row[1] for row in c.execute(query)})
 
     def forget_discarded(self, location: Location) -> None:
         """Note that these bytes are removed."""

@@ -38,7 +38,7 @@ from headwater.images.tasks import UNFINISHED, TaskNotFound, Tasks, TaskStatus
 from headwater.images.uploads import IncomingData, Terms, Uploads
 from headwater.jobs import leases
 from headwater.jobs.queue import Job, enter
-from headwater.jobs.runner import Later
+from headwater.jobs.runner import Later, TryAgain
 from headwater.stores.fetch import Fetcher, RemoteFailed
 
 _log = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ class Copying:
 
         Raises:
             Later: Not all is there that it needs, or the process stops.
+            TryAgain: It failed, and may succeed the next time.
         """
         order = Order.from_dict(job.document)
         if self._task_is_over(order):  # a run before this one came so far and no further
@@ -143,7 +144,7 @@ class Copying:
             raise
         except HeadwaterError as error:
             if job.attempts < ATTEMPTS and _may_pass(error):
-                raise Later(min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S), str(error)) from error
+                raise TryAgain(min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S), str(error)) from error
             self._give_up(order, str(error))
         except Exception as error:
             if job.attempts < ATTEMPTS:

@@ -24,7 +24,7 @@ class Discards:
         """Remove bytes that are in the books as discarded; return whether that is done. If not, ``sweep`` does it."""
         store = self._stores.get(location.store)
         if store is None:
-            return False  # its store is not configured here
+            return False  # its store is not configured here; see ``sweeping.py``
         try:
             store.delete(location.object_key)
         except HeadwaterError as error:
@@ -33,6 +33,6 @@ class Discards:
         self._books.forget_discarded(location)
         return True
 
-    def sweep(self) -> int:
-        """Remove what is left, of whomever, and return how many objects."""
-        return sum(self.remove(location) for location in self._books.discarded(limit=1000))
+    def sweep(self, limit: int = 100) -> int:
+        """Remove some of what is left, of whomever, and return how many objects; ``sweeping.py`` removes all."""
+        return sum(self.remove(location) for location in self._books.discarded(limit))

@@ -31,7 +31,7 @@ from headwater.images.access import Access
 from headwater.images.books import Books, Upload, UploadLost
 from headwater.images.discards import Discards
 from headwater.images.inspect import Finding, Inspection, Rules
-from headwater.images.journal import Journal
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import Image, Location, Status
 from headwater.images.pipeline import Lane, Pipeline
 from headwater.images.quotas.service import UNLIMITED, Allowances, unlimited
@@ -171,10 +171,10 @@ class Uploads:
                 return IncomingData(self, upload, writer, caller=caller, image=image, terms=terms)
             except BaseException:
                 if writer is None:
-                    self._books.abandon_upload(image_id, location, self._after_failure(terms), discarded_at=None)
+                    self._let_wait(caller, image_id, location, terms, discarded_at=None)
                 else:
                     writer.abort()
-                    self._give_up(image_id, location, terms)
+                    self._give_up(caller, image_id, location, terms)
                 raise
         except BaseException:
             self._ended(location)
@@ -193,6 +193,15 @@ class Uploads:
 
     def _after_failure(self, terms: Terms) -> Callable[[Image], Image]:
         return lambda image: replace(image.moved_to(terms.failed), updated_at=self._clock())
+
+    def _let_wait(
+        self, caller: Caller, image_id: str, location: Location, terms: Terms, *, discarded_at: int | None
+    ) -> bool:
+        entry = self._journal.entry(caller, "image.update", image_id)
+        change = self._after_failure(terms)
+        waits = self._books.abandon_upload(image_id, location, change, entry.keep, discarded_at=discarded_at)
+        _tell(entry)
+        return waits
 
     def _ended(self, location: Location) -> None:
         with self._lock:
@@ -282,13 +291,11 @@ class Uploads:
 
         In this order: when the catalogue did not answer a ``finish``, only the catalogue knows whose the bytes are.
         """
-        self._give_up(data.image.id, data.location, data.terms)
+        self._give_up(data.caller, data.image.id, data.location, data.terms)
 
-    def _give_up(self, image_id: str, location: Location, terms: Terms) -> None:
+    def _give_up(self, caller: Caller, image_id: str, location: Location, terms: Terms) -> None:
         try:
-            waits = self._books.abandon_upload(
-                image_id, location, self._after_failure(terms), discarded_at=self._clock()
-            )
+            waits = self._let_wait(caller, image_id, location, terms, discarded_at=self._clock())
             if not waits and self._books.holds(image_id, location):
                 return
         finally:
@@ -299,20 +306,41 @@ class Uploads:
 
     def renew(self) -> None:
         """Say that this process lives; to be called every ``leases.RENEW_EVERY_S`` seconds."""
+        with self._lock:
+            if not self._running:
+                return
         self._books.renew_uploads(self._writer, self._clock() + leases.LEASE_S * 1_000_000)
 
     def clear_leftovers(self) -> int:
-        """Undo uploads whose writer is gone and remove bytes that nobody needs; return how many objects."""
-        for upload in self._books.uploads():
-            if self._is_left(upload) and self._books.take_over(upload, self._waiting, self._clock()):
-                _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
+        """Undo uploads whose writer is gone and remove some of the bytes that nobody needs; return how many objects."""
+        self.clear()
         return self._discards.sweep()
+
+    def clear(self) -> int:
+        """Undo uploads whose writer is gone, and leave their bytes to the sweep; return how many."""
+        cleared = 0
+        for upload in self._books.uploads():
+            if not self._is_left(upload):
+                continue
+            entry = self._journal.entry(None, "image.update", upload.image_id)
+            if self._books.take_over(upload, self._waiting, self._clock(), entry.keep):
+                _tell(entry)
+                _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
+                cleared += 1
+        return cleared
 
     def _is_left(self, upload: Upload) -> bool:
         if upload.writer == self._writer:
             with self._lock:
                 return upload.location not in self._running
-        return leases.is_dead(upload.writer) or upload.expires_at < self._clock()
+        return leases.is_free(upload.writer, upload.expires_at, self._clock())
+
+
+def _tell(entry: Deed) -> None:
+    """Tell of what was done to an image, unless that was deleted meanwhile."""
+    if entry.after is not None:
+        with entry:
+            pass
 
 
 class IncomingData:

@@ -3,17 +3,20 @@
 A job is entered in the transaction that makes it necessary, so neither is there without the other. Whoever
 claims it moves the time at which anybody may run it into the future and renews that while it works: a job
 whose process is gone comes back by itself. It may therefore run more than once, and what runs it must not mind.
+A process that is seen to live keeps its jobs whatever the time says (see ``leases.py``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
 from headwater.database.tables import jobs
@@ -32,16 +35,23 @@ class Job:
 
 
 def enter(
-    connection: Connection, kind: str, document: Mapping[str, Any], *, now: int, run_at: int | None = None
+    connection: Connection,
+    kind: str,
+    document: Mapping[str, Any],
+    *,
+    now: int,
+    run_at: int | None = None,
+    row_id: str | None = None,
 ) -> str:
     """Enter work, inside the transaction that makes it necessary, and return its id.
 
     Args:
         document: What the work needs to know; anything that JSON holds.
         run_at: Not before this time, in microseconds since 1970; ``None``: at once.
+        row_id: A UUID; ``None``: a new one.
     """
     row = {
-        "id": str(uuid.uuid4()),
+        "id": row_id or str(uuid.uuid4()),
         "kind": kind,
         "document": msgspec.json.encode(document).decode(),
         "created_at": now,
@@ -59,21 +69,38 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, kinds: Collection[str], runner: str, now: int, *, limit: int) -> list[Job]:
+    def ensure(self, kind: str, now: int) -> None:
+        """Enter the one job of a kind that is never done, unless it is there."""
+        row_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"headwater job {kind}"))
+        is_there = select(jobs.c.id).where(jobs.c.id == row_id)
+        if self._database.read(lambda connection: connection.execute(is_there).first()):
+            return
+        with contextlib.suppress(IntegrityError):  # another process was faster
+            self._database.write(lambda connection: enter(connection, kind, {}, now=now, row_id=row_id))
+
+    def claim(
+        self, kinds: Collection[str], runner: str, now: int, *, limit: int, running: Collection[str] = ()
+    ) -> list[Job]:
         """Return jobs that wait, those first that waited longest, and keep others from running them.
 
         Args:
             kinds: Those that the caller can run.
             runner: The caller, as ``leases.writer_name`` names it.
+            running: The ids of what the caller runs already. What it claimed else is left over: its end could
+                not be noted.
         """
+        due = (jobs.c.kind.in_(sorted(kinds)), jobs.c.run_at <= now)
+        claimers = select(jobs.c.runner).where(*due).distinct()
+        found = self._database.read(lambda connection: connection.scalars(claimers).all())
+        if not found:
+            return []  # the usual answer, and it takes no lock
+        alive = [each for each in found if each not in (None, runner) and leases.life_of(each) is leases.Life.ALIVE]
         waiting = (
             select(jobs)
-            .where(jobs.c.kind.in_(sorted(kinds)), jobs.c.run_at <= now)
+            .where(*due, or_(jobs.c.runner.is_(None), jobs.c.runner.not_in(alive)), jobs.c.id.not_in(running))
             .order_by(jobs.c.run_at, jobs.c.created_at)
             .limit(limit)
         )
-        if not self._database.read(lambda connection: connection.execute(waiting.limit(1)).first()):
-            return []  # the usual answer, and it takes no lock
 
         def work(connection: Connection) -> list[Job]:
             rows = connection.execute(waiting.with_for_update(skip_locked=True)).all()
@@ -86,20 +113,31 @@ class Jobs:
 
         return self._database.write(work)
 
-    def renew(self, runner: str, now: int) -> None:
-        """Say that ``runner`` still works on what it claimed."""
-        statement = update(jobs).where(jobs.c.runner == runner).values(run_at=_lease(now))
-        self._database.write(lambda connection: connection.execute(statement))
+    def renew(self, runner: str, running: Collection[str], now: int) -> None:
+        """Say that ``runner`` still works on these."""
+        if running:
+            ours = update(jobs).where(jobs.c.id.in_(running), jobs.c.runner == runner)
+            self._database.write(lambda connection: connection.execute(ours.values(run_at=_lease(now))))
 
     def done(self, job: Job, runner: str) -> None:
         """Forget a job, unless another process has claimed it meanwhile."""
         statement = delete(jobs).where(jobs.c.id == job.id, jobs.c.runner == runner)
         self._database.write(lambda connection: connection.execute(statement))
 
-    def again(self, job: Job, runner: str, at: int) -> None:
-        """Let a job be run again at a time, in microseconds since 1970, by anybody."""
-        statement = update(jobs).where(jobs.c.id == job.id, jobs.c.runner == runner).values(runner=None, run_at=at)
+    def again(self, job: Job, runner: str, at: int, *, counts: bool = True) -> None:
+        """Let a job be run again at a time, in microseconds since 1970, by anybody.
+
+        Args:
+            counts: Whether this was an attempt, which failed; else it only waited.
+        """
+        values = {"runner": None, "run_at": at, "attempts": job.attempts if counts else job.attempts - 1}
+        statement = update(jobs).where(jobs.c.id == job.id, jobs.c.runner == runner).values(values)
         self._database.write(lambda connection: connection.execute(statement))
+
+    def hasten(self, kinds: Collection[str], now: int) -> None:
+        """Let what waits of these kinds be run at once."""
+        waits = (jobs.c.kind.in_(sorted(kinds)), jobs.c.runner.is_(None), jobs.c.run_at > now)
+        self._database.write(lambda connection: connection.execute(update(jobs).where(*waits).values(run_at=now)))
 
     def release_dead(self, now: int) -> None:
         """Let jobs be run at once whose process is certainly gone, without waiting for its lease to end."""

@@ -2,7 +2,8 @@
 
 ``look`` claims as many jobs as there are free threads; it is called again and again, and says how soon to
 call it next. What a job raises is logged, and the job runs again after a pause that grows, ``ATTEMPTS`` times at
-most.
+most. To wait is not to fail: a job that makes way (``Later``) for whatever it waits for, or because its process stops,
+may do so for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ Handler = Callable[[Job], None]
 
 
 class Later(HeadwaterError):
-    """Run this job again after a while; raised by what runs it. The attempt is not one that failed."""
+    """The job waits: run it again after a while. Raised by what runs it; it counts as no attempt."""
+
+    def __init__(self, after_s: float, reason: str) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class TryAgain(HeadwaterError):
+    """The job failed: run it again after a while. Raised by what runs it, which counts its attempts itself."""
 
     def __init__(self, after_s: float, reason: str) -> None:
         super().__init__(reason)
@@ -62,61 +71,74 @@ class Runner:
         self._clock = clock
         self._name = name or leases.writer_name()
         self._pool = Pool("jobs", threads)
-        self._free = threads
+        self._threads = threads
+        self._running: set[str] = set()
         self._lock = threading.Lock()
         self.stopping = threading.Event()  # long work looks here, and raises ``Later``
 
     def look(self) -> float:
         """Begin jobs that wait, and return after how many seconds to look again."""
-        with self._lock:
-            free = self._free
+        running = self._runs()
+        free = self._threads - len(running)
         if not free or self.stopping.is_set():
             return POLL_S
-        claimed = self._jobs.claim(self._handlers, self._name, self._clock(), limit=free)
+        claimed = self._jobs.claim(self._handlers, self._name, self._clock(), limit=free, running=running)
         with self._lock:
-            self._free -= len(claimed)
+            self._running.update(job.id for job in claimed)
         for job in claimed:
             self._pool.start(lambda job=job: self._run(job))  # type: ignore[misc]  # binds this turn's job
         return 0.05 if len(claimed) == free else POLL_S
 
     def renew(self) -> None:
         """Keep what runs here from being run elsewhere; to be called every ``leases.RENEW_EVERY_S`` seconds."""
-        now = self._clock()
-        self._jobs.renew(self._name, now)
-        self._jobs.release_dead(now)
+        self._jobs.renew(self._name, self._runs(), self._clock())
+
+    def release_dead(self) -> None:
+        """Let what processes run that are certainly gone be run at once."""
+        self._jobs.release_dead(self._clock())
+
+    def stop(self) -> None:
+        """Take no more jobs, and let those that run make way for other processes."""
+        self.stopping.set()
 
     def close(self) -> None:
         """Take no more jobs, and wait for those that run."""
-        self.stopping.set()
+        self.stop()
         self._pool.close()
+
+    def _runs(self) -> list[str]:
+        with self._lock:
+            return sorted(self._running)
 
     def _run(self, job: Job) -> None:
         try:
-            self._end(job, self._attempt(job))
+            self._attempt(job)
         except Exception as error:  # noqa: BLE001 - the catalogue is away: the lease ends, and the job runs again
             _log.warning("a job's end could not be noted", extra={"kind": job.kind, "job": job.id, "error": str(error)})
         finally:
             with self._lock:
-                self._free += 1
+                self._running.discard(job.id)
 
-    def _attempt(self, job: Job) -> float | None:
-        """Run the job; return after how many seconds to run it again, ``None`` for never."""
+    def _attempt(self, job: Job) -> None:
         try:
             self._handlers[job.kind](job)
         except Later as later:
             _log.debug("a job waits", extra={"kind": job.kind, "job": job.id, "reason": str(later)})
-            return later.after_s
+            self._again(job, later.after_s, counts=False)
+        except TryAgain as again:
+            facts = {"kind": job.kind, "job": job.id, "attempts": job.attempts, "reason": str(again)}
+            _log.info("a job failed and will run again", extra=facts)
+            self._again(job, again.after_s)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job runs again
             facts = {"kind": job.kind, "job": job.id, "attempts": job.attempts, "error": str(error)}
             if job.attempts >= ATTEMPTS:
                 _log.exception("a job was given up", extra=facts)
-                return None
+                self._jobs.done(job, self._name)
+                return
             _log.warning("a job failed and will run again", extra=facts)
-            return float(min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S))
-        return None
-
-    def _end(self, job: Job, again_s: float | None) -> None:
-        if again_s is None:
-            self._jobs.done(job, self._name)
+            self._again(job, min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S))
         else:
-            self._jobs.again(job, self._name, self._clock() + int(again_s * 1_000_000))
+            self._jobs.done(job, self._name)
+
+    def _again(self, job: Job, after_s: float, *, counts: bool = True) -> None:
+        self._jobs.again(job, self._name, self._clock() + int(after_s * 1_000_000), counts=counts)

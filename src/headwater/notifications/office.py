@@ -30,7 +30,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._outbox = Outbox(database)
-        self._senders: list[Sender] = []
+        self._senders: dict[str, Sender] = {}
         self._targets = [
             name
             for name, url in ((WEBHOOK, settings.webhook_url), (RABBITMQ, settings.transport_url))
@@ -62,21 +62,36 @@ class Notifications:
             self._outbox.tell(self._targets, told, self._clock())
 
     def start(self) -> None:
-        """Begin to deliver, in threads of their own."""
-        try:
-            drop_forgotten(self._outbox, self._targets, self._settings, self._clock())
-        except Unavailable as error:
-            _log.warning("old events stay for now", extra={"error": str(error)})
-        for name in self._targets:
-            sender = Sender(_open(name, self._settings), self._outbox, self._settings)
-            self._senders.append(sender)
-            sender.start()
+        """Begin to deliver, in threads of their own, to whom that has not begun yet. To be called again and again.
+
+        Raises:
+            Exception: A receiver cannot be opened; a file of certificates is gone, say. The others are delivered to.
+        """
+        waiting = [name for name in self._targets if name not in self._senders]
+        if not waiting:
+            return
+        if not self._senders:
+            try:
+                drop_forgotten(self._outbox, self._targets, self._settings, self._clock())
+            except Unavailable as error:
+                _log.warning("old events stay for now", extra={"error": str(error)})
+        failed: Exception | None = None
+        for name in waiting:
+            try:
+                sender = Sender(_open(name, self._settings), self._outbox, self._settings)
+            except Exception as error:  # noqa: BLE001 - raised below, when the others have begun
+                failed = error
+            else:
+                self._senders[name] = sender
+                sender.start()
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Stop delivering; what is left waits in the catalogue."""
-        for sender in self._senders:
+        for sender in self._senders.values():
             sender.stop()
-        for sender in self._senders:
+        for sender in self._senders.values():
             sender.wait()
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.database.engine import Database
-from headwater.errors import NotFound, Unavailable
+from headwater.errors import NotFound
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.http.threads import Threads
 from headwater.images.http_v2 import versions
@@ -23,6 +23,7 @@ from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.runner import POLL_S
+from headwater.server import health
 from headwater.server.cors import with_cors
 from headwater.server.identify import Identified
 from headwater.server.image_service import ImageService
@@ -40,6 +41,10 @@ _log = logging.getLogger(__name__)
 
 FEED = "/simplestreams"
 
+_METADATA_THREADS, _FEED_THREADS = 4, 2
+_START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
+_ODD_CONNECTIONS = 8  # of what runs one at a time: leases, house, looks for jobs, health, two senders, and two to spare
+
 
 class Application:
     """Everything that one worker process holds."""
@@ -53,13 +58,15 @@ class Application:
         Raises:
             SettingsError: Something cannot work with these settings.
         """
-        self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
+        self.database = Database(settings.database_url, pool_size=connections(settings))
         fetcher = Fetcher(settings.fetch)
         self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)
-        self._hashing = Pool("hashing", 2 * max(2, settings.workers), nice=5)
+        self._metadata = Pool("metadata", _METADATA_THREADS)
+        self._feed_calls = Pool("feed", _FEED_THREADS)
+        self._hashing = Pool("hashing", hashing_threads(settings.workers), nice=5)
         self._web = Pool("web", settings.server.web_threads)
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
@@ -73,36 +80,48 @@ class Application:
             self.policy,
             threads=Threads(self._calls, self._transfers, self._web),
             pools=Pools(self._hashing, self._storing),
+            tally=self._metrics,
         )
         self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
         feed = live_feed(self._images.catalogue, settings.streams)
         self._feed = Router(
             [
-                streams_http.why_route(feed, self._images.access, self._calls.run),
-                *streams_http.routes(feed, self._calls.run),
+                streams_http.why_route(feed, self._images.access, self._feed_calls.run),
+                *streams_http.routes(feed, self._feed_calls.run),
             ],
             redirect_slashes=False,
             default=_not_found,
         )
         known = frozenset({"v2", *versions.IDS}) | self._v1
+        self._counting = Pool("metrics", 1)
+        parts: dict[str, Callable[[], None]] = {"The catalogue": partial(health.require_catalogue, self.database)}
+        parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
+        self._watched = Router(
+            health.routes(parts, self._metrics, self._counting), redirect_slashes=False, default=_not_found
+        )
+        self._loops = [
+            _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),
+            _Loop("housekeeping failed", self._images.keep_house, RENEW_EVERY_S),
+            _Loop("no jobs could be looked for", self._images.jobs.look, POLL_S),
+            _Loop("no sweeps could be looked for", self._images.sweeps.look, POLL_S),
+            _Loop("notifications cannot be delivered", self._images.notifications.start, _START_EVERY_S),
+        ]
         identified = Identified(
             self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
         )
         self.image_listener = with_cors(Drained(Observed(identified, "images", self._metrics)), settings.cors)
         self.metadata_listener = Observed(
-            instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
+            instances_http.application(Snapshots(Registry(self.database)), self._metadata.run),
+            "metadata",
+            self._metrics,
         )
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith("/v2/"):
             await self._images.api(scope, receive, send)
-        elif path == "/healthcheck":
-            response = await self._health(Request(scope, receive))
-            await response(scope, receive, send)
-        elif path == "/metrics":
-            body, media_type = await self._calls.run(self._metrics.exposition)
-            await Response(body, media_type=media_type)(scope, receive, send)
+        elif path in ("/healthcheck", "/metrics") or path.startswith("/healthcheck/"):
+            await self._watched(scope, receive, send)
         elif path == FEED or path.startswith(FEED + "/"):
             await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
         elif path[1:].partition("/")[0] in self._v1:
@@ -110,47 +129,32 @@ class Application:
         else:
             await self._images.api(scope, receive, send)
 
-    async def _health(self, _request: Request) -> Response:
-        try:
-            await self._calls.run(self._require_health)
-        except Unavailable as error:
-            _log.warning("not healthy", extra={"error": str(error)})
-            return Response(error.told, 503, media_type="text/plain")
-        return Response("OK", media_type="text/plain")
-
-    def _require_health(self) -> None:
-        self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-        for store in self.stores.values():
-            store.ping()
-
     async def work(self) -> None:
-        """Deliver notifications, run jobs and keep house, until cancelled."""
-        await self._calls.run(self._images.notifications.start)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._run_jobs())
-            both.create_task(self._keep_house())
+        """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.run())
 
-    async def _run_jobs(self) -> None:
-        while True:
-            pause = POLL_S
-            try:
-                pause = await self._calls.run(self._images.jobs.look)
-            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
-                _log.warning("no jobs could be looked for", extra={"error": str(error)})
-            await asyncio.sleep(pause)
-
-    async def _keep_house(self) -> None:
-        while True:
-            try:
-                await self._calls.run(self._images.keep_house)
-            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
-                _log.warning("housekeeping failed", extra={"error": str(error)})
-            await asyncio.sleep(RENEW_EVERY_S)
+    def stop(self) -> None:
+        """Begin no more jobs; requests go on."""
+        self._images.stop()
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
+        for loop in self._loops:
+            loop.pool.close()
         self._images.close()
-        for pool in (self._identity, self._web, self._calls, self._transfers, self._hashing, self._storing):
+        for pool in (
+            self._identity,
+            self._web,
+            self._calls,
+            self._metadata,
+            self._feed_calls,
+            self._counting,
+            self._transfers,
+            self._hashing,
+            self._storing,
+        ):
             pool.close()
         self._authenticator.close()
         for store in self.stores.values():
@@ -159,5 +163,52 @@ class Application:
         self.database.close()
 
 
+class _Loop:
+    """Work that is done again and again, in a thread of its own, so that nothing else keeps it from being done."""
+
+    def __init__(self, fails: str, work: Callable[[], float | None], every_s: float) -> None:
+        """Take the work.
+
+        Args:
+            fails: What the log says when it fails.
+            work: Returns after how many seconds it wants to be done again; ``None``: after ``every_s``.
+        """
+        self.pool = Pool("loop", 1)
+        self._fails, self._work, self._every_s = fails, work, every_s
+
+    async def run(self) -> None:
+        """Do it until cancelled."""
+        while True:
+            pause_s: float | None = None
+            try:
+                pause_s = await self.pool.run(self._work)
+            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
+                _log.warning(self._fails, extra={"error": str(error) or type(error).__name__})
+            await asyncio.sleep(self._every_s if pause_s is None else pause_s)
+
+
+def connections(settings: Settings) -> int:
+    """Return how many connections to the database one worker may need at once: one for each thread that asks it.
+
+    So no kind of work waits for the connections of another: uploads that end together do not hold up a list.
+    They are opened when they are needed.
+    """
+    server = settings.server
+    moving = 2 * server.transfer_threads  # requests that move data, and what writes it
+    waiting = 2 * server.web_threads  # in requests and in jobs
+    sweeping = len(settings.stores)
+    few = _METADATA_THREADS + _FEED_THREADS + _ODD_CONNECTIONS
+    return server.catalogue_threads + moving + waiting + sweeping + few
+
+
+def hashing_threads(workers: int) -> int:
+    """Return how many threads of each worker hash: all together twice the processors.
+
+    Four at least, so that the two hashes, the inspection and the signature of one upload never wait for each other.
+    """
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(4, 2 * processors // workers)
+
+
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(f"There is no document at {FEED}{scope['path'][:200]}")
+    raise NotFound(f"There is no document at {scope['path'][:200]}")

@@ -28,9 +28,10 @@ from headwater.images.notices import Notices
 from headwater.images.property_guard import NamedRules, open_guard
 from headwater.images.quotas.limits import open_limits
 from headwater.images.quotas.service import Quotas
-from headwater.images.service import Images
+from headwater.images.service import Images, now
 from headwater.images.sharing import Sharing
 from headwater.images.signatures.certificates.registry import open_signatures
+from headwater.images.sweeping import Sweeping, Tally
 from headwater.images.task_service import TaskService
 from headwater.images.tasks import Tasks
 from headwater.images.uploads import Pools, Uploads
@@ -57,6 +58,7 @@ class ImageService:
         *,
         threads: Threads,
         pools: Pools,
+        tally: Tally,
     ) -> None:
         """Make the parts.
 
@@ -117,11 +119,14 @@ class ImageService:
             task_kept_s=kept_s,
         )
         self.tasks = TaskService(tasks, access, images, copying, task_kept_s=kept_s)
+        self._all_jobs = Jobs(database)
         self.jobs = Runner(
-            Jobs(database),
+            self._all_jobs,
             {LOCATION_IMPORT: location_import.run, COPY: copying.run},
             settings.server.web_threads,
         )
+        self._sweeping = Sweeping(books, stores, tally, stopping=self._is_stopping)
+        self.sweeps = Runner(self._all_jobs, self._sweeping.handlers, len(stores))
         use_cases = UseCases(
             images=images,
             uploads=self.uploads,
@@ -157,16 +162,32 @@ class ImageService:
             public_endpoint=endpoint,
         )
 
-    def keep_house(self) -> None:
-        """Renew the leases of uploads and jobs, and clear what others left behind."""
-        self.jobs.renew()
+    def renew_leases(self) -> None:
+        """Say that this process lives, and so does what it works on."""
         self.uploads.renew()
-        self.uploads.clear_leftovers()
+        self.jobs.renew()
+        self.sweeps.renew()
+
+    def keep_house(self) -> None:
+        """Clear what others left behind; their bytes are for the sweeps."""
+        self.jobs.release_dead()
+        for kind in self._sweeping.handlers:
+            self._all_jobs.ensure(kind, now())
+        if self.uploads.clear():
+            self._all_jobs.hasten(self._sweeping.handlers, now())
         self.tasks.forget_expired()
+        self._sweeping.look()
+
+    def stop(self) -> None:
+        """Begin no more jobs, and let those that run make way for other processes."""
+        self.jobs.stop()
+        self.sweeps.stop()
 
     def close(self) -> None:
         """Begin nothing more, and wait for what runs."""
+        self.stop()
         self.jobs.close()
+        self.sweeps.close()
         self.notifications.close()
 
     def _is_stopping(self) -> bool:

@@ -43,6 +43,14 @@ class ServerSettings(Section):
     stop_timeout_s: Annotated[
         int, Field(description="How long a stop waits for requests in flight, in seconds.", ge=0, le=86400)
     ] = 60
+    worker_timeout_s: Annotated[
+        int,
+        Field(
+            description="A worker that stands still for so long is killed and replaced, in seconds; 0: none is.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 30
     catalogue_threads: Annotated[
         int, Field(description="Threads of one worker that call the catalogue.", ge=1, le=256)
     ] = 8

@@ -1,7 +1,7 @@
 """Run the worker processes and stop them.
 
 The supervisor prepares what all workers share (ports, schema, leftovers of a crash), forks the workers
-and watches them. Each worker listens on both ports (the kernel spreads the connections), so any number
+and watches them (``workers.py``). Each worker listens on both ports (the kernel spreads the connections), so any number
 of equal workers serve one catalogue. A worker that dies is replaced.
 
 A stop (SIGTERM, SIGINT): workers take no new connection, finish the requests in flight, and end. They do
@@ -13,13 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
 import socket
-import sys
-import time
-from collections.abc import Callable, Mapping
-from types import FrameType
+from collections.abc import Callable
 
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -36,17 +31,15 @@ from headwater.images.service import now
 from headwater.images.signatures.certificates.registry import open_signatures
 from headwater.images.uploads import Pools, Uploads
 from headwater.jobs.queue import Jobs
-from headwater.server import data_dir, log, metrics, worker
+from headwater.server import data_dir, log, metrics
 from headwater.server.settings import Settings, address
+from headwater.server.workers import Workers
 from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams.live import live_feed
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
-
-_CRASH_LOOP_S = 2.0  # a worker that ends sooner than this after its start has no future
-_STARTS_IN_A_ROW = 5
 
 
 class PortTaken(SettingsError):
@@ -74,7 +67,7 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
             held.enter_context(_free(key, bind))
     identities = _prepare(settings)
     with metrics.shared_between_processes():
-        return _Workers(settings, identities, on_ready).run()
+        return Workers(settings, identities, on_ready).run()
 
 
 def _free(key: str, bind: str) -> socket.socket:
@@ -118,93 +111,3 @@ def _prepare(settings: Settings) -> dict[str, str]:
         return identities
     finally:
         database.close()
-
-
-class _Workers:
-    """The worker processes of one service."""
-
-    def __init__(self, settings: Settings, identities: Mapping[str, str], on_ready: Callable[[], None]) -> None:
-        self._settings = settings
-        self._identities = identities
-        self._on_ready = on_ready
-        self._started: dict[int, float] = {}  # by process id
-        self._short_lives = 0
-        self._stopping = False
-        self._supervisor_lives, self._held_open = os.pipe()  # ends for a worker when the supervisor does
-
-    def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        ready, says_ready = os.pipe()
-        for _ in range(self._settings.workers):
-            self._start(says_ready)
-        os.close(says_ready)
-        waiting = len(self._started)
-        while waiting and not self._stopping:
-            try:
-                word = os.read(ready, waiting)
-            except InterruptedError:
-                continue
-            if not word:
-                break  # every worker has ended or is ready
-            waiting -= len(word)
-        os.close(ready)
-        if not waiting:
-            self._on_ready()
-        return self._watch()
-
-    def _start(self, says_ready: int | None) -> None:
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.close(self._held_open)
-                code = worker.work(self._settings, self._identities, says_ready, self._supervisor_lives)
-            except SettingsError as error:
-                _log.error("a worker cannot start", extra={"error": str(error)})
-            except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
-                _log.exception("a worker failed")
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        self._started[pid] = time.monotonic()
-        if self._stopping:  # the signal came while it was forked: the handler did not know of it
-            os.kill(pid, signal.SIGTERM)
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        if self._stopping:
-            return
-        self._stopping = True
-        for pid in self._started:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        # A margin over the workers' own limit, after which they have no excuse.
-        signal.signal(signal.SIGALRM, self._kill)
-        signal.alarm(self._settings.server.stop_timeout_s + 5)
-
-    def _kill(self, _number: int, _frame: FrameType | None) -> None:
-        for pid in self._started:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def _watch(self) -> int:
-        while self._started:
-            try:
-                pid, status = os.wait()
-            except InterruptedError:
-                continue
-            except ChildProcessError:
-                break
-            began = self._started.pop(pid, None)
-            metrics.forget_process(pid)
-            if self._stopping or began is None:
-                continue
-            _log.error("a worker ended and is replaced", extra={"pid": pid, "code": os.waitstatus_to_exitcode(status)})
-            self._short_lives = self._short_lives + 1 if time.monotonic() - began < _CRASH_LOOP_S else 0
-            if self._short_lives >= _STARTS_IN_A_ROW:
-                _log.error("workers end as soon as they start; giving up")
-                self._stop(0, None)
-                return 1
-            time.sleep(0.2 * self._short_lives)
-            self._start(None)
-        return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -15,22 +16,25 @@ from headwater.server.settings import Settings, address
 _log = logging.getLogger(__name__)
 
 
-def work(settings: Settings, identities: Mapping[str, str], says_ready: int | None, supervisor_lives: int) -> int:
+READY, TURNS = b"r", b"."  # what a worker says to its supervisor
+BEAT_S = 1.0
+
+
+def work(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
         identities: What each store is known by; see ``Admission.admit``.
+        says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return uvloop.run(_listen(settings, identities, says_ready, supervisor_lives))
+    return uvloop.run(_listen(settings, identities, says, supervisor_lives))
 
 
-async def _listen(
-    settings: Settings, identities: Mapping[str, str], says_ready: int | None, supervisor_lives: int
-) -> int:
+async def _listen(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.server.embed import Server  # noqa: PLC0415
@@ -61,16 +65,20 @@ async def _listen(
     house = asyncio.create_task(application.work())
     serving = [asyncio.create_task(server.serve()) for server in servers]
     await asyncio.sleep(0)
-    if says_ready is not None:
-        asyncio.get_running_loop().call_later(0.02, os.write, says_ready, b"r")
+    beating = asyncio.create_task(_beat(says))
+    asyncio.get_running_loop().call_later(0.02, _say, says, READY)
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopped, house, beating, *serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
+    if house.done():
+        _log.error("the work beside the requests has ended: this worker ends too", exc_info=house.exception())
+    application.stop()
     asyncio.get_running_loop().remove_reader(supervisor_lives)
     for server in servers:
         server.stop()
     _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
     house.cancel()  # not before: uploads in flight need their leases renewed
+    beating.cancel()
     if cut_off:
         # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
@@ -78,3 +86,14 @@ async def _listen(
         os._exit(1 if failed else 0)
     application.close()
     return 1 if failed else 0
+
+
+async def _beat(says: int) -> None:
+    while True:
+        _say(says, TURNS)
+        await asyncio.sleep(BEAT_S)
+
+
+def _say(says: int, word: bytes) -> None:
+    with contextlib.suppress(OSError):  # the supervisor is gone, or stands still and has not read for long
+        os.write(says, word)

@@ -68,7 +68,7 @@ def test_a_size_that_the_server_does_not_say_is_no_hindrance(v1: Service, image:
 )
 def test_what_may_pass_is_tried_again_and_in_the_end_given_up(v1: Service, image: Image, error: HeadwaterError) -> None:
     v1.web.pages[URL] = [Page(DATA[:100], error), error, Page(DATA)]
-    assert [each.partition(":")[0] for each in v1.run() + v1.run()] == ["Later", "Later"]
+    assert [each.partition(":")[0] for each in v1.run() + v1.run()] == ["TryAgain", "TryAgain"]
     assert v1.catalogue.get(image.id).status is Status.QUEUED
     assert list(v1.store.list()) == []
     assert v1.run() == []

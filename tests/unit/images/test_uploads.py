@@ -20,12 +20,13 @@ from headwater.images.books import Books, ImageGone, UploadLost
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch, ContentUnsafe
+from headwater.images.journal import Deed, Journal
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.quotas.service import unlimited
 from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.images.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, StoreUnknown, Terms, Uploads
-from headwater.jobs.leases import LEASE_S
+from headwater.jobs.leases import LEASE_S, writer_name
 from headwater.stores.fetch import Fetcher, FetchSettings
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
@@ -324,6 +325,35 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
     assert catalogue.get(image.id).status is Status.QUEUED
 
 
+def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
+    catalogue: ImageCatalogue, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+) -> None:
+    data = service(books, store, pools, clock, writer_name()).begin(OPERATOR, image.id)
+    put(data, DATA)
+    clock.now += 600 * SECOND
+    assert service(books, store, pools, clock, "there").clear_leftovers() == 0
+    assert data.finish().status is Status.ACTIVE
+
+
+def test_leases_are_renewed_while_nothing_is_written_to_the_books_of_who_uploads_nothing(
+    uploads: Uploads, books: Books, image: Image, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    renew = books.renew_uploads
+
+    def listen(writer: str, at: int) -> None:
+        written.append(at)
+        renew(writer, at)
+
+    monkeypatch.setattr(books, "renew_uploads", listen)
+    uploads.renew()
+    assert written == []
+    uploads.begin(OPERATOR, image.id)
+    clock.now += SECOND
+    uploads.renew()
+    assert [upload.expires_at for upload in books.uploads()] == written == [clock.now + LEASE_S * SECOND]
+
+
 def test_a_writer_that_lives_keeps_its_upload(
     uploads: Uploads, books: Books, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
@@ -617,3 +647,76 @@ def test_who_may_not_upload_when_the_image_is_claimed_does_not(
         uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.QUEUED
     assert books.uploads() == []
+
+
+# --- The journal --------------------------------------------------------------------------------------
+
+
+class Heard:
+    """A listener that writes down what becomes of images, and who did it."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[str, str | None, str, str]] = []
+        self.over: list[str] = []
+
+    def kept(self, _connection: object, deed: Deed) -> None:
+        who = deed.caller.user_id if deed.caller else "headwater"
+        self.moves.append((deed.action, who, deed.before.status.value, deed.after.status.value))
+
+    def ended(self, deed: Deed, error: BaseException | None) -> None:
+        self.over.append(deed.action if error is None else f"{deed.action} failed")
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def told(books: Books, store: BrokenStore, pools: Pools, clock: Clock, heard: Heard) -> Uploads:
+    access = Access(ImageCatalogue(books._database), EveryoneMay())
+    return Uploads(
+        books,
+        access,
+        {store.name: store},
+        ImagesSettings(),
+        pools,
+        clock=clock,
+        writer="here",
+        journal=Journal([heard]),
+    )
+
+
+ANN = replace(OPERATOR, user_id="ann")
+PREPARED = ("image.prepare", "ann", "queued", "saving")
+
+
+def test_the_journal_tells_of_an_image_that_waits_again(told: Uploads, image: Image, heard: Heard) -> None:
+    told.begin(ANN, image.id).abandon()
+    assert heard.moves == [PREPARED, ("image.update", "ann", "saving", "queued")]
+    assert heard.over == ["image.prepare", "image.update"]
+
+
+def test_the_journal_tells_of_an_image_whose_store_took_no_data(told: Uploads, image: Image, heard: Heard) -> None:
+    with pytest.raises(StoreFull):
+        told.begin(ANN, image.id, 2 << 20)
+    assert heard.moves == [PREPARED, ("image.update", "ann", "saving", "queued")]
+
+
+def test_the_journal_tells_of_an_upload_that_headwater_cleared(
+    told: Uploads, image: Image, heard: Heard, clock: Clock, books: Books, store: BrokenStore, pools: Pools
+) -> None:
+    service(books, store, pools, clock, "there").begin(OPERATOR, image.id)
+    clock.now += (LEASE_S + 1) * SECOND
+    assert told.clear() == 1
+    assert heard.moves == [("image.update", "headwater", "saving", "queued")]
+    assert heard.over == ["image.update"]
+
+
+def test_the_journal_tells_nothing_of_an_image_that_was_deleted_before_its_data_broke_off(
+    told: Uploads, image: Image, heard: Heard, catalogue: ImageCatalogue
+) -> None:
+    data = told.begin(ANN, image.id)
+    catalogue.delete(image.id, Image.require_deletable, NOON)
+    data.abandon()
+    assert heard.over == ["image.prepare"]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 from headwater.jobs import leases
+from headwater.jobs.leases import Life
 
 
 def writer_of(pid: int) -> str:
@@ -51,3 +54,30 @@ def test_a_name_that_makes_no_sense_here_is_dead() -> None:
     place = leases.writer_name().partition("/")[0]
     for process in ("", "x/y", "/", "-1/5", "999999999/5"):
         assert leases.is_dead(f"{place}/{process}")
+
+
+def test_a_process_that_lives_here_is_seen_to_live_also_while_it_stands_still() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    writer = writer_of(process.pid)
+    assert leases.life_of(writer) is Life.ALIVE
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    assert leases.life_of(writer) is Life.ALIVE
+    process.kill()
+    process.communicate()
+    assert leases.life_of(writer) is Life.DEAD
+
+
+def test_what_runs_elsewhere_is_unknown() -> None:
+    _, _, process = leases.writer_name().partition("/")
+    assert leases.life_of(f"another-boot:1/{process}") is Life.UNKNOWN
+
+
+def test_a_lease_counts_only_where_the_writer_cannot_be_seen() -> None:
+    now = time.time_ns() // 1000
+    here, elsewhere = leases.writer_name(), "another-boot:1/5/5"
+    gone = f"{here.rpartition('/')[0]}/1"
+    assert not leases.is_free(here, now - 600_000_000, now)
+    assert leases.is_free(gone, now + 600_000_000, now)
+    assert leases.is_free(elsewhere, now - 1, now)
+    assert not leases.is_free(elsewhere, now, now)

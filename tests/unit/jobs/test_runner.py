@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.jobs import queue
+from headwater.database.tables import jobs as table
+from headwater.jobs import leases, queue
 from headwater.jobs.leases import LEASE_S
 from headwater.jobs.queue import Job, Jobs
-from headwater.jobs.runner import ATTEMPTS, Handler, Later, Runner
+from headwater.jobs.runner import ATTEMPTS, Handler, Later, Runner, TryAgain
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -123,6 +125,109 @@ def test_a_job_that_wants_to_wait_waits(database: Database, clock: Clock, enter:
     assert times == [NOON, NOON + 10 * SECOND]
 
 
+def test_to_wait_is_no_attempt(database: Database, clock: Clock, enter: Callable[[str], str]) -> None:
+    """A process that stops for a rolling restart lets the job wait for the next one."""
+    attempts: list[int] = []
+
+    def wait(job: Job) -> None:
+        attempts.append(job.attempts)
+        raise Later(0, "this process stops")
+
+    enter("copy")
+    ran(database, clock, wait, times=2 * ATTEMPTS)
+    assert attempts == [1] * (2 * ATTEMPTS)
+
+
+def test_a_failure_that_wants_a_pause_is_an_attempt(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def fail(job: Job) -> None:
+        seen.append((job.attempts, clock.now))
+        raise TryAgain(10, "the server answers 503")
+
+    enter("copy")
+    for _ in range(12):
+        ran(database, clock, fail)
+        clock.now += SECOND
+    assert seen == [(1, NOON), (2, NOON + 10 * SECOND)]
+
+
+def test_a_clock_that_steps_takes_no_job_from_a_neighbour_that_lives(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    seen: list[Job] = []
+    enter("copy")
+    assert Jobs(database).claim(["copy"], leases.writer_name(), clock.now, limit=1)
+    clock.now += 600 * SECOND
+    ran(database, clock, seen.append)
+    assert seen == []
+
+
+def test_a_clock_that_steps_starts_nothing_twice_here(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    go_on, began = threading.Event(), threading.Semaphore(0)
+    running: list[str] = []
+
+    def stand(job: Job) -> None:
+        running.append(job.id)
+        began.release()
+        assert go_on.wait(20)
+
+    enter("copy")
+    runner = Runner(Jobs(database), {"copy": stand}, 2, clock=clock, name="here")
+    runner.look()
+    assert began.acquire(timeout=20)
+    clock.now += 600 * SECOND
+    runner.look()
+    go_on.set()
+    runner.close()
+    assert len(running) == 1
+
+
+def test_a_job_whose_end_could_not_be_noted_runs_again_in_the_process_that_lives_on(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    seen: list[Job] = []
+
+    class Forgetful(Jobs):
+        def done(self, job: Job, runner: str) -> None:
+            if len(seen) == 1:
+                raise ConnectionError("the catalogue is away")
+            super().done(job, runner)
+
+    enter("copy")
+    jobs = Forgetful(database)
+    runner = Runner(jobs, {"copy": seen.append}, 1, clock=clock, name="here")
+    for _ in range(3):
+        runner.look()
+        deadline = time.monotonic() + 20
+        while runner._runs() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        clock.now += (LEASE_S - 10) * SECOND
+        runner.renew()
+    runner.close()
+    assert [job.attempts for job in seen] == [1, 2]
+    assert jobs.count("copy") == 0
+
+
+def test_a_job_that_is_never_done_is_there_once(database: Database, clock: Clock) -> None:
+    jobs = Jobs(database)
+    for _ in range(3):
+        jobs.ensure("sweep", clock.now)
+    assert jobs.count("sweep") == 1
+    (job,) = jobs.claim(["sweep"], "here", clock.now, limit=9)
+    jobs.again(job, "here", clock.now + 15 * SECOND, counts=False)
+    assert jobs.claim(["sweep"], "here", clock.now, limit=9) == []
+    jobs.hasten(["sweep"], clock.now)
+    assert len(jobs.claim(["sweep"], "here", clock.now, limit=9)) == 1
+    jobs.hasten(["sweep"], clock.now)  # what runs is left alone
+    with database.engine.connect() as connection:
+        assert connection.execute(table.select()).one().runner == "here"
+
+
 def test_no_more_jobs_run_at_once_than_there_are_threads(
     database: Database, clock: Clock, enter: Callable[[str], str]
 ) -> None:
@@ -154,10 +259,11 @@ def test_a_job_whose_process_is_silent_runs_elsewhere(
     seen: list[Job] = []
     enter("copy")
     jobs = Jobs(database)
-    assert len(jobs.claim(["copy"], "there", clock.now, limit=1)) == 1
+    claimed = jobs.claim(["copy"], "there", clock.now, limit=1)
+    assert len(claimed) == 1
     ran(database, clock, seen.append)
     clock.now += (LEASE_S - 1) * SECOND
-    jobs.renew("there", clock.now)
+    jobs.renew("there", [job.id for job in claimed], clock.now)
     clock.now += (LEASE_S - 1) * SECOND
     ran(database, clock, seen.append)
     assert seen == []

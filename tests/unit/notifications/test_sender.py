@@ -112,6 +112,34 @@ def test_what_was_delivered_before_a_failure_is_not_sent_again(
     assert receiver.got == expected
 
 
+def test_one_answer_in_fifty_that_is_a_503_holds_up_the_others_for_no_second(
+    sender: Sender, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    expected = told(outbox, *range(500))
+    receiver.answers = [away() if number % 50 == 49 else None for number in range(510)]
+    began = clock.now
+    while outbox.count("webhook"):
+        if sender.look() < BATCH:
+            clock.now += int(sender._look_again_s * SECOND)
+    assert receiver.got == expected
+    assert clock.now - began < 2 * SECOND  # ten of them
+
+
+def test_a_receiver_that_works_no_more_is_left_alone_as_any(
+    sender: Sender, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    told(outbox, 1, 2)
+    receiver.answers = [None, away(), away()]
+    assert sender.look() == 1
+    clock.now += SECOND // 20
+    assert sender.look() == 0
+    assert receiver.answers == []
+    clock.now += SECOND - 1
+    assert sender.look() == 0
+    clock.now += 1
+    assert sender.look() == 1
+
+
 @pytest.mark.parametrize(("asked_s", "pause_s"), [(30.0, 30), (86400.0, 60), (0.0, 1)])
 def test_a_receiver_may_ask_for_a_longer_pause_up_to_our_longest(
     sender: Sender, outbox: Outbox, receiver: Receiver, clock: Clock, asked_s: float, pause_s: int

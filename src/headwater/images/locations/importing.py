@@ -41,7 +41,7 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.tasks import Task, TaskNotFound, TaskStatus, TaskStatusConflict
 from headwater.jobs import queue
 from headwater.jobs.queue import Job
-from headwater.jobs.runner import ATTEMPTS, Later
+from headwater.jobs.runner import ATTEMPTS, Later, TryAgain
 from headwater.stores.fetch import Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.stores.url_filter import UrlRefused, shown
 
@@ -225,7 +225,7 @@ class LocationImport:
     def _attempt(self, work: _Work, *, last: bool) -> None:
         try:
             self._import(work)
-        except (Later, TaskStatusConflict):
+        except (Later, TryAgain, TaskStatusConflict):
             raise
         except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
             self._failed(work, str(error))
@@ -313,7 +313,7 @@ class LocationImport:
         except RemoteFailed as error:
             if work.last_try:
                 raise ImportFailed(str(error)) from error
-            raise Later(_PAUSE_S * work.attempt, str(error)) from error
+            raise TryAgain(_PAUSE_S * work.attempt, str(error)) from error
         except (RemoteTooLarge, UrlRefused) as error:
             raise ImportFailed(str(error)) from error
 
@@ -373,7 +373,11 @@ class LocationImport:
 
     def _succeed(self, connection: Connection, work: _Work, message: str = "") -> None:
         result = {"image_id": work.image_id}
-        tasks.moved(connection, work.task.id, TaskStatus.SUCCESS, self._clock(), result=result, message=message)
+        self._end(connection, work, TaskStatus.SUCCESS, result=result, message=message)
+
+    def _end(self, connection: Connection, work: _Work, status: TaskStatus, **more: Any) -> None:
+        kept_s = self._settings.task_time_to_live_h * 3600
+        tasks.moved(connection, work.task.id, status, self._clock(), kept_s=kept_s, **more)
 
     def _failed(self, work: _Work, reason: str) -> None:
         """End the task; an image that it still holds waits again, without location and hashes."""
@@ -393,7 +397,7 @@ class LocationImport:
             if row is not None and image_of(row).status is Status.IMPORTING:
                 changed(connection, work.image_id, waiting, entry.keep)
                 keep_held(connection, work.image_id, held_by(connection, work.image_id), ())
-            tasks.moved(connection, work.task.id, TaskStatus.FAILURE, self._clock(), message=reason)
+            self._end(connection, work, TaskStatus.FAILURE, message=reason)
 
         with self._journal.entry(work.caller, "image.update", work.image_id) as entry:
             self._database.write(write)

@@ -331,7 +331,8 @@ class ImagesV1:
         try:
             return self._uploads.begin(caller, image.id, length if image.size is None else image.size, terms)
         except (TooLarge, Unavailable):
-            self._catalogue.change(image.id, self._killed)
+            with self._journal.entry(caller, "image.update", image.id) as entry:
+                self._catalogue.change(image.id, self._killed, entry.keep)
             raise
 
     def delete(self, caller: Caller, image_id: str) -> None:

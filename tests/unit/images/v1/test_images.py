@@ -170,6 +170,7 @@ def test_other_data_than_was_announced_kills_the_image(
     with pytest.raises(error):
         bring(v1, ANN, image, DATA)
     assert v1.catalogue.get(image.id).status is Status.KILLED
+    assert v1.heard.deeds[-1] == ("image.update", image.id, True)
     assert list(v1.store.list()) == []
 
 
@@ -179,6 +180,7 @@ def test_data_that_the_store_has_no_room_for_kills_the_image(v1: Service) -> Non
     with pytest.raises(ImageTooLarge):
         v1.images.begin(ANN, image, Description(), (1 << 16) + 1)
     assert v1.catalogue.get(image.id).status is Status.KILLED
+    assert v1.heard.deeds[-1] == ("image.update", image.id, True)
     with pytest.raises(ImageTooLarge):
         v1.images.create(ANN, says(size=(1 << 16) + 1), brings=False)
 

@@ -1,0 +1,132 @@
+"""What the operator's programs ask: does this worker live, is it ready, what has it counted.
+
+*Live* is a worker whose event loop turns; nothing else is looked at, so a database that is away restarts nobody.
+*Ready* is one whose catalogue and stores work. Each part is looked at in a thread of its own that nothing waits for in
+the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody else from being looked at. While a look
+at a part goes on, whoever asks shares it: a store that hangs holds one thread, however often it is asked about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headwater.database.engine import Database, DatabaseUnavailable
+from headwater.errors import Unavailable
+from headwater.server.metrics import Metrics
+from headwater.threads import Pool
+
+LIMIT_S = 1.5  # so that the answer is there within 2 s
+CATALOGUE_RESERVE = 16 << 20  # bytes: less than this on the disk of SQLite's file is full
+
+_log = logging.getLogger(__name__)
+
+
+class Part:
+    """One thing that must work, such as a store. Used in one event loop."""
+
+    def __init__(self, name: str, check: Callable[[], None]) -> None:
+        """Take what looks at it; ``check`` may block, and raises what is wrong."""
+        self._name = name
+        self._check = check
+        self._look: asyncio.Future[Exception | None] | None = None
+        self._until = 0.0
+
+    async def fault(self) -> str | None:
+        """Return what is wrong with it, to be told to callers; ``None`` when it works."""
+        loop = asyncio.get_running_loop()
+        if self._look is None or self._look.done():
+            self._look, self._until = loop.create_future(), loop.time() + LIMIT_S
+            thread = threading.Thread(target=self._run, args=(loop, self._look), name="headwater-health", daemon=True)
+            thread.start()
+        await asyncio.wait([self._look], timeout=max(0.0, self._until - loop.time()))
+        if not self._look.done():
+            return f"{self._name} does not answer within {LIMIT_S} s"
+        error = self._look.result()
+        if error is None or isinstance(error, Unavailable):
+            return error.told if error else None
+        _log.error("a check failed", extra={"part": self._name}, exc_info=error)
+        return f"{self._name} could not be checked; the log has more"
+
+    def _run(self, loop: asyncio.AbstractEventLoop, look: asyncio.Future[Exception | None]) -> None:
+        error: Exception | None = None
+        try:
+            self._check()
+        except Exception as raised:  # noqa: BLE001 - told to who asked
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(lambda: None if look.done() else look.set_result(error))
+
+
+def routes(parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_pool: Pool) -> list[Route]:
+    """Return the routes of health and metrics.
+
+    Args:
+        parts: What must work for this worker to be ready, by its name: what looks at it.
+    """
+    watched = [Part(name, check) for name, check in parts.items()]
+
+    async def ready(request: Request) -> Response:
+        faults = [fault for fault in await asyncio.gather(*(part.fault() for part in watched)) if fault is not None]
+        if faults:
+            _log.warning("not healthy", extra={"error": "; ".join(faults)})
+        return _text(request, "\n".join(faults) or "OK", 503 if faults else 200)
+
+    async def live(request: Request) -> Response:
+        return _text(request, "OK")
+
+    async def counted(request: Request) -> Response:
+        body, media_type = await metrics_pool.run(metrics.exposition)
+        return _read(request, Response(body, media_type=media_type))
+
+    return [
+        Route("/healthcheck", ready, methods=["GET"]),
+        Route("/healthcheck/ready", ready, methods=["GET"]),
+        Route("/healthcheck/live", live, methods=["GET"]),
+        Route("/metrics", counted, methods=["GET"]),
+    ]
+
+
+def require_catalogue(database: Database) -> None:
+    """Return when the catalogue can be read and has room to be written.
+
+    Raises:
+        Unavailable: It has not.
+    """
+    database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+    file = database.url.database
+    if not database.is_sqlite or file in (None, "", ":memory:"):
+        return
+    disk = os.statvfs(Path(str(file)).parent)
+    if disk.f_bavail * disk.f_frsize < CATALOGUE_RESERVE:
+        raise CatalogueFull(str(file))
+
+
+class CatalogueFull(DatabaseUnavailable):
+    """The disk of SQLite's file is full, so that soon no change can be kept."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"the disk of {file} has less than {CATALOGUE_RESERVE} bytes left: make room on it")
+
+    @property
+    def told(self) -> str:
+        return "The disk of the catalogue is full."
+
+
+def _text(request: Request, text: str, status: int = 200) -> Response:
+    return _read(request, Response(text, status, media_type="text/plain"))
+
+
+def _read(request: Request, response: Response) -> Response:
+    if request.method == "HEAD":
+        response.body = b""  # the length in the headers stays that of the body
+    return response
