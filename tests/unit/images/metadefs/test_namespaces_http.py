@@ -335,17 +335,17 @@ def test_what_the_service_sets_itself_is_not_set(api: Api, name: str) -> None:
 
 def test_other_methods_say_what_the_path_takes(api: Api) -> None:
     for path, allowed in {
-        NAMESPACES: "GET, POST",
-        f"{NAMESPACES}/a": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/resource_types": "GET, POST",
+        NAMESPACES: "GET, HEAD, POST",
+        f"{NAMESPACES}/a": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/resource_types": "GET, HEAD, POST",
         f"{NAMESPACES}/a/resource_types/x": "DELETE",
-        f"{NAMESPACES}/a/properties": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/properties/x": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/objects": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/objects/x": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/tags": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/tags/x": "DELETE, GET, POST, PUT",
-        "/v2/metadefs/resource_types": "GET",
+        f"{NAMESPACES}/a/properties": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/properties/x": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/objects": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/objects/x": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/tags": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/tags/x": "DELETE, GET, HEAD, POST, PUT",
+        "/v2/metadefs/resource_types": "GET, HEAD",
     }.items():
         assert api.must(405, "PATCH", path).headers["allow"] == allowed
 
@@ -364,8 +364,8 @@ SINGLE = {"properties": "size", "objects": "Group", "tags": "red"}
 def test_members_read_public_namespaces_and_change_none(api: Api) -> None:
     api.must(201, "POST", NAMESPACES, FULL, caller=ADMIN)
     for path in ("", *(f"/{kind}" for kind in PARTS), *(f"/{kind}/{name}" for kind, name in SINGLE.items())):
-        api.must(200, "GET", SELF + path, caller=MEMBER)
-    api.must(200, "GET", "/v2/metadefs/resource_types", caller=MEMBER)
+        api.must(200, "GET, HEAD", SELF + path, caller=MEMBER)
+    api.must(200, "GET, HEAD", "/v2/metadefs/resource_types", caller=MEMBER)
     assert names(api.must(200, "GET", NAMESPACES, caller=MEMBER)) == ["My::Space"]
     api.must(403, "POST", NAMESPACES, {"namespace": "b"}, caller=MEMBER)
     api.must(403, "PUT", SELF, {"namespace": "b"}, caller=MEMBER)
