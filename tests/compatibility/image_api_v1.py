@@ -73,7 +73,9 @@ URLS = [
     Row(source="15", request="GET /v1.0/images", status=200, says='{"images":['),
     Row(source="15", request="GET /v1.1/images/detail", status=200, says='{"images":['),
     Row(source="15", request="GET /v1.2/images", status=300, says='"versions":['),
-    Row(source="15", request="HEAD /v1/images/detail", status=405, sends={"allow": "GET"}),
+    Row(source="15", request="HEAD /v1/images/detail", status=200, data=b"", differs="Glance answers 405"),
+    Row(source="15", request="HEAD /v1/images", status=200, data=b"", differs="Glance answers 405"),
+    Row(source="15", request="PUT /v1/images/detail", status=404),
     Row(source="15", request="PUT /v1/images", status=405, sends={"allow": "GET, POST"}),
     Row(
         source="15",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -16,7 +15,7 @@ from headwater.identity.caller import Caller
 from headwater.images.http_v2 import metadef_documents as documents
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.methods import route
-from headwater.images.http_v2.requests import BadQuery, caller, json_object
+from headwater.images.http_v2.requests import BadQuery, caller, clipped_limit, json_object
 from headwater.images.metadefs.catalogue import SORT_KEYS, Query
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
@@ -304,11 +303,7 @@ def _limit(given: dict[str, str], default: int) -> int:
     value = given.get("limit")
     if value is None:
         return default
-    if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
-        raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
-    if int(value) < 0:
-        raise BadQuery("limit param must be positive")
-    return min(int(value), LIMIT_MAX)
+    return clipped_limit(value, LIMIT_MAX)
 
 
 def _direction(given: dict[str, str]) -> Literal["asc", "desc"]:

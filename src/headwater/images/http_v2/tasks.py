@@ -79,7 +79,7 @@ def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
         status=status,
         sort_key=key,
         sort_dir="asc" if direction == "asc" else "desc",
-        marker=given.get("marker"),
+        marker=requests.marker(given.get("marker")),
         limit=requests.page_limit(given.get("limit"), settings),
     )
 
