@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute
 
 from headwater.identity.caller import Caller
 from headwater.images.http_v2 import metadef_documents as documents
-from headwater.images.http_v2 import versions
+from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.methods import route
 from headwater.images.http_v2.requests import BadQuery, caller, clipped_limit, json_object
-from headwater.images.metadefs.catalogue import SORT_KEYS, Query
+from headwater.images.metadefs.catalogue import SORT_KEYS, Query, place
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
 from headwater.threads import Pool
@@ -59,14 +59,15 @@ class MetadefHandlers:
         parameters = request.query_params.multi_items()
         query = namespace_query(parameters)
         found, marker = await self._calls.run(lambda: self._metadefs.namespaces(caller(request), query))
-        others = [(name, value) for name, value in parameters if name != "marker"]
+        others = [(name, value) for name, value in parameters if name not in ("marker", "after")]
         document: dict[str, Any] = {
             "namespaces": [documents.namespace_document(each) for each in found],
             "first": _link(others),
             "schema": "/v2/schemas/metadefs/namespaces",
         }
         if marker is not None:
-            document["next"] = _link([*others, ("marker", marker)])
+            after = str(place(marker, query.sort_key))
+            document["next"] = _link([*others, ("marker", marker.namespace), ("after", after)])
         return _answer(document)
 
     async def create_namespace(self, request: Request) -> Response:
@@ -273,6 +274,7 @@ def namespace_query(parameters: list[tuple[str, str]]) -> Query:
     return Query(
         limit=_limit(given, LIMIT_DEFAULT),
         marker=given.get("marker"),
+        after=requests.place(given.get("after"), key),
         sort_key=key,
         sort_dir=_direction(given),
         visibility=None if visibility is None else NamespaceVisibility(visibility),

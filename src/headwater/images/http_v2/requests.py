@@ -286,6 +286,11 @@ def marker(given: str | None) -> str | None:
     return None if given is None else canonical_id(given)
 
 
+def place(given: str | None, sort_key: str) -> int | str | None:
+    """Return where, by ``sort_key``, the end of a page was, as its link to the next one says beside the marker."""
+    return whole(given) if given is not None and sort_key.endswith("_at") else given
+
+
 def page_limit(value: str | None, settings: ImagesSettings) -> int:
     """Return how many things one page has at most; raise ``BadQuery`` when ``value`` is no number of them."""
     if value is None:

@@ -158,6 +158,9 @@ def in_query(name: str, description: str, **schema: Any) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **schema}}
 
 
+AFTER = in_query("after", "Where the marker was in the order, in case that it is gone: part of `next`.")
+
+
 def in_header(name: str, description: str, **schema: Any) -> Json:
     """Return a header of a request."""
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string", **schema}}
