@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from compatibility.image_api import DATA, ROWS
+from compatibility.image_api import DATA, ODD_NAMES, ROWS
 from compatibility.rows import JSON, Row
 from functional.headwater_process import HeadwaterProcess
 
@@ -168,6 +168,7 @@ STATES: dict[str, Callable[[Client, str], str]] = {
     "deleted": _deleted,
     "protected": lambda client, mark: _make(client, mark, protected=True),
     "hidden": lambda client, mark: _make(client, mark, os_hidden=True),
+    "oddly tagged": lambda client, mark: _make(client, mark, tags=list(ODD_NAMES.values())),
     "full of tags": lambda client, mark: _make(client, mark, tags=[f"t{number}" for number in range(128)]),
     "several": _several,
 }
@@ -190,6 +191,7 @@ def _filled(value: Any, facts: Mapping[str, str]) -> Any:
 def test_the_answer_is_what_clients_of_glance_expect(client: Client, mark: str, row: Row) -> None:
     image_id = STATES[row.given](client, mark)
     facts = {"id": image_id, "mark": mark, "url": client.url, "n12": secrets.token_hex(6)}
+    facts |= {name.upper(): facts[name].upper() for name in ("id", "n12")}
     method, path = _filled(row.request, facts).split(" ", 1)
     body = row.body
     if row.json is not None:

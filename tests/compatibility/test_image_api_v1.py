@@ -152,7 +152,7 @@ def _filled(value: Any, facts: Mapping[str, str]) -> Any:
 def test_the_answer_is_what_clients_of_v1_expect(client: Client, row: Row) -> None:
     mark = secrets.token_hex(8)
     image_id = STATES[row.given](client, mark)
-    facts = {"id": image_id, "mark": mark, "url": client.url, "n12": secrets.token_hex(6)}
+    facts = {"id": image_id, "mark": mark, "url": client.url, "n12": secrets.token_hex(6), "ID": image_id.upper()}
     method, path = _filled(row.request, facts).split(" ", 1)
     body = row.body if row.json is None else json.dumps(row.json).encode()
     status, headers, answer = client.request(

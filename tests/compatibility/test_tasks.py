@@ -71,16 +71,26 @@ def test_a_task_has_the_keys_of_its_schema(http: httpx.Client) -> None:
     assert not {"input", "result", "message"} & set(stub)
     assert listed["schema"] == "/v2/schemas/tasks"
     assert listed["first"] == "/v2/tasks?limit=1&status=failure"
-    assert listed["next"] == f"/v2/tasks?marker={entered['id']}&limit=1&status=failure"
+    following, after = f"/v2/tasks?marker={entered['id']}&after=", "&limit=1&status=failure"
+    assert listed["next"].startswith(following)
+    assert listed["next"].endswith(after)
+    assert http.get(listed["next"].replace(entered["id"], entered["id"].upper())).status_code == 200
+    assert http.get(listed["next"].replace(entered["id"], NOBODY)).status_code == 200
+    assert http.get(path.upper().replace("/V2/TASKS", "/v2/tasks")).json()["id"] == entered["id"]
     assert http.get("/v2/tasks?type=import").json()["tasks"] == []
     refused = http.delete(path)
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize(
     ("query", "status"),
     [
         ("status=success", 200),
+        ("sort_key=expires_at", 200),
+        ("sort_key=owner&sort_dir=asc", 200),
+        (f"limit=1{'0' * 30}", 200),
+        (f"marker={NOBODY}", 400),
+        (f"marker={NOBODY}&after=x", 400),
         ("status=done", 400),
         ("type=export", 400),
         ("limit=x", 400),

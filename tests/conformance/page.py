@@ -77,7 +77,8 @@ def _lines(given: Sequence[Row], runs: Sequence[Run], versions: Mapping[str, str
         "",
         *_paragraph(
             "The suites with which the OpenStack project tests its own Image service, run against Headwater: all tests "
-            f"of `tempest.api.image` (tempest {versions['tempest']}) and all of `glance-tempest-plugin` "
+            f"of `tempest.api.image` and `tempest.scenario.test_unified_limits` (tempest {versions['tempest']}) and "
+            "all of `glance-tempest-plugin` "
             f"{versions['glance-tempest-plugin']}, as they are published, nothing patched. The other end is "
             "`headwater serve` with its default store and database, two processes of it on one catalogue, in mode "
             f"`keystone`, beside a real Keystone ({versions['keystone']}) in which tempest makes users, projects and "

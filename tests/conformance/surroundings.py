@@ -16,6 +16,7 @@ from pathlib import Path
 
 from conformance.page import Run
 from functional.headwater_process import HeadwaterProcess
+from headwater.images.quotas.limits import RESOURCES
 from servers.keystone import Keystone, User, prepared, running
 from unit.images import disk_images
 
@@ -52,9 +53,13 @@ def cloud(directory: Path, runs: Sequence[Run]) -> Iterator[Cloud]:
         keystone = started.enter_context(running(started.enter_context(prepared())))
         services = keystone.project("service")
         user = keystone.user(services, "service", "admin", name="headwater")
+        keystone.grant(user, "system", "reader")  # it sees the limits of all projects
         # tempest looks for Keystone itself in the catalogue too.
         keystone.endpoint("identity", "keystone", keystone.url)
         image, other = keystone.service("image", "glance"), keystone.service(OTHER_PROCESS, "glance-other")
+        for resource in RESOURCES:
+            # More than any test needs that sets none for its project.
+            keystone.register_limit(image, resource, 1000)
         for run in runs:
             home = directory / run.name
             settings = run.settings.replace(OWN_ADDRESS, _own_address()) + _identity(keystone, user)

@@ -57,6 +57,20 @@ class Access:
         self.require(rule, caller, image, member_id=caller.project_id if is_member else None)
         return image
 
+    def judged(self, caller: Caller, image_id: str, rule: str) -> Image:
+        """Return the image if its visibility and ``rule`` let the caller have it, whether or not it may be shown to it.
+
+        Raises:
+            ImageNotFound, Forbidden: As ``visible`` says.
+        """
+        image, is_member = self._catalogue.get_for(image_id, caller.project_id)
+        target = _target(image, caller.project_id if is_member else None)
+        allowed = any(self._rules.allows(each, caller, target) for each in (rule, "get_image"))
+        if not allowed or not self._is_within_sight(caller, image, is_member):
+            raise ImageNotFound(image_id)
+        self._rules.require(rule, caller, target)
+        return image
+
     def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> list[Image]:
         """Return one page of what ``query`` asks for and the caller sees.
 
@@ -65,15 +79,36 @@ class Access:
 
         Raises:
             Forbidden: The caller may not list images.
-            MarkerNotFound: The marker is no image that the caller sees.
+            MarkerNotFound: The marker is no image that the caller sees, or saw before it was deleted.
         """
         self._rules.require("get_images", caller, {"project_id": caller.project_id})
         if query.marker is not None:
-            self._require_marker(caller, query.marker)
+            query = replace(query, marker=None, after=self.marked(caller, query.marker)[0])
         if query.limit == 0:
             return []
         viewer = Viewer(project_id=caller.project_id, sees_all=not as_project and self.is_admin(caller))
         return self._catalogue.page(replace(query, viewer=viewer))
+
+    def marked(self, caller: Caller, marker: str) -> tuple[Image, int | None]:
+        """Return the image that a page begins after, and when it was deleted if that happened after the page before.
+
+        Raises:
+            MarkerNotFound: The caller neither sees it nor saw it, or it is purged.
+        """
+        try:
+            image, is_member = self._catalogue.get_for(marker, caller.project_id)
+            if self._sees(caller, image, is_member):
+                return image, None
+        except ImageNotFound:
+            pass
+        # Looked for also where others have such an image, so that the time of the answer does not tell it.
+        try:
+            image, deleted_at, was_member = self._catalogue.find_deleted_for(marker, caller.project_id)
+        except ImageNotFound as error:
+            raise MarkerNotFound(marker) from error
+        if not self._sees(caller, image, was_member):
+            raise MarkerNotFound(marker)
+        return image, deleted_at
 
     def require(self, rule: str, caller: Caller, image: Image, *, member_id: str | None = None) -> None:
         """Raise ``Forbidden`` when the caller may not do to the image what ``rule`` guards.
@@ -101,22 +136,19 @@ class Access:
         return self._rules.allows("context_is_admin", caller, {})
 
     def _sees(self, caller: Caller, image: Image, is_member: bool) -> bool:
-        seen = (
+        member_id = caller.project_id if is_member else None
+        return self._is_within_sight(caller, image, is_member) and self._rules.allows(
+            "get_image", caller, _target(image, member_id)
+        )
+
+    def _is_within_sight(self, caller: Caller, image: Image, is_member: bool) -> bool:
+        """Return whether the image's visibility lets the caller see it, whatever the policy says."""
+        return (
             self.is_admin(caller)
             or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
             or (image.owner is not None and image.owner == caller.project_id)
             or (image.visibility is Visibility.SHARED and is_member)
         )
-        member_id = caller.project_id if is_member else None
-        return seen and self._rules.allows("get_image", caller, _target(image, member_id))
-
-    def _require_marker(self, caller: Caller, marker: str) -> None:
-        try:
-            image, is_member = self._catalogue.get_for(marker, caller.project_id)
-        except ImageNotFound as error:
-            raise MarkerNotFound(marker) from error
-        if not self._sees(caller, image, is_member):
-            raise MarkerNotFound(marker)
 
 
 def _target(image: Image, member_id: str | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from headwater.images.rows import (
     image_of,
     inserted,
     locked,
+    members_of_deleted,
     removed,
     unheard,
 )
@@ -194,12 +195,20 @@ class ImageCatalogue:
 
     def find_deleted(self, image_id: str) -> tuple[Image, int]:
         """Return a deleted image as it was and the time of its deletion, or raise ``ImageNotFound``."""
+        return self._found_deleted(image_id)[:2]
+
+    def find_deleted_for(self, image_id: str, project_id: str | None) -> tuple[Image, int, bool]:
+        """Return what ``find_deleted`` does, and whether the image was shared with ``project_id``."""
+        image, deleted_at, members = self._found_deleted(image_id)
+        return image, deleted_at, project_id is not None and project_id in members
+
+    def _found_deleted(self, image_id: str) -> tuple[Image, int, list[str]]:
         table = tables.deleted_images
         query = select(table.c.document, table.c.deleted_at).where(table.c.id == image_id)
         row = self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
             raise ImageNotFound(image_id)
-        return deleted_of(row.document), row.deleted_at
+        return deleted_of(row.document), row.deleted_at, members_of_deleted(row.document)
 
     def purge(self, before: int, limit: int) -> int:
         """Forget what images were that were deleted before this time, but for their ids; return how many.

@@ -130,12 +130,26 @@ class Downloads:
             entry.image = image = self._access.visible(caller, image_id, "download_image")
             return self._opened(caller, image, entry)
 
+    def describe(self, caller: Caller, image_id: str) -> Image | None:
+        """Return the image of which the caller may read the data; ``None`` when it has none yet.
+
+        That is no download: no store is asked, and nobody is told.
+
+        Raises:
+            ImageNotFound, Forbidden, ImageDeactivated: As ``open`` says.
+        """
+        image = self._access.visible(caller, image_id, "download_image")
+        return image if self._is_readable(caller, image) else None
+
+    def _is_readable(self, caller: Caller, image: Image) -> bool:
+        if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
+            raise ImageDeactivated(image.id)
+        return image.status in _READABLE
+
     def _opened(self, caller: Caller, image: Image, deed: Deed) -> Download | None:
         image_id = image.id
-        if image.status not in _READABLE:
+        if not self._is_readable(caller, image):
             return None
-        if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
-            raise ImageDeactivated(image_id)
         places: list[tuple[ObjectStore, str, Path | None]] = []
         failed: list[HeadwaterError] = []
         for location in self._catalogue.locations(image_id):

@@ -182,7 +182,11 @@ def changed(connection: Connection, image_id: str, change: Callable[[Image], Ima
 
 def removed(connection: Connection, image: Image, now: int) -> None:
     """Take the image out of all lists; what it was is kept among the deleted ones until it is purged."""
-    document = msgspec.json.encode(row_of(image)).decode()
+    members: list[str] = []  # who else saw it: a page that they have may end with it
+    if image.visibility is Visibility.SHARED:
+        table = tables.image_members
+        members = list(connection.scalars(select(table.c.member).where(table.c.image_id == image.id)))
+    document = msgspec.json.encode({**row_of(image), "members": members}).decode()
     row = {"id": image.id, "owner": image.owner, "deleted_at": now, "document": document}
     connection.execute(insert(tables.deleted_images), row)
     connection.execute(delete(tables.images).where(tables.images.c.id == image.id))
@@ -193,6 +197,12 @@ def deleted_of(document: str) -> Image:
     """Return the image as ``removed`` kept it."""
     row = msgspec.json.decode(document)
     return image_of([row[column.name] for column in tables.images.columns])
+
+
+def members_of_deleted(document: str) -> list[str]:
+    """Return the projects that the image was shared with; those of images deleted by an older release are forgotten."""
+    members: list[str] = msgspec.json.decode(document).get("members", [])
+    return members
 
 
 def _enter(connection: Connection, properties: Sequence[Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]) -> None:

@@ -21,6 +21,7 @@ from headwater.images.listing import Query
 from headwater.images.locations.rules import Held
 from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
+from headwater.images.names import is_reachable
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import Keep, unheard
@@ -50,7 +51,7 @@ class BadTag(Invalid):
     """Not something that can be a tag."""
 
     def __init__(self, tag: str) -> None:
-        super().__init__(f"Tag {tag[:40]!r} is not 1 to 255 characters without NUL")
+        super().__init__(f"Tag {tag[:40]!r} is not 1 to 255 characters without NUL, or is one or two dots")
 
 
 class ActionRefused(Forbidden):
@@ -119,7 +120,7 @@ class Images:
             image = attributes.with_writable(replace(blank, owner=caller.project_id), document)
             self._access.require("add_image", caller, image)
             self._require_visibility(caller, image)
-            self._require_quotas(None, image)
+            self._require_tags_and_quotas(None, image)
 
             guarded = self._allowances().guarded(entry.keep)
 
@@ -186,7 +187,7 @@ class Images:
                 self._access.require_admin(caller, "the owner of an image")
             if after.visibility is not image.visibility:
                 self._require_visibility(caller, after)
-            self._require_quotas(image, after)
+            self._require_tags_and_quotas(image, after)
             return self._touched(image, after, also=held_after != held), held_after
 
         changes_owner = any(operation.name == "owner" for operation in operations)
@@ -238,7 +239,7 @@ class Images:
             if tag in image.tags:
                 return image
             after = replace(image, tags=(*image.tags, tag))
-            self._require_quotas(image, after)
+            self._require_tags_and_quotas(image, after)
             return self._touched(image, after)
 
         self._change(caller, image_id, "image.update", change)
@@ -303,6 +304,9 @@ class Images:
             else replace(after, updated_at=max(self._clock(), before.updated_at + 1))
         )
 
-    def _require_quotas(self, before: Image | None, after: Image) -> None:
+    def _require_tags_and_quotas(self, before: Image | None, after: Image) -> None:
+        for tag in after.tags:
+            if not is_reachable(tag) and (before is None or tag not in before.tags):
+                raise BadTag(tag)
         limits = self.settings
         attributes.require_quotas(before, after, properties=limits.property_quota, tags=limits.tag_quota)

@@ -15,6 +15,7 @@ from headwater.images.access import Access
 from headwater.images.journal import Journal
 from headwater.images.members import Member, MemberNotFound, Members, MemberStatus
 from headwater.images.model import Image, Visibility
+from headwater.images.names import is_reachable
 from headwater.images.service import Clock, now
 
 
@@ -58,8 +59,8 @@ class Sharing:
         member = document.get("member")
         if not isinstance(member, str) or not member:
             raise BadMember("Member to be added not specified: give its project id as 'member'")
-        if len(member) > 255 or "\x00" in member:
-            raise BadMember("A member is the id of a project: 255 characters at most, without NUL")
+        if len(member) > 255 or "\x00" in member or not is_reachable(member):
+            raise BadMember("A member is the id of a project: 255 characters at most, without NUL, not just dots")
         at = self._clock()
         new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
         with self._journal.entry(caller, "image.member.create", image_id) as entry:
@@ -88,12 +89,12 @@ class Sharing:
             Forbidden: The caller is not that project, nor an admin.
         """
         said = document.get("status")
-        if said not in [status.value for status in MemberStatus]:
-            raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
         with self._journal.entry(caller, "image.member.update", image_id) as entry:
             entry.image = image = self._access.visible(caller, image_id)
             self._known(caller, image, member)
             self._require("modify_member", caller, image, member)
+            if said not in list(MemberStatus):
+                raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
             return self._members.set_status(image_id, member, MemberStatus(said), self._clock(), entry.keep)
 
     def remove(self, caller: Caller, image_id: str, member: str) -> None:

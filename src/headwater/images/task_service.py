@@ -88,21 +88,28 @@ class TaskService:
         """Return one page of the caller's tasks; to an admin, of everybody's.
 
         Raises:
-            TaskMarkerNotFound: The marker is no task that the list may show.
+            TaskMarkerNotFound: The marker is no task that the list may show, and the query does not say where it was.
         """
         self._require(caller, "get_tasks")
         if query.marker is not None:
-            try:
-                seen = self._sees(caller, self._tasks.get(query.marker))
-            except TaskNotFound:
-                seen = False
-            if not seen:
-                raise TaskMarkerNotFound(query.marker)
+            query = replace(query, after=self._marked(caller, query.marker, query))
         if query.limit == 0:
             return []
         if self._access.is_admin(caller):
             return self._tasks.page(query)
         return self._tasks.page(replace(query, owner=caller.project_id)) if caller.project_id is not None else []
+
+    def _marked(self, caller: Caller, marker: str, query: TaskQuery) -> int | str:
+        """Return where the marker stands: it may have been forgotten since the page that ended with it."""
+        try:
+            task = self._tasks.get(marker)
+            if self._sees(caller, task):
+                return tasks.place(task, query.sort_key)
+        except TaskNotFound:
+            pass
+        if query.after is None:
+            raise TaskMarkerNotFound(marker)
+        return query.after
 
     def forget_expired(self) -> int:
         """Forget the tasks that were shown long enough, and return how many."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from headwater.database import tables
 from headwater.database.engine import Database
@@ -41,7 +41,8 @@ MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
         TaskStatus.FAILURE: frozenset(),
     }
 )
-SORT_KEYS = ("created_at", "updated_at", "status", "type", "id")
+SORT_KEYS = ("created_at", "updated_at", "status", "type", "id", "expires_at", "owner")
+_ABSENT: Mapping[str, int | str] = MappingProxyType({"expires_at": 0, "owner": ""})  # sorted before what there is
 KEPT_S = 48 * 3600  # how long a finished task is shown. Source: Glance's task_time_to_live
 
 
@@ -127,7 +128,14 @@ class TaskQuery:
     sort_key: str = "created_at"  # one of SORT_KEYS
     sort_dir: Direction = "desc"
     marker: str | None = None
+    after: int | str | None = None  # where the marker is or was in the order; see ``place``
     limit: int = 25
+
+
+def place(task: Task, sort_key: str) -> int | str:
+    """Return where a task stands in lists that are sorted by ``sort_key``."""
+    value: int | str | None = getattr(task, sort_key)
+    return _ABSENT[sort_key] if value is None else value
 
 
 # --- Inside a transaction -------------------------------------------------------------------------
@@ -183,37 +191,25 @@ class Tasks:
         return _task(row)
 
     def page(self, query: TaskQuery) -> list[Task]:
-        """Return the tasks that ``query`` asks for, in its order, then by id.
-
-        Raises:
-            TaskMarkerNotFound: There is no task with the marker's id.
-        """
+        """Return the tasks that ``query`` asks for, in its order, then by id; its marker may be gone."""
         table = tables.tasks
         statement = select(table).limit(query.limit)
         for name in ("owner", "type", "status"):
             if (wanted := getattr(query, name)) is not None:
                 statement = statement.where(table.c[name] == wanted)
-        key, backwards = table.c[query.sort_key], query.sort_dir == "desc"
+        key: ColumnElement[Any] = table.c[query.sort_key]
+        if query.sort_key in _ABSENT:
+            key = func.coalesce(key, _ABSENT[query.sort_key])
+        backwards = query.sort_dir == "desc"
         statement = statement.order_by(*(each.desc() if backwards else each.asc() for each in (key, table.c.id)))
-
-        def work(connection: Connection) -> list[Task]:
-            page = statement
-            if query.marker is not None:
-                marker = connection.execute(select(key, table.c.id).where(table.c.id == query.marker)).first()
-                if marker is None:
-                    raise TaskMarkerNotFound(query.marker)
-                beyond, ties = (
-                    (key < marker[0], table.c.id < marker[1])
-                    if backwards
-                    else (
-                        key > marker[0],
-                        table.c.id > marker[1],
-                    )
-                )
-                page = page.where(or_(beyond, and_(key == marker[0], ties)))
-            return [_task(row) for row in connection.execute(page)]
-
-        return self._database.read(work)
+        if query.marker is not None:
+            beyond, ties = (
+                (key < query.after, table.c.id < query.marker)
+                if backwards
+                else (key > query.after, table.c.id > query.marker)
+            )
+            statement = statement.where(or_(beyond, and_(key == query.after, ties)))
+        return self._database.read(lambda connection: [_task(row) for row in connection.execute(statement)])
 
     def of_image(self, image_id: str) -> list[Task]:
         """Return the tasks that worked on the image, oldest first."""

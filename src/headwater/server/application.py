@@ -126,6 +126,9 @@ class Application:
             await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
         elif path[1:].partition("/")[0] in self._v1:
             await self._images.api_v1(scope, receive, send)
+        elif path == "/streams" or path.startswith("/streams/"):
+            # Source: Juju takes any answer but 404 for the feed itself.
+            raise NotFound(f"There is no feed at {path[:200]}: name {FEED}/images as its URL, without /streams")
         else:
             await self._images.api(scope, receive, send)
 

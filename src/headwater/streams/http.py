@@ -9,10 +9,9 @@ request can match.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -21,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headwater.http.conditions import is_held
 from headwater.identity.caller import CALLER, Caller
 from headwater.images.model import Image
 from headwater.streams.live import JSON_TYPE, Document, LiveFeed, StreamNotFound
@@ -83,32 +83,8 @@ def answer(document: Document, method: str, headers: Headers, now_s: int) -> Res
         "Last-Modified": formatdate(max(0, min(document.modified_at, now_s - 1)), usegmt=True),
         "Cache-Control": "no-cache",
     }
-    if _is_held(document, headers):
+    if is_held(headers, document.etag, document.modified_at):
         return Response(status_code=304, headers=validators)
     length = {"Content-Length": str(len(document.body)), "X-Content-Type-Options": "nosniff"}
     body = b"" if method == "HEAD" else document.body
     return Response(body, headers=validators | length, media_type=document.content_type)
-
-
-def _is_held(document: Document, headers: Headers) -> bool:
-    # Source: RFC 9110 section 13.2.2: If-None-Match, where present, decides alone.
-    held = headers.getlist("if-none-match")
-    if held:
-        return held == ["*"] or document.etag in _ENTITY_TAGS.findall(",".join(held))
-    since = _seconds(headers.get("if-modified-since"))
-    return since is not None and since >= document.modified_at
-
-
-# The comparison is weak: whatever W/ stands before a tag makes no difference.
-_ENTITY_TAGS = re.compile(r'"[^"]*"')
-
-
-def _seconds(date: str | None) -> float | None:
-    """Return an HTTP date as seconds since 1970; ``None`` for none and for what is no date, which counts as absent."""
-    if date is None:
-        return None
-    try:
-        moment = parsedate_to_datetime(date)
-        return moment.timestamp() if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from headwater.identity.policy import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access, AdminOnly
 from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
-from headwater.images.listing import Query
+from headwater.images.listing import SORT_KEYS, Direction, Query
 from headwater.images.members import Members, MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.rows import ImageNotFound
@@ -148,6 +149,54 @@ def test_a_marker_may_be_any_image_that_is_seen(access: Access, images: dict[Vis
     access.page(MEMBER, Query(visibility=None, marker=images[Visibility.SHARED].id))
     with pytest.raises(MarkerNotFound):
         access.page(MEMBER, Query(visibility=None, marker=images[Visibility.PRIVATE].id))
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", SORT_KEYS)
+def test_a_page_goes_on_where_its_marker_was_deleted_for_all_who_saw_it(
+    access: Access, catalogue: ImageCatalogue, images: dict[Visibility, Image], key: str, direction: Direction
+) -> None:
+    query = Query(visibility="all", member_status="all", sort=((key, direction),))
+    callers = (ADMIN, OWNER, MEMBER, STRANGER)
+    whole = {caller: access.page(caller, query) for caller in callers}
+    for gone in images.values():
+        catalogue.delete(gone.id, lambda image: None, NOON)
+        for caller in callers:
+            line = whole[caller]
+            if gone not in line:
+                continue
+            after = line[line.index(gone) + 1 :]
+            shown = access.page(caller, replace(query, marker=gone.id))
+            assert shown == [image for image in after if image in access.page(caller, query)]
+
+
+def test_a_deleted_marker_that_was_not_seen_is_told_like_one_that_never_was(
+    access: Access, catalogue: ImageCatalogue, images: dict[Visibility, Image]
+) -> None:
+    for gone in images.values():
+        catalogue.delete(gone.id, lambda image: None, NOON)
+    for caller, visibility in (
+        (STRANGER, Visibility.SHARED),
+        (MEMBER, Visibility.PRIVATE),
+        (STRANGER, Visibility.PRIVATE),
+    ):
+        marker = images[visibility].id
+        with pytest.raises(MarkerNotFound) as told:
+            access.page(caller, Query(marker=marker))
+        assert str(told.value) == str(MarkerNotFound(marker))
+    catalogue.purge(NOON + 1, 10)
+    with pytest.raises(MarkerNotFound):
+        access.page(ADMIN, Query(marker=images[Visibility.PUBLIC].id))
+
+
+def test_a_rule_that_decides_alone_needs_no_right_to_see(access: Access, images: dict[Visibility, Image]) -> None:
+    image = images[Visibility.PRIVATE]
+    assert access.judged(SERVICE, image.id, "fetch_image_location") == image
+    with pytest.raises(Forbidden):
+        access.judged(OWNER, image.id, "fetch_image_location")
+    for caller in (POWERLESS, STRANGER, replace(SERVICE, project_id="b")):
+        with pytest.raises(ImageNotFound):
+            access.judged(caller, image.id, "fetch_image_location")
 
 
 @pytest.mark.parametrize("limit", [0, 25])

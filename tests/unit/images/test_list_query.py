@@ -73,6 +73,31 @@ def test_numbers_are_compared_by_equality_and_limits(name: str) -> None:
     assert conditions(f"{name}={2**63 - 1}")[0] == Condition(name, "eq", 2**63 - 1)
 
 
+@pytest.mark.parametrize("beyond", [str(2**63), "1" + "0" * 30, "9" * 5000])
+def test_a_number_beyond_all_that_there_can_be_counts_as_the_largest(beyond: str) -> None:
+    assert conditions(f"size_max={beyond}")[0] == Condition("size", "lte", 2**63 - 1)
+    assert conditions(f"size_min=-{beyond}")[0] == Condition("size", "gte", 1 - 2**63)
+    assert list_query([("limit", beyond)], SETTINGS).limit == SETTINGS.limit_max
+
+
+@pytest.mark.parametrize("text", ["debian:12", "a:b", ":", "a:", ":a", "In:a", "eq", "in", "gt", "http://a/b"])
+def test_what_looks_like_an_operator_and_is_none_is_text(text: str) -> None:
+    assert conditions(f"name={text}")[0] == Condition("name", "eq", text)
+
+
+def test_an_id_is_found_however_it_is_written() -> None:
+    low = "6ba7b810-9dad-41d1-80b4-00c04fd430aa"
+    for written in (low, low.upper(), low.title()):
+        assert conditions(f"id={written}")[0] == Condition("id", "eq", low)
+        assert conditions(f"id=in:x,{written}")[0] == Condition("id", "in", ("x", low))
+        assert list_query([("marker", written)], SETTINGS).marker == low
+    assert conditions("id=X")[0] == Condition("id", "eq", "X")
+
+
+def test_whether_images_are_deleted_is_not_asked_here() -> None:
+    assert list_query([("deleted", "true")], SETTINGS) == list_query([], SETTINGS)
+
+
 @pytest.mark.parametrize("name", ["created_at", "updated_at"])
 @pytest.mark.parametrize(
     ("operator", "comparison", "value"),
@@ -167,7 +192,7 @@ def test_every_key_can_be_sorted_by() -> None:
         ("member_status=maybe", ("'maybe'", "accepted")),
         ("os_hidden=1", ("'os_hidden'", "'1'", "true or false")),
         ("protected=TRUE", ("'protected'", "'TRUE'", "true or false")),
-        ("name=a:b", ("name", "'a'", 'in:"a:b"')),
+        ("name=gt:b", ("name", "'gt'", 'in:"gt:b"')),
         ("status=neq:active", ("status", "'neq'")),
         ('name=in:"a', ("name", "quotes")),
         ('name=in:a"b"', ("name", "quotes")),
@@ -181,8 +206,6 @@ def test_every_key_can_be_sorted_by() -> None:
         ("size_min=1.5", ("'size_min'", "'1.5'")),
         ("min_ram_max=0x5", ("'min_ram_max'",)),
         ("size=٣", ("'size'",)),
-        (f"size={2**63}", ("64 bits",)),
-        ("size=" + "9" * 5000, ("64 bits",)),
         ("foo_min=1", ("'foo_min'", "min_disk")),
         ("os_distro_max=1", ("'os_distro_max'",)),
         ("created_at_min=1", ("'created_at_min'",)),
@@ -190,7 +213,6 @@ def test_every_key_can_be_sorted_by() -> None:
         ("properties=x", ("'properties'",)),
         ("locations=x", ("'locations'",)),
         ("members=x", ("'members'",)),
-        ("deleted=true", ("'deleted'",)),
         ("limit=x", ("limit", "'x'")),
         ("limit=-1", ("positive",)),
         ("limit=1e3", ("limit",)),

@@ -164,6 +164,15 @@ def test_only_the_member_itself_or_an_admin_answers(shared: str, sharing: Sharin
 
 
 @pytest.mark.parametrize("said", [None, "", "Accepted", "all", 1, ["accepted"], {}, True])
+def test_who_may_not_answer_is_told_so_whatever_the_answer_is(said: Any, shared: str, sharing: Sharing) -> None:
+    for caller in (OWNER, BS_READER):
+        with pytest.raises(Forbidden):
+            sharing.answer(caller, shared, "b", {"status": said})
+    with pytest.raises(ImageNotFound):
+        sharing.answer(STRANGER, shared, "b", {"status": said})
+
+
+@pytest.mark.parametrize("said", [None, "", "Accepted", "all", 1, ["accepted"], {}, True])
 def test_an_answer_is_one_of_three_words(said: Any, shared: str, sharing: Sharing) -> None:
     for document in ({"status": said}, {}):
         with pytest.raises(BadMember, match="Status must be"):

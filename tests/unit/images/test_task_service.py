@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater.errors import Forbidden, Invalid
-from headwater.images.tasks import TaskMarkerNotFound, TaskNotFound, TaskQuery, TaskStatus
+from headwater.images.listing import Direction
+from headwater.images.tasks import SORT_KEYS, TaskMarkerNotFound, TaskNotFound, TaskQuery, TaskStatus, place
 from headwater.testing.image_catalogue import NOON
 from unit.images.v1.v1_service import ADMIN, ANN, Service, service
 
@@ -88,6 +90,27 @@ def test_a_task_that_belongs_to_an_image_fails_and_says_so(v1: Service, kind: st
     over = v1.tasks.get(ADMIN, task.id)
     assert (over.status, kind in over.message) == (TaskStatus.FAILURE, True)
     assert over.expires_at == NOON + 3600 * 1_000_000
+
+
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+@pytest.mark.parametrize("sort_key", SORT_KEYS)
+def test_a_list_goes_on_though_its_marker_was_forgotten(v1: Service, sort_key: str, sort_dir: Direction) -> None:
+    for number in range(6):
+        v1.now += number % 3
+        v1.tasks.create(ADMIN, {"type": "location_import", "input": {}} if number % 2 else a_task())
+    query = TaskQuery(limit=9, sort_key=sort_key, sort_dir=sort_dir)
+    whole = v1.tasks.page(ADMIN, query)
+    places = [place(task, sort_key) for task in whole]
+    assert places == sorted(places, reverse=sort_dir == "desc")
+    for at, task in enumerate(whole):
+        assert v1.tasks.page(ADMIN, replace(query, marker=task.id)) == whole[at + 1 :]
+    v1.now += 10 * 3600 * 1_000_000
+    v1.tasks.forget_expired()
+    left = v1.tasks.page(ADMIN, query)
+    assert len(left) == 3
+    for at, task in enumerate(whole):
+        following = replace(query, marker=task.id, after=place(task, sort_key))
+        assert v1.tasks.page(ADMIN, following) == [each for each in whole[at + 1 :] if each in left]
 
 
 def test_a_list_goes_on_after_a_task_that_it_may_show(v1: Service) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 from starlette.requests import Request
 
 from headwater.errors import Invalid
+from headwater.http.numbers import whole
 from headwater.images.v1.attributes import FIELDS, Description
 
 _META = "x-image-meta-"
@@ -36,7 +37,6 @@ _NULLABLE = frozenset({"owner", "checksum", "disk_format", "container_format", "
 _IGNORED = frozenset({"created_at", "updated_at", "deleted_at", "deleted", "virtual_size", "uri"})
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})  # Source: oslo.utils' bool_from_string
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
-_LARGEST = 2**63 - 1
 
 
 class BadHeader(Invalid):
@@ -126,11 +126,12 @@ def _typed(name: str, text: str) -> Any:
 
 
 def _number(name: str, text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,19}", text) or int(text) > _LARGEST:
+    number = whole(text)
+    if number is None:
         raise BadHeader(f"Cannot convert image {name} '{text[:40]}' to an integer.")
-    if int(text) < 0:
+    if number < 0:
         raise BadHeader(f"Invalid value '{text[:40]}' for image {name}: Cannot be a negative value.")
-    return int(text)
+    return number
 
 
 def _switch(name: str, text: str) -> bool:

@@ -14,7 +14,7 @@ from headwater.images.http.transfer import OCTETS, Body, Sending, receive
 from headwater.images.http_v1 import headers, lists
 from headwater.images.http_v1.documents import brief_document, image_document
 from headwater.images.http_v2 import requests, versions
-from headwater.images.model import Image
+from headwater.images.model import Image, Status
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.deleted import Shown
 from headwater.images.v1.images import ImagesV1, NotActive
@@ -107,7 +107,11 @@ class ImageHandlers:
     async def head(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         shown = await self._threads.catalogue.run(lambda: self._images.show(caller, image_id))
-        return _with_headers(request, Response(headers=_etag(shown.image)), shown)
+        image = shown.image
+        # What GET would send. An image without data is shown too, though GET has nothing to send.
+        size = image.size or 0 if image.status is Status.ACTIVE else 0
+        headers = {**_etag(image), "Content-Length": str(size)}
+        return _with_headers(request, Response(headers=headers, media_type=OCTETS if size else None), shown)
 
     async def download(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from headwater.http.numbers import whole
 from headwater.images.http_v2 import requests
 from headwater.images.http_v2.requests import BadQuery
 from headwater.images.listing import SORT_KEYS, Comparison, Condition, Direction, Query
@@ -22,7 +23,6 @@ _NUMBERS: dict[str, tuple[str, Comparison]] = {
 }
 _TRUE, _FALSE = frozenset({"true", "1", "t", "yes", "on", "y"}), frozenset({"false", "0", "f", "no", "off", "n"})
 _PROPERTY = "property-"
-_LARGEST = 2**63 - 1
 
 
 def wanted(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> Wanted:
@@ -64,9 +64,10 @@ def wanted(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> W
 
 
 def _number(name: str, value: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,19}", value) or int(value) > _LARGEST:
+    number = whole(value)
+    if number is None or value.startswith("-"):
         raise BadQuery(f"Bad value passed to filter {name} got {value[:40]!r}: it must be a whole number from 0 on")
-    return int(value)
+    return number
 
 
 def _switch(name: str, value: str) -> bool:
@@ -100,4 +101,4 @@ def _marker(value: str | None) -> str | None:
         return None
     if not re.fullmatch(UUID, value):
         raise BadQuery(f"Invalid marker format: {value[:40]!r} is not the id of an image")
-    return value
+    return requests.marker(value)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.errors import Invalid, RangeNotSatisfiable, UnsupportedMedia
-from headwater.images.downloads import Download, Downloads
+from headwater.errors import Invalid, UnsupportedMedia
+from headwater.http.conditions import is_held, wanted_range
+from headwater.http.numbers import whole
+from headwater.images.downloads import Downloads
 from headwater.images.http.threads import Threads
 from headwater.images.http.transfer import OCTETS, Body, Sending, receive
 from headwater.images.http_v2 import requests
+from headwater.images.model import Image
 from headwater.images.uploads import SizeMismatch, Uploads
 
 
@@ -28,13 +29,6 @@ class BadSizeHeader(Invalid):
 
     def __init__(self, given: str) -> None:
         super().__init__(f"The header X-OpenStack-Image-Size must be a whole number of bytes, not {given[:40]!r}")
-
-
-class SeveralRanges(Invalid):
-    """More than one range in one request."""
-
-    def __init__(self) -> None:
-        super().__init__("Multiple ranges are not supported: ask for one range in each request")
 
 
 class DataHandlers:
@@ -64,10 +58,10 @@ class DataHandlers:
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0
-        headers = _data_headers(found)
-        if _unchanged(request, headers.get("ETag")):
+        headers = _data_headers(found.image)
+        if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
-        wanted = _range(request, size, headers.get("ETag"))
+        wanted = wanted_range(request.headers, size, headers.get("ETag"))
         if wanted is None:
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
@@ -75,6 +69,17 @@ class DataHandlers:
             return await self._sending.whole(found, headers, 206)
         headers["Content-Length"] = str(len(wanted))
         return await self._sending.streamed(found, wanted, headers, 206)
+
+    async def describe(self, request: Request) -> Response:
+        """Answer HEAD with what GET would say of all the data, without asking a store for it."""
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        image = await self._threads.catalogue.run(lambda: self._downloads.describe(caller, image_id))
+        if image is None:
+            return Response(status_code=204)
+        headers = _data_headers(image)
+        if is_held(request.headers, headers.get("ETag")):
+            return Response(status_code=304, headers=headers)
+        return Response(headers={**headers, "Content-Length": str(image.size or 0)}, media_type=OCTETS)
 
 
 def _announced_size(request: Request) -> int | None:
@@ -89,56 +94,18 @@ def _announced_size(request: Request) -> int | None:
     header = request.headers.get("x-openstack-image-size")
     if header is None:
         return size
-    if not re.fullmatch(r"[0-9]{1,18}", header):
+    announced = whole(header)
+    if announced is None or header.startswith("-"):
         raise BadSizeHeader(header)
-    if size is not None and size != int(header):
-        raise SizeMismatch(int(header), size)
-    return int(header)
+    if size is not None and size != announced:
+        raise SizeMismatch(announced, size)
+    return announced
 
 
-def _data_headers(found: Download) -> dict[str, str]:
+def _data_headers(image: Image) -> dict[str, str]:
     headers = {"Accept-Ranges": "bytes"}
-    if found.image.checksum:
-        headers["Content-MD5"] = found.image.checksum  # hex, not base64: what every client of Glance compares
-    if found.image.os_hash_value:
-        headers["ETag"] = f'"{found.image.os_hash_value}"'
+    if image.checksum:
+        headers["Content-MD5"] = image.checksum  # hex, not base64: what every client of Glance compares
+    if image.os_hash_value:
+        headers["ETag"] = f'"{image.os_hash_value}"'
     return headers
-
-
-def _unchanged(request: Request, etag: str | None) -> bool:
-    given = request.headers.get("if-none-match")
-    if given is None or etag is None:
-        return False
-    return given.strip() == "*" or etag in [each.strip().removeprefix("W/") for each in given.split(",")]
-
-
-def _range(request: Request, size: int, etag: str | None) -> range | None:
-    """Return the bytes asked for; ``None`` when all are.
-
-    Raises:
-        SeveralRanges: There is more than one range.
-        RangeNotSatisfiable: It is malformed, or begins after the end.
-    """
-    header = request.headers.get("range")
-    if header is None:
-        # Source: clients of the v2.0 API ask with a Content-Range header in the request.
-        legacy = request.headers.get("content-range")
-        if legacy is None:
-            return None
-        match = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/(?:\*|[0-9]+)", legacy.strip())
-        header = f"bytes={match[1]}-{match[2]}" if match else legacy
-    condition = request.headers.get("if-range")
-    if condition is not None and condition.strip() != etag:
-        return None
-    if "," in header:
-        raise SeveralRanges
-    match = re.fullmatch(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", header)
-    if match is None or not (match[1] or match[2]):
-        raise RangeNotSatisfiable(f"The range {header[:80]!r} is not of the form bytes=FIRST-LAST", size)
-    if match[1]:
-        start, stop = int(match[1]), min(int(match[2] or size - 1) + 1, size)
-    else:
-        start, stop = max(0, size - int(match[2])), size
-    if start >= stop:
-        raise RangeNotSatisfiable(f"The range {header[:80]!r} is outside the {size} bytes of the image", size)
-    return range(start, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -14,10 +13,10 @@ from starlette.routing import BaseRoute
 
 from headwater.identity.caller import Caller
 from headwater.images.http_v2 import metadef_documents as documents
-from headwater.images.http_v2 import versions
+from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.methods import route
-from headwater.images.http_v2.requests import BadQuery, caller, json_object
-from headwater.images.metadefs.catalogue import SORT_KEYS, Query
+from headwater.images.http_v2.requests import BadQuery, caller, clipped_limit, json_object
+from headwater.images.metadefs.catalogue import SORT_KEYS, Query, place
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
 from headwater.threads import Pool
@@ -60,14 +59,15 @@ class MetadefHandlers:
         parameters = request.query_params.multi_items()
         query = namespace_query(parameters)
         found, marker = await self._calls.run(lambda: self._metadefs.namespaces(caller(request), query))
-        others = [(name, value) for name, value in parameters if name != "marker"]
+        others = [(name, value) for name, value in parameters if name not in ("marker", "after")]
         document: dict[str, Any] = {
             "namespaces": [documents.namespace_document(each) for each in found],
             "first": _link(others),
             "schema": "/v2/schemas/metadefs/namespaces",
         }
         if marker is not None:
-            document["next"] = _link([*others, ("marker", marker)])
+            after = str(place(marker, query.sort_key))
+            document["next"] = _link([*others, ("marker", marker.namespace), ("after", after)])
         return _answer(document)
 
     async def create_namespace(self, request: Request) -> Response:
@@ -274,6 +274,7 @@ def namespace_query(parameters: list[tuple[str, str]]) -> Query:
     return Query(
         limit=_limit(given, LIMIT_DEFAULT),
         marker=given.get("marker"),
+        after=requests.place(given.get("after"), key),
         sort_key=key,
         sort_dir=_direction(given),
         visibility=None if visibility is None else NamespaceVisibility(visibility),
@@ -304,11 +305,7 @@ def _limit(given: dict[str, str], default: int) -> int:
     value = given.get("limit")
     if value is None:
         return default
-    if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
-        raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
-    if int(value) < 0:
-        raise BadQuery("limit param must be positive")
-    return min(int(value), LIMIT_MAX)
+    return clipped_limit(value, LIMIT_MAX)
 
 
 def _direction(given: dict[str, str]) -> Literal["asc", "desc"]:

@@ -11,7 +11,9 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
+from headwater.http.numbers import whole
 from headwater.identity.caller import CALLER, Caller
+from headwater.images.http_v2.methods import canonical_id
 from headwater.images.listing import SORT_KEYS, Condition, Direction, Query
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
@@ -46,13 +48,22 @@ async def json_body(request: Request) -> Any:
     if not body:
         raise BadBody("Body expected in request.")
     try:
-        decoded = msgspec.json.decode(body)
+        decoded = _DECODER.decode(body)
     except msgspec.DecodeError as error:
         raise BadBody(f"Malformed JSON in request body: {error}") from error
     except (RecursionError, UnicodeDecodeError) as error:
         raise BadBody("Malformed JSON in request body: too deeply nested or not UTF-8.") from error
     _require_shallow(body, decoded)
     return decoded
+
+
+def _number(text: str) -> int | float:
+    """Return a number that has a point or an exponent: JSON has one kind of them, in which 1e1 and 10.0 are 10."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
 async def _whole_body(request: Request) -> bytearray:
@@ -113,8 +124,7 @@ _NUMBERS = frozenset({"size", "virtual_size", "min_ram", "min_disk"})
 _TIMES = frozenset({"created_at", "updated_at"})
 _COMPARISONS = ("gt", "gte", "lt", "lte", "eq", "neq")
 FILTER_LIMIT = 50  # of one list; a database takes a minute to plan a question with some hundreds
-_NEVER = frozenset({"changes-since", "properties", "locations", "members", "deleted", "deleted_at"})
-_BIGINT = 2**63 - 1
+_NEVER = frozenset({"changes-since", "properties", "locations", "members", "deleted_at"})
 _LIST_VALUE = r'(?:"[^"]*"|[^,"]*)'
 
 
@@ -134,6 +144,8 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
             raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
         if name in sorting:
             sorting[name].append(value)
+        elif name == "deleted":
+            pass  # Source: Glance overrules it: no list of v2 shows deleted images
         elif name == "tag":
             tags.append(value)
         elif name in ("limit", "marker", "os_hidden", "visibility", "member_status"):
@@ -163,7 +175,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
         tags=tuple(dict.fromkeys(tags)),
         os_hidden=_os_hidden(given.get("os_hidden", "false")),
         sort=_sort(sorting["sort"], sorting["sort_key"], sorting["sort_dir"]),
-        marker=given.get("marker"),
+        marker=marker(given.get("marker")),
         limit=page_limit(given.get("limit"), settings),
     )
 
@@ -177,7 +189,7 @@ def _condition(name: str, value: str) -> Condition | None:
     if name in _EQUAL:
         return Condition(name, "eq", value)
     if name in _NUMBERS:
-        return Condition(name, "eq", _number(name, value))
+        return Condition(name, "eq", _amount(name, value))
     if name in _TIMES:
         return _time(name, value)
     if name == "protected":
@@ -190,22 +202,26 @@ def _condition(name: str, value: str) -> Condition | None:
             raise BadQuery(
                 f"Invalid filter: {name[:40]!r}. Only {', '.join(sorted(_NUMBERS))} have a smallest and largest value."
             )
-        return Condition(column, "gte" if name.endswith("_min") else "lte", _number(name, value))
+        return Condition(column, "gte" if name.endswith("_min") else "lte", _amount(name, value))
     return None
 
 
 def _text(name: str, value: str) -> Condition:
+    """Return the condition on a text. What stands before its colon is an operator or, as in debian:12, the text."""
     operator, colon, rest = value.partition(":")
-    if not colon:
-        return Condition(name, "eq", value)
-    if operator == "eq":
-        return Condition(name, "eq", rest)
-    if operator == "in":
-        return Condition(name, "in", tuple(_listed(name, rest)))
-    raise BadQuery(
-        f"Unable to filter {name} by unknown operator {operator[:40]!r}; "
-        f'a value with a colon is written in:"{value[:40]}".'
-    )
+    values: tuple[str, ...] = (value,)
+    if several := bool(colon) and operator == "in":
+        values = tuple(_listed(name, rest))
+    elif colon and operator == "eq":
+        values = (rest,)
+    elif colon and operator in _COMPARISONS:
+        raise BadQuery(
+            f"Unable to filter {name} by the operator {operator!r}, which is for times; "
+            f'a value that begins so is written in:"{value[:40]}".'
+        )
+    if name == "id":
+        values = tuple(canonical_id(each) for each in values)
+    return Condition(name, "in", values) if several else Condition(name, "eq", values[0])
 
 
 def _listed(name: str, text: str) -> list[str]:
@@ -217,10 +233,11 @@ def _listed(name: str, text: str) -> list[str]:
     return [value.strip('"') for value in re.findall(rf"(?:^|,)({_LIST_VALUE})", text)]
 
 
-def _number(name: str, value: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,19}", value) or abs(int(value)) > _BIGINT:
-        raise BadQuery(f"Invalid value for {name[:40]!r}: {value[:40]!r} is not a whole number of 64 bits.")
-    return int(value)
+def _amount(name: str, value: str) -> int:
+    number = whole(value)
+    if number is None:
+        raise BadQuery(f"Invalid value for {name[:40]!r}: {value[:40]!r} is not a whole number.")
+    return number
 
 
 def _time(name: str, value: str) -> Condition:
@@ -264,15 +281,31 @@ def _os_hidden(value: str) -> bool:
     return value.lower() == "true"
 
 
+def marker(given: str | None) -> str | None:
+    """Return the id that a page begins after, as the catalogue has it."""
+    return None if given is None else canonical_id(given)
+
+
+def place(given: str | None, sort_key: str) -> int | str | None:
+    """Return where, by ``sort_key``, the end of a page was, as its link to the next one says beside the marker."""
+    return whole(given) if given is not None and sort_key.endswith("_at") else given
+
+
 def page_limit(value: str | None, settings: ImagesSettings) -> int:
     """Return how many things one page has at most; raise ``BadQuery`` when ``value`` is no number of them."""
     if value is None:
         return settings.limit_default
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+    return clipped_limit(value, settings.limit_max)
+
+
+def clipped_limit(value: str, most: int) -> int:
+    """Return the number that ``value`` is, ``most`` at most; raise ``BadQuery`` when it cannot be a limit."""
+    number = whole(value, most)
+    if number is None:
         raise BadQuery(f"limit param must be an integer, not {value[:40]!r}")
-    if int(value) < 0:
+    if value.startswith("-") and number:
         raise BadQuery("limit param must be positive")
-    return min(int(value), settings.limit_max)
+    return number
 
 
 def _sort(combined: list[str], keys: list[str], directions: list[str]) -> tuple[tuple[str, Direction], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import NotFound
@@ -67,7 +67,7 @@ def routes(use_cases: UseCases, threads: Threads, proof: openapi.Proof = "none")
     return [
         route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/v2/images", GET=image.index, POST=image.create),
-        route("/v2/images/{image_id}/file", GET=data.download, PUT=data.upload),
+        route("/v2/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
         route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/v2/images/{image_id}/actions/{action}", POST=image.act),
         route("/v2/images/{image_id}/locations", GET=location.index, POST=location.add),
@@ -80,8 +80,8 @@ def routes(use_cases: UseCases, threads: Threads, proof: openapi.Proof = "none")
         *metadefs.routes(use_cases.definitions, calls),
         route("/v2/info/import", GET=constant(_NO_IMPORT)),
         route("/v2/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
-        Route("/v2", versions.to_slash, methods=["GET"]),
-        Route("/versions", versions.versions, methods=["GET"]),
+        route("/v2", GET=versions.to_slash),
+        route("/versions", GET=versions.versions),
         route("/openapi.json", GET=openapi.serve(images.schemas, schemas.by_path(images.schemas), proof)),
     ]
 

@@ -15,7 +15,7 @@ from headwater.images.http_v2.documents import timestamp
 from headwater.images.http_v2.requests import BadQuery
 from headwater.images.settings import ImagesSettings
 from headwater.images.task_service import TaskService
-from headwater.images.tasks import SORT_KEYS, Task, TaskQuery, TaskStatus
+from headwater.images.tasks import SORT_KEYS, Task, TaskQuery, TaskStatus, place
 from headwater.threads import Pool
 
 
@@ -40,14 +40,15 @@ class TaskHandlers:
         query = list_query(dict(parameters), self._settings)
         caller = requests.caller(request)
         found = await self._calls.run(lambda: self._tasks.page(caller, query))
-        others = [(name, value) for name, value in parameters if name != "marker"]
+        others = [(name, value) for name, value in parameters if name not in ("marker", "after")]
         document: dict[str, Any] = {
             "tasks": [listed_document(task) for task in found],
             "first": _link(others),
             "schema": "/v2/schemas/tasks",
         }
         if query.limit and len(found) == query.limit:
-            document["next"] = _link([("marker", found[-1].id), *others])
+            after = str(place(found[-1], query.sort_key))
+            document["next"] = _link([("marker", found[-1].id), ("after", after), *others])
         return _answer(document)
 
     async def show(self, request: Request) -> Response:
@@ -79,7 +80,8 @@ def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
         status=status,
         sort_key=key,
         sort_dir="asc" if direction == "asc" else "desc",
-        marker=given.get("marker"),
+        marker=requests.marker(given.get("marker")),
+        after=requests.place(given.get("after"), key),
         limit=requests.page_limit(given.get("limit"), settings),
     )
 

@@ -164,7 +164,7 @@ class Locations:
         Raises:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not know.
         """
-        image = self._access.visible(caller, image_id, "fetch_image_location")
+        image = self._access.judged(caller, image_id, "fetch_image_location")
         return self.documents(self.rows.of(image.id))
 
     # --- Changing --------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class Query:
 
     limit: int
     marker: str | None = None  # name of the last namespace of the page before
+    after: int | str | None = None  # where the marker was in the order; used when it is there no more
     sort_key: str = "created_at"  # one of SORT_KEYS
     sort_dir: Literal["asc", "desc"] = "desc"
     visibility: NamespaceVisibility | None = None
@@ -112,16 +113,13 @@ class MetadefCatalogue:
         """Return the namespaces that ``query`` asks for and the caller sees, in its order.
 
         Raises:
-            NamespaceNotFound: The marker names none that the caller sees.
+            NamespaceNotFound: The marker names none that the caller sees, and the query does not say where it was.
         """
 
         def work(connection: Connection) -> list[Namespace]:
             conditions = _conditions(query, sight)
             if query.marker is not None:
-                marker = _get(connection, query.marker)
-                if not sight.sees(marker):
-                    raise NamespaceNotFound(query.marker)
-                conditions.append(_beyond(query, marker))
+                conditions.append(_beyond(query, query.marker, _marked(connection, query, query.marker, sight)))
             key, name = _sorted_by(query.sort_key), _TABLE.c.namespace
             order = [key.asc(), name.asc()] if query.sort_dir == "asc" else [key.desc(), name.desc()]
             statement = select(_TABLE).where(*conditions).order_by(*order).limit(query.limit)
@@ -331,13 +329,30 @@ def _sorted_by(key: str) -> ColumnElement[Any]:
     return func.coalesce(column, "") if column.nullable else column
 
 
-def _beyond(query: Query, marker: Namespace) -> ColumnElement[bool]:
+def place(namespace: Namespace, sort_key: str) -> int | str:
+    """Return where a namespace stands in lists that are sorted by ``sort_key``."""
+    value: int | str | None = getattr(namespace, sort_key)
+    return "" if value is None else value
+
+
+def _marked(connection: Connection, query: Query, marker: str, sight: Sight) -> int | str:
+    """Return where the marker stands: it may have been deleted since the page that ended with it."""
+    try:
+        found = _get(connection, marker)
+        if sight.sees(found):
+            return place(found, query.sort_key)
+    except NamespaceNotFound:
+        pass
+    if query.after is None:
+        raise NamespaceNotFound(marker)
+    return query.after
+
+
+def _beyond(query: Query, marker: str, value: int | str) -> ColumnElement[bool]:
     key, name = _sorted_by(query.sort_key), _TABLE.c.namespace
-    value = getattr(marker, query.sort_key)
-    value = "" if value is None else value
     if query.sort_dir == "asc":
-        return or_(key > value, and_(key == value, name > marker.namespace))
-    return or_(key < value, and_(key == value, name < marker.namespace))
+        return or_(key > value, and_(key == value, name > marker))
+    return or_(key < value, and_(key == value, name < marker))
 
 
 def _namespace(row: Any) -> Namespace:

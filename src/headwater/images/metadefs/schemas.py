@@ -14,6 +14,7 @@ from typing import Any
 from jsonschema import Draft4Validator, FormatChecker
 
 from headwater.images.metadefs.model import NAME_LIMIT, NamespaceVisibility
+from headwater.images.names import is_reachable
 from headwater.images.schemas import SchemaViolation, require_match
 
 Schema = dict[str, Any]
@@ -237,10 +238,9 @@ def require_name(schema: str, place: str, name: str) -> str:
     """Return ``name`` when it can be found again under it.
 
     Raises:
-        SchemaViolation: It is empty or too long, or holds NUL or a slash, which no path could name.
+        SchemaViolation: It is empty, dots, or too long, or holds NUL or a slash, which no path could name.
     """
-    if not 0 < len(name) <= NAME_LIMIT or "\x00" in name or "/" in name:
-        raise SchemaViolation(
-            schema, place, f"{name[:NAME_LIMIT]!r} is not a name of 1 to {NAME_LIMIT} characters without NUL and '/'"
-        )
+    if not is_reachable(name) or len(name) > NAME_LIMIT or "\x00" in name or "/" in name:
+        allowed = f"1 to {NAME_LIMIT} characters without NUL and '/', and not just dots"
+        raise SchemaViolation(schema, place, f"{name[:NAME_LIMIT]!r} is not a name of {allowed}")
     return name

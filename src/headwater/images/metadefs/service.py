@@ -30,6 +30,7 @@ from headwater.images.metadefs.reading import Document
 from headwater.images.service import Clock, now
 
 P = TypeVar("P", MetadefObject, Tag)
+Parts = Literal["objects", "properties", "tags"]  # as the names of Glance's notifications end
 
 # What changes a namespace, by the rule that guards it: the names of Glance's notifications.
 _ACTIONS = {
@@ -144,18 +145,18 @@ class Metadefs:
             self._catalogue.create(made, entry.keep)
         return made
 
-    def namespaces(self, caller: Caller, query: Query) -> tuple[list[Namespace], str | None]:
-        """Return one page, and the marker of the next one; ``None`` when the list ends here.
+    def namespaces(self, caller: Caller, query: Query) -> tuple[list[Namespace], Namespace | None]:
+        """Return one page, and what the next one begins after; ``None`` when the list ends here.
 
         Raises:
-            NamespaceNotFound: The marker names none that the caller sees.
+            NamespaceNotFound: As ``MetadefCatalogue.page`` says.
         """
         for rule in ("get_metadef_namespaces", "list_metadef_resource_types"):
             self._policy.require(rule, caller, _public(caller))
         if not query.limit:
             return [], None
         found = self._catalogue.page(query, self._sight(caller))
-        marker = found[-1].namespace if len(found) == query.limit else None
+        marker = found[-1] if len(found) == query.limit else None
         return [each for each in found if self._policy.allows("get_metadef_namespace", caller, _target(each))], marker
 
     def namespace(self, caller: Caller, name: str, resource_type: str | None = None) -> Namespace:
@@ -290,7 +291,7 @@ class Metadefs:
 
     def delete_properties(self, caller: Caller, name: str) -> None:
         """Take every property out of the namespace."""
-        self._emptied(caller, name, "its properties", ("delete_metadef_namespace",), _without_properties)
+        self._emptied(caller, name, "properties", ("delete_metadef_namespace",), _without_properties)
 
     # --- Objects ---------------------------------------------------------------------------------
 
@@ -341,7 +342,7 @@ class Metadefs:
 
     def delete_objects(self, caller: Caller, name: str) -> None:
         """Take every object out of the namespace."""
-        self._emptied(caller, name, "its objects", ("delete_metadef_namespace",), _without_objects)
+        self._emptied(caller, name, "objects", ("delete_metadef_namespace",), _without_objects)
 
     # --- Tags ------------------------------------------------------------------------------------
 
@@ -404,7 +405,7 @@ class Metadefs:
     def delete_tags(self, caller: Caller, name: str) -> None:
         """Take every tag out of the namespace."""
         rules = ("delete_metadef_namespace", "delete_metadef_tags")
-        self._emptied(caller, name, "its tags", rules, _without_tags)
+        self._emptied(caller, name, "tags", rules, _without_tags)
 
     # --- What they share -------------------------------------------------------------------------
 
@@ -438,14 +439,14 @@ class Metadefs:
             return self._catalogue.change(name, checked, entry.keep)
 
     def _emptied(
-        self, caller: Caller, name: str, what: str, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
+        self, caller: Caller, name: str, parts: Parts, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
     ) -> None:
         def checked(before: Namespace) -> Namespace:
             self._require(caller, before, name, *rules)
-            before.require_deletable(what)
+            before.require_deletable(f"its {parts}")
             return change(before)
 
-        with self._entry(caller, f"metadef_namespace.delete_{what.removeprefix('its ')}", name) as entry:
+        with self._entry(caller, f"metadef_namespace.delete_{parts}", name) as entry:
             self._catalogue.change(name, checked, entry.keep)
 
     def _entry(self, caller: Caller, action: str, namespace: str) -> Deed:

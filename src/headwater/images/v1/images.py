@@ -17,7 +17,7 @@ from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, U
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
+from headwater.images.catalogue import ImageCatalogue
 from headwater.images.copying import Copying, Order
 from headwater.images.journal import Journal
 from headwater.images.listing import Condition, Query
@@ -173,18 +173,8 @@ class ImagesV1:
     def _marker(self, caller: Caller, marker: str | None) -> Shown | None:
         if marker is None:
             return None
-        try:
-            return Shown(self._access.visible(caller, marker))
-        except ImageNotFound:
-            pass
-        try:
-            image, deleted_at = self._catalogue.find_deleted(marker)
-        except ImageNotFound as error:
-            raise MarkerNotFound(marker) from error
-        own = image.owner is not None and image.owner == caller.project_id
-        if not own and not self._access.is_admin(caller):
-            raise MarkerNotFound(marker)
-        return deleted.as_deleted(image, deleted_at)
+        image, deleted_at = self._access.marked(caller, marker)
+        return Shown(image) if deleted_at is None else deleted.as_deleted(image, deleted_at)
 
     def _query(self, caller: Caller, wanted: Wanted, *, is_admin: bool) -> tuple[Query, bool]:
         """Return the query of a list, and whether an admin gets what its project sees."""

@@ -18,6 +18,7 @@ from headwater.images.access import Access
 from headwater.images.journal import Deed, Journal
 from headwater.images.members import MayNotShare, Member, Members
 from headwater.images.model import Image, Visibility
+from headwater.images.names import is_reachable
 from headwater.images.service import Clock, now
 
 # A public image may have members for the day when it is not public any more.
@@ -156,8 +157,8 @@ def read(document: Any) -> dict[str, bool | None]:
 
 
 def _project(member: Any) -> str:
-    if not isinstance(member, str) or not 0 < len(member) <= 255 or "\x00" in member:
-        raise BadMembership("a member_id is the id of a project: 1 to 255 characters, without NUL")
+    if not isinstance(member, str) or len(member) > 255 or "\x00" in member or not is_reachable(member):
+        raise BadMembership("a member_id is the id of a project: 1 to 255 characters, without NUL, not just dots")
     return member
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
+from headwater.images.metadefs.catalogue import SORT_KEYS
 from headwater.images.metadefs.schemas import schemas
 from unit.images.metadefs.api import ADMIN, MEMBER, NAMESPACES, OTHER, Api
 
@@ -196,7 +197,7 @@ def test_a_list_has_25_namespaces_unless_told(api: Api) -> None:
         api.must(201, "POST", NAMESPACES, {"namespace": f"n{number}"})
     first = api.must(200, "GET", NAMESPACES)
     assert len(names(first)) == 25
-    assert first.json["next"] == f"{NAMESPACES}?marker=n1"
+    assert first.json["next"].startswith(f"{NAMESPACES}?marker=n1&after=")
     assert names(api.must(200, "GET", first.json["next"])) == ["n0"]
     assert len(names(api.must(200, "GET", f"{NAMESPACES}?limit=100000"))) == 26
     empty = api.must(200, "GET", f"{NAMESPACES}?limit=0")
@@ -241,6 +242,22 @@ def test_lists_are_filtered(api: Api) -> None:
 )
 def test_a_query_that_cannot_be_is_refused(api: Api, query: str, said: str) -> None:
     assert said in api.must(400, "GET", f"{NAMESPACES}?{query}").message
+
+
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+@pytest.mark.parametrize("sort_key", SORT_KEYS)
+def test_a_list_goes_on_though_its_marker_was_deleted(api: Api, sort_key: str, sort_dir: str) -> None:
+    for number in range(6):
+        api.must(201, "POST", NAMESPACES, {"namespace": f"n{number}", **({"display_name": "d"} if number % 2 else {})})
+    query = f"?limit=2&sort_key={sort_key}&sort_dir={sort_dir}"
+    whole = names(api.must(200, "GET", f"{NAMESPACES}{query}&limit=9"))
+    page = api.must(200, "GET", f"{NAMESPACES}{query}")
+    shown = names(page)
+    while "next" in page.json:
+        api.must(204, "DELETE", f"{NAMESPACES}/{shown[-1]}")
+        page = api.must(200, "GET", page.json["next"])
+        shown += names(page)
+    assert shown == whole
 
 
 def test_an_unknown_marker_is_not_found(api: Api) -> None:
@@ -335,17 +352,17 @@ def test_what_the_service_sets_itself_is_not_set(api: Api, name: str) -> None:
 
 def test_other_methods_say_what_the_path_takes(api: Api) -> None:
     for path, allowed in {
-        NAMESPACES: "GET, POST",
-        f"{NAMESPACES}/a": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/resource_types": "GET, POST",
+        NAMESPACES: "GET, HEAD, POST",
+        f"{NAMESPACES}/a": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/resource_types": "GET, HEAD, POST",
         f"{NAMESPACES}/a/resource_types/x": "DELETE",
-        f"{NAMESPACES}/a/properties": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/properties/x": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/objects": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/objects/x": "DELETE, GET, PUT",
-        f"{NAMESPACES}/a/tags": "DELETE, GET, POST",
-        f"{NAMESPACES}/a/tags/x": "DELETE, GET, POST, PUT",
-        "/v2/metadefs/resource_types": "GET",
+        f"{NAMESPACES}/a/properties": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/properties/x": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/objects": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/objects/x": "DELETE, GET, HEAD, PUT",
+        f"{NAMESPACES}/a/tags": "DELETE, GET, HEAD, POST",
+        f"{NAMESPACES}/a/tags/x": "DELETE, GET, HEAD, POST, PUT",
+        "/v2/metadefs/resource_types": "GET, HEAD",
     }.items():
         assert api.must(405, "PATCH", path).headers["allow"] == allowed
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headwater.images.http_v2.openapi.operations import (
+    AFTER,
     Json,
     Operation,
     Path,
@@ -46,6 +47,7 @@ def of_metadefs() -> Iterator[Path]:
                 parameters=(
                     _LIMIT,
                     in_query("marker", "Name of the namespace that the page begins after."),
+                    AFTER,
                     in_query("sort_key", "What to sort by.", enum=list(SORT_KEYS)),
                     _DIRECTION,
                     in_query("visibility", "Only these.", enum=[each.value for each in NamespaceVisibility]),

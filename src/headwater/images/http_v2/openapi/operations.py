@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +21,7 @@ FAILURES: Mapping[HTTPStatus, str] = {
     HTTPStatus.NOT_FOUND: "There is no such thing, or it is not the caller's to see.",
     HTTPStatus.CONFLICT: "The thing is there already, or is in a state in which this cannot be done.",
     HTTPStatus.GONE: "The image was deleted meanwhile.",
+    HTTPStatus.PRECONDITION_FAILED: "It is not, or no longer, what the request says that it is about.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "More than a quota, or than one request may bring.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not of a type that is taken here, or not what it says it is.",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The range is malformed or outside the image.",
@@ -73,6 +74,16 @@ class Operation:
             written["security"] = []
         return written
 
+    def bodiless(self) -> Json:
+        """Return the Operation Object of HEAD: that of this GET, with answers of which only the headers come."""
+        written = replace(self, id=f"head{self.id[0].upper()}{self.id[1:]}", summary=f"{self.summary}: headers only")
+        document = written.document()
+        answers = {str(status): _with_request_id(answer) for status, answer in self.answers.items()}
+        for status in document["responses"]:
+            answer = answers.get(status) or _failure(HTTPStatus(int(status)))
+            document["responses"][status] = {name: part for name, part in answer.items() if name != "content"}
+        return document
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -85,6 +96,8 @@ class Path:
     def document(self) -> Json:
         """Return the Path Item Object."""
         written: Json = {method.lower(): each.document() for method, each in self.operations.items()}
+        if "GET" in self.operations:
+            written.setdefault("head", self.operations["GET"].bodiless())
         return {"parameters": list(self.parameters), **written} if self.parameters else written
 
 
@@ -95,17 +108,16 @@ def failure_name(kind: HTTPStatus) -> str:
 
 def failures() -> Json:
     """Return the answers that tell of failures, by name, in the three forms that ``Accept`` chooses from."""
+    return {failure_name(kind): _failure(kind) for kind in FAILURES}
+
+
+def _failure(kind: HTTPStatus) -> Json:
     forms: Json = {
         "application/json": {"schema": reference("Error")},
         "text/html": {"schema": {"type": "string"}},
         "text/plain": {"schema": {"type": "string"}},
     }
-    return {
-        failure_name(kind): _with_request_id(
-            {"description": meaning, "content": forms, "headers": _OF_FAILURE.get(kind, {})}
-        )
-        for kind, meaning in FAILURES.items()
-    }
+    return _with_request_id({"description": FAILURES[kind], "content": forms, "headers": _OF_FAILURE.get(kind, {})})
 
 
 def reference(schema: str) -> Json:
@@ -144,6 +156,9 @@ def in_path(name: str, description: str, **schema: Any) -> Json:
 def in_query(name: str, description: str, **schema: Any) -> Json:
     """Return a query parameter; ``explode`` is OpenAPI's default, so a list repeats the name."""
     return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **schema}}
+
+
+AFTER = in_query("after", "Where the marker was in the order, in case that it is gone: part of `next`.")
 
 
 def in_header(name: str, description: str, **schema: Any) -> Json:

@@ -31,6 +31,10 @@ _MD5: Json = {
 _ETAG: Json = {"description": "The multihash of the image.", "schema": {"type": "string", "pattern": '^".*"$'}}
 _RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
 _OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
+_CONDITIONS = (
+    in_header("If-Match", "ETags of which the data must have one."),
+    in_header("If-None-Match", "ETags that the caller has the data of."),
+)
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 
 
@@ -80,7 +84,7 @@ def of_images() -> Iterator[Path]:
         },
         (_IMAGE_ID,),
     )
-    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "PUT": _upload()}, (_IMAGE_ID,))
+    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "HEAD": _describe(), "PUT": _upload()}, (_IMAGE_ID,))
     tag = in_path("tag", "The tag: 255 characters at most.", maxLength=255)
     yield Path(
         "/v2/images/{image_id}/tags/{tag}",
@@ -238,8 +242,8 @@ def _download() -> Operation:
         summary="Download the data of an image, or one range of it",
         parameters=(
             in_header("Range", "One range of bytes: bytes=FIRST-LAST.", examples=["bytes=0-1023"]),
-            in_header("If-None-Match", "An ETag that the caller has the data of."),
             in_header("If-Range", "The ETag that the range is a part of."),
+            *_CONDITIONS,
         ),
         answers={
             200: {"description": "The data.", "content": _OCTETS, "headers": _OF_DATA},
@@ -251,7 +255,23 @@ def _download() -> Operation:
             },
             304: {"description": "The caller has it.", "headers": _OF_DATA},
         },
-        fails=(404, 416),
+        fails=(404, 412, 416),
+    )
+
+
+def _describe() -> Operation:
+    return Operation(
+        id="describeImageData",
+        tag="data",
+        summary="Tell the size and the checksum of an image's data",
+        description="That is no download: nobody is told of it, and no store is asked.",
+        parameters=_CONDITIONS,
+        answers={
+            200: {"description": "There is data.", "headers": _OF_DATA},
+            204: no_content("The image has no data yet."),
+            304: {"description": "The caller has it.", "headers": _OF_DATA},
+        },
+        fails=(404, 412),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.images.http_v2.openapi.operations import (
+    AFTER,
     Json,
     Operation,
     Path,
@@ -80,6 +81,7 @@ def of_tasks() -> Iterator[Path]:
                         maximum=10**18 - 1,
                     ),
                     in_query("marker", "Id of the task that the page begins after.", format="uuid"),
+                    AFTER,
                     in_query("type", "Only these.", enum=["import"]),
                     in_query("status", "Only these.", enum=[each.value for each in TaskStatus]),
                     in_query("sort_key", "What to sort by; `created_at` without it.", enum=list(SORT_KEYS)),

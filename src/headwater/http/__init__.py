@@ -1,0 +1,1 @@
+"""What every face of the service speaks, whichever capability it belongs to."""

@@ -1,0 +1,125 @@
+"""Conditional requests and ranges: whether a client gets a representation, nothing new, or a part of it.
+
+Source: RFC 9110, sections 13 and 14. What it says to ignore is ignored: dates that are none, ranges in units that
+are not known, a range whose ``If-Range`` names another representation. All entity tags made here are strong.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+
+from starlette.datastructures import Headers
+
+from headwater.errors import Invalid, PreconditionFailed, RangeNotSatisfiable
+from headwater.http.numbers import whole
+
+_TAGS = re.compile(r'(W/)?("[^"]*")')
+_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
+# Source: clients of the Image API v2.0 ask for a range with this header.
+_LEGACY = re.compile(r"bytes[ \t]+([0-9]+)-([0-9]+)/(\*|[0-9]+)", re.IGNORECASE)
+
+
+class SeveralRanges(Invalid):
+    """More than one range in one request."""
+
+    def __init__(self) -> None:
+        super().__init__("Multiple ranges are not supported: ask for one range in each request")
+
+
+class NotAsExpected(PreconditionFailed):
+    """The representation is not the one that the request is about."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(f"It is not, or no longer, what {header} of the request expects: ask again without it")
+        self.header = header
+
+
+def is_held(headers: Headers, etag: str | None, modified_at: float | None = None) -> bool:
+    """Return whether the client has the representation already, so that 304 is the answer to a GET or HEAD.
+
+    Args:
+        etag: The entity tag, in its quotes; ``None``: there is none.
+        modified_at: When it last changed, in seconds since 1970; ``None``: that is not told.
+
+    Raises:
+        NotAsExpected: The client wants it only as it was, and it is not so.
+    """
+    if "if-match" in headers:
+        if not _names(headers, "if-match", etag, weakly=False):
+            raise NotAsExpected("If-Match")
+    elif modified_at is not None:
+        before = _seconds(headers.get("if-unmodified-since"))
+        if before is not None and before < int(modified_at):
+            raise NotAsExpected("If-Unmodified-Since")
+    if "if-none-match" in headers:
+        return _names(headers, "if-none-match", etag, weakly=True)
+    since = _seconds(headers.get("if-modified-since"))
+    return modified_at is not None and since is not None and since >= modified_at
+
+
+def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
+    """Return the bytes that a GET asks for; ``None`` when all are.
+
+    Args:
+        size: Of the whole representation, in bytes.
+        etag: Its entity tag, in its quotes; ``None``: there is none.
+
+    Raises:
+        SeveralRanges: There is more than one range.
+        RangeNotSatisfiable: It is malformed, or begins after the end.
+    """
+    condition = headers.get("if-range")
+    if condition is not None and condition.strip() != etag:
+        return None
+    if "range" not in headers:
+        legacy = headers.get("content-range")
+        return None if legacy is None else _legacy(legacy.strip(), size)
+    given = ",".join(headers.getlist("range"))
+    unit, _, ranges = given.partition("=")
+    if unit.strip().lower() != "bytes":
+        return None
+    specs = [spec for each in ranges.split(",") if (spec := each.strip())]
+    if len(specs) > 1:
+        raise SeveralRanges
+    match = _SPEC.fullmatch(specs[0]) if specs else None
+    if match is None or match[0] == "-":
+        raise RangeNotSatisfiable(f"The range {given[:80]!r} is not of the form bytes=FIRST-LAST", size)
+    first, last = (whole(digits, size) for digits in match.groups())
+    if first is None:
+        return _within(range(size - (last or 0), size), size, given)
+    return _within(range(first, size if last is None else min(last + 1, size)), size, given)
+
+
+def _legacy(given: str, size: int) -> range:
+    match = _LEGACY.fullmatch(given)
+    if match is None:
+        raise RangeNotSatisfiable(f"Content-Range {given[:80]!r} is not of the form bytes FIRST-LAST/SIZE", size)
+    first, last, whole_size = (whole(digits) for digits in match.groups())
+    if first is None or last is None or (whole_size is not None and last >= whole_size):
+        # Source: RFC 9110, section 14.4: the last byte is before the end of what the header says is there.
+        raise RangeNotSatisfiable(f"Content-Range {given[:80]!r} ends after the size that it names", size)
+    return _within(range(first, min(last + 1, size)), size, given)
+
+
+def _within(wanted: range, size: int, given: str) -> range:
+    if not wanted:
+        raise RangeNotSatisfiable(f"The range {given[:80]!r} is outside the {size} bytes that there are", size)
+    return wanted
+
+
+def _names(headers: Headers, name: str, etag: str | None, *, weakly: bool) -> bool:
+    """Return whether a list of entity tags has this one; weakly: whatever ``W/`` stands before it."""
+    given = ",".join(headers.getlist(name)).strip()
+    return given == "*" or any(tag == etag and (weakly or not weak) for weak, tag in _TAGS.findall(given))
+
+
+def _seconds(date: str | None) -> float | None:
+    """Return an HTTP date as seconds since 1970; ``None`` for none and for what is no date, which counts as absent."""
+    if date is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

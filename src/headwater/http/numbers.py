@@ -1,0 +1,25 @@
+"""Whole numbers as clients write them: in queries, in headers, in ranges.
+
+A number is judged by its value and never by how many digits it has, so one that is beyond all use counts as the
+largest that is of any. No more digits than that are ever computed with.
+"""
+
+from __future__ import annotations
+
+import re
+
+LARGEST = 2**63 - 1  # what a catalogue can hold
+
+_WHOLE = re.compile(r"-?[0-9]+")
+
+
+def whole(text: str, most: int = LARGEST) -> int | None:
+    """Return the number that ``text`` is, or ``most`` (below zero: ``-most``) if it is further from zero than that.
+
+    ``None`` is returned for what is no whole number in decimal digits.
+    """
+    if not _WHOLE.fullmatch(text):
+        return None
+    digits = text.removeprefix("-").lstrip("0")
+    size = most if len(digits) > len(str(most)) else min(int(digits or "0"), most)
+    return -size if text.startswith("-") else size

@@ -1,0 +1,11 @@
+"""Names that end a URL: whatever a body may call a thing, the thing's own URL has to reach."""
+
+from __future__ import annotations
+
+
+def is_reachable(name: str) -> bool:
+    """Return whether a path can end in ``name``, percent-encoded where need be.
+
+    Clients take ``.`` and ``..`` out of a path before they send it, encoded or not: RFC 3986, section 5.2.4.
+    """
+    return name not in ("", ".", "..")

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from headwater.http.numbers import LARGEST, whole
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("-5", -5),
+        ("-0", 0),
+        (str(LARGEST), LARGEST),
+        (str(LARGEST + 1), LARGEST),
+        ("-" + "9" * 5000, -LARGEST),
+        ("0" * 5000 + "12", 12),
+    ],
+)
+def test_a_number_is_what_its_value_is_within_the_largest(text: str, number: int) -> None:
+    assert whole(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-", "+5", "1.0", "1e3", "0x5", " 5", "5\n", "٣", "²", "--5", "1_000"])
+def test_what_is_no_whole_number_is_none(text: str) -> None:
+    assert whole(text) is None
+
+
+def test_a_limit_of_ones_own_clips_more() -> None:
+    assert [whole(text, 1000) for text in ("999", "1000", "1001", "9999999999", "-1001")] == [
+        999,
+        1000,
+        1000,
+        1000,
+        -1000,
+    ]
+
+
+def test_no_time_is_lost_on_many_digits() -> None:
+    began = time.perf_counter()
+    assert whole("1" * 4_000_000) == LARGEST
+    assert time.perf_counter() - began < 1
