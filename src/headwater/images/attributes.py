@@ -44,6 +44,10 @@ READ_ONLY = frozenset(
         "stores",
     }
 )
+# In bytes of UTF-8. An image with all that these allow is a page of a megabyte, and every list carries it.
+# Source of the first: the column of Glance on MySQL, which holds so much.
+VALUE_LIMIT, PROPERTIES_LIMIT = 64 << 10, 1 << 20
+OPERATIONS_LIMIT = 10_000
 RESERVED = frozenset({"location", "deleted", "deleted_at"})
 RESERVED_PREFIX = "os_glance"
 _BASE = frozenset(WRITABLE) | READ_ONLY | RESERVED | {"id", "locations"}
@@ -113,6 +117,36 @@ class QuotaExceeded(TooLarge):
             f"Attempted: {attempted}, Maximum: {limit}"
         )
         self.what, self.attempted, self.limit = what, attempted, limit
+
+
+class PropertyTooLarge(TooLarge):
+    """A value that is larger than any property needs."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(
+            f"The value of property '{name[:80]}' has {size} bytes, and {VALUE_LIMIT} at most are taken. "
+            "Keep what is larger elsewhere, and its address in the property"
+        )
+        self.name, self.size = name, size
+
+
+class PropertiesTooLarge(TooLarge):
+    """The properties of one image are larger together than any image needs."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The properties of this image would have {size} bytes in all, names and values, and {PROPERTIES_LIMIT} at "
+            "most are taken. Remove some of them, or make them shorter"
+        )
+        self.size = size
+
+
+class TooManyOperations(TooLarge):
+    """A patch of more steps than an image has things to change."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"A patch has at most {OPERATIONS_LIMIT} operations, not {count}")
+        self.count = count
 
 
 class BadPatch(Invalid):
@@ -193,10 +227,13 @@ def patched(image: Image, document: dict[str, Any], operation: Operation) -> Non
 
 
 def require_quotas(before: Image | None, after: Image, *, properties: int, tags: int) -> None:
-    """Raise ``QuotaExceeded`` when ``after`` has more than the limits allow and more than ``before`` had.
+    """Raise when ``after`` has more than the limits allow and more than ``before`` had. A limit of -1 is none.
 
-    A limit of -1 is none.
+    Raises:
+        QuotaExceeded: Of properties or tags there are too many.
+        PropertyTooLarge, PropertiesTooLarge: A property, or all of them together, are too large.
     """
+    _require_sizes(before, after)
     had = before.properties if before else {}
     counted = [name for name in after.properties if not name.startswith(RESERVED_PREFIX)]
     if -1 < properties < len(counted) and any(name not in had for name in counted):
@@ -204,6 +241,25 @@ def require_quotas(before: Image | None, after: Image, *, properties: int, tags:
     had_tags = before.tags if before else ()
     if -1 < tags < len(after.tags) and len(after.tags) > len(had_tags):
         raise QuotaExceeded("tags", len(after.tags), tags)
+
+
+def _require_sizes(before: Image | None, after: Image) -> None:
+    had = before.properties if before else {}
+    for name, value in after.properties.items():
+        if len(value) * 4 > VALUE_LIMIT and had.get(name) != value and (size := _bytes(value)) > VALUE_LIMIT:
+            raise PropertyTooLarge(name, size)
+    if after.properties != had:
+        size = _all_bytes(after.properties)
+        if size > PROPERTIES_LIMIT and size > _all_bytes(had):
+            raise PropertiesTooLarge(size)
+
+
+def _all_bytes(properties: Mapping[str, str]) -> int:
+    return sum(_bytes(name) + _bytes(value) for name, value in properties.items())
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 # --- The two forms of a patch ---------------------------------------------------------------------
@@ -223,9 +279,12 @@ def operations(media_type: str, body: Any) -> list[Operation]:
 
     Raises:
         BadPatch: It is not a list of operations that exist, on paths that an image has.
+        TooManyOperations: There are more than ``OPERATIONS_LIMIT``.
     """
     if not isinstance(body, list):
         raise BadPatch("Request body must be a JSON array of operation objects.")
+    if len(body) > OPERATIONS_LIMIT:
+        raise TooManyOperations(len(body))
     return [_operation(media_type, each) for each in body]
 
 

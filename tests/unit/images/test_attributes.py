@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
 from headwater.images import attributes
-from headwater.images.attributes import V20, V21, BadPatch, Operation, QuotaExceeded
+from headwater.images.attributes import (
+    V20,
+    V21,
+    BadPatch,
+    Operation,
+    PropertiesTooLarge,
+    PropertyTooLarge,
+    QuotaExceeded,
+    TooManyOperations,
+    operations,
+    require_quotas,
+)
 from headwater.images.model import Image, Status, Visibility
 
 IMAGE = Image(
@@ -212,3 +223,44 @@ def test_an_image_over_a_quota_that_was_lowered_may_still_change_and_shrink() ->
         attributes.require_quotas(over, after, properties=2, tags=2)
     with pytest.raises(QuotaExceeded):
         attributes.require_quotas(over, replace(over, properties={**over.properties, "q": "x"}), properties=2, tags=2)
+
+
+# --- Sizes --------------------------------------------------------------------------------------------
+
+KIB = 1024
+
+
+def with_properties(**properties: str) -> Image:
+    return replace(IMAGE, properties=properties)
+
+
+@pytest.mark.parametrize("value", ["x" * 64 * KIB, "ä" * 32 * KIB, "\U0001f30a" * 16 * KIB])
+def test_a_property_holds_64_kib_of_utf8_and_no_byte_more(value: str) -> None:
+    require_quotas(None, with_properties(fits=value), properties=-1, tags=-1)
+    with pytest.raises(PropertyTooLarge, match=f"'over' has {64 * KIB + 1} bytes"):
+        require_quotas(None, with_properties(over=value + "x"), properties=-1, tags=-1)
+
+
+def test_the_properties_of_an_image_hold_a_mib_in_all_with_their_names() -> None:
+    fits = {f"p{number:099}": "x" * (64 * KIB - 100) for number in range(16)}
+    require_quotas(None, with_properties(**fits), properties=-1, tags=-1)
+    with pytest.raises(PropertiesTooLarge, match=f"{1024 * KIB + 1} bytes in all"):
+        require_quotas(None, with_properties(**fits, y=""), properties=-1, tags=-1)
+
+
+def test_an_image_that_is_too_large_already_can_be_changed_and_made_smaller() -> None:
+    before = with_properties(**{f"p{number}": "x" * 100 * KIB for number in range(20)})
+    require_quotas(before, replace(before, tags=("new",)), properties=-1, tags=-1)
+    fewer = dict(list(before.properties.items())[:15])
+    require_quotas(before, with_properties(**fewer), properties=-1, tags=-1)
+    with pytest.raises(PropertiesTooLarge):
+        require_quotas(before, with_properties(**before.properties, one="more"), properties=-1, tags=-1)
+    with pytest.raises(PropertyTooLarge):
+        require_quotas(before, with_properties(**{**before.properties, "p0": "y" * 99 * KIB}), properties=-1, tags=-1)
+
+
+def test_a_patch_has_at_most_ten_thousand_operations() -> None:
+    step = {"op": "add", "path": "/name", "value": "x"}
+    assert len(operations(V21, [step] * 10_000)) == 10_000
+    with pytest.raises(TooManyOperations, match="at most 10000 operations, not 10001"):
+        operations(V21, [step] * 10_001)
