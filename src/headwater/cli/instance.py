@@ -7,6 +7,7 @@ opened.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -30,6 +31,8 @@ from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network_data import canonical_network_data
 from headwater.instances.registry import PAGE, Registry
+
+_MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
 
@@ -176,10 +179,14 @@ def _bytes(option: str, value: str) -> bytes:
 
 
 def _text(option: str, value: str) -> str:
+    """Return a text that is read here, in any of the codings that Windows' editors and shells write."""
+    data = _bytes(option, value)
+    coding = next((coding for mark, coding in _MARKED.items() if data.startswith(mark)), "utf-8")
     try:
-        return _bytes(option, value).decode()
+        return data.decode(coding)
     except UnicodeDecodeError as error:
-        raise ArgumentWrong(option, f"it is not UTF-8 text (byte {error.start})") from error
+        name = "UTF-16" if coding == "utf-16" else "UTF-8"
+        raise ArgumentWrong(option, f"it is not {name} text (byte {error.start})") from error
 
 
 def _json(option: str, value: str) -> Any:

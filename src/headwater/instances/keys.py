@@ -13,6 +13,16 @@ from headwater.instances.names import NAME_LIMIT, require_text
 
 _ALGORITHM = re.compile(r"(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+", re.ASCII)
 KEY_LIMIT = 16384  # characters; an RSA key of 16384 bits has about 2800
+_BYTE_ORDER_MARK = "\ufeff"
+_WHERE_THE_PUBLIC_ONE_IS = "the .pub file, or what 'ssh-keygen -y -f FILE' or PuTTYgen shows"
+# How the public keys of other programs begin, and what makes a line of them.
+_OTHER_FORMS = {
+    "---- BEGIN SSH2": "begins a key in the form of SSH2 (PuTTY); 'ssh-keygen -i -f FILE' prints it as one line",
+    "-----BEGIN RSA PUBLIC": "begins a key in PEM; 'ssh-keygen -i -m PEM -f FILE' prints it as one line",
+    "-----BEGIN PUBLIC": "begins a key in PEM; 'ssh-keygen -i -m PKCS8 -f FILE' prints it as one line",
+    "-----BEGIN CERT": "begins a certificate, which is no SSH key",
+    "-----BEGIN PGP": "begins a PGP key, which is no SSH key; 'gpg --export-ssh-key' prints one as a line",
+}
 # Guests split the listing ``0=NAME`` at '=' (cloudbase-init at every one) and paths at '/'.
 _NOT_IN_A_NAME = re.compile(r"[=/\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
 
@@ -45,37 +55,57 @@ def ssh_keys(text: str) -> list[Key]:
     Raises:
         InstanceInvalid: There is no key, or a line is none. The message does not repeat the line.
     """
-    if "PRIVATE KEY" in text:
-        raise InstanceInvalid("ssh key", "this is a private key; give the public one, the .pub file")
-    lines = [line.strip() for line in text.splitlines()]
+    if "PRIVATE KEY" in text or "PuTTY-User-Key-File" in text:
+        raise InstanceInvalid("ssh key", f"this is a private key; give the public one, {_WHERE_THE_PUBLIC_ONE_IS}")
     keys: list[Key] = []
-    for line in lines:
+    for number, written in enumerate(text.splitlines(), 1):
+        # A mark in the middle is from a file that was put behind another one.
+        line = written.replace(_BYTE_ORDER_MARK, "").replace("\t", " ").strip()
         if line and not line.startswith("#"):
-            keys.append(_ssh_key(line, {key.name for key in keys}))
+            keys.append(_ssh_key(number, line, {key.name for key in keys}))
     if not keys:
         raise InstanceInvalid("ssh key", "there is no key in it; give a line such as 'ssh-ed25519 AAAA… user@host'")
     return keys
 
 
-def _ssh_key(line: str, taken: set[str]) -> Key:
-    algorithm, _, rest = line.partition(" ")
-    blob, _, comment = rest.strip().partition(" ")
+def _ssh_key(number: int, line: str, taken: set[str]) -> Key:
+    algorithm, blob, comment = [*line.split(maxsplit=2), "", ""][:3]
     if not _ALGORITHM.fullmatch(algorithm) or not _holds(blob, algorithm):
-        raise InstanceInvalid(
-            "ssh key",
-            "this is no OpenSSH public key, or not a whole one; give a line such as 'ssh-ed25519 AAAA… user@host'",
-        )
+        raise InstanceInvalid("ssh key", f"this {_fault(line, algorithm, blob)} (line {number})")
     return Key(name=free_name(key_name(comment) or algorithm, taken), data=line)
+
+
+def _fault(line: str, algorithm: str, blob: str) -> str:
+    """Return what is wrong with a line, without what it says."""
+    for beginning, fault in _OTHER_FORMS.items():
+        if line.startswith(beginning):
+            return fault
+    if _ALGORITHM.fullmatch(algorithm):
+        if not blob:
+            return f"ends after {algorithm}; the key itself is missing"
+        named = _algorithm_of(blob)
+        if named is not None and named != algorithm:
+            return f"says {algorithm} and holds a key of another kind"
+        return "holds a key that is cut off or broken over several lines; a key is one line"
+    if any(_ALGORITHM.fullmatch(word) for word in line.split()):
+        return "has something before the key, such as options or a host name; leave it out"
+    if all(word.isdecimal() for word in (algorithm, blob)):
+        return "is a key of SSH version 1, which nothing takes any more; make one with 'ssh-keygen -t ed25519'"
+    return "is no OpenSSH public key, or not a whole one; give a line such as 'ssh-ed25519 AAAA… user@host'"
 
 
 def _holds(blob: str, algorithm: str) -> bool:
     """Whether the blob is base64 that begins with its algorithm's name and goes on (RFC 4253, section 6.6)."""
+    return _algorithm_of(blob) == algorithm
+
+
+def _algorithm_of(blob: str) -> str | None:
     try:
         decoded = base64.b64decode(blob, validate=True)
     except (binascii.Error, ValueError):
-        return False
-    name = algorithm.encode()
-    return decoded.startswith(len(name).to_bytes(4, "big") + name) and len(decoded) > 4 + len(name)
+        return None
+    end = 4 + int.from_bytes(decoded[:4], "big")
+    return decoded[4:end].decode("ascii", "replace") if 4 < end < len(decoded) else None
 
 
 def key_name(text: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,25 @@ def test_text_that_is_given_in_place_is_taken_as_it_is(commands: Commands) -> No
     assert (
         commands.json("add", "--name", "a", "--user-data", "#cloud-config ☃")["user_data"] == "I2Nsb3VkLWNvbmZpZyDimIM="
     )
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_files_that_windows_wrote_are_read_and_user_data_stays_as_it_is(
+    commands: Commands, tmp_path: Path, coding: str
+) -> None:
+    texts = {"key": f"{KEY}\r\n", "network": '{"links": [],\r\n"networks": [], "services": []}', "vendor": '"#!sh"'}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode(coding))
+    data = "#cloud-config\r\n".encode(coding)
+    (tmp_path / "user").write_bytes(data)
+    added = commands.json(
+        *("add", "--name", "w", "--ssh-key", "@key", "--network-data", "@network", "--vendor-data", "@vendor"),
+        *("--user-data", "@user"),
+    )
+    assert added["keys"][0]["data"] == KEY
+    assert added["network_data"] == {"links": [], "networks": [], "services": []}
+    assert added["vendor_data"] == "#!sh"
+    assert base64.b64decode(added["user_data"]) == data
 
 
 def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:

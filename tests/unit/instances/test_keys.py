@@ -54,6 +54,34 @@ def test_what_is_no_whole_key_is_refused(text: str) -> None:
         ssh_keys(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"{KEY}\n\nssh-rsa oops", r"this holds a key that is cut off .*\(line 3\)"),
+        ("ssh-rsa", "this ends after ssh-rsa"),
+        (f"ssh-rsa {blob('ssh-ed25519')} x", "says ssh-rsa and holds a key of another kind"),
+        (f'command="echo hi",no-pty {KEY}', "this has something before the key, such as options"),
+        (f"host.example {KEY}", "has something before the key"),
+        ("2048 37 2553671", "key of SSH version 1"),
+        ("---- BEGIN SSH2 PUBLIC KEY ----\nComment: x", "form of SSH2 .*ssh-keygen -i -f FILE"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA", "ssh-keygen -i -m PKCS8"),
+        ("-----BEGIN RSA PUBLIC KEY-----\nAAAA", "ssh-keygen -i -m PEM"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA", "begins a certificate"),
+        ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none", "private key; give the public one"),
+        ("hello", "ssh key: this is no OpenSSH public key"),
+    ],
+)
+def test_a_refusal_says_which_line_is_wrong_and_how(text: str, fault: str) -> None:
+    with pytest.raises(InstanceInvalid, match=fault):
+        ssh_keys(text)
+
+
+def test_files_that_windows_wrote_are_read() -> None:
+    line = f"ssh-rsa {blob('ssh-rsa')} me"
+    assert [key.data for key in ssh_keys(f"\ufeff{line}\r\n\ufeff{KEY}\r\n")] == [line, KEY]
+    assert ssh_keys(line.replace(" ", "\t"))[0].name == "me"
+
+
 def test_a_private_key_is_refused_and_not_repeated() -> None:
     text = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
     with pytest.raises(InstanceInvalid, match=r"private key; give the public one") as caught:
