@@ -170,7 +170,7 @@ class Inspection:
             return self._size
         for candidate in found:
             if candidate.name == detected:
-                return candidate.virtual_size
+                return candidate.virtual_size(self._size)
         return self._size - FOOTER  # a fixed VHD
 
 
@@ -213,13 +213,15 @@ class _Candidate:
             raise ContentUnsafe(self.name, reason) from error
         except Exception as error:  # see feed
             raise ContentUnsafe(self.name, f"it cannot be read to its end; {remedies.DAMAGED}") from error
-        if (self.virtual_size or 0) > _LARGEST_DISK:
-            raise ContentUnsafe(self.name, f"it tells of a disk of {self.virtual_size} bytes; {remedies.DAMAGED}")
+        size = self.virtual_size(0) or 0
+        if size > _LARGEST_DISK:
+            raise ContentUnsafe(self.name, f"it tells of a disk of {size} bytes; {remedies.DAMAGED}")
 
-    @property
-    def virtual_size(self) -> int | None:
-        """The size of the disk in bytes; None when the format does not tell."""
+    def virtual_size(self, file_size: int) -> int | None:
+        """Return the size of the disk in bytes; None when the format does not tell."""
         try:
+            if isinstance(self.inspector, format_inspector.LUKSInspector):  # the disk is what follows its header
+                return max(file_size - self.inspector.header_items["payload_offset"] * 512, 0) or None
             return self.inspector.virtual_size or None
         except Exception:  # noqa: BLE001 - a size that cannot be read is not known
             return None

@@ -71,7 +71,7 @@ def ssh_keys(text: str) -> list[Key]:
 def _ssh_key(number: int, line: str, taken: set[str]) -> Key:
     algorithm, blob, comment = [*line.split(maxsplit=2), "", ""][:3]
     if not _ALGORITHM.fullmatch(algorithm) or not _holds(blob, algorithm):
-        raise InstanceInvalid("ssh key", f"line {number} {_fault(line, algorithm, blob)}")
+        raise InstanceInvalid("ssh key", f"this {_fault(line, algorithm, blob)} (line {number})")
     return Key(name=free_name(key_name(comment) or algorithm, taken), data=line)
 
 

@@ -30,6 +30,7 @@ def check_links(links: list[Entry]) -> frozenset[str]:
     stands_on = {link_id: _stands_on(where, link, by_id) for link_id, (where, link) in by_id.items()}
     _require_no_circle(stands_on, by_id)
     _require_own_members(by_id)
+    _require_own_vlans(by_id)
     _require_own_addresses(stands_on, by_id)
     return frozenset(by_id)
 
@@ -93,6 +94,17 @@ def _require_own_members(by_id: Mapping[str, tuple[str, Entry]]) -> None:
             if by_id[member][1]["type"] == "bond":
                 raise invalid(where, f"bond_links names {member!r}, which is a bond itself")
             taken.add(member)
+
+
+def _require_own_vlans(by_id: Mapping[str, tuple[str, Entry]]) -> None:
+    """A link has each VLAN once; Linux refuses to make it a second time."""
+    taken: dict[tuple[str, int], str] = {}
+    for link_id, (where, link) in by_id.items():
+        if link["type"] == "vlan":
+            place = link["vlan_link"], link["vlan_id"]
+            if place in taken:
+                raise invalid(where, f"vlan_id {place[1]} on {place[0]!r} is that of the link {taken[place]!r} already")
+            taken[place] = link_id
 
 
 def _require_own_addresses(stands_on: Mapping[str, list[str]], by_id: Mapping[str, tuple[str, Entry]]) -> None:

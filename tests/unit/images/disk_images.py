@@ -120,9 +120,10 @@ def vdi(kind: int = 1, size: int = GIB) -> bytes:
     return bytes(header) + bytes(65536)
 
 
-def luks(version: int = 1) -> bytes:
-    """Return the header of an encrypted disk. Source: the LUKS specifications."""
-    fields = (b"LUKS\xba\xbe", version, b"aes", b"xts-plain64", b"sha256", 4096, 64, bytes(20), bytes(32), 1000)
+def luks(version: int = 1, *, payload_at: int = 4096) -> bytes:
+    """Return the header of an encrypted disk, whose data begins in sector ``payload_at``. Source: LUKS 1.2."""
+    cipher = (b"aes", b"xts-plain64", b"sha256")
+    fields = (b"LUKS\xba\xbe", version, *cipher, payload_at, 64, bytes(20), bytes(32), 1000)
     return struct.pack(">6sH32s32s32sII20s32sI", *fields).ljust(4096, b"\0") + bytes(65536)
 
 

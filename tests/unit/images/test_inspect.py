@@ -66,7 +66,8 @@ def inspected(
         pytest.param("raw", fixed_vhd(gpt()), Finding("vhd", len(gpt()) + 512), id="fixed vhd taken as it is"),
         pytest.param("vhdx", vhdx(), Finding("vhdx", GIB), id="vhdx"),
         pytest.param("vdi", vdi(), Finding("vdi", GIB), id="vdi"),
-        pytest.param("raw", luks(), Finding("luks", len(luks())), id="encrypted disk"),
+        pytest.param("luks", luks(payload_at=8), Finding("luks", len(luks()) - 4096), id="encrypted disk"),
+        pytest.param("raw", luks(), Finding("luks", len(luks())), id="encrypted disk taken as it is"),
         pytest.param("raw", NOISE, Finding("raw", len(NOISE)), id="raw"),
         pytest.param("raw", gpt(), Finding("gpt", len(gpt())), id="raw disk with partitions"),
         pytest.param("raw", b"x", Finding("raw", 1), id="one byte"),
@@ -334,7 +335,11 @@ IMAGES = {
     "vmdk": vmdk(),
     "noise": NOISE,
     "fixed vhd": fixed_vhd(gpt()),
+    "vhd": growing_vhd(),
     "vhdx": vhdx(),
+    "vdi": vdi(),
+    "luks": luks(),
+    "vmdk text": vmdk_text(),
     "vmdk with a footer": vmdk(footer=True),
 }
 
@@ -368,3 +373,19 @@ def test_any_bytes_are_told_or_refused(start: bytes, rest: bytes, declared: str,
         assert str(error)
     else:
         assert finding.virtual_size is None or finding.virtual_size >= 0
+
+
+@settings(max_examples=200)
+@given(
+    name=st.sampled_from(sorted(IMAGES)),
+    declared=st.sampled_from(FORMATS),
+    edits=st.lists(st.tuples(st.integers(0, 700) | st.integers(196_608, 196_700), st.binary(max_size=9)), max_size=6),
+    length=st.none() | st.integers(0, 2000),
+)
+def test_no_head_makes_a_parser_fail(
+    name: str, declared: str, edits: list[tuple[int, bytes]], length: int | None
+) -> None:
+    data = bytearray(IMAGES[name])
+    for at, change in edits:
+        data[at : at + len(change)] = change
+    outcome(declared, bytes(data[:length]))

@@ -141,6 +141,7 @@ def test_what_is_no_network_document_is_refused(document: object) -> None:
         ([*BOND["links"], {**BOND["links"][2], "id": "c", "ethernet_mac_address": MAC}], "'a', which is in a bond"),
         ([*MEMBERS, {**BOND["links"][2], "bond_links": ["b"], "id": "c"}], "belongs to the link 'a'"),
         ([*BOND["links"], {**BOND["links"][2], "id": "c", "bond_links": ["bond0"]}], "'bond0', which is a bond"),
+        ([*BOND["links"], {**BOND["links"][3], "id": "w"}], "vlan_id 101 on 'bond0' is that of the link 'v' already"),
         ([LINK, {**LINK, "id": "b"}], "fa:16:3e:00:00:01 belongs to the link 'a'"),
         ([LINK, {**LINK, "id": "b", "ethernet_mac_address": "FA-16-3E-00-00-01"}], "belongs to the link 'a'"),
         ([*MEMBERS, {**BOND["links"][3], "vlan_link": "b", "vlan_mac_address": "fa163e00000"}], "MAC address"),
