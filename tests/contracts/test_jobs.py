@@ -67,3 +67,39 @@ def test_what_a_dead_process_claimed_is_free_at_once(database: Database) -> None
     assert jobs.claim(["copy"], "me", NOON, limit=1) == []
     jobs.release_dead(NOON)
     assert [(job.id, job.attempts) for job in jobs.claim(["copy"], "me", NOON, limit=1)] == [(job_id, 2)]
+
+
+def test_what_a_process_that_lives_claimed_is_its_own_whatever_the_time_says(database: Database) -> None:
+    """A clock that steps moves the end of every lease into the past."""
+    held, free = entered(database, NOON, NOON + 1)
+    jobs = Jobs(database)
+    assert [job.id for job in jobs.claim(["copy"], writer_name(), NOON, limit=1)] == [held]
+    later = NOON + 600_000_000
+    assert [job.id for job in jobs.claim(["copy"], "me", later, limit=9)] == [free]
+    assert jobs.claim(["copy"], writer_name(), later, limit=9, running=[held]) == []
+    assert [job.id for job in jobs.claim(["copy"], writer_name(), later, limit=9)] == [held]  # left over
+
+
+def test_a_job_that_waited_has_made_no_attempt(database: Database) -> None:
+    entered(database, NOON)
+    jobs = Jobs(database)
+    for counts, attempts in ((False, 1), (True, 1), (True, 2), (False, 3), (True, 3)):
+        (job,) = jobs.claim(["copy"], "me", NOON, limit=1)
+        assert job.attempts == attempts
+        jobs.again(job, "me", NOON, counts=counts)
+
+
+def test_of_processes_that_enter_the_job_that_is_never_done_one_does(database: Database) -> None:
+    threads = [threading.Thread(target=Jobs(database).ensure, args=("sweep", NOON)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    jobs = Jobs(database)
+    assert jobs.count("sweep") == 1
+    (job,) = jobs.claim(["sweep"], "me", NOON, limit=1)
+    jobs.renew("me", [job.id], NOON + 10)
+    jobs.again(job, "me", NOON + 500, counts=False)
+    assert jobs.claim(["sweep"], "me", NOON + 1, limit=1) == []
+    jobs.hasten(["sweep"], NOON + 1)
+    assert len(jobs.claim(["sweep"], "me", NOON + 1, limit=1)) == 1

@@ -50,13 +50,35 @@ def test_a_service_without_its_store_says_what_is_wrong(fresh_headwater: FreshHe
     answer = httpx.get(f"{service.images_url}/healthcheck")
     assert answer.status_code == 503
     assert "file" in answer.text
+    live = httpx.get(f"{service.images_url}/healthcheck/live")
+    assert (live.status_code, live.text) == (200, "OK")  # no reason to restart it
     (service.data_dir / "elsewhere").rename(service.data_dir / "stores")
     assert httpx.get(f"{service.images_url}/healthcheck").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/healthcheck", "/healthcheck/ready", "/healthcheck/live", "/metrics"])
+def test_health_and_metrics_are_read_and_nothing_else(headwater: HeadwaterProcess, path: str) -> None:
+    url = f"{headwater.images_url}{path}"
+    head = httpx.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    for method in ("POST", "PUT", "DELETE"):
+        answer = httpx.request(method, url, content=b"x" * 1000)
+        assert answer.status_code == 405
+        assert {name.strip() for name in answer.headers["allow"].split(",")} == {"GET", "HEAD"}
+
+
+def test_what_waits_for_its_removal_is_counted_by_store(fresh_headwater: FreshHeadwater) -> None:
+    service = fresh_headwater()
+    wait_until(lambda: 'discarded_objects{store="file"} 0.0' in metrics(service), "it is counted")
+
+
+def metrics(service: HeadwaterProcess) -> str:
+    return httpx.get(f"{service.images_url}/metrics").raise_for_status().text
+
+
 def samples(service: HeadwaterProcess, name: str, **labels: str) -> float:
     """Return the sum of a metric's samples that have these labels."""
-    text = httpx.get(f"{service.images_url}/metrics").raise_for_status().text
+    text = metrics(service)
     total = 0.0
     for line in text.splitlines():
         found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 FEED = "/simplestreams"
 
-_METADATA_THREADS, _FEED_THREADS = 4, 2
+_FEED_THREADS = 4  # while documents are made anew they wait for one of them, and nobody else does
 _START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
 _ODD_CONNECTIONS = 8  # of what runs one at a time: leases, house, looks for jobs, health, two senders, and two to spare
 
@@ -64,7 +64,7 @@ class Application:
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)
-        self._metadata = Pool("metadata", _METADATA_THREADS)
+        self._metadata = Pool("metadata", settings.server.catalogue_threads)
         self._feed_calls = Pool("feed", _FEED_THREADS)
         self._hashing = Pool("hashing", hashing_threads(settings.workers), nice=5)
         self._web = Pool("web", settings.server.web_threads)
@@ -197,11 +197,11 @@ def connections(settings: Settings) -> int:
     They are opened when they are needed.
     """
     server = settings.server
+    asking = 2 * server.catalogue_threads  # of images and of instance metadata
     moving = 2 * server.transfer_threads  # requests that move data, and what writes it
     waiting = 2 * server.web_threads  # in requests and in jobs
     sweeping = len(settings.stores)
-    few = _METADATA_THREADS + _FEED_THREADS + _ODD_CONNECTIONS
-    return server.catalogue_threads + moving + waiting + sweeping + few
+    return asking + moving + waiting + sweeping + _FEED_THREADS + _ODD_CONNECTIONS
 
 
 def hashing_threads(workers: int) -> int:

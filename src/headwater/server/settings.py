@@ -52,7 +52,12 @@ class ServerSettings(Section):
         ),
     ] = 30
     catalogue_threads: Annotated[
-        int, Field(description="Threads of one worker that call the catalogue.", ge=1, le=256)
+        int,
+        Field(
+            description="Threads of one worker that call the catalogue for images, and as many for instance metadata.",
+            ge=1,
+            le=256,
+        ),
     ] = 8
     transfer_threads: Annotated[
         int, Field(description="Threads of one worker that move image data.", ge=2, le=1024)

@@ -688,6 +688,12 @@ class ImageCatalogueContract:
             places.append(upload.location)
         assert books.discarded(10) == places
         assert books.discarded(2) == places[:2]
+        store = places[0].store
+        assert books.count_discarded() == {store: len(places)}
+        by_key = sorted(places, key=lambda place: place.object_key)
+        assert books.discarded_in(store, "", 10) == by_key
+        assert books.discarded_in(store, by_key[0].object_key, 1) == by_key[1:2]
+        assert books.discarded_in("another", "", 10) == []
         books.forget_discarded(places[0])
         books.forget_discarded(places[0])
         assert books.discarded(10) == places[1:]

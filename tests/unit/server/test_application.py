@@ -240,7 +240,7 @@ def test_uploads_that_end_together_leave_connections_to_the_catalogue(worker: Ap
 
 def test_the_connections_are_counted_from_the_threads(settings: Settings) -> None:
     more = settings.model_copy(update={"server": ServerSettings(catalogue_threads=7, transfer_threads=42)})
-    assert connections(more) - connections(settings) == 5 + 2 * 10
+    assert connections(more) - connections(settings) == 2 * 5 + 2 * 10
 
 
 @pytest.mark.parametrize(("processors", "workers", "threads"), [(8, 8, 4), (8, 1, 16), (2, 2, 4), (64, 8, 16)])
