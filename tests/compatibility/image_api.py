@@ -1167,6 +1167,17 @@ SCHEMAS = [
 ]
 
 METADEFS = [
+    *[
+        Row(
+            source="25 (7)",
+            request="POST /v2/metadefs/namespaces",
+            body=b'{"namespace": "never", "properties": {"p": {"title": "P", "type": "integer", "maximum": %b}}}'
+            % text,
+            status=400,
+            says="Malformed JSON",
+        )
+        for text in (b"1e400", b"-1e400", b"NaN", b"1" * 5000)
+    ],
     Row(source="25 (7)", request=f"GET /v2/metadefs/namespaces?limit={BEYOND}", status=200, differs="Glance: 500"),
     *[
         Row(source="25 (7)", request=f"GET /v2/metadefs/{path}", status=400, says=says, differs="Glance answers 500")

@@ -62,6 +62,7 @@ def test_each_deed_is_one_record_with_who_what_and_how_it_ended(site: Site) -> N
         ]
         ada.patch(url, content=json.dumps(change), headers=PATCH).raise_for_status()
         ada.put(f"{url}/file", content=b"data", headers=OCTETS).raise_for_status()
+        assert ada.head(f"{url}/file").headers["content-length"] == "4"  # which is no download
         ada.get(f"{url}/file").raise_for_status()
         ada.post(f"{url}/members", json={"member": "p2"}).raise_for_status()
         ada.delete(f"{url}/members/p2").raise_for_status()

@@ -497,6 +497,21 @@ def test_only_an_image_with_data_can_be_downloaded(
     assert downloads.open(OPERATOR, image.id) is not None
 
 
+def test_data_is_described_without_a_word_to_its_store(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+) -> None:
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {})  # no store that could be asked
+    assert downloads.describe(OPERATOR, image.id) is None
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, DATA)
+    data.finish()
+    described = downloads.describe(OPERATOR, image.id)
+    assert described is not None
+    assert described.size == len(DATA)
+    with pytest.raises(ImageNotFound):
+        downloads.describe(OPERATOR, "nobody")
+
+
 def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -78,6 +79,8 @@ def _decoded(body: bytearray) -> Any:
 def _number(text: str) -> int | float:
     """Return a number that has a point or an exponent: JSON has one kind of them, in which 1e1 and 10.0 are 10."""
     number = float(text)
+    if math.isinf(number):
+        raise ValueError("number out of range")
     return int(number) if number.is_integer() else number
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import anyio
 from starlette.routing import Router
@@ -97,7 +98,8 @@ class Api:
             "method": method,
             "scheme": "http",
             "server": ("images.example", 9292),
-            "path": path,
+            "path": unquote(path),
+            "raw_path": quote(path, safe="%/:").encode(),
             "root_path": "",
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],

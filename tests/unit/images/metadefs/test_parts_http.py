@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -117,6 +118,36 @@ def test_a_property_is_replaced_renamed_and_deleted(api: Api) -> None:
     api.must(404, "DELETE", f"{NS}/properties/r")
     api.must(204, "DELETE", f"{NS}/properties")
     assert api.must(200, "GET", f"{NS}/properties").json == {"properties": {}}
+
+
+def test_a_count_is_a_whole_number_however_it_is_written(api: Api) -> None:
+    for name, text in {"a": "9.0", "b": "9e0", "c": "90e-1"}.items():
+        body = f'{{"name": "{name}", "title": "P", "type": "string", "maxLength": {text}}}'.encode()
+        assert api.must(201, "POST", f"{NS}/properties", body).json["maxLength"] == 9
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+def test_a_name_that_no_url_reaches_is_refused(api: Api, name: str) -> None:
+    for kind, body in {
+        "properties": {"name": name, **TEXT},
+        "objects": {"name": name},
+        "tags": {"tags": [{"name": name}]},
+        "resource_types": {"name": name},
+    }.items():
+        api.must(400, "POST", f"{NS}/{kind}", body)
+    api.must(400, "POST", NAMESPACES, {"namespace": name})
+
+
+@pytest.mark.parametrize("name", ["?a=b", "#", " a ", "a\n", "...", "\ufffd", "a%2Fb", "a;b", "\\", "ä::b"])
+def test_a_name_that_looks_like_something_else_is_reached(api: Api, name: str) -> None:
+    api.must(201, "POST", NAMESPACES, {"namespace": name, "visibility": "public"})
+    there = f"{NAMESPACES}/{quote(name, safe='')}"
+    for kind in ("properties", "objects", "tags"):
+        body: dict[str, Any] = {"name": name, **(TEXT if kind == "properties" else {})}
+        api.must(201, "POST", f"{there}/{kind}", {"tags": [body]} if kind == "tags" else body)
+        assert api.must(200, "GET", f"{there}/{kind}/{quote(name, safe='')}").json["name"] == name
+        api.must(204, "DELETE", f"{there}/{kind}/{quote(name, safe='')}")
+    api.must(204, "DELETE", there)
 
 
 def test_a_property_is_found_by_its_name_on_a_resource_type(api: Api) -> None:
