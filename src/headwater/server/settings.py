@@ -202,6 +202,11 @@ class Settings(Section):
         """The catalogue's URL."""
         return self.database.url or f"sqlite:///{self.data_dir / 'headwater.db'}"
 
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The directories that are given for stores."""
+        return tuple(store.root for store in self.stores.values() if store.type == "file" and store.root is not None)
+
 
 def address(text: str) -> tuple[str, int]:
     """Split ``HOST:PORT`` (``[HOST]:PORT`` for IPv6).

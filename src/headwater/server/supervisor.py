@@ -89,12 +89,15 @@ def _free(key: str, bind: str) -> socket.socket:
 
 def _prepare(settings: Settings) -> dict[str, str]:
     """Put in order what all workers share; return what each store is to be known by."""
+    os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
+    data_dir.close_directories(settings.data_dir, settings.directories)
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
+    data_dir.close_database(database.file)
     live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
     try:
         schema.upgrade(database)
