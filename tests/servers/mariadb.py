@@ -6,7 +6,8 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
@@ -14,7 +15,8 @@ import pytest
 from sqlalchemy.engine import URL
 
 from needs import not_run
-from servers.process import account, directory, listening, prepare
+from servers import process
+from servers.process import Server, account, directory, prepare
 
 _USER = "headwater"
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
@@ -23,6 +25,13 @@ _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[URL]:
     """Give the address of a server, without a database, as a user who may do everything."""
+    with prepared() as (server, address), process.running(server) as port:
+        yield address(port)
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[Server, Callable[[int], URL]]]:
+    """Give a server, and its address on a port as a user who may do everything."""
     server = shutil.which("mariadbd", path=_SEARCH_PATH)
     installer = shutil.which("mariadb-install-db", path=_SEARCH_PATH)
     if server is None or installer is None:
@@ -83,8 +92,7 @@ def mariadb_server() -> Iterator[URL]:
                 return False
             return True
 
-        with listening(command, answers=answers, owner=owner, home=home, stop_signal=signal.SIGTERM) as port:
-            yield address(port)
+        yield Server(command, answers, owner, home, signal.SIGTERM), address
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from psycopg import sql
 from sqlalchemy.engine import URL
 
 from needs import not_run
-from servers.process import account, directory, listening, prepare
+from servers import process
+from servers.process import Server, account, directory, prepare
 
 OLDEST = 13
 _USER = "headwater"
@@ -66,7 +67,16 @@ def postgresql_server() -> Iterator[URL]:
 
 @contextmanager
 def running(programs: tuple[Path, int], settings: Mapping[str, str]) -> Iterator[URL]:
-    """Keep a new server running, and give the address of its maintenance database, as its superuser.
+    """Keep a new server running, and give the address of its maintenance database, as its superuser."""
+    with prepared(programs, settings) as (server, address), process.running(server) as port:
+        yield address(port)
+
+
+@contextmanager
+def prepared(
+    programs: tuple[Path, int], settings: Mapping[str, str] = _HASTY
+) -> Iterator[tuple[Server, Callable[[int], URL]]]:
+    """Give a server, and the address on a port of its maintenance database, as its superuser.
 
     Args:
         programs: What ``installed`` found.
@@ -114,8 +124,7 @@ def running(programs: tuple[Path, int], settings: Mapping[str, str]) -> Iterator
                 return False
             return True
 
-        with listening(command, answers=answers, owner=owner, home=home, stop_signal=signal.SIGINT) as port:
-            yield address(port)
+        yield Server(command, answers, owner, home, signal.SIGINT), address
 
 
 @pytest.fixture

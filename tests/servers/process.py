@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _KEEPER = Path(__file__).with_name("keeper.py")
@@ -27,6 +28,17 @@ _PORTS = 3  # how many are tried, as another process may take one before the ser
 
 class ServerDidNotStart(Exception):
     """The server or its preparation ended, or it did not answer in time; the message holds what it said."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server whose files are made: how it is started on a port, and whether it can be used there by now."""
+
+    command: Callable[[int], Sequence[str | Path]]
+    answers: Callable[[int], bool]
+    owner: str | None
+    home: Path
+    stop_signal: signal.Signals
 
 
 def account(*preferred: str) -> str | None:
@@ -93,47 +105,62 @@ def listening(
     Raises:
         ServerDidNotStart: On none of ``_PORTS`` ports.
     """
+    with running(Server(command, answers, owner, home, stop_signal)) as port:
+        yield port
+
+
+@contextmanager
+def running(server: Server) -> Iterator[int]:
+    """Keep a server running, and give its port; it raises as ``listening`` does."""
     for attempt in range(1, _PORTS + 1):
-        port = _free_port()
-        keeper = _start(command(port), owner, home, stop_signal)
+        port = free_port()
+        keeper = start(server, port)
         try:
-            _wait_until(lambda port=port: answers(port), keeper, home)  # type: ignore[misc]  # mypy cannot type a default
+            wait_until_it_answers(server, port, keeper)
         except ServerDidNotStart:
-            _stop(keeper)
-            if attempt == _PORTS or not home.exists():
+            stop(keeper)
+            if attempt == _PORTS or not server.home.exists():
                 raise
             continue
         except BaseException:
-            _stop(keeper)
+            stop(keeper)
             raise
         try:
             yield port
         finally:
-            _stop(keeper)
+            stop(keeper)
         return
 
 
-def _start(
-    command: Sequence[str | Path], owner: str | None, home: Path, stop_signal: signal.Signals
-) -> subprocess.Popen[bytes]:
+def start(server: Server, port: int) -> subprocess.Popen[bytes]:
+    """Return the keeper of the server."""
     return subprocess.Popen(
-        [sys.executable, str(_KEEPER), str(int(stop_signal)), owner or "", str(home), *map(str, command)],
-        env=_environment(home),
+        [
+            *(sys.executable, str(_KEEPER), str(int(server.stop_signal)), server.owner or "", str(server.home)),
+            *map(str, server.command(port)),
+        ],
+        env=_environment(server.home),
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the test run; the server goes when that lets go
     )
 
 
-def _wait_until(answers: Callable[[], bool], keeper: subprocess.Popen[bytes], home: Path) -> None:
+def wait_until_it_answers(server: Server, port: int, keeper: subprocess.Popen[bytes]) -> None:
+    """Return when the server can be used.
+
+    Raises:
+        ServerDidNotStart: It ended, or takes too long.
+    """
     deadline = time.monotonic() + _START_S
-    while not answers():
+    while not server.answers(port):
         if keeper.poll() is not None or time.monotonic() > deadline:
-            log = (home / "server.log").read_text(errors="replace")
+            log = (server.home / "server.log").read_text(errors="replace")
             raise ServerDidNotStart(f"the server does not answer; the end of its log:\n{log[-4000:]}")
         time.sleep(0.05)
 
 
-def _stop(keeper: subprocess.Popen[bytes]) -> None:
+def stop(keeper: subprocess.Popen[bytes]) -> None:
+    """Stop the server of the keeper, and remove its files."""
     assert keeper.stdin is not None
     keeper.stdin.close()
     keeper.wait(_STOP_S)
@@ -143,7 +170,7 @@ def _environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

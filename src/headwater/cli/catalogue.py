@@ -27,17 +27,31 @@ class NoSuchImage(NotFound):
         self.wanted = wanted
 
 
-def open_database() -> Database:
-    """Open the catalogue that the current command's settings name; its schema is made when there is none.
+def open_database(*, writes: bool = False) -> Database:
+    """Open the catalogue that the current command's settings name, as it is.
+
+    Only ``serve`` and ``db upgrade`` change the schema of one that is there: others may be running on it.
+
+    Args:
+        writes: A catalogue is made when there is none. Otherwise nothing is made, no directory either.
 
     Raises:
-        SettingsError: The settings are wrong, the data directory cannot be written, or the catalogue is too new.
+        SettingsError: The settings are wrong, the data directory cannot be written, or the catalogue is none for this
+            release.
     """
     settings = options.sources().load().settings
-    data_dir.prepare(settings.data_dir)
-    database = Database(settings.database_url)
-    data_dir.close_database(database.file)
-    schema.upgrade(database)
+    if writes:
+        data_dir.prepare(settings.data_dir)
+    database = Database(settings.database_url, may_make=writes)
+    try:
+        if writes and (not database.is_there or schema.version(database) is None):
+            schema.upgrade(database)
+        schema.check(database)
+        if writes:
+            data_dir.close_database(database.file)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -25,18 +25,20 @@ PURGED_AT_ONCE = 500
 app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 
 
-def _database() -> Database:
+def _database(*, may_make: bool = False) -> Database:
     settings = options.sources().load().settings
-    data_dir.prepare(settings.data_dir)
-    database = Database(settings.database_url)
-    data_dir.close_database(database.file)
+    if may_make:
+        data_dir.prepare(settings.data_dir)
+    database = Database(settings.database_url, may_make=may_make)
+    if may_make:
+        data_dir.close_database(database.file)
     return database
 
 
 @app.command()
 def upgrade() -> None:
     """Bring the catalogue to the schema of this version; safe to run at any time."""
-    database = _database()
+    database = _database(may_make=True)
     try:
         changed = schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
@@ -47,13 +49,13 @@ def upgrade() -> None:
 
 @app.command()
 def check() -> None:
-    """Say whether the catalogue has the schema of this version."""
+    """Say whether the catalogue has a schema that this version may run on."""
     database = _database()
     try:
-        schema.check(database)
+        found = schema.check(database)
     finally:
         database.close()
-    sys.stdout.write(f"schema {schema.NEWEST}: right\n")
+    sys.stdout.write(f"schema {found}: right\n")
 
 
 @app.command()

@@ -104,7 +104,7 @@ def add(
         availability_zone=availability_zone,
         network_data=None if network_data is None else canonical_network_data(_json("--network-data", network_data)),
     )
-    database = open_database()
+    database = open_database(writes=True)
     try:
         if image is not None:
             image_id, image_name = resolve_image(database, image)
@@ -155,7 +155,7 @@ def show(instance: IdOrName, as_json: AsJson = False) -> None:
 @app.command()
 def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     """Forget a machine: from now on it gets 404."""
-    database = open_database()
+    database = open_database(writes=True)
     try:
         removed = Registry(database).remove(instance)
     finally:

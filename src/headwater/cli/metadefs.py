@@ -57,7 +57,7 @@ def load(
     if merge and overwrite:
         raise BothWays
     known = loading.Known.MERGED if merge else loading.Known.OVERWRITTEN if overwrite else loading.Known.KEPT
-    with _catalogue() as catalogue:
+    with _catalogue(writes=True) as catalogue:
         changed = loading.load_directory(catalogue, loading.BASE if directory is None else directory, known, now())
     if as_json:
         _print_json({"changed": changed})
@@ -117,12 +117,13 @@ def _summary(namespace: Namespace) -> dict[str, object]:
 
 
 @contextmanager
-def _catalogue() -> Iterator[MetadefCatalogue]:
-    """Open the catalogue, with the base set in it as after a start of the server."""
-    database = open_database()
+def _catalogue(*, writes: bool = False) -> Iterator[MetadefCatalogue]:
+    """Open the catalogue; to write, with the base set in it as after a start of the server."""
+    database = open_database(writes=writes)
     try:
         catalogue = MetadefCatalogue(database)
-        loading.load_base(catalogue, now)
+        if writes:
+            loading.load_base(catalogue, now)
         yield catalogue
     finally:
         database.close()

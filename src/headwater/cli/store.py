@@ -50,7 +50,7 @@ def adopt(
     known = [each for each, store in stores.items() if store.abilities.has_identity]
     if name not in known:
         raise NothingToAdopt(name, known)
-    database = open_database()
+    database = open_database(writes=True)
     try:
         adopted = Admission(database).adopt(name, stores[name])
     finally:

@@ -1,8 +1,10 @@
 """One database for everything that must survive: SQLite, PostgreSQL or MySQL/MariaDB.
 
 ``Database.read`` and ``Database.write`` run a piece of work in one transaction. A write that loses
-against another one (deadlock, serialisation failure, a busy SQLite file) is run again from its
-start, so the work must have no effect outside the database.
+against another one (deadlock, serialisation failure) is run again from its start, so the work must
+have no effect outside the database. What the database does not do in time is ``Unavailable``:
+``connecting.py`` has the limits, ``watch.py`` sees a server that stands still, ``held_rows.py`` keeps
+one row that is held from taking all threads, ``sqlite_file.py`` knows whether the file is still the one.
 
 SQLite: write-ahead log, so readers never wait; ``synchronous=FULL``, so what was answered survives
 a power cut; writers take the lock at ``BEGIN IMMEDIATE``, so two of them queue instead of failing
@@ -12,70 +14,78 @@ half-way, and threads that write at the same time share one commit (``group_comm
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
+from headwater.database import connecting, faults
+from headwater.database.faults import DatabaseFull, DatabaseUnavailable
 from headwater.database.group_commit import GroupCommit
-from headwater.errors import SettingsError, Unavailable
+from headwater.database.held_rows import Queues
+from headwater.database.sqlite_file import SqliteFile
+from headwater.database.watch import ANSWERS_S, Watch
 
 T = TypeVar("T")
 
-SQLITE_BUSY_S = 30
 ATTEMPTS = 8
-# Serialisation failure and deadlock of PostgreSQL; lock wait timeout and deadlock of MySQL.
-_RETRY_SQLSTATES = frozenset({"40001", "40P01"})
-_RETRY_MYSQL = frozenset({1205, 1213, 1020})
-
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mysql+pymysql",
-}
-
-
-class DatabaseUnavailable(Unavailable):
-    """The database does not answer, or has no connection to spare."""
-
-    @property
-    def told(self) -> str:
-        return "The catalogue does not answer at the moment. Try again later."
+_POOL_S = 10  # how long a thread waits for a connection of the pool
 
 
 class Database:
     """A pool of connections to one database; safe to use from several threads, not across a fork."""
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str, *, pool_size: int = 16, may_make: bool = True) -> None:
         """Prepare the pool; nothing is opened yet.
+
+        Args:
+            pool_size: How many connections read at most, and how many write. They are opened when they are needed.
+            may_make: An SQLite file that is not there is made. A running service finds what the start has made.
 
         Raises:
             SettingsError: ``url`` is not one of ``sqlite:///FILE``, ``postgresql://…``, ``mysql://…``.
         """
-        self.url = _parse(url)
-        self._options = _connecting(self.url)
-        pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 30}
-        if not self.is_sqlite:
-            pool |= {"pool_pre_ping": True, "pool_recycle": 1800}
-        self.engine: Engine = create_engine(self.url, **self._options, **pool)
-        # A read needs no transaction around it; on a server that saves two of three round trips.
-        self._reading: Engine = self.engine
+        self.url = connecting.parse(url)
+        self._file: SqliteFile | None = None
+        self._group: GroupCommit | None = None
+        self._watch: Watch | None = None
+        pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": _POOL_S}
         if self.is_sqlite:
-            _prepare_sqlite(self.engine)
-            queue = None if self.file is None else Path(f"{self.file}-writer")
-            self._group: GroupCommit | None = GroupCommit(self.engine, queue)
+            self._prepare_sqlite(pool, may_make=may_make)
         else:
-            self._group = None
-            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._prepare_server({**pool, "pool_pre_ping": True, "pool_recycle": 1800})
+
+    def _prepare_sqlite(self, pool: dict[str, Any], *, may_make: bool) -> None:
+        self.engine: Engine = create_engine(self.url, **connecting.options(self.url), **pool)
+        self._reading = self.engine
+        connecting.prepare(self.engine)
+        if self.file is not None:
+            self._file = SqliteFile(self.file, may_make=may_make)
+            self._file.guard(self.engine)
+        queue = Path(f"{self.file}-writer") if self.file else None
+        self._group = GroupCommit(self.engine, queue, self._require_file)
+
+    def _prepare_server(self, pool: dict[str, Any]) -> None:
+        options = connecting.options(self.url)
+        self.engine = create_engine(self.url, **options, **pool)
+        # A read needs no transaction around it. Its connections are made so, and nothing has to be set back when one is
+        # given back: PyMySQL would ask the server, and an error there takes a place of the pool with it.
+        reading = {**options, "isolation_level": "AUTOCOMMIT"}
+        self._reading = create_engine(self.url, **reading, **pool, pool_reset_on_return=None)
+        asking = connecting.options(self.url, connect_s=ANSWERS_S)
+        probe = create_engine(self.url, poolclass=NullPool, **asking)
+        self._watch = watch = Watch(self._name, probe.raw_connection)
+        for engine in (self.engine, self._reading):
+            connecting.prepare(engine)
+            event.listen(engine, "do_connect", lambda *_: watch.require())
+            event.listen(engine, "connect", lambda connection, _: watch.opened(connection))
+        Queues().guard(self.engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -87,6 +97,11 @@ class Database:
         name = self.url.database
         return Path(name) if self.is_sqlite and name and name != ":memory:" else None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database to ask, as far as that is known without asking."""
+        return self._file is None or self._file.is_there
+
     def read(self, work: Callable[[Connection], T], *, plans_anew: bool = False) -> T:
         """Run ``work``, which must not write; each statement sees what is committed when it begins.
 
@@ -97,43 +112,32 @@ class Database:
         Raises:
             Unavailable: The database does not answer.
         """
-        try:
-            with self._reading.connect() as connection:
-                if plans_anew and self.url.get_backend_name() == "postgresql":
-                    return _unprepared(connection, work)
-                return work(connection)
-        except PoolTimeout as error:
-            raise self._busy() from error
-        except DBAPIError as error:
-            if _is_away(error):
-                raise self._unavailable(error) from error
-            raise
+        with self._translated(), self._reading.connect() as connection:
+            if plans_anew and self.url.get_backend_name() == "postgresql":
+                return _unprepared(connection, work)
+            return work(connection)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; run it again when it lost against another.
 
         Raises:
-            Unavailable: The database does not answer, or it lost ``ATTEMPTS`` times.
+            Unavailable: The database does not answer, a row is held by another, or it lost ``ATTEMPTS`` times.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                if self._group is not None:
-                    return cast("T", self._group.write(work))
-                with self.engine.connect() as connection:
-                    result = work(connection)
-                    connection.commit()
-                    return result
-            except PoolTimeout as error:
-                raise self._busy() from error
-            except DBAPIError as error:
-                if not _lost(error):
-                    if _is_away(error):
-                        raise self._unavailable(error) from error
-                    raise
-                if attempt == ATTEMPTS:
-                    raise self._unavailable(error) from error
+        with self._translated():
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return self._write_once(work)
+                except (DBAPIError, *faults.DRIVERS) as error:
+                    if attempt == ATTEMPTS or not faults.is_lost(error):
+                        raise
                 time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
         raise AssertionError("unreachable")
+
+    def require_healthy(self) -> None:
+        """Raise ``Unavailable`` when the database does not answer, or could keep no change."""
+        self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+        if self._file is not None:
+            self._file.require_room()
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
@@ -142,78 +146,58 @@ class Database:
         Raises:
             Unavailable: The database does not answer.
         """
-        engine = create_engine(self.url, poolclass=NullPool, **self._options)
-        if self.is_sqlite:
-            _prepare_sqlite(engine)
-        try:
-            with engine.connect() as connection:
-                yield connection
-        except DBAPIError as error:
-            if _is_away(error):
-                raise self._unavailable(error) from error
-            raise
+        engine = create_engine(self.url, poolclass=NullPool, **connecting.options(self.url))
+        connecting.prepare(engine, is_limited=False)
+        if self._file is not None:
+            self._file.guard(engine)
+        with self._translated(), engine.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close every connection."""
         if self._group is not None:
             self._group.close()
+        if self._watch is not None:
+            self._watch.close()
         self.engine.dispose()
+        self._reading.dispose()
+
+    def _write_once(self, work: Callable[[Connection], T]) -> T:
+        if self._group is not None:
+            return cast("T", self._group.write(work))
+        with self.engine.connect() as connection:
+            result = work(connection)
+            connection.commit()
+            return result
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what SQLAlchemy and the drivers say into our errors."""
+        try:
+            self._require_file()
+            with self._watch.call() if self._watch is not None else nullcontext():
+                yield
+        except PoolTimeout as error:
+            raise self._busy() from error
+        except (DBAPIError, *faults.DRIVERS) as error:
+            if faults.is_full(error):
+                raise DatabaseFull(self._name) from error
+            if faults.is_lost(error) or faults.is_away(error):
+                raise DatabaseUnavailable(
+                    f"the database {self._name} does not work: {faults.in_short(error)}"
+                ) from error
+            raise
+
+    def _require_file(self) -> None:
+        if self._file is not None:
+            self._file.require()
+
+    @property
+    def _name(self) -> str:
+        return self.url.render_as_string(hide_password=True)
 
     def _busy(self) -> DatabaseUnavailable:
-        name = self.url.render_as_string(hide_password=True)
-        return DatabaseUnavailable(f"every connection to the database {name} is in use; try again in a moment")
-
-    def _unavailable(self, error: DBAPIError) -> DatabaseUnavailable:
-        first_line = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        return DatabaseUnavailable(
-            f"the database {self.url.render_as_string(hide_password=True)} does not work: {first_line}"
-        )
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-        driver = _DRIVERS[backend]
-    except (ArgumentError, NoSuchModuleError, KeyError) as error:
-        raise SettingsError(
-            "section [database], key 'url': give sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME "
-            "or mysql://USER:PASSWORD@HOST/NAME"
-        ) from error
-    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        directory = Path(str(parsed.database)).parent
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(
-                f"section [database], key 'url': cannot make the directory {directory}: {error.strerror}; "
-                "give a file in a directory that this user may write to"
-            ) from error
-    return parsed.set(drivername=driver)
-
-
-def _connecting(url: URL) -> dict[str, Any]:
-    """Return how an engine makes connections to the database."""
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_BUSY_S, "check_same_thread": False}}
-    if backend == "postgresql":
-        return {"connect_args": {"connect_timeout": 10}}
-    return {"connect_args": {"charset": "utf8mb4", "connect_timeout": 10}, "isolation_level": "READ COMMITTED"}
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-4096",
-            "mmap_size=2147418112",  # the most that SQLite takes; it is address space, not memory
-        ):
-            connection.execute(f"PRAGMA {pragma}").close()
+        return DatabaseUnavailable(f"every connection to the database {self._name} is in use; try again in a moment")
 
 
 def _unprepared(connection: Connection, work: Callable[[Connection], T]) -> T:
@@ -223,21 +207,3 @@ def _unprepared(connection: Connection, work: Callable[[Connection], T]) -> T:
         return work(connection)
     finally:
         driver.prepare_threshold = usual
-
-
-def _is_away(error: DBAPIError) -> bool:
-    """Return whether the database does not work, rather than the statement."""
-    if isinstance(error.orig, sqlite3.DatabaseError):
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        return isinstance(error, OperationalError) or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-    return isinstance(error, OperationalError | InterfaceError)
-
-
-def _lost(error: DBAPIError) -> bool:
-    original = error.orig
-    if isinstance(original, sqlite3.OperationalError):
-        return original.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    if getattr(original, "sqlstate", None) in _RETRY_SQLSTATES:
-        return True
-    arguments: tuple[object, ...] = getattr(original, "args", ())
-    return len(arguments) > 0 and arguments[0] in _RETRY_MYSQL

@@ -4,27 +4,22 @@ A commit flushes the disk, and each flush takes as long for one write as for thi
 lock carries out all that waits, each in a savepoint of its own, commits once, and then tells the others. A write
 that fails is undone alone. Nobody is told of success before the commit.
 
-Processes queue at a lock of the kernel's on a file beside the database. At SQLite's own lock each would sleep and
-look again, and sleep longer each time.
+Processes queue at a lock of the kernel's on a file beside the database (``turns.py``). At SQLite's own lock each would
+sleep and look again, and sleep longer each time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-try:
-    import fcntl
-except ImportError:  # no Unix: SQLite's own lock does, only slower
-    fcntl = None  # type: ignore[assignment]
+from headwater.database.turns import Turns
 
 _MOST = 64  # writes in one transaction, so that no other process waits for long
 
@@ -53,17 +48,18 @@ class _Write:
 class GroupCommit:
     """The writer of one SQLite database in this process; safe to use from several threads."""
 
-    def __init__(self, engine: Engine, file: Path | None) -> None:
+    def __init__(self, engine: Engine, file: Path | None, require: Callable[[], None]) -> None:
         """Take the database.
 
         Args:
             file: Where processes queue; ``None`` for a database of this process alone.
+            require: Raises when what is written would be lost, because the database is not where it was.
         """
         self._engine = engine
-        self._file = file if fcntl is not None else None
+        self._require = require
+        self._turns = Turns(file)
         self._waiting: deque[_Write] = deque()
         self._writer = threading.Lock()
-        self._descriptor: int | None = None
 
     def write(self, work: Callable[[Connection], Any]) -> Any:
         """Run ``work`` in a transaction, maybe beside other work, and return its result after the commit.
@@ -83,9 +79,7 @@ class GroupCommit:
     def close(self) -> None:
         """Let go of the file."""
         with self._writer:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+            self._turns.close()
 
     def _write_waiting(self) -> None:
         # All that came before whoever holds the lock is taken with it, so its own work is among it or done.
@@ -93,7 +87,7 @@ class GroupCommit:
             group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
             try:
                 self._write_group(group)
-            except Exception as error:  # noqa: BLE001 - of the database: it is every waiting thread's
+            except BaseException as error:  # noqa: BLE001 - whatever it is, nothing of the group is in the database
                 for write in group:
                     write.error = error
             finally:
@@ -101,12 +95,13 @@ class GroupCommit:
                     write.is_done = True
 
     def _write_group(self, group: list[_Write]) -> None:
-        with self._engine.connect() as connection, self._turn():
+        with self._engine.connect() as connection, self._turns.turn():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             if len(group) == 1:
                 group[0].run(connection)
                 if group[0].error is None:
                     connection.commit()
+                    self._require()
                 return
             for write in group:
                 connection.exec_driver_sql("SAVEPOINT one")
@@ -117,20 +112,7 @@ class GroupCommit:
                     connection.exec_driver_sql("ROLLBACK TO one")
                 connection.exec_driver_sql("RELEASE one")
             connection.commit()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait until no other process writes."""
-        if self._file is None:
-            yield
-            return
-        if self._descriptor is None:
-            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._require()
 
 
 def _in_transaction(connection: Connection) -> bool:

@@ -47,21 +47,20 @@ def version(database: Database) -> str | None:
     return database.read(_version)
 
 
-def check(database: Database) -> None:
-    """Return when this release may use the database: with its newest schema, or one that a newer release has widened.
+def check(database: Database) -> str:
+    """Return the schema when this release may use it: its newest, or one that a newer release has only widened.
 
     Raises:
         CatalogueTooNew: Its schema is not known here, and not made for this release too.
         CatalogueTooOld: It needs ``upgrade``.
     """
-    found, oldest = database.read(_version_and_oldest)
     name = database.url.render_as_string(hide_password=True)
+    found, oldest = database.read(_version_and_oldest) if database.is_there else (None, None)
     if found is None or (found < NEWEST and found in _known()):
         raise CatalogueTooOld(name, found)
-    if found == NEWEST:
-        return
-    if oldest is None or oldest > int(NEWEST):
+    if found != NEWEST and (oldest is None or oldest > int(NEWEST)):
         raise CatalogueTooNew(name, found)
+    return found
 
 
 def upgrade(database: Database) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from headwater.database.documents import known
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images.books import UploadLost
@@ -82,11 +83,11 @@ class Order:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Order:
-        """Return the order that ``to_dict`` wrote down."""
-        sets = {name: frozenset(document["caller"][name]) for name in ("roles", "service_roles")}
-        return cls(
-            **{**document, "failed": Status(document["failed"]), "caller": Caller(**{**document["caller"], **sets})}
-        )
+        """Return the order that ``to_dict`` wrote down, maybe that of another release."""
+        caller = known(Caller, document["caller"])
+        caller |= {name: frozenset(caller[name]) for name in ("roles", "service_roles")}
+        given = known(cls, document)
+        return cls(**{**given, "failed": Status(given["failed"]), "caller": Caller(**caller)})
 
 
 class Copying:

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from headwater.database import tables
+from headwater.database.documents import known
 from headwater.errors import NotFound
 from headwater.images import audience
 from headwater.images.model import Image, Status, Visibility
@@ -194,9 +195,11 @@ def removed(connection: Connection, image: Image, now: int) -> None:
 
 
 def deleted_of(document: str) -> Image:
-    """Return the image as ``removed`` kept it."""
-    row = msgspec.json.decode(document)
-    return image_of([row[column.name] for column in tables.images.columns])
+    """Return the image as ``removed`` kept it, maybe that of another release."""
+    row = known(Image, msgspec.json.decode(document))
+    row["status"], row["visibility"] = _STATUS[row["status"]], _VISIBILITY[row["visibility"]]
+    row["tags"], row["properties"] = _decode_tags(row["tags"]), _decode_properties(row["properties"])
+    return Image(**row)
 
 
 def members_of_deleted(document: str) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from headwater.database.documents import known
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -24,8 +26,8 @@ class Event:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Event:
-        """Return the event that ``to_dict`` wrote."""
-        return cls(**document)
+        """Return the event that ``to_dict`` wrote, maybe that of another release."""
+        return cls(**known(cls, document))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
@@ -58,7 +57,7 @@ class Application:
         Raises:
             SettingsError: Something cannot work with these settings.
         """
-        self.database = Database(settings.database_url, pool_size=connections(settings))
+        self.database = Database(settings.database_url, pool_size=connections(settings), may_make=False)
         fetcher = Fetcher(settings.fetch)
         self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
@@ -94,7 +93,7 @@ class Application:
         )
         known = frozenset({"v2", *versions.IDS}) | self._v1
         self._counting = Pool("metrics", 1)
-        parts: dict[str, Callable[[], None]] = {"The catalogue": partial(health.require_catalogue, self.database)}
+        parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
         self._watched = Router(
             health.routes(parts, self._metrics, self._counting), redirect_slashes=False, default=_not_found

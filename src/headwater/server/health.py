@@ -11,22 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from headwater.database.engine import Database, DatabaseUnavailable
 from headwater.errors import Unavailable
 from headwater.server.metrics import Metrics
 from headwater.threads import Pool
 
 LIMIT_S = 1.5  # so that the answer is there within 2 s
-CATALOGUE_RESERVE = 16 << 20  # bytes: less than this on the disk of SQLite's file is full
 
 _log = logging.getLogger(__name__)
 
@@ -94,32 +90,6 @@ def routes(parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_po
         Route("/healthcheck/live", live, methods=["GET"]),
         Route("/metrics", counted, methods=["GET"]),
     ]
-
-
-def require_catalogue(database: Database) -> None:
-    """Return when the catalogue can be read and has room to be written.
-
-    Raises:
-        Unavailable: It has not.
-    """
-    database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-    file = database.url.database
-    if not database.is_sqlite or file in (None, "", ":memory:"):
-        return
-    disk = os.statvfs(Path(str(file)).parent)
-    if disk.f_bavail * disk.f_frsize < CATALOGUE_RESERVE:
-        raise CatalogueFull(str(file))
-
-
-class CatalogueFull(DatabaseUnavailable):
-    """The disk of SQLite's file is full, so that soon no change can be kept."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__(f"the disk of {file} has less than {CATALOGUE_RESERVE} bytes left: make room on it")
-
-    @property
-    def told(self) -> str:
-        return "The disk of the catalogue is full."
 
 
 def _text(request: Request, text: str, status: int = 200) -> Response:

@@ -28,7 +28,7 @@ class Commands:
         self.url = url
         self.opened = 0
 
-    def open_database(self) -> Database:
+    def open_database(self, *, writes: bool = False) -> Database:
         self.opened += 1
         database = Database(self.url)
         schema.upgrade(database)

@@ -11,7 +11,10 @@ from headwater.cli.main import app
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+    """A data directory with a fresh catalogue."""
+    directory = tmp_path / "data"
+    assert CliRunner().invoke(app, ["--data-dir", str(directory), "db", "upgrade"]).exit_code == 0
+    return directory
 
 
 def run(data_dir: Path, *words: str | Path) -> Result:

@@ -201,7 +201,10 @@ def test_a_full_disk_of_the_catalogue_is_not_healthy(worker: Application, monkey
             return await http.get("/healthcheck")
 
     answer = asyncio.run(ask())
-    assert (answer.status_code, answer.text) == (503, "The disk of the catalogue is full.")
+    assert (answer.status_code, answer.text) == (
+        503,
+        "The catalogue has no room for a change at the moment. Try again later.",
+    )
 
 
 # --- Kinds of work -----------------------------------------------------------------------------------
