@@ -27,6 +27,9 @@ WRITABLE = (
     "os_hidden",
     "tags",
 )
+VALUE_LIMIT = 64 << 10  # bytes of one property's value. Source: what Glance's column holds on MySQL
+PROPERTIES_LIMIT = 1 << 20  # bytes of the names and values of all properties of one image
+OPERATION_LIMIT = 1000  # of one patch; clients send one for each attribute that changes
 READ_ONLY = frozenset(
     {
         "status",
@@ -115,6 +118,33 @@ class QuotaExceeded(TooLarge):
         self.what, self.attempted, self.limit = what, attempted, limit
 
 
+class PropertyTooLarge(TooLarge):
+    """A property's value is longer than one may be."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(f"Property {name[:80]!r} would hold {size} bytes; {VALUE_LIMIT} is the most of one property")
+        self.name, self.size = name, size
+
+
+class PropertiesTooLarge(TooLarge):
+    """The properties of one image are too large together."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The names and values of the image's properties would hold {size} bytes; "
+            f"{PROPERTIES_LIMIT} is the most of one image"
+        )
+        self.size = size
+
+
+class TooManyOperations(TooLarge):
+    """A patch of more steps than one may have."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"A patch has {OPERATION_LIMIT} operations at most, not {count}: send several")
+        self.count = count
+
+
 class BadPatch(Invalid):
     """A patch document that says nothing that could be done."""
 
@@ -196,6 +226,9 @@ def require_quotas(before: Image | None, after: Image, *, properties: int, tags:
     """Raise ``QuotaExceeded`` when ``after`` has more than the limits allow and more than ``before`` had.
 
     A limit of -1 is none.
+
+    Raises:
+        PropertyTooLarge, PropertiesTooLarge: The same of the bytes that properties hold.
     """
     had = before.properties if before else {}
     counted = [name for name in after.properties if not name.startswith(RESERVED_PREFIX)]
@@ -204,6 +237,22 @@ def require_quotas(before: Image | None, after: Image, *, properties: int, tags:
     had_tags = before.tags if before else ()
     if -1 < tags < len(after.tags) and len(after.tags) > len(had_tags):
         raise QuotaExceeded("tags", len(after.tags), tags)
+    _require_sizes(had, after.properties)
+
+
+def _require_sizes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    if after == before:
+        return
+    for name, value in after.items():
+        if value != before.get(name) and (size := len(value.encode())) > VALUE_LIMIT:
+            raise PropertyTooLarge(name, size)
+    size = _size(after)
+    if size > PROPERTIES_LIMIT and size > _size(before):
+        raise PropertiesTooLarge(size)
+
+
+def _size(properties: Mapping[str, str]) -> int:
+    return sum(len(name.encode()) + len(value.encode()) for name, value in properties.items())
 
 
 # --- The two forms of a patch ---------------------------------------------------------------------
@@ -223,9 +272,12 @@ def operations(media_type: str, body: Any) -> list[Operation]:
 
     Raises:
         BadPatch: It is not a list of operations that exist, on paths that an image has.
+        TooManyOperations: There are more than ``OPERATION_LIMIT``.
     """
     if not isinstance(body, list):
         raise BadPatch("Request body must be a JSON array of operation objects.")
+    if len(body) > OPERATION_LIMIT:
+        raise TooManyOperations(len(body))
     return [_operation(media_type, each) for each in body]
 
 

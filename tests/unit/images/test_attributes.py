@@ -212,3 +212,44 @@ def test_an_image_over_a_quota_that_was_lowered_may_still_change_and_shrink() ->
         attributes.require_quotas(over, after, properties=2, tags=2)
     with pytest.raises(QuotaExceeded):
         attributes.require_quotas(over, replace(over, properties={**over.properties, "q": "x"}), properties=2, tags=2)
+
+
+def test_a_property_holds_64_kib_in_utf_8() -> None:
+    for value, fits in (("x" * 65536, True), ("x" * 65537, False), ("é" * 32768, True), ("é" * 32769, False)):
+        after = replace(IMAGE, properties={"p": "1", "big": value})
+        for before in (None, IMAGE):
+            if fits:
+                attributes.require_quotas(before, after, properties=-1, tags=-1)
+            else:
+                with pytest.raises(attributes.PropertyTooLarge, match=r"'big' would hold 6553[78] bytes; 65536"):
+                    attributes.require_quotas(before, after, properties=-1, tags=-1)
+
+
+def test_all_properties_of_an_image_hold_1_mib_with_their_names() -> None:
+    full = {f"name-{number:03}": "x" * (65536 - 8) for number in range(16)}
+    attributes.require_quotas(IMAGE, replace(IMAGE, properties=full), properties=-1, tags=-1)
+    for before in (None, IMAGE, replace(IMAGE, properties=full)):
+        with pytest.raises(attributes.PropertiesTooLarge, match="1048577 bytes; 1048576"):
+            attributes.require_quotas(before, replace(IMAGE, properties=full | {"n": ""}), properties=-1, tags=-1)
+
+
+def test_an_image_with_larger_properties_than_may_be_set_can_still_change_and_shrink() -> None:
+    huge = replace(IMAGE, properties={f"p{number}": "x" * 100_000 for number in range(20)})
+    fewer = {name: value for name, value in huge.properties.items() if name != "p1"}
+    for after in (
+        replace(huge, tags=("new",)),
+        replace(huge, properties=fewer),
+        replace(huge, properties={**huge.properties, "p1": "x" * 65536}),
+    ):
+        attributes.require_quotas(huge, after, properties=-1, tags=-1)
+    with pytest.raises(attributes.PropertiesTooLarge):
+        attributes.require_quotas(huge, replace(huge, properties={**huge.properties, "q": "x"}), properties=-1, tags=-1)
+    with pytest.raises(attributes.PropertyTooLarge, match="'p1'"):
+        attributes.require_quotas(huge, replace(huge, properties={"p1": "y" * 65537}), properties=-1, tags=-1)
+
+
+def test_a_patch_has_1000_operations_at_most() -> None:
+    step = {"op": "add", "path": "/p", "value": "x"}
+    assert len(attributes.operations(V21, [step] * 1000)) == 1000
+    with pytest.raises(attributes.TooManyOperations, match="1000 operations at most, not 1001"):
+        attributes.operations(V21, [step] * 1001)
