@@ -85,7 +85,7 @@ class ImageHandlers:
         media_type = requests.media_type(request)
         if media_type not in (attributes.V20, attributes.V21):
             raise PatchMediaType(media_type)
-        operations = attributes.operations(media_type, await requests.json_body(request))
+        operations = await requests.patch_operations(request, media_type)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         pool = self._web if any(operation.name == "locations" for operation in operations) else self._calls
         _, answer = await pool.run(lambda: self._document(caller, self._images.patch(caller, image_id, operations)))

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
 from headwater.identity.caller import CALLER, Caller
+from headwater.images import attributes
 from headwater.images.listing import SORT_KEYS, Condition, Direction, Query
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
+from headwater.threads import Pool
+
+T = TypeVar("T")
 
 JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
 DEPTH_LIMIT = 64  # lists and objects within each other; nothing that the API takes needs ten
+# A body of 4 MiB takes a good part of a second to read. Those above this size are read in a thread that all of them
+# share, so they wait for each other and no other request for them.
+SMALL_BODY = 16 << 10  # bytes
+_LARGE_BODIES = Pool("json", 1)
 
 
 class BadBody(Invalid):
@@ -35,14 +44,20 @@ class BadQuery(Invalid):
     """A query parameter that cannot be understood."""
 
 
-async def json_body(request: Request) -> Any:
-    """Return the body, decoded.
+async def json_body(request: Request, read: Callable[[Any], T]) -> T:
+    """Return what ``read`` makes of the body, decoded; a large one is decoded and read in a thread.
 
     Raises:
         BadBody: There is none, or it is not JSON in UTF-8, or nested more than ``DEPTH_LIMIT`` deep.
         BodyTooLarge: It is larger than ``JSON_LIMIT``.
     """
     body = await _whole_body(request)
+    if len(body) <= SMALL_BODY:
+        return read(_decoded(body))
+    return await _LARGE_BODIES.run(lambda: read(_decoded(body)))
+
+
+def _decoded(body: bytearray) -> Any:
     if not body:
         raise BadBody("Body expected in request.")
     try:
@@ -88,7 +103,15 @@ def _require_shallow(body: bytearray, decoded: Any) -> None:
 
 async def json_object(request: Request) -> dict[str, Any]:
     """Return the body, which must be a JSON object."""
-    body = await json_body(request)
+    return await json_body(request, _object)
+
+
+async def patch_operations(request: Request, media_type: str) -> list[attributes.Operation]:
+    """Return the steps of the patch that the body is; see ``attributes.operations``."""
+    return await json_body(request, partial(attributes.operations, media_type))
+
+
+def _object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadBody("Unexpected body type. Expected a JSON object.")
     return body
