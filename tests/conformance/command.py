@@ -69,6 +69,12 @@ LIMITED = Run(
     """
 [policy]
 enforce_scope = true
+[auth]
+mode = "keystone"
+[auth.keystone]
+auth_url = "http://127.0.0.1:5000/v3"
+username = "headwater"
+password = "its password"
 [quotas]
 use_keystone_limits = true
 [quotas.keystone]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,15 +57,16 @@ def cloud(directory: Path, runs: Sequence[Run]) -> Iterator[Cloud]:
         # tempest looks for Keystone itself in the catalogue too.
         keystone.endpoint("identity", "keystone", keystone.url)
         image, other = keystone.service("image", "glance"), keystone.service(OTHER_PROCESS, "glance-other")
+        identity = _identity(keystone, user)
         for resource in RESOURCES:
             # More than any test needs that sets none for its project.
             keystone.register_limit(image, resource, 1000)
         for run in runs:
             home = directory / run.name
-            settings = run.settings.replace(OWN_ADDRESS, _own_address()) + _identity(keystone, user)
+            settings = run.settings.replace(OWN_ADDRESS, _own_address())
             keystone.add_region(run.name)
-            keystone.place(image, _headwater(started, home, settings), region=run.name)
-            keystone.place(other, _headwater(started, home, settings), region=run.name)
+            keystone.place(image, _headwater(started, home, settings, identity), region=run.name)
+            keystone.place(other, _headwater(started, home, settings, identity), region=run.name)
         yield Cloud(keystone, files_url)
 
 
@@ -80,22 +81,21 @@ def _own_address() -> str:
         return address
 
 
-def _identity(keystone: Keystone, user: User) -> str:
-    return f"""
-[auth]
-mode = "keystone"
-[auth.keystone]
-auth_url = "{keystone.url}"
-username = "{user.name}"
-password = "{user.password}"
-"""
+def _identity(keystone: Keystone, user: User) -> Mapping[str, str]:
+    """Return the variables that say who Headwater is; they win over what a run's settings say."""
+    return {
+        "HEADWATER_AUTH__MODE": "keystone",
+        "HEADWATER_AUTH__KEYSTONE__AUTH_URL": keystone.url,
+        "HEADWATER_AUTH__KEYSTONE__USERNAME": user.name,
+        "HEADWATER_AUTH__KEYSTONE__PASSWORD": user.password,
+    }
 
 
-def _headwater(started: ExitStack, home: Path, settings: str) -> str:
+def _headwater(started: ExitStack, home: Path, settings: str, env: Mapping[str, str]) -> str:
     """Start another process of a run's service, on the catalogue and the store of the first; return its URL."""
     directory = home / f"process-{len(list(home.glob('process-*')))}"
     directory.mkdir(parents=True)
-    process = HeadwaterProcess(directory, toml=settings)
+    process = HeadwaterProcess(directory, toml=settings, env=env)
     process.data_dir = home / "data"
     process.start()
     started.callback(process.kill)
