@@ -18,4 +18,6 @@ def upgrade() -> None:
         sa.Column("identity", ExactString(32), nullable=False),
         sa.Column("admitted_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+        # MySQL commits it before the number of the schema is noted: a kill in between lets it run again.
+        if_not_exists=True,
     )
