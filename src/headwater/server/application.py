@@ -49,7 +49,7 @@ class Application:
         Raises:
             SettingsError: Something cannot work with these settings.
         """
-        self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8)
+        self.database = Database(settings.database_url, pool_size=settings.server.catalogue_threads + 8, may_make=False)
         fetcher = Fetcher(settings.fetch)
         self.stores = open_stores(settings.stores, settings.data_dir, fetcher)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
