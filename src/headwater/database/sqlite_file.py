@@ -22,7 +22,7 @@ from headwater.errors import SettingsError
 _ROOM = 1 << 20  # bytes that a disk must have left to count as well
 
 
-class FileChanged(DatabaseUnavailable):
+class DatabaseFileChanged(DatabaseUnavailable):
     """The file is gone, another one, or shorter than it was."""
 
     def __init__(self, file: Path, what: str) -> None:
@@ -56,20 +56,20 @@ class SqliteFile:
         return self._file.exists()
 
     def require(self) -> None:
-        """Raise ``FileChanged`` when the file is not what was opened."""
+        """Raise ``DatabaseFileChanged`` when the file is not what was opened."""
         if self._known is None:
             return
         least = self._size  # read first: the file may grow meanwhile, and other threads note that
         try:
             found = os.stat(self._file)  # noqa: PTH116 - of each call, and Path's takes twice as long
         except FileNotFoundError:
-            raise FileChanged(self._file, "was removed") from None
+            raise DatabaseFileChanged(self._file, "was removed") from None
         except OSError as error:
-            raise FileChanged(self._file, f"cannot be reached ({error.strerror})") from error
+            raise DatabaseFileChanged(self._file, f"cannot be reached ({error.strerror})") from error
         if (found.st_dev, found.st_ino) != self._known:
-            raise FileChanged(self._file, "was replaced by another one")
+            raise DatabaseFileChanged(self._file, "was replaced by another one")
         if found.st_size < least and not self._has_all(found.st_size):
-            raise FileChanged(self._file, "was cut short")
+            raise DatabaseFileChanged(self._file, "was cut short")
         self._size = found.st_size
 
     def _has_all(self, size: int) -> bool:

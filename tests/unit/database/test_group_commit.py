@@ -51,7 +51,7 @@ def together(database: Database, works: list[Callable[[Connection], str]]) -> tu
     def write(place: int) -> None:
         try:
             got[place] = database.write(works[place])
-        except Exception as error:  # noqa: BLE001 - it is what the test looks at
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
             got[place] = error
 
     event.listen(database.engine, "commit", count)
@@ -99,6 +99,18 @@ def test_when_the_transaction_is_lost_nobody_hears_of_success(database: Database
 
     got, _ = together(database, [add("a"), lost, add("b")])
     assert all(isinstance(each, sqlite3.OperationalError) for each in got), got
+    assert names(database) == {"first"}
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_when_the_writer_is_interrupted_nobody_hears_of_success(
+    database: Database, interruption: type[BaseException]
+) -> None:
+    def interrupted(_connection: Connection) -> str:
+        raise interruption
+
+    got, _ = together(database, [add("a"), interrupted, add("b")])
+    assert all(isinstance(each, interruption) for each in got), got
     assert names(database) == {"first"}
 
 

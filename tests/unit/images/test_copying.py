@@ -48,6 +48,14 @@ def test_an_order_is_written_down_without_the_token() -> None:
     assert Order.from_dict(order.to_dict()) == replace(order, caller=replace(caller, token=None))
 
 
+def test_an_order_of_a_newer_release_is_understood() -> None:
+    order = Order(image_id="i", url=URL, caller=ANN, task_id="t", store="s", failed=Status.QUEUED)
+    newer = order.to_dict()
+    newer["of_the_next"] = 1
+    newer["caller"]["of_the_next"] = [1]
+    assert Order.from_dict(newer) == replace(order, caller=replace(ANN, token=None))
+
+
 def test_a_copy_goes_the_way_of_an_upload(v1: Service, image: Image) -> None:
     assert v1.run() == []
     after = v1.catalogue.get(image.id)
