@@ -9,7 +9,9 @@ import signal
 import sys
 
 from headwater.server.application import Application
+from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
+from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -24,50 +26,34 @@ def work(settings: Settings, says_ready: int | None, supervisor_lives: int) -> i
 
 
 async def _listen(settings: Settings, says_ready: int | None, supervisor_lives: int) -> int:
-    from granian.constants import Interfaces  # noqa: PLC0415
-    from granian.http import HTTP1Settings  # noqa: PLC0415
-    from granian.server.embed import Server  # noqa: PLC0415
-
     application = Application(settings)
-    servers = []
-    for app, bind in (
-        (application.image_listener, settings.server.bind),
-        (application.metadata_listener, settings.server.metadata_bind),
-    ):
-        host, port = address(bind)
-        servers.append(
-            Server(
-                app,
-                address=host,
-                port=port,
-                interface=Interfaces.ASGINL,
-                websockets=False,
-                log_enabled=False,
-                backlog=4096,
-                backpressure=4096,
-                http1_settings=HTTP1Settings(header_read_timeout=30_000),
-            )
-        )
+    files = Pool("sendfile", settings.server.transfer_threads)
+    limit = connections_limit(2)
+    listeners = [
+        Listener(application.image_listener, *address(settings.server.bind), files, limit=limit),
+        Listener(application.metadata_listener, *address(settings.server.metadata_bind), files, limit=limit),
+    ]
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    asyncio.get_running_loop().add_reader(supervisor_lives, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(supervisor_lives, stop.set)
     house = asyncio.create_task(application.work())
-    serving = [asyncio.create_task(server.serve()) for server in servers]
-    await asyncio.sleep(0)
+    for listener in listeners:
+        listener.start()
     if says_ready is not None:
-        asyncio.get_running_loop().call_later(0.02, os.write, says_ready, b"r")
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
-    failed = not stop.is_set()
-    asyncio.get_running_loop().remove_reader(supervisor_lives)
-    for server in servers:
-        server.stop()
-    _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+        os.write(says_ready, b"r")
+    await stop.wait()
+    loop.remove_reader(supervisor_lives)
+    for listener in listeners:
+        listener.stop()
+    ending = [asyncio.create_task(listener.stopped()) for listener in listeners]
+    _, cut_off = await asyncio.wait(ending, timeout=settings.server.stop_timeout_s)
     house.cancel()  # not before: uploads in flight need their leases renewed
     if cut_off:
         # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
         sys.stderr.flush()
-        os._exit(1 if failed else 0)
+        os._exit(0)
     application.close()
-    return 1 if failed else 0
+    files.close()
+    return 0
