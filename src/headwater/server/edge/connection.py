@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -15,7 +16,6 @@ from headwater.server.edge.exchange import EXTENSIONS, Exchange, refusal
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import FIRST_BYTE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
 from headwater.server.edge.parsing import Refused, Request
-from headwater.server.edge.stream import Stream
 
 if TYPE_CHECKING:
     from headwater.server.edge.listener import Listener
@@ -28,12 +28,13 @@ Address = tuple[str, int]
 class Connection:
     """What a client and its socket are to a listener."""
 
-    def __init__(self, listener: Listener, stream: Stream, client: Address, server: Address) -> None:
+    def __init__(self, listener: Listener, connected: socket.socket, client: Address) -> None:
         self._listener = listener
-        self._stream = stream
-        self._incoming = Incoming(stream)
-        self._client, self._server = client, server
-        self._head_began: float | None = None
+        self._socket = connected
+        self._incoming = Incoming(connected)
+        self._stream = self._incoming.stream
+        self._client = client
+        self._server: Address = connected.getsockname()[:2]
 
     def interrupt(self) -> None:
         """End it, as it is between requests."""
@@ -46,6 +47,7 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer requests until the connection ends."""
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self._stream, self._socket)
         try:
             first = True
             while (request := await self._next_request(FIRST_BYTE_S if first else KEEP_ALIVE_S)) is not None:

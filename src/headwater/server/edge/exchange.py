@@ -109,7 +109,7 @@ class Exchange:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
         self.started = True
         if head and len(body) > _JOINED:
-            await self._stream.send(head, more=True)
+            await self._stream.send(head)
             head = b""
         await self._stream.send(head + body if head else body)
         if not more:
@@ -126,7 +126,7 @@ class Exchange:
             self._take_off(count)
             self.started = True
             wanted = 0 if self._has_no_body else count
-            await self._stream.send(head, more=wanted > 0)
+            await self._stream.send(head)
             await self._stream.send_file(file, path, offset, wanted, self._files)
         finally:
             os.close(file)

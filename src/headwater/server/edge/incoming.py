@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 
 from headwater.server.edge.parsing import Mark, Parser, Refused, Request
 from headwater.server.edge.stream import Stream
@@ -11,10 +11,10 @@ from headwater.server.edge.stream import Stream
 class Incoming:
     """The requests of one connection, and their bodies."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, connected: socket.socket) -> None:
         self._parser = Parser()
         self._found = self._parser.found
+        self.stream = Stream(connected, self._parser.feed)
 
     @property
     def has_more(self) -> bool:
@@ -60,10 +60,8 @@ class Incoming:
             EOFError: The client has ended its side before that of the body.
             OSError: The connection is gone, or nothing came in time.
         """
-        if not self._found:
-            if not await self.receive(timeout_s):
-                raise EOFError
-            await asyncio.sleep(0)  # a fast sender is not alone
+        if not self._found and not await self.receive(timeout_s):
+            raise EOFError
         pieces: list[bytes] = []
         while self._found and isinstance(self._found[0], bytes):
             pieces.append(self._found.popleft())  # type: ignore[arg-type] # mypy does not follow the index
@@ -75,13 +73,5 @@ class Incoming:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), complete
 
     async def receive(self, timeout_s: float) -> bool:
-        """Read what the client sends next; return whether there was any.
-
-        Raises:
-            OSError: The connection is gone, or nothing came in time.
-        """
-        data = await self._stream.receive(timeout_s)
-        if not data:
-            return False
-        self._parser.feed(data)
-        return True
+        """Read what the client sends next; return whether there was any (see ``Stream.receive``)."""
+        return await self.stream.receive(timeout_s)

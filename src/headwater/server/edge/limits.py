@@ -24,6 +24,7 @@ LINGER_S = 120.0
 LINGER_IDLE_S = 5.0
 
 RECEIVE_SIZE = 256 << 10  # one read from a socket, and so one piece of a body at most
+WRITE_BUFFER = 64 << 10  # what a client has not taken yet, beside the piece that is being sent
 FILE_BURST = 4 << 20  # what one thread sends of a file before another download has its turn
 
 # The kernel asks a silent client whether it is still there, and ends the connection when it is not.

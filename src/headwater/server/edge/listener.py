@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from headwater.server.edge.connection import Address, Connection
 from headwater.server.edge.limits import BACKLOG, CONNECTIONS_LIMIT
-from headwater.server.edge.stream import Stream
+from headwater.server.edge.stream import set_options
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
@@ -91,12 +91,12 @@ class Listener:
     def _serve(self, connected: socket.socket, client: Address) -> None:
         connected.setblocking(False)
         try:
-            server: Address = connected.getsockname()[:2]
-            stream = Stream(connected)
+            set_options(connected)
+            connection = Connection(self, connected, client)
         except OSError:  # gone already
             connected.close()
             return
-        task = asyncio.get_running_loop().create_task(Connection(self, stream, client, server).serve())
+        task = asyncio.get_running_loop().create_task(connection.serve())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -1,7 +1,7 @@
-"""One socket, read and written without waiting: what cannot be done now is done when the kernel says so.
+"""One socket: what comes is parsed at once, and read only while somebody waits for it.
 
-The event loop is asked only after the kernel has refused, so that a small exchange is two system calls.
-Nothing is kept here: ``send`` returns when the kernel has everything.
+Small reads and writes go through the event loop's transport, which does not let go of the interpreter for
+them: a loop that does waits for each of the threads behind it before it goes on. Files go past it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import contextlib
 import os
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from headwater.server.edge.limits import (
     FILE_BURST,
@@ -21,13 +23,13 @@ from headwater.server.edge.limits import (
     TCP_ALIVE_EVERY_S,
     TCP_ALIVE_IDLE_S,
     TCP_ALIVE_TRIES,
+    WRITE_BUFFER,
     WRITE_STALL_S,
 )
 from headwater.threads import Pool
 
 # What is received stands here until it is parsed, at once: one for all connections of the process.
 _scratch = memoryview(bytearray(RECEIVE_SIZE))
-_MORE = getattr(socket, "MSG_MORE", 0)
 
 
 class FileTooShort(Exception):
@@ -37,51 +39,98 @@ class FileTooShort(Exception):
         super().__init__(f"{path} is {missing} bytes shorter than the answer that carries it")
 
 
-class Stream:
+class Stream(asyncio.BufferedProtocol):
     """The bytes of one connection. One reads and one writes at a time."""
 
-    __slots__ = ("_fd", "_loop", "_read_waiter", "_reads", "_socket", "_write_waiter")
-
-    def __init__(self, connected: socket.socket) -> None:
-        """Take a socket that was accepted, and does not block."""
+    def __init__(self, connected: socket.socket, sink: Callable[[memoryview], None]) -> None:
+        """Take a socket that was accepted, and who gets what it brings, to be used at once."""
         self._socket = connected
-        self._fd = connected.fileno()
+        self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._read_waiter: asyncio.Future[None] | None = None
-        self._write_waiter: asyncio.Future[None] | None = None
-        self._reads = False
-        keep_alive(connected)
+        self._transport: asyncio.Transport | None = None
+        self._read_waiter: asyncio.Future[bool] | None = None
+        self._write_waiter: asyncio.Future[bool] | None = None
+        self._reads = True
+        self._ended = False  # the client sends no more
+        self._full = False  # the client has to read before more is sent
 
-    async def receive(self, timeout_s: float) -> memoryview:
-        """Return what has arrived, valid until the next await; nothing is the end.
+    # What the loop says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, not the class
+        self._transport.set_write_buffer_limits(WRITE_BUFFER)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return _scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._sink(_scratch[:nbytes])
+        if not _wake(self._read_waiter, True) and self._reads and self._transport is not None:
+            # Nobody wants it yet. Most requests are followed by the next one only after their answer.
+            self._reads = False
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        _wake(self._read_waiter, False)
+        return True  # answers can still be sent
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        _wake(self._write_waiter, True)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        for waiter in (self._read_waiter, self._write_waiter):
+            _wake(waiter, _gone())
+
+    # What the exchange wants.
+
+    async def receive(self, timeout_s: float) -> bool:
+        """Return when more has arrived and was parsed, and whether there was any: ``False`` is the end.
 
         Raises:
             TimeoutError: Nothing came in time, or ``interrupt`` was called.
             ConnectionError: The connection is gone.
         """
-        while True:
-            try:
-                return _scratch[: self._socket.recv_into(_scratch)]
-            except BlockingIOError:
-                await self._readable(timeout_s)
+        if self._ended:
+            return False
+        transport = self._living()
+        if not self._reads:
+            self._reads = True
+            transport.resume_reading()
+        self._read_waiter = self._loop.create_future()
+        return await self._wait(self._read_waiter, timeout_s)
 
-    async def send(self, data: bytes | memoryview, *, more: bool = False) -> None:
-        """Return when the kernel has ``data``.
-
-        Args:
-            more: A file follows at once; the first bytes may wait for it.
+    async def send(self, data: bytes) -> None:
+        """Send ``data``; return when the client, or its system, has taken all but a little.
 
         Raises:
             TimeoutError: The client has read nothing for long.
             ConnectionError: The connection is gone.
         """
-        left = memoryview(data)
-        flags = _MORE if more else 0
-        while left:
+        self._living().write(data)
+        await self._taken()
+
+    async def _taken(self) -> None:
+        while self._full:
+            transport = self._living()
+            before = transport.get_write_buffer_size()
+            self._write_waiter = self._loop.create_future()
             try:
-                left = left[self._socket.send(left, flags) :]
-            except BlockingIOError:
-                await self._writable()
+                await self._wait(self._write_waiter, WRITE_STALL_S)
+            except TimeoutError:
+                if transport.get_write_buffer_size() == before:
+                    raise
+        self._living()
+
+    def _living(self) -> asyncio.Transport:
+        if self._transport is None or self._transport.is_closing():
+            raise _gone()
+        return self._transport
 
     async def send_file(self, file: int, path: Path, offset: int, count: int, pool: Pool) -> None:
         """Return when the kernel has ``count`` bytes of the open ``file`` from ``offset`` on.
@@ -92,92 +141,89 @@ class Stream:
             FileTooShort: It has fewer; ``path`` names it there.
             TimeoutError, ConnectionError: As for ``send``.
         """
-        while count:
-            burst = asyncio.ensure_future(pool.run(lambda: self._send_burst(file, offset, count)))  # noqa: B023
-            try:
-                sent, full = await asyncio.shield(burst)
-            except asyncio.CancelledError:
-                await asyncio.wait([burst])  # it uses the descriptors, which are closed next
-                raise
-            offset, count = offset + sent, count - sent
-            if full:
-                await self._writable()
-            elif not sent:
-                raise FileTooShort(path, count)
+        self._living().set_write_buffer_limits(0)
+        await self._taken()
+        # A descriptor of its own, as the loop keeps the other for the transport.
+        out = os.dup(self._socket.fileno())
+        try:
+            while count:
+                sent, full = await self._burst(pool, out, file, offset, count)
+                offset, count = offset + sent, count - sent
+                if full:
+                    await self._room(out)
+                elif not sent:
+                    raise FileTooShort(path, count)
+        finally:
+            os.close(out)
+            if self._transport is not None:
+                self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
-    def _send_burst(self, file: int, offset: int, count: int) -> tuple[int, bool]:
-        """Return how much was sent, and whether the client has to read before more can be."""
-        sent, wanted = 0, min(count, FILE_BURST)
-        while sent < wanted:
-            try:
-                one = os.sendfile(self._fd, file, offset + sent, wanted - sent)
-            except BlockingIOError:
-                return sent, True
-            if one == 0:
-                return sent, False
-            sent += one
-        return sent, False
+    async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
+        burst = asyncio.ensure_future(pool.run(lambda: _send_burst(out, file, offset, count)))
+        try:
+            return await asyncio.shield(burst)
+        except asyncio.CancelledError:
+            await asyncio.wait([burst])  # it uses the descriptors, which are closed next
+            raise
+
+    async def _room(self, out: int) -> None:
+        self._write_waiter = self._loop.create_future()
+        self._loop.add_writer(out, _wake, self._write_waiter, True)
+        try:
+            await self._wait(self._write_waiter, WRITE_STALL_S)
+        finally:
+            self._loop.remove_writer(out)
 
     async def linger(self) -> None:
         """Say that nothing more comes, and drop what does, so that the client is not reset before it has read that."""
+        self._sink = _drop
         until = self._loop.time() + LINGER_S
         with contextlib.suppress(OSError):  # TimeoutError is one
-            self._socket.shutdown(socket.SHUT_WR)
-            while (left := until - self._loop.time()) > 0:
-                if not await self.receive(min(left, LINGER_IDLE_S)):
-                    return
-                await asyncio.sleep(0)  # a fast sender is not alone
+            self._living().write_eof()
+            while (left := until - self._loop.time()) > 0 and await self.receive(min(left, LINGER_IDLE_S)):
+                pass
 
     def interrupt(self) -> None:
         """Let what waits for bytes wait no longer."""
         _wake(self._read_waiter, TimeoutError())
 
     def close(self) -> None:
-        """End the connection; once is enough."""
-        if self._socket.fileno() < 0:
-            return
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
-        self._socket.close()
+        """End the connection, once what was sent is taken."""
+        if self._transport is not None:
+            if self._transport.get_write_buffer_size():
+                self._loop.call_later(LINGER_S, self._transport.abort)
+            self._transport.close()
 
     def abort(self) -> None:
         """End the connection with a reset: what was sent is not all."""
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
+        if self._transport is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
 
-    async def _readable(self, timeout_s: float) -> None:
-        waiter = self._read_waiter = self._loop.create_future()
-        if not self._reads:
-            self._reads = True
-            self._loop.add_reader(self._fd, self._on_readable)
-        await self._wait(waiter, timeout_s)
-
-    def _on_readable(self) -> None:
-        if self._read_waiter is None or self._read_waiter.done():
-            # Nobody wants it yet. Most requests are followed by the next one only after their answer.
-            self._reads = False
-            self._loop.remove_reader(self._fd)
-        else:
-            self._read_waiter.set_result(None)
-
-    async def _writable(self) -> None:
-        waiter = self._write_waiter = self._loop.create_future()
-        self._loop.add_writer(self._fd, _wake, waiter)
-        try:
-            await self._wait(waiter, WRITE_STALL_S)
-        finally:
-            self._loop.remove_writer(self._fd)
-
-    async def _wait(self, waiter: asyncio.Future[None], timeout_s: float) -> None:
+    async def _wait(self, waiter: asyncio.Future[bool], timeout_s: float) -> bool:
         timer = self._loop.call_later(timeout_s, _wake, waiter, TimeoutError())
         try:
-            await waiter
+            return await waiter
         finally:
             timer.cancel()
 
 
-def keep_alive(connected: socket.socket) -> None:
+def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
+    """Return how much was sent, and whether the client has to read before more can be."""
+    sent, wanted = 0, min(count, FILE_BURST)
+    while sent < wanted:
+        try:
+            one = os.sendfile(out, file, offset + sent, wanted - sent)
+        except BlockingIOError:
+            return sent, True
+        if one == 0:
+            break
+        sent += one
+    return sent, False
+
+
+def set_options(connected: socket.socket) -> None:
     """Let the kernel notice a client that is gone, and send small answers at once."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -190,10 +236,20 @@ def keep_alive(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _wake(waiter: asyncio.Future[None] | None, error: BaseException | None = None) -> None:
+def _wake(waiter: asyncio.Future[bool] | None, word: bool | Exception) -> bool:
+    """Return whether somebody waited."""
     if waiter is None or waiter.done():
-        return
-    if error is None:
-        waiter.set_result(None)
+        return False
+    if isinstance(word, Exception):
+        waiter.set_exception(word)
     else:
-        waiter.set_exception(error)
+        waiter.set_result(word)
+    return True
+
+
+def _gone() -> ConnectionError:
+    return ConnectionResetError("the client has ended the connection")
+
+
+def _drop(_data: memoryview) -> None:
+    pass
