@@ -34,7 +34,7 @@ FACES = ("headwater.server", "headwater.web", "headwater.testing")
 ROOMS = {
     "starlette": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
     "anyio": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
-    "granian": ("headwater.server",),
+    "httptools": ("headwater.server",),
     "uvloop": ("headwater.server",),
     "alembic": ("headwater.database",),
     "psycopg": ("headwater.database",),
