@@ -11,6 +11,11 @@ from __future__ import annotations
 class HeadwaterError(Exception):
     """The parent of all errors below."""
 
+    @property
+    def told(self) -> str:
+        """What callers are told. Addresses, paths and what other programs said are for the operator alone."""
+        return str(self)
+
 
 # --- Kinds: what the edges translate -----------------------------------------------------------
 
@@ -66,10 +71,9 @@ class RangeNotSatisfiable(HeadwaterError):
 class Unavailable(HeadwaterError):
     """Something that Headwater needs does not work at the moment; trying again later is right."""
 
-    @property
-    def told(self) -> str:
-        """What callers are told. Addresses, paths and what other programs said are for the operator alone."""
-        return str(self)
+
+class Lost(HeadwaterError):
+    """What Headwater kept is not there any more; only the operator can help."""
 
 
 class SettingsError(HeadwaterError):

@@ -389,7 +389,7 @@ def test_a_full_disk_refuses_the_upload_and_leaves_nothing(
     assert answer.status_code == 413, answer.text
     assert "store small has no room left" in answer.text
     assert status(service, image_id) == "queued"
-    assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+    assert [path.name for path in small_disk.rglob("*") if path.is_file()] == ["store-id"]
     assert upload(service, image_id, BLOB[: 4 * MIB]).status_code == 204
     assert client().get(f"{service.images_url}/v2/images/{image_id}/file").content == BLOB[: 4 * MIB]
 
@@ -401,4 +401,7 @@ def test_a_lost_file_is_told_apart_from_an_image_without_data(shared: HeadwaterP
         file.unlink()
     answer = client().get(f"{shared.images_url}/v2/images/{image_id}/file")
     assert answer.status_code == 500
-    assert f"the data of image {image_id} is missing from store file" in answer.text
+    assert f"The data of image {image_id} is lost" in answer.text
+    assert "store" not in answer.text
+    told = [event["error"] for event in shared.logs() if event["event"] == "failed"]
+    assert any(f"image {image_id} is missing from store file: restore the object {image_id}." in each for each in told)

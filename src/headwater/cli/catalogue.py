@@ -36,6 +36,7 @@ def open_database() -> Database:
     settings = options.sources().load().settings
     data_dir.prepare(settings.data_dir)
     database = Database(settings.database_url)
+    data_dir.close_database(database.file)
     schema.upgrade(database)
     return database
 

@@ -28,7 +28,9 @@ app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 def _database() -> Database:
     settings = options.sources().load().settings
     data_dir.prepare(settings.data_dir)
-    return Database(settings.database_url)
+    database = Database(settings.database_url)
+    data_dir.close_database(database.file)
+    return database
 
 
 @app.command()

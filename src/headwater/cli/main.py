@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import config, config_drive, db, exits, instance, metadefs, options, policy, serve
+from headwater.cli import config, config_drive, db, exits, instance, metadefs, options, policy, serve, store
 from headwater.errors import HeadwaterError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ def headwater(
 
 app.command("serve")(serve.serve)
 app.add_typer(db.app, name="db")
+app.add_typer(store.app, name="store")
 app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
 app.add_typer(instance.app, name="instance")

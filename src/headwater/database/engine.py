@@ -77,8 +77,7 @@ class Database:
         self._reading: Engine = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
-            file = self.url.database
-            queue = None if file in (None, "", ":memory:") else Path(f"{file}-writer")
+            queue = None if self.file is None else Path(f"{self.file}-writer")
             self._group: GroupCommit | None = GroupCommit(self.engine, queue)
         else:
             self._group = None
@@ -87,6 +86,12 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a database of SQLite; ``None`` for one that is no file."""
+        name = self.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
 
     def read(self, work: Callable[[Connection], T], *, plans_anew: bool = False) -> T:
         """Run ``work``, which must not write; each statement sees what is committed when it begins.

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
 
-NEWEST = "0004"
+NEWEST = "0005"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -211,6 +211,15 @@ discarded_objects = Table(
     Column("discarded_at", BigInteger, nullable=False, index=True),
 )
 
+stores = Table(
+    "stores",
+    metadata,
+    Column("name", ExactString(64), primary_key=True),
+    # The mark that lies in the store: see images/admission.py.
+    Column("identity", ExactString(32), nullable=False),
+    Column("admitted_at", BigInteger, nullable=False),
+)
+
 tasks = Table(
     "tasks",
     metadata,

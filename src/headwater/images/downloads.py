@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.errors import Forbidden, HeadwaterError, Unavailable
+from headwater.errors import Forbidden, HeadwaterError, Lost, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import ImageCatalogue
@@ -20,8 +20,8 @@ from headwater.stores.url_filter import shown
 _log = logging.getLogger(__name__)
 
 
-class DataMissing(HeadwaterError):
-    """The catalogue says where the data is, and it is not there."""
+class DataMissing(Lost):
+    """The catalogue says where the data is, the store is there, and the data is not."""
 
     def __init__(self, image_id: str, location: Location) -> None:
         super().__init__(
@@ -29,6 +29,10 @@ class DataMissing(HeadwaterError):
             f"restore the object {location.object_key}, or delete the image and upload it again"
         )
         self.image_id, self.location = image_id, location
+
+    @property
+    def told(self) -> str:
+        return f"The data of image {self.image_id} is lost. Ask whoever runs this service, or upload the image again."
 
 
 class RemoteDataMissing(Unavailable):
@@ -72,21 +76,22 @@ class Download:
         """Return pieces of the data, from the first place that gives them.
 
         Raises:
-            DataMissing, StoreUnavailable: No place does; what the last one said.
+            DataMissing: It is in no place, and all of them were asked.
+            Unavailable: No place gives it now.
         """
+        failed: list[HeadwaterError] = []
         for store, object_key in ((self.store, self.object_key), *self.others):
             try:
                 return store.read(object_key, start, length)
             except ObjectNotFound as error:
                 at = Location(store.name, object_key)
-                failed: HeadwaterError = (
-                    RemoteDataMissing(self.image.id, at) if at.is_external else DataMissing(self.image.id, at)
-                )
-                failed.__cause__ = error
+                missing = RemoteDataMissing if at.is_external else DataMissing
+                failed.append(missing(self.image.id, at))
+                failed[-1].__cause__ = error
             except StoreUnavailable as error:
-                failed = error
-            _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(failed)})
-        raise failed
+                failed.append(error)
+            _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(failed[-1])})
+        raise _hopeful(failed)
 
 
 # Source: Glance answers 204 to a download of an image in any other status; an admin may read a
@@ -119,7 +124,7 @@ class Downloads:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not read its data.
             ImageDeactivated: Only an admin may read its data now.
             DataMissing: The image should have data, and it is lost.
-            StoreUnavailable: Its store does not work at the moment.
+            StoreUnavailable: Its store does not work at the moment, or this process has no store of its name.
         """
         with self._journal.entry(caller, "image.download", image_id) as entry:
             entry.image = image = self._access.visible(caller, image_id, "download_image")
@@ -132,21 +137,22 @@ class Downloads:
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
             raise ImageDeactivated(image_id)
         places: list[tuple[ObjectStore, str, Path | None]] = []
-        failed = DataMissing(image_id, Location("(none)", "(none)"))
+        failed: list[HeadwaterError] = []
         for location in self._catalogue.locations(image_id):
             store = self._stores.get(location.store)
             try:
-                if store is not None:
-                    places.append((store, location.object_key, store.path(location.object_key)))
-                    continue
-                failed = DataMissing(image_id, location)
+                if store is None:
+                    raise StoreUnavailable(location.store, f"section [stores] has none of this name ({image_id})")
+                places.append((store, location.object_key, store.path(location.object_key)))
             except ObjectNotFound as error:
-                failed = DataMissing(image_id, location)
-                failed.__cause__ = error
+                failed.append(DataMissing(image_id, location))
+                failed[-1].__cause__ = error
+            except StoreUnavailable as error:
+                failed.append(error)
         if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
-            raise failed
+            raise _hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
         (store, object_key, path), *others = places
         return Download(image, store, object_key, path, deed, tuple(other[:2] for other in others))
 
@@ -158,3 +164,8 @@ class Downloads:
         """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
         if self._notices is not None:
             self._notices.sent(download.deed, download.image, bytes_sent, whole=whole)
+
+
+def _hopeful(failed: list[HeadwaterError]) -> HeadwaterError:
+    """Return what to tell of several failures: data is not lost while one place may still have it."""
+    return next((error for error in failed if isinstance(error, Unavailable)), failed[-1])

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_members, images
-from headwater.errors import Conflict, NotFound, TooLarge
+from headwater.errors import Conflict, Forbidden, NotFound, TooLarge
 from headwater.images.model import Image
 from headwater.images.rows import Keep, locked, unheard
 
@@ -39,6 +39,14 @@ class MemberNotFound(NotFound):
     def __init__(self, image_id: str, member: str) -> None:
         super().__init__(f"{member} not found in the member list of the image {image_id}.")
         self.image_id, self.member = image_id, member
+
+
+class MayNotShare(Forbidden):
+    """The caller sees the image and was not allowed to share it."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"No permission to share that image: {image_id}")
+        self.image_id = image_id
 
 
 class TooManyMembers(TooLarge):
@@ -108,6 +116,7 @@ class Members:
         *,
         at: int,
         others_stay: bool,
+        sharer: str | None = None,
     ) -> None:
         """Share the image with these projects, which need not accept, in one step.
 
@@ -116,14 +125,16 @@ class Members:
             limit: How many members an image may have; -1: any number.
             allowed: Raises when the image, which nobody else changes meanwhile, may not be shared so.
             others_stay: Keep the members that are not named.
+            sharer: The member that does this, if its being allowed to share further is why it may.
 
         Raises:
-            ImageNotFound, TooManyMembers: As their names say.
+            ImageNotFound, TooManyMembers, MayNotShare: As their names say.
         """
 
         def work(connection: Connection) -> None:
             image = locked(connection, image_id)
             allowed(image)
+            _require_sharer(connection, image_id, sharer)
             rows = connection.execute(select(image_members).where(image_members.c.image_id == image_id))
             members = {row.member: _member(row) for row in rows}
             left = members.keys() | wanted.keys() if others_stay else wanted.keys()
@@ -182,23 +193,41 @@ class Members:
 
         return self._database.write(work)
 
-    def remove(self, image_id: str, member: str, allowed: Callable[[Image], None], keep: Keep = unheard) -> None:
+    def remove(
+        self,
+        image_id: str,
+        member: str,
+        allowed: Callable[[Image], None],
+        keep: Keep = unheard,
+        *,
+        sharer: str | None = None,
+    ) -> None:
         """Share the image with this project no more.
 
         Args:
             allowed: Raises when the image, which nobody else changes meanwhile, may not lose its members.
+            sharer: The member that does this, if its being allowed to share further is why it may.
 
         Raises:
-            ImageNotFound, MemberNotFound: As their names say.
+            ImageNotFound, MemberNotFound, MayNotShare: As their names say.
         """
 
         def work(connection: Connection) -> None:
             allowed(locked(connection, image_id))
+            _require_sharer(connection, image_id, sharer)
             before = _locked(connection, image_id, member)
             connection.execute(delete(image_members).where(*_of(image_id, member)))
             keep(connection, before, None)
 
         self._database.write(work)
+
+
+def _require_sharer(connection: Connection, image_id: str, sharer: str | None) -> None:
+    if sharer is None:
+        return
+    query = select(image_members.c.can_share).where(*_of(image_id, sharer)).with_for_update()
+    if not connection.scalar(query):
+        raise MayNotShare(image_id)
 
 
 def _put(image_id: str, member: str, before: Member | None, can_share: bool | None, at: int) -> Member:

@@ -28,7 +28,7 @@ from sqlalchemy import Connection
 from headwater.errors import Invalid, TooLarge
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
-from headwater.images.books import Books, Upload
+from headwater.images.books import Books, Upload, UploadLost
 from headwater.images.discards import Discards
 from headwater.images.inspect import Finding, Inspection
 from headwater.images.journal import Deed, Journal
@@ -40,7 +40,7 @@ from headwater.images.service import Clock, now
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Signatures, Verification
 from headwater.jobs import leases
-from headwater.stores.store import ObjectStore, ObjectWriter
+from headwater.stores.store import ObjectStore, ObjectWriter, WriteLost
 from headwater.threads import Pool
 
 GRANTED_AHEAD = 64 << 20  # bytes: the most that an upload of unknown size takes before they come
@@ -131,8 +131,8 @@ class Uploads:
 
     @property
     def store_names(self) -> tuple[str, ...]:
-        """The stores that data can be put into."""
-        return tuple(self._stores)
+        """The stores that data can be put into, in the order of the settings."""
+        return tuple(name for name, store in self._stores.items() if store.abilities.writes)
 
     def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = Terms()) -> IncomingData:
         """Claim the image for an upload; of two at once one wins.
@@ -164,18 +164,24 @@ class Uploads:
         with self._lock:
             self._running.add(location)
         try:
-            image = self._books.begin_upload(upload, lambda image: self._claimed(image, terms), keep)
+            image = self._books.begin_upload(upload, lambda image: self._claimed(caller, image, terms), keep)
+            writer: ObjectWriter | None = None
             try:
                 writer = self._stores[name].begin(location.object_key, size)
+                return IncomingData(self, upload, writer, caller=caller, image=image, terms=terms)
             except BaseException:
-                self._give_up(caller, image_id, location, terms, discarded_at=None)
+                if writer is None:
+                    self._note_failure(caller, image_id, location, terms, discarded_at=None)
+                else:
+                    writer.abort()
+                    self._give_up(caller, image_id, location, terms)
                 raise
         except BaseException:
             self._ended(location)
             raise
-        return IncomingData(self, upload, writer, caller=caller, image=image, terms=terms)
 
-    def _claimed(self, image: Image, terms: Terms) -> Image:
+    def _claimed(self, caller: Caller, image: Image, terms: Terms) -> Image:
+        self._access.require("upload_image", caller, image)
         saving = image.moved_to(Status.SAVING)
         if terms.needs_formats:
             image.require_formats()
@@ -188,7 +194,7 @@ class Uploads:
     def _after_failure(self, terms: Terms) -> Callable[[Image], Image]:
         return lambda image: replace(image.moved_to(terms.failed), updated_at=self._clock())
 
-    def _give_up(
+    def _note_failure(
         self, caller: Caller, image_id: str, location: Location, terms: Terms, *, discarded_at: int | None
     ) -> bool:
         entry = self._journal.entry(caller, "image.update", image_id)
@@ -284,10 +290,12 @@ class Uploads:
 
         In this order: when the catalogue did not answer a ``finish``, only the catalogue knows whose the bytes are.
         """
-        at, location = self._clock(), data.location
+        self._give_up(data.caller, data.image.id, data.location, data.terms)
+
+    def _give_up(self, caller: Caller, image_id: str, location: Location, terms: Terms) -> None:
         try:
-            waits = self._give_up(data.caller, data.image.id, location, data.terms, discarded_at=at)
-            if not waits and self._books.holds(data.image.id, location):
+            waits = self._note_failure(caller, image_id, location, terms, discarded_at=self._clock())
+            if not waits and self._books.holds(image_id, location):
                 return
         finally:
             self._ended(location)  # when the catalogue does not work now, ``clear_leftovers`` does it later
@@ -410,7 +418,10 @@ class IncomingData:
         finding = self.inspection.finish() if self.inspection is not None and self.received else None
         if self.verification is not None:
             self.verification.finish()
-        self._writer.commit()
+        try:
+            self._writer.commit()
+        except WriteLost as error:  # whoever took this upload over has removed its bytes
+            raise UploadLost(self.image.id) from error
         return self._uploads.finish(self, finding)
 
     def abandon(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from starlette.routing import Router
@@ -48,15 +48,18 @@ _ODD_CONNECTIONS = 8  # of what runs one at a time: leases, house, looks for job
 class Application:
     """Everything that one worker process holds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, identities: Mapping[str, str]) -> None:
         """Open database and stores.
+
+        Args:
+            identities: What each store is known by; see ``Admission.admit``.
 
         Raises:
             SettingsError: Something cannot work with these settings.
         """
         self.database = Database(settings.database_url, pool_size=connections(settings))
         fetcher = Fetcher(settings.fetch)
-        self.stores = open_stores(settings.stores, settings.data_dir, fetcher)
+        self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)

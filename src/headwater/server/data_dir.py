@@ -1,11 +1,26 @@
-"""The directory of what Headwater keeps itself."""
+"""The directory of what Headwater keeps itself, which nobody but its owner may look into.
+
+The catalogue holds user data of instances and signed URLs. What we make is made for its owner only, whatever the
+umask says, and what an earlier release made is closed at a start. A directory that holds what is not ours was chosen by
+the operator, who may want others to read it: it stays as it is, and the log says that it is open.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import re
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from headwater.errors import SettingsError
+
+_OURS = re.compile(r"headwater\.db(-[a-z]+)?|stores|\.probe-[0-9]+")
+_BESIDE = ("", "-wal", "-shm", "-journal", "-writer")  # of a database of SQLite
+
+_log = logging.getLogger(__name__)
 
 
 class DataDirectoryUnwritable(SettingsError):
@@ -26,9 +41,55 @@ def prepare(directory: Path) -> None:
         DataDirectoryUnwritable: It cannot be made or written to.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = directory / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise DataDirectoryUnwritable(directory, error.strerror or str(error)) from error
+
+
+def close_database(file: Path | None) -> None:
+    """Make a database of SQLite its owner's only, before anybody opens it; the files beside it follow it.
+
+    Args:
+        file: ``None`` for one that is no file.
+    """
+    if file is None:
+        return
+    with contextlib.suppress(OSError):  # whoever opens it says what is wrong
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for each in _BESIDE:
+        _close(Path(f"{file}{each}"))
+
+
+def close_directories(data_dir: Path, outside: Iterable[Path]) -> None:
+    """Close the data directory to others, and tell of those that are left open.
+
+    Args:
+        outside: Directories that the operator has chosen for stores.
+    """
+    _close(data_dir / "stores")
+    is_shared = _mode(data_dir) & stat.S_ISVTX  # as /tmp is
+    if not is_shared and all(_OURS.fullmatch(path.name) for path in data_dir.iterdir()):
+        _close(data_dir)
+    for directory in (data_dir, *outside):
+        mode = _mode(directory)
+        if mode & 0o077:
+            extra = {"path": str(directory), "mode": f"{mode:o}"}
+            _log.warning("others may look into a directory; close it with chmod 700", extra=extra)
+
+
+def _close(path: Path) -> None:
+    mode = _mode(path)
+    if mode & 0o077:
+        with contextlib.suppress(OSError):  # another user's: see above
+            path.chmod(mode & 0o700)
+
+
+def _mode(path: Path) -> int:
+    """Return who may do what with it; nobody anything when it is not there."""
+    try:
+        return path.stat().st_mode & 0o7777
+    except OSError:
+        return 0

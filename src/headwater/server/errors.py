@@ -28,6 +28,7 @@ STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Lost: HTTPStatus.INTERNAL_SERVER_ERROR,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     UnknownVerb: HTTPStatus.NOT_IMPLEMENTED,
 }
@@ -49,10 +50,8 @@ def answer(error: BaseException, accept: str, request_id: str) -> Response:
     What was not raised on purpose is told without its message, which may hold anything.
     """
     status = status_of(error)
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.HeadwaterError):
         message = error.told
-    elif isinstance(error, errors.HeadwaterError):
-        message = str(error)
     else:
         message = f"{UNEXPECTED} The log has more under {request_id}."
     headers = dict(getattr(error, "headers", {}))

@@ -20,9 +20,7 @@ from headwater.server.audit_file import AuditSettings
 from headwater.server.cors import CorsSettings
 from headwater.stores.fetch import FetchSettings
 from headwater.stores.file import FileStoreSettings
-from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.registry import StoreSettings
-from headwater.stores.web import HttpStoreSettings
 from headwater.streams.settings import StreamsSettings
 
 
@@ -150,9 +148,10 @@ class Settings(Section):
             )
         self._require_askable_barbican()
         self._require_writing_store()
-        if any(isinstance(store, MemoryStoreSettings) for store in self.stores.values()) and self.workers > 1:
+        alone = [store.type for store in self.stores.values() if not store.abilities.shared_by_processes]
+        if alone and self.workers > 1:
             raise ValueError(
-                "a store of type \"memory\" lives in one process: set section [server], key 'workers' to 1"
+                f"a store of type \"{alone[0]}\" lives in one process: set section [server], key 'workers' to 1"
             )
         if self.auth.mode == "none" and not self.auth.allow_none_beyond_loopback and not _is_loopback(self.server.bind):
             raise ValueError(
@@ -184,7 +183,7 @@ class Settings(Section):
             )
 
     def _require_writing_store(self) -> None:
-        writing = [name for name, store in self.stores.items() if not isinstance(store, HttpStoreSettings)]
+        writing = [name for name, store in self.stores.items() if store.abilities.writes]
         if not writing:
             raise ValueError('section [stores]: no store takes uploads; add one with type = "file"')
         if self.images.store is not None and self.images.store not in writing:
@@ -202,6 +201,11 @@ class Settings(Section):
     def database_url(self) -> str:
         """The catalogue's URL."""
         return self.database.url or f"sqlite:///{self.data_dir / 'headwater.db'}"
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The directories that are given for stores."""
+        return tuple(store.root for store in self.stores.values() if store.type == "file" and store.root is not None)
 
 
 def address(text: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
+from headwater.images.admission import Admission
 from headwater.images.books import Books
 from headwater.images.catalogue import ImageCatalogue
 from headwater.images.metadefs import loading
@@ -64,9 +66,9 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))
-    _prepare(settings)
+    identities = _prepare(settings)
     with metrics.shared_between_processes():
-        return Workers(settings, on_ready).run()
+        return Workers(settings, identities, on_ready).run()
 
 
 def _free(key: str, bind: str) -> socket.socket:
@@ -86,18 +88,23 @@ def _free(key: str, bind: str) -> socket.socket:
         raise PortTaken(key, bind, (error.strerror or str(error)).lower()) from error
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings) -> dict[str, str]:
+    """Put in order what all workers share; return what each store is to be known by."""
+    os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
+    data_dir.close_directories(settings.data_dir, settings.directories)
     policy = open_rules(settings.auth, settings.policy)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
+    data_dir.close_database(database.file)
     live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
+        identities = Admission(database).admit(stores)
         idle = Pool("none", 1)
         access = Access(ImageCatalogue(database), policy)
         uploads = Uploads(Books(database), access, stores, settings.images, Pools(idle, idle))
@@ -105,5 +112,6 @@ def _prepare(settings: Settings) -> None:
         cleared = uploads.clear_leftovers()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
+        return identities
     finally:
         database.close()

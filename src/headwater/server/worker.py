@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from headwater.server.application import Application
 from headwater.server.edge.listener import Listener, connections_limit
@@ -21,21 +22,22 @@ READY, TURNS = b"r", b"."  # what a worker says to its supervisor
 BEAT_S = 1.0
 
 
-def work(settings: Settings, says: int, supervisor_lives: int) -> int:
+def work(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
+        identities: What each store is known by; see ``Admission.admit``.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return uvloop.run(_listen(settings, says, supervisor_lives))
+    return uvloop.run(_listen(settings, identities, says, supervisor_lives))
 
 
-async def _listen(settings: Settings, says: int, supervisor_lives: int) -> int:
-    application = Application(settings)
+async def _listen(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
+    application = Application(settings, identities)
     files = Pool("sendfile", settings.server.transfer_threads)
     limit = connections_limit(2)
     listeners = [

@@ -19,7 +19,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 
@@ -49,8 +49,15 @@ class _Worker:
 class Workers:
     """All of them; used by one thread, whose process forks."""
 
-    def __init__(self, settings: Settings, on_ready: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, identities: Mapping[str, str], on_ready: Callable[[], None]) -> None:
+        """Take what each worker is given.
+
+        Args:
+            identities: What each store is known by; see ``Admission.admit``.
+            on_ready: Called once, when every worker listens.
+        """
         self._settings = settings
+        self._identities = identities
         self._on_ready = on_ready
         self._was_ready = False
         self._workers: dict[int, _Worker] = {}  # by process id
@@ -87,7 +94,7 @@ class Workers:
                 for each in (self._held_open, pipe, *(other.pipe for other in self._workers.values())):
                     if each is not None:
                         os.close(each)
-                code = worker.work(self._settings, says, self._supervisor_lives)
+                code = worker.work(self._settings, self._identities, says, self._supervisor_lives)
             except SettingsError as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why

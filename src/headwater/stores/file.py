@@ -1,10 +1,14 @@
 """Objects as files of one directory.
 
 Layout: ``objects/AB/KEY`` holds the whole objects (``AB``: first two characters of the key's SHA-256,
-so that no directory grows without bound), ``incoming/KEY`` what is being written. A write goes to
-``incoming``, is flushed to the disk, and is then renamed into ``objects``; the directory is flushed too.
+so that no directory grows without bound), ``incoming/KEY`` what is being written, ``store-id`` the mark. A write
+goes to ``incoming``, is flushed to the disk, and is then renamed into ``objects``; the directory is flushed too.
 A reader therefore sees the whole object or none of it, also after a power cut, and a crash leaves at
 most a file in ``incoming``, which ``delete`` of that key removes.
+
+Each call looks the directory up anew and does all its work relative to what it found there, mark included. So a
+file system that is mounted or unmounted at any moment is seen whole or not at all: no call takes the bare mount
+point for the store, and no object is put where the next lookup would not find it.
 
 Pieces whose memory and length fit the disk's blocks are written past the page cache (``O_DIRECT``): the
 same bytes cost a tenth of the processor time, are on the disk when the write returns, and do not push
@@ -21,21 +25,38 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from headwater.config import Section
 from headwater.errors import SettingsError
-from headwater.stores.store import Abilities, ObjectNotFound, Piece, Stored, StoreFull, StoreUnavailable, checked_key
+from headwater.stores.store import (
+    IDENTITY,
+    Abilities,
+    ObjectNotFound,
+    Piece,
+    Stored,
+    StoreFull,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    WriteLost,
+    checked_key,
+)
+
+MARK = "store-id"
 
 _FLUSH_EVERY = 64 << 20  # bytes through the page cache between two flushes, so that the last one is short
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DIRECT: int = getattr(os, "O_DIRECT", 0)
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_PROBE = bytes(4096)  # one block: an empty file can be made on a full disk
 
 
 class FileStoreSettings(Section):
     """Section ``[stores.NAME]`` with ``type = "file"``."""
+
+    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=True)
 
     type: Literal["file"] = "file"
     root: Annotated[
@@ -52,94 +73,141 @@ class FileStoreSettings(Section):
 class FileStore:
     """One directory on a local or shared file system."""
 
-    abilities = Abilities(shared_by_processes=True, gives_paths=True)
+    abilities = FileStoreSettings.abilities
 
     def __init__(self, name: str, settings: FileStoreSettings, default_root: Path) -> None:
-        """Open the directory, creating what is missing.
-
-        Raises:
-            SettingsError: The directory cannot be created or written.
-        """
+        """Name the directory; nothing is looked at yet."""
         self.name = name
-        self._settings = settings
+        self.settings = settings
         self._root = settings.root or default_root
-        self._objects, self._incoming = self._root / "objects", self._root / "incoming"
+        self._expected: str | None = None
+
+    def identity(self) -> str | None:
         try:
-            for directory in (self._objects, self._incoming):
-                directory.mkdir(parents=True, exist_ok=True)
-            _probe(self._incoming)
+            with self._looked_up() as root:
+                return _mark(root)
+        except FileNotFoundError:
+            return None
+
+    def mark(self, identity: str) -> str:
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            root = os.open(self._root, _DIRECTORY)
+            try:
+                for name in ("objects", "incoming"):
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(name, 0o700, dir_fd=root)
+                return _mark(root) or _marked(root, identity)
+            finally:
+                os.close(root)
         except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(self.name) from error
             raise SettingsError(
-                f"section [stores.{name}], key 'root': cannot write to the directory {self._root}: {error.strerror}; "
-                "give a directory that this user may write to"
+                f"section [stores.{self.name}], key 'root': cannot write to the directory {self._root}: "
+                f"{error.strerror}; give a directory that this user may write to"
             ) from error
+
+    def expect(self, identity: str) -> None:
+        self._expected = identity
 
     def begin(self, key: str, size: int | None = None) -> FileWriter:
         checked_key(key)
-        if size is not None and size > self._free():
-            raise StoreFull(self.name, size)
-        return FileWriter(self.name, key, self._incoming / key, self._file(key), self._settings)
+        with self.there() as root:
+            if size is not None:
+                state = os.fstatvfs(root)
+                if size > state.f_bavail * state.f_frsize:
+                    raise StoreFull(self.name, size)
+            return FileWriter(self, key, root)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         try:
-            descriptor = os.open(self._file(checked_key(key)), os.O_RDONLY | os.O_CLOEXEC)
+            with self._looked_up() as root:
+                descriptor = os.open(_file(checked_key(key)), os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
         except FileNotFoundError as error:
             raise ObjectNotFound(self.name, key) from error
-        except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
-        return _Pieces(self.name, descriptor, start, length, self._settings.chunk_size)
+        return _Pieces(self.name, descriptor, start, length, self.settings.chunk_size)
 
     def path(self, key: str) -> Path:
         self.stat(key)
-        return self._file(key)
+        return self._root / _file(key)
 
     def url(self, key: str) -> str:
-        return self._file(checked_key(key)).absolute().as_uri()
+        return (self._root / _file(checked_key(key))).absolute().as_uri()
 
     def stat(self, key: str) -> Stored:
         try:
-            return Stored(key, self._file(checked_key(key)).stat().st_size)
+            with self._looked_up() as root:
+                return Stored(key, os.stat(_file(checked_key(key)), dir_fd=root).st_size)
         except FileNotFoundError as error:
             raise ObjectNotFound(self.name, key) from error
-        except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        try:
-            for directory in self._objects.iterdir():
-                for file in directory.iterdir():
-                    if file.name.startswith(prefix):
+        with contextlib.suppress(FileNotFoundError), self._looked_up() as root:
+            for directory in _names(root, "objects"):
+                for name in _names(root, f"objects/{directory}"):
+                    if name.startswith(prefix):
                         with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                            yield Stored(file.name, file.stat().st_size)
-        except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
+                            yield Stored(name, os.stat(f"objects/{directory}/{name}", dir_fd=root).st_size)
 
     def delete(self, key: str) -> None:
         checked_key(key)
-        try:
-            for file in (self._incoming / key, self._file(key)):
-                file.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
+        with self.there() as root:
+            for file in (f"incoming/{key}", _file(key)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(file, dir_fd=root)
 
     def ping(self) -> None:
-        try:
-            _probe(self._incoming)
-        except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
+        with self.there() as root:
+            try:
+                _probe(root)
+            except OSError as error:
+                if error.errno in _FULL or error.errno == errno.EROFS:
+                    raise StoreRefusesWrites(self.name, is_full=error.errno != errno.EROFS) from error
+                raise
 
     def close(self) -> None:
         """Nothing is held open between calls."""
 
-    def _file(self, key: str) -> Path:
-        return self._objects / hashlib.sha256(key.encode()).hexdigest()[:2] / key
-
-    def _free(self) -> int:
+    @contextlib.contextmanager
+    def there(self) -> Iterator[int]:
+        """Give a descriptor of the directory that is the store now; whatever is missing makes it unavailable."""
         try:
-            state = os.statvfs(self._incoming)
+            with self._looked_up() as root:
+                yield root
+        except FileNotFoundError as error:
+            raise StoreUnavailable(self.name, f"something is missing in {self._root}") from error
+
+    @contextlib.contextmanager
+    def _looked_up(self) -> Iterator[int]:
+        """Give a descriptor of the directory that is the store now.
+
+        Raises:
+            FileNotFoundError: What was looked for in it is not there; or all of it, if nobody said what to expect.
+            StoreUnavailable: The directory is not this store, or does not work.
+        """
+        try:
+            try:
+                root = os.open(self._root, _DIRECTORY)
+            except FileNotFoundError:
+                self._require_expected(None)
+                raise
+            try:
+                if self._expected is not None:
+                    self._require_expected(_mark(root))
+                yield root
+            finally:
+                os.close(root)
+        except FileNotFoundError:
+            raise
         except OSError as error:
-            raise StoreUnavailable(self.name, str(error.strerror)) from error
-        return state.f_bavail * state.f_frsize
+            raise StoreUnavailable(self.name, f"{self._root}: {error.strerror}") from error
+
+    def _require_expected(self, found: str | None) -> None:
+        if found == self._expected:
+            return
+        what = f"has the {MARK} of another store" if found else f"has no {MARK}; is it mounted?"
+        raise StoreUnavailable(self.name, f"the directory {self._root} {what}")
 
 
 class _Pieces(Iterator[bytes]):
@@ -180,24 +248,25 @@ class _Pieces(Iterator[bytes]):
 class FileWriter:
     """One file in ``incoming`` on its way into ``objects``."""
 
-    def __init__(self, store: str, key: str, part: Path, final: Path, settings: FileStoreSettings) -> None:
-        self._store, self._key, self._part, self._final = store, key, part, final
-        self._fsync = settings.fsync
+    def __init__(self, store: FileStore, key: str, root: int) -> None:
+        """Make the file; ``root`` is a descriptor of the store's directory, for the time of this call."""
+        self._store, self._key, self._part = store, key, f"incoming/{key}"
+        self._fsync = store.settings.fsync
         self._size = 0
         self._unflushed = 0
         self._descriptor = -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._direct = settings.direct and _DIRECT != 0
+        self._direct = store.settings.direct and _DIRECT != 0
         with self._translated():
             if self._direct:
                 try:
-                    self._descriptor = os.open(part, flags | _DIRECT, 0o640)
+                    self._descriptor = os.open(self._part, flags | _DIRECT, 0o600, dir_fd=root)
                 except OSError as error:
                     if error.errno != errno.EINVAL:
                         raise
                     self._direct = False
             if self._descriptor < 0:
-                self._descriptor = os.open(part, flags, 0o640)
+                self._descriptor = os.open(self._part, flags, 0o600, dir_fd=root)
 
     def write(self, piece: Piece) -> None:
         view = memoryview(piece).cast("B")
@@ -216,25 +285,38 @@ class FileWriter:
                     self._flush_now_and_then(written)
 
     def commit(self) -> Stored:
-        with self._translated():
+        with self._store.there() as root, self._translated():
             if self._fsync:
                 os.fsync(self._descriptor)
+            self._require_part(root)
             os.close(self._descriptor)
             self._descriptor = -1
-            if not self._final.parent.is_dir():
-                self._final.parent.mkdir(exist_ok=True)
-                self._flush_directory(self._final.parent.parent)
+            final = _file(self._key)
+            directory = final.rpartition("/")[0]
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, 0o700, dir_fd=root)
+                self._flush_directory(root, "objects")
             # Rename last: a reader sees the whole object or none of it, also after a power cut.
-            self._part.replace(self._final)
-            self._flush_directory(self._final.parent)
+            try:
+                os.rename(self._part, final, src_dir_fd=root, dst_dir_fd=root)
+            except FileNotFoundError as error:
+                raise WriteLost(self._store.name, self._key) from error
+            self._flush_directory(root, directory)
         return Stored(self._key, self._size)
+
+    def _require_part(self, root: int) -> None:
+        """Raise ``WriteLost`` unless what was written is what lies there now."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self._part, dir_fd=root), os.fstat(self._descriptor)):
+                return
+        raise WriteLost(self._store.name, self._key)
 
     def abort(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        with self._translated():
-            self._part.unlink(missing_ok=True)
+        with contextlib.suppress(StoreUnavailable), self._store.there() as root:
+            os.unlink(self._part, dir_fd=root)
 
     def _through_the_cache(self) -> None:
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
@@ -247,10 +329,10 @@ class FileWriter:
             os.fdatasync(self._descriptor)
             self._unflushed = 0
 
-    def _flush_directory(self, directory: Path) -> None:
+    def _flush_directory(self, root: int, directory: str) -> None:
         if not self._fsync:
             return
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(directory, _DIRECTORY, dir_fd=root)
         try:
             os.fsync(descriptor)
         finally:
@@ -262,12 +344,64 @@ class FileWriter:
             yield
         except OSError as error:
             if error.errno in _FULL:
-                raise StoreFull(self._store) from error
-            raise StoreUnavailable(self._store, str(error.strerror)) from error
+                raise StoreFull(self._store.name) from error
+            raise StoreUnavailable(self._store.name, str(error.strerror)) from error
 
 
-def _probe(directory: Path) -> None:
-    """Raise ``OSError`` unless files can be made in ``directory``."""
-    probe = directory / f".probe-{os.getpid()}"
-    probe.write_bytes(b"")
-    probe.unlink(missing_ok=True)
+def _file(key: str) -> str:
+    return f"objects/{hashlib.sha256(key.encode()).hexdigest()[:2]}/{key}"
+
+
+def _names(root: int, directory: str) -> list[str]:
+    descriptor = os.open(directory, _DIRECTORY, dir_fd=root)
+    try:
+        return os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _mark(root: int) -> str | None:
+    """Return the mark of the directory; ``None`` when it has none, or none that we wrote."""
+    try:
+        descriptor = os.open(MARK, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.read(descriptor, 64).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
+    return found if IDENTITY.fullmatch(found) else None
+
+
+def _marked(root: int, identity: str) -> str:
+    """Mark a directory that has no mark, durably, and return its mark: of several at once the first one's."""
+    _probe(root)
+    part = f"{MARK}.{identity}"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=root)
+    try:
+        try:
+            os.write(descriptor, f"{identity}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):  # somebody was first; or the file system has no links
+            os.link(part, MARK, src_dir_fd=root, dst_dir_fd=root)
+        if _mark(root) is None:
+            os.rename(part, MARK, src_dir_fd=root, dst_dir_fd=root)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=root)
+    os.fsync(root)
+    return _mark(root) or identity
+
+
+def _probe(root: int) -> None:
+    """Raise ``OSError`` unless a block of bytes can be written in ``root``."""
+    probe = f"incoming/.probe-{os.getpid()}"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=root)
+    try:
+        os.write(descriptor, _PROBE)
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(probe, dir_fd=root)

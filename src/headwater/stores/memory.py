@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from headwater.stores.store import Abilities, ObjectNotFound, Piece, Stored, Sto
 
 class MemoryStoreSettings(Section):
     """Section ``[stores.NAME]`` with ``type = "memory"``."""
+
+    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=False, gives_paths=False, has_identity=False)
 
     type: Literal["memory"]
     capacity: Annotated[int, Field(description="Bytes that it takes in all.", ge=0)] = 1 << 30
@@ -25,13 +27,22 @@ class MemoryStoreSettings(Section):
 class MemoryStore:
     """A dictionary behind a lock; it ends with the process, so it serves one process only."""
 
-    abilities = Abilities(shared_by_processes=False, gives_paths=False)
+    abilities = MemoryStoreSettings.abilities
 
     def __init__(self, name: str, settings: MemoryStoreSettings) -> None:
         self.name = name
         self._settings = settings
         self._objects: dict[str, bytes] = {}
         self._lock = threading.Lock()
+
+    def identity(self) -> None:
+        """Return ``None``: it ends with the process, so nobody could know it again."""
+
+    def mark(self, identity: str) -> str:
+        return identity
+
+    def expect(self, identity: str) -> None:
+        """Memory is always there."""
 
     def begin(self, key: str, size: int | None = None) -> MemoryWriter:
         checked_key(key)

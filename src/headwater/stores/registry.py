@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
@@ -17,19 +18,26 @@ from headwater.stores.web import HttpStore, HttpStoreSettings
 StoreSettings = Annotated[FileStoreSettings | MemoryStoreSettings | HttpStoreSettings, Field(discriminator="type")]
 
 
-def open_stores(settings: Mapping[str, StoreSettings], data_dir: Path, fetcher: Fetcher) -> dict[str, ObjectStore]:
-    """Open every store, in the order of the settings.
+def open_stores(
+    settings: Mapping[str, StoreSettings],
+    data_dir: Path,
+    fetcher: Fetcher,
+    identities: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, ObjectStore]:
+    """Return every store, in the order of the settings; whether they work is not asked.
 
     Args:
         fetcher: Reads what lies on web servers.
-
-    Raises:
-        SettingsError: One of them cannot work with its settings.
+        identities: What each store is expected to be; see ``ObjectStore.expect``.
     """
-    return {name: _open(name, section, data_dir, fetcher) for name, section in settings.items()}
+    stores = {name: open_store(name, section, data_dir, fetcher) for name, section in settings.items()}
+    for name, identity in identities.items():
+        stores[name].expect(identity)
+    return stores
 
 
-def _open(name: str, settings: StoreSettings, data_dir: Path, fetcher: Fetcher) -> ObjectStore:
+def open_store(name: str, settings: StoreSettings, data_dir: Path, fetcher: Fetcher) -> ObjectStore:
+    """Return one store."""
     if isinstance(settings, MemoryStoreSettings):
         return MemoryStore(name, settings)
     if isinstance(settings, HttpStoreSettings):

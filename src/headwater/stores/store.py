@@ -3,6 +3,9 @@
 Bytes are pushed into a store, not pulled by it: an upload hands the same piece of memory to the
 hashes and to the store at the same time, and a slow client holds no thread
 (``docs/decisions/0003-stores-are-pushed.md``). A store knows nothing of images, HTTP or callers.
+
+A store that is not there is never an empty store: a mark in it says which one it is, and a store that was told
+what to ``expect`` answers nothing without it (``docs/decisions/0018-stores-have-an-identity.md``).
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from headwater.errors import Invalid, NotFound, TooLarge, Unavailable
+from headwater.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 
 # One path segment that is safe in a file name, an S3 key and a Swift object name alike.
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+# What a store is known by: random, so that no two are the same.
+IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 Piece = bytes | bytearray | memoryview
 
@@ -45,16 +50,37 @@ class StoreFull(TooLarge):
         self.store = store
 
 
+class WriteLost(Conflict):
+    """The object was deleted before it was whole."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(f"the unfinished object {key} was deleted from store {store} while it was written")
+        self.store, self.key = store, key
+
+
 class StoreUnavailable(Unavailable):
-    """The store does not work at the moment."""
+    """The store does not work at the moment, or what lies in its place is not this store."""
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} does not work: {reason}")
-        self.store = store
+        self.store, self.reason = store, reason
 
     @property
     def told(self) -> str:
         return f"The store {self.store} does not work at the moment. Try again later."
+
+
+class StoreRefusesWrites(StoreUnavailable):
+    """The store gives bytes and takes none."""
+
+    def __init__(self, store: str, *, is_full: bool) -> None:
+        reason = "it is full: delete images or give it more space" if is_full else "it is read only"
+        super().__init__(store, reason)
+        self.is_full = is_full
+
+    @property
+    def told(self) -> str:
+        return f"The store {self.store} takes no data at the moment: {self.reason}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,7 @@ class Abilities:
     shared_by_processes: bool  # every process that opens the store sees the same objects
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
+    has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
 
 
 class ObjectWriter(Protocol):
@@ -86,17 +113,53 @@ class ObjectWriter(Protocol):
         """
 
     def commit(self) -> Stored:
-        """Make the object durable and then visible under its key, whole."""
+        """Make the object durable and then visible under its key, whole.
+
+        Raises:
+            WriteLost: ``delete`` of the key removed it meanwhile. A store that does not notice makes it visible.
+            StoreFull, StoreUnavailable: As for ``write``.
+        """
 
     def abort(self) -> None:
-        """Leave nothing behind; does nothing after ``commit`` or a first ``abort``."""
+        """Leave nothing behind; does nothing after ``commit`` or a first ``abort``.
+
+        What a store that does not work keeps, a later ``delete`` of the key removes.
+        """
 
 
 class ObjectStore(Protocol):
-    """Keep bytes under keys chosen by the caller; safe to use from several threads."""
+    """Keep bytes under keys chosen by the caller; safe to use from several threads.
+
+    Every call about objects raises ``StoreUnavailable`` when the store does not work. "Not found" and "deleted" are
+    said only of a store that is there.
+    """
 
     name: str
     abilities: Abilities
+
+    def identity(self) -> str | None:
+        """Return what the store was marked with; ``None`` when nothing marked it, or nothing is there at all.
+
+        Raises:
+            StoreUnavailable: That cannot be told.
+        """
+
+    def mark(self, identity: str) -> str:
+        """Make the store ready for objects and mark it; return its identity.
+
+        A mark that is there stays: of several that mark at once, all get the same answer.
+
+        Raises:
+            SettingsError: Nothing can be kept there.
+            StoreFull: There is no room for the mark.
+        """
+
+    def expect(self, identity: str) -> None:
+        """From now on be this store only: without this mark every call about objects raises ``StoreUnavailable``.
+
+        The mark is looked for in each call, so a store that goes away and comes back works again. Until it is told
+        what to expect, a store whose place nobody made is empty.
+        """
 
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         """Begin an object that will be ``size`` bytes long, if that is known.
@@ -139,7 +202,12 @@ class ObjectStore(Protocol):
         """Remove the object and whatever an unfinished write of this key left; nothing there is fine."""
 
     def ping(self) -> None:
-        """Return when the store takes and gives bytes; raise ``StoreUnavailable`` when not."""
+        """Return when the store takes and gives bytes.
+
+        Raises:
+            StoreRefusesWrites: It is full or read only.
+            StoreUnavailable: It does not work at all.
+        """
 
     def close(self) -> None:
         """Let go of connections and files."""

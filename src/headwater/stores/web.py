@@ -7,7 +7,7 @@ Headwater fetch is all that this store has.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from headwater.config import Section
 from headwater.errors import Forbidden
@@ -35,17 +35,30 @@ class StoreReadOnly(Forbidden):
 class HttpStoreSettings(Section):
     """Section ``[stores.NAME]`` with ``type = "http"``; what may be fetched, section ``[fetch]`` says."""
 
+    abilities: ClassVar[Abilities] = Abilities(
+        shared_by_processes=True, gives_paths=False, writes=False, has_identity=False
+    )
+
     type: Literal["http"]
 
 
 class HttpStore:
     """What lies on web servers; safe to use from several threads."""
 
-    abilities = Abilities(shared_by_processes=True, gives_paths=False, writes=False)
+    abilities = HttpStoreSettings.abilities
 
     def __init__(self, name: str, fetcher: Fetcher) -> None:
         self.name = name
         self._fetcher = fetcher
+
+    def identity(self) -> None:
+        """Return ``None``: the web is nobody's store."""
+
+    def mark(self, identity: str) -> str:
+        raise StoreReadOnly(self.name)
+
+    def expect(self, identity: str) -> None:
+        """Do nothing; whether a server is there, each request finds out."""
 
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         raise StoreReadOnly(self.name)

@@ -7,10 +7,23 @@ import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
-from headwater.stores.store import BadKey, ObjectNotFound, ObjectStore, Piece, Stored, StoreFull
+from headwater.stores.store import (
+    IDENTITY,
+    BadKey,
+    ObjectNotFound,
+    ObjectStore,
+    Piece,
+    Stored,
+    StoreFull,
+    StoreUnavailable,
+    WriteLost,
+)
+
+T = TypeVar("T", bound=ObjectStore)
 
 BLOCK = 2 << 20  # what an upload hands over at once: page-aligned memory of so many bytes
 
@@ -47,6 +60,12 @@ def aligned(data: bytes) -> Iterator[memoryview]:
             yield view
 
 
+def marked(store: T, identity: str = "0123456789abcdef" * 2) -> T:
+    """Return the store, ready for objects and expecting the mark that it has."""
+    store.expect(store.mark(identity))
+    return store
+
+
 def put(store: ObjectStore, key: str, *pieces: Piece, size: int | None = None) -> Stored:
     """Write one whole object."""
     writer = store.begin(key, size)
@@ -61,10 +80,16 @@ def content(store: ObjectStore, key: str, start: int = 0, length: int | None = N
 
 
 class ObjectStoreContract:
-    """To test a store: subclass, and give a ``store`` fixture with an empty store of at least 64 MiB.
+    """To test a store: subclass, and give a ``store`` fixture with an empty, ``marked`` store of at least 64 MiB.
 
-    A store whose room is limited gives a ``small_store`` fixture too, with room for less than 8 MiB.
+    A store that has an identity gives an ``unmarked_store`` fixture too, where nothing was ever made; a store whose
+    room is limited a ``small_store``, with room for less than 8 MiB.
     """
+
+    @pytest.fixture
+    def unmarked_store(self, store: ObjectStore) -> ObjectStore:
+        assert not store.abilities.has_identity
+        pytest.skip("this store has no identity")
 
     @pytest.fixture
     def small_store(self) -> ObjectStore:
@@ -201,6 +226,75 @@ class ObjectStoreContract:
         store.delete("a")
         assert sorted(stored.key for stored in store.list()) == ["ab", "b"]
         assert content(store, "ab") == b"ab"
+
+    def test_an_unfinished_write_that_was_deleted_is_lost_or_whole(self, store: ObjectStore) -> None:
+        late = store.begin("k")
+        late.write(b"all of it")
+        store.delete("k")
+        try:
+            late.commit()
+        except WriteLost as error:
+            late.abort()
+            assert (error.store, error.key) == (store.name, "k")
+            assert list(store.list()) == []
+        else:
+            assert content(store, "k") == b"all of it"
+
+    # --- Identity --------------------------------------------------------------------------------
+
+    def test_the_first_mark_stays(self, unmarked_store: ObjectStore) -> None:
+        assert unmarked_store.identity() is None
+        assert list(unmarked_store.list()) == []
+        with pytest.raises(ObjectNotFound):
+            unmarked_store.stat("k")
+        assert unmarked_store.identity() is None
+        assert unmarked_store.mark("a" * 32) == "a" * 32
+        assert unmarked_store.mark("b" * 32) == "a" * 32
+        assert unmarked_store.identity() == "a" * 32
+        assert IDENTITY.fullmatch("a" * 32)
+        assert list(unmarked_store.list()) == []
+
+    def test_of_many_that_mark_at_once_all_get_the_same_identity(self, unmarked_store: ObjectStore) -> None:
+        start, got = threading.Barrier(8), []
+
+        def mark(number: int) -> None:
+            start.wait()
+            got.append(unmarked_store.mark(f"{number:032x}"))
+
+        threads = [threading.Thread(target=mark, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 8
+        assert set(got) == {unmarked_store.identity()}
+
+    def test_without_the_mark_that_it_expects_a_store_says_neither_empty_nor_deleted(self, store: ObjectStore) -> None:
+        if not store.abilities.has_identity:
+            pytest.skip("this store has no identity")
+        identity = store.identity()
+        assert identity is not None
+        put(store, "k", b"kept")
+        begun = store.begin("begun")
+        begun.write(b"too late")
+        store.expect("f" * 32)
+        for call in (store.begin, store.read, store.stat, store.path, store.delete):
+            for key in ("k", "absent", "begun"):
+                with pytest.raises(StoreUnavailable) as caught:
+                    call(key)
+                assert caught.value.store == store.name
+        with pytest.raises(StoreUnavailable):
+            list(store.list())
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+        with pytest.raises(StoreUnavailable):
+            begun.commit()
+        begun.abort()
+        store.expect(identity)
+        store.ping()
+        assert list(store.list()) == [Stored("k", 4)]
+        assert content(store, "k") == b"kept"
+        store.delete("begun")
 
     # --- Keys and lists --------------------------------------------------------------------------
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
-from headwater.database import schema
+from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.identity.caller import OPERATOR
+from headwater.errors import Forbidden
+from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.access import Access
 from headwater.images.books import Books, ImageGone, UploadLost
 from headwater.images.catalogue import ImageCatalogue
@@ -19,13 +22,19 @@ from headwater.images.downloads import DataMissing, Downloads
 from headwater.images.inspect import ContentMismatch
 from headwater.images.journal import Deed, Journal
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
+from headwater.images.quotas.service import unlimited
 from headwater.images.rows import ImageNotFound
 from headwater.images.settings import ImagesSettings
-from headwater.images.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, Uploads
+from headwater.images.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, StoreUnknown, Terms, Uploads
 from headwater.jobs.leases import LEASE_S, writer_name
+from headwater.stores.fetch import Fetcher, FetchSettings
+from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
+from headwater.stores.web import HttpStore
+from headwater.testing import object_store
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.object_store import marked
 from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 from unit.images.disk_images import qcow2
@@ -471,8 +480,148 @@ def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: 
     access = Access(catalogue, EveryoneMay())
     with pytest.raises(DataMissing, match=f"data of image {image.id} is missing from store memory"):
         Downloads(catalogue, access, {store.name: store}).open(OPERATOR, image.id)
-    with pytest.raises(DataMissing, match="missing from store memory"):
+
+
+def test_data_in_a_store_that_is_not_there_is_not_lost(
+    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, tmp_path: Path
+) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, DATA)
+    data.finish()
+    access = Access(catalogue, EveryoneMay())
+    with pytest.raises(StoreUnavailable, match="store memory does not work"):
         Downloads(catalogue, access, {}).open(OPERATOR, image.id)
+    away = marked(FileStore("memory", FileStoreSettings(), tmp_path / "away"))
+    shutil.rmtree(tmp_path / "away")
+    with pytest.raises(StoreUnavailable, match="is it mounted"):
+        Downloads(catalogue, access, {"memory": away}).open(OPERATOR, image.id)
+
+
+def test_data_that_one_store_has_lost_is_read_from_another(
+    uploads: Uploads, catalogue: ImageCatalogue, books: Books, store: BrokenStore, image: Image, tmp_path: Path
+) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, DATA)
+    data.finish()
+    key = data.location.object_key
+    row = {"image_id": image.id, "position": 1, "store": "files", "object_key": key, "metadata": "{}"}
+    books._database.write(lambda connection: connection.execute(insert(tables.image_locations), row))
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store, "files": files})
+    store.close()
+    with pytest.raises(DataMissing):
+        downloads.open(OPERATOR, image.id)
+    shutil.rmtree(tmp_path / "files")
+    with pytest.raises(StoreUnavailable):  # it may have it
+        downloads.open(OPERATOR, image.id)
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    object_store.put(files, key, DATA)
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store, "files": files})
+    opened = downloads.open(OPERATOR, image.id)
+    assert opened is not None
+    assert b"".join(opened.read(0, len(DATA))) == DATA
+
+
+# --- Stores -------------------------------------------------------------------------------------------
+
+
+def test_the_first_store_that_takes_uploads_takes_them(books: Books, store: BrokenStore, pools: Pools) -> None:
+    web = HttpStore("web", Fetcher(FetchSettings()))
+    access = Access(ImageCatalogue(books._database), EveryoneMay())
+    uploads = Uploads(books, access, {"web": web, "memory": store}, ImagesSettings(), pools)
+    assert uploads.store_names == ("memory",)
+    image = an_image("y", disk_format="raw", container_format="bare")
+    add(ImageCatalogue(books._database), image)
+    with pytest.raises(StoreUnknown, match="there is memory"):
+        uploads.begin(OPERATOR, image.id, terms=Terms(store="web"))
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, DATA)
+    assert data.finish().status is Status.ACTIVE
+    assert keys(store) == [data.location.object_key]
+
+
+def test_bytes_in_a_store_that_went_away_are_not_forgotten(
+    books: Books, catalogue: ImageCatalogue, pools: Pools, clock: Clock, image: Image, tmp_path: Path
+) -> None:
+    """A deleted image, and an upload that broke off, while another directory lies where the store was."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    files = marked(FileStore("files", FileStoreSettings(), root))
+    uploads = service(books, files, pools, clock)
+    broken = uploads.begin(OPERATOR, image.id)
+    put(broken, DATA)
+    other = an_image("other", disk_format="raw", container_format="bare")
+    add(catalogue, other)
+    whole = uploads.begin(OPERATOR, other.id)
+    put(whole, DATA)
+    whole.finish()
+    root.rename(away)
+    root.mkdir()
+    broken.abandon()
+    catalogue.delete(other.id, Image.require_deletable, NOON)
+    for _ in range(2):
+        assert uploads.clear_leftovers() == 0
+    assert {at.object_key for at in books.discarded(10)} == {whole.location.object_key, broken.location.object_key}
+    assert list(root.iterdir()) == []
+    with pytest.raises(StoreUnavailable):
+        uploads.begin(OPERATOR, image.id)
+    assert len(books.discarded(10)) == 2  # what was never begun leaves nothing to discard
+    assert catalogue.get(image.id).status is Status.QUEUED
+    root.rmdir()
+    away.rename(root)
+    assert uploads.clear_leftovers() == 2
+    assert books.discarded(10) == []
+    assert [path for path in root.rglob("*") if path.is_file()] == [root / "store-id"]
+
+
+def test_an_upload_that_others_took_over_is_lost_and_not_the_stores_fault(
+    books: Books, catalogue: ImageCatalogue, pools: Pools, clock: Clock, image: Image, tmp_path: Path
+) -> None:
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    slow, other = service(books, files, pools, clock, "slow"), service(books, files, pools, clock, "other")
+    data = slow.begin(OPERATOR, image.id)
+    put(data, DATA)
+    clock.now += (LEASE_S + 1) * SECOND
+    assert other.clear_leftovers() == 1
+    with pytest.raises(UploadLost, match="stood still"):
+        data.finish()
+    data.abandon()
+    assert keys(files) == []
+    assert catalogue.get(image.id).status is Status.QUEUED
+
+
+def test_an_upload_that_cannot_be_set_up_leaves_nothing(
+    uploads: Uploads, catalogue: ImageCatalogue, books: Books, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as failing:
+        failing.setattr(uploads, "lanes", _fail)
+        with pytest.raises(StoreUnavailable):
+            uploads.begin(OPERATOR, image.id)
+    assert catalogue.get(image.id).status is Status.QUEUED
+    assert (books.uploads(), books.discarded(10), uploads._running) == ([], [], set())
+    put(uploads.begin(OPERATOR, image.id), DATA)
+
+
+def test_who_may_not_upload_when_the_image_is_claimed_does_not(
+    books: Books, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, image: Image
+) -> None:
+    """The image gets another owner between the first look and the transaction."""
+
+    class OwnersMay(EveryoneMay):
+        def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
+            if rule == "upload_image" and target["owner"] != image.owner:
+                raise Forbidden("not the owner")
+
+    def change() -> Any:
+        catalogue.change(image.id, lambda now: replace(now, owner="somebody else"))
+        return unlimited()
+
+    uploads = Uploads(
+        books, Access(catalogue, OwnersMay()), {store.name: store}, ImagesSettings(), pools, allowances=change
+    )
+    with pytest.raises(Forbidden, match="not the owner"):
+        uploads.begin(OPERATOR, image.id)
+    assert catalogue.get(image.id).status is Status.QUEUED
+    assert books.uploads() == []
 
 
 # --- The journal --------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def worker(settings: Settings) -> Iterator[Application]:
-    made = Application(settings)
+    made = Application(settings, {})
     yield made
     made.close()
 

@@ -85,13 +85,18 @@ def test_what_was_not_raised_on_purpose_is_told_without_its_words(accept: str) -
     assert "hunter2" not in body
 
 
-def test_lost_data_is_our_fault_and_says_which() -> None:
+def test_lost_data_is_our_fault_and_says_which_image_but_not_where_it_was() -> None:
     from headwater.images.model import Location  # noqa: PLC0415
 
-    response = answer(DataMissing("image-1", Location("fast", "key-1")), "", "req-1")
+    error = DataMissing("image-1", Location("fast", "key-1"))
+    assert isinstance(error, errors.Lost)
+    assert "store fast" in str(error)
+    assert "key-1" in str(error)
+    response = answer(error, "", "req-1")
     assert response.status_code == 500
-    assert b"image-1" in response.body
-    assert b"key-1" in response.body
+    assert b"image-1 is lost" in response.body
+    assert b"key-1" not in response.body
+    assert b"fast" not in response.body
 
 
 def test_some_answers_say_more_in_their_headers() -> None:

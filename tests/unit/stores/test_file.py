@@ -2,21 +2,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater.errors import SettingsError
 from headwater.stores.fetch import Fetcher, FetchSettings
-from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores
-from headwater.stores.store import StoreUnavailable
+from headwater.stores.store import StoreRefusesWrites, StoreUnavailable, WriteLost
 from headwater.stores.web import HttpStoreSettings
+from headwater.testing.object_store import content, marked, put
 
 
 def test_objects_lie_where_the_module_says(tmp_path: Path) -> None:
-    store = FileStore("files", FileStoreSettings(), tmp_path)
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
     writer = store.begin("key")
     assert (tmp_path / "incoming" / "key").exists()
     writer.write(b"x")
@@ -27,13 +30,14 @@ def test_objects_lie_where_the_module_says(tmp_path: Path) -> None:
 
 
 def test_an_object_is_not_for_everybody(tmp_path: Path) -> None:
-    store = FileStore("files", FileStoreSettings(), tmp_path)
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
     store.begin("key").commit()
     assert store.path("key").stat().st_mode & 0o007 == 0
 
 
 def test_a_root_of_the_settings_goes_over_the_default(tmp_path: Path) -> None:
-    FileStore("files", FileStoreSettings(root=tmp_path / "mine"), tmp_path / "default").begin("k").commit()
+    marked(FileStore("files", FileStoreSettings(root=tmp_path / "mine"), tmp_path / "default")).begin("k").commit()
+    assert (tmp_path / "mine" / MARK).exists()
     assert not (tmp_path / "default").exists()
 
 
@@ -42,12 +46,12 @@ def test_a_directory_that_cannot_be_is_named(tmp_path: Path, place: str) -> None
     (tmp_path / "a file").touch()
     root = tmp_path / "a file" if place == "a file" else tmp_path / "a file" / "below"
     with pytest.raises(SettingsError, match=r"section \[stores\.files\], key 'root'.*give a directory") as caught:
-        FileStore("files", FileStoreSettings(), root)
+        FileStore("files", FileStoreSettings(), root).mark("a" * 32)
     assert str(root) in str(caught.value)
 
 
 def test_a_store_whose_directory_vanished_is_unavailable(tmp_path: Path) -> None:
-    store = FileStore("files", FileStoreSettings(), tmp_path / "store")
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path / "store"))
     writer = store.begin("k")
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     with pytest.raises(StoreUnavailable, match="store files does not work"):
@@ -62,7 +66,7 @@ def test_a_store_whose_directory_vanished_is_unavailable(tmp_path: Path) -> None
 
 
 def test_a_disk_that_fails_is_unavailable_and_not_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = FileStore("files", FileStoreSettings(), tmp_path)
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
     writer = store.begin("k")
 
     def fail(*_arguments: object) -> int:
@@ -81,24 +85,25 @@ def test_bytes_are_flushed_before_they_are_visible_unless_the_settings_say_other
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, rename = os.fsync, os.rename
 
     def note_fsync(descriptor: int) -> None:
         steps.append("flush directory" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "flush file")  # noqa: PTH112
         fsync(descriptor)
 
-    def note_replace(self: Path, target: Path) -> Path:
+    def note_rename(*places: Any, **descriptors: Any) -> None:
         steps.append("rename")
-        return replace(self, target)
+        rename(*places, **descriptors)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "replace", note_replace)
+    monkeypatch.setattr(os, "rename", note_rename)
     for flush, expected in (
         (True, ["flush file", "flush directory", "rename", "flush directory"]),
         (False, ["rename"]),
     ):
+        store = marked(FileStore("files", FileStoreSettings(fsync=flush), tmp_path / str(flush)))
         steps.clear()
-        writer = FileStore("files", FileStoreSettings(fsync=flush), tmp_path / str(flush)).begin("k")
+        writer = store.begin("k")
         writer.write(b"x")
         writer.commit()
         assert steps == expected
@@ -119,5 +124,130 @@ def test_stores_are_opened_in_the_order_of_the_settings(tmp_path: Path) -> None:
     assert [store.name for store in stores.values()] == ["m", "f", "g", "w"]
     assert [store.abilities.writes for store in stores.values()] == [True, True, True, False]
     assert isinstance(stores["m"], MemoryStore)
+    assert [store.abilities.has_identity for store in stores.values()] == [False, True, True, False]
+    assert list(tmp_path.iterdir()) == []  # nothing is made before it is known that a store is new
+    stores["f"].mark("a" * 32)
+    stores["g"].mark("b" * 32)
     assert (tmp_path / "stores" / "f" / "objects").is_dir()
     assert (tmp_path / "g" / "objects").is_dir()
+
+
+# --- A store that is not there ------------------------------------------------------------------------
+
+
+def test_a_bare_mount_point_is_not_the_store_and_stays_bare(tmp_path: Path) -> None:
+    """As a file system that is unmounted: another, empty directory lies at the path."""
+    root, away = tmp_path / "mount-point", tmp_path / "away"
+    store = marked(FileStore("files", FileStoreSettings(), root))
+    put(store, "k", b"kept")
+    begun = store.begin("begun")
+    begun.write(b"bytes")
+    root.rename(away)
+    root.mkdir()
+    for old_layout in (False, True):
+        if old_layout:  # what a release before this one made in a bare mount point
+            (root / "objects").mkdir()
+            (root / "incoming").mkdir()
+        calls = (store.delete, store.begin, store.read, store.stat, store.path)
+        for call in calls:
+            with pytest.raises(StoreUnavailable, match="mount-point has no store-id; is it mounted"):
+                call("k")
+        with pytest.raises(StoreUnavailable):
+            list(store.list())
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+        with pytest.raises(StoreUnavailable):
+            begun.commit()
+    assert sorted(path.name for path in root.rglob("*")) == ["incoming", "objects"]
+    shutil.rmtree(root)
+    away.rename(root)
+    store.ping()
+    assert content(store, "k") == b"kept"
+
+
+def test_a_directory_that_is_exchanged_within_a_call_is_seen_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes away between the look at its mark and the removal of the file."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    store = marked(FileStore("files", FileStoreSettings(), root))
+    put(store, "k", b"bytes")
+    unlink = os.unlink
+
+    def unmount_first(*path: Any, **where: Any) -> None:
+        if root.exists():
+            root.rename(away)
+        unlink(*path, **where)
+
+    with monkeypatch.context() as racing:
+        racing.setattr(os, "unlink", unmount_first)
+        store.delete("k")
+    away.rename(root)
+    assert list(store.list()) == []
+
+
+def test_a_write_ends_only_where_it_began(tmp_path: Path) -> None:
+    """The store's directory was replaced by a copy with the same mark: what lies in it is not what was written."""
+    root = tmp_path / "root"
+    store = marked(FileStore("files", FileStoreSettings(), root))
+    writer = store.begin("k")
+    shutil.copytree(root, tmp_path / "copy")
+    writer.write(b"after the copy")
+    root.rename(tmp_path / "away")
+    (tmp_path / "copy").rename(root)
+    with pytest.raises(WriteLost):
+        writer.commit()
+    assert list(store.list()) == []
+
+
+@pytest.mark.parametrize("left", ["", "not an identity\n", "0123456789abcdef"], ids=["empty", "other", "torn"])
+def test_a_mark_that_is_none_is_replaced(tmp_path: Path, left: str) -> None:
+    store = FileStore("files", FileStoreSettings(), tmp_path)
+    (tmp_path / MARK).write_text(left)
+    assert store.identity() is None
+    assert store.mark("a" * 32) == "a" * 32
+    assert store.identity() == "a" * 32
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["incoming", "objects", MARK]
+
+
+def test_a_file_system_without_links_is_marked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = FileStore("files", FileStoreSettings(), tmp_path)
+    assert store.mark("a" * 32) == "a" * 32
+    assert store.mark("b" * 32) == "a" * 32
+
+
+@pytest.mark.parametrize(("number", "told"), [(28, "it is full"), (122, "it is full"), (30, "it is read only")])
+def test_a_store_that_takes_nothing_says_so_when_pinged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
+    put(store, "k", b"bytes")
+
+    def refuse(*_arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(os, "write", refuse)
+        with pytest.raises(StoreRefusesWrites, match=told) as caught:
+            store.ping()
+    assert caught.value.told.startswith(f"The store files takes no data at the moment: {told}")
+    assert content(store, "k") == b"bytes"
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_what_a_store_makes_is_its_owners_only(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = marked(FileStore("files", FileStoreSettings(), tmp_path / "root"))
+        put(store, "k", b"bytes")
+        store.begin("begun")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "root", *(tmp_path / "root").rglob("*")]
+    assert len(made) == 7
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}

@@ -16,7 +16,7 @@ from headwater.errors import Forbidden, HeadwaterError, Invalid
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.journal import Deed, Journal
-from headwater.images.members import Member, Members
+from headwater.images.members import MayNotShare, Member, Members
 from headwater.images.model import Image, Visibility
 from headwater.images.service import Clock, now
 
@@ -29,14 +29,6 @@ class BadMembership(Invalid):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"Invalid membership association: {problem}")
-
-
-class MayNotShare(Forbidden):
-    """The caller sees the image and was not allowed to share it."""
-
-    def __init__(self, image_id: str) -> None:
-        super().__init__(f"No permission to share that image: {image_id}")
-        self.image_id = image_id
 
 
 class KeptFromSharing(Forbidden):
@@ -93,8 +85,8 @@ class SharingV1:
     def remove(self, caller: Caller, image_id: str, member: str) -> None:
         """Share the image with this project no more; raise ``MemberNotFound`` when it was not."""
         with self._journal.entry(caller, "image.member.delete", image_id) as entry:
-            may_share = self._may_share(caller, self._access.visible(caller, image_id), "delete_member")
-            self._members.remove(image_id, member, may_share, entry.keep)
+            sharer, allowed = self._may_share(caller, self._access.visible(caller, image_id), "delete_member")
+            self._members.remove(image_id, member, allowed, entry.keep, sharer=sharer)
 
     def shared_with(self, caller: Caller, project: str) -> list[Member]:
         """Return what is shared with a project: its own callers and admins are told all, others of their own images."""
@@ -119,30 +111,32 @@ class SharingV1:
                 told[key].keep(connection, before, after)
 
             try:
-                may_share = self._may_share(caller, self._access.visible(caller, image_id), "add_member")
+                sharer, allowed = self._may_share(caller, self._access.visible(caller, image_id), "add_member")
                 at = self._clock()
-                self._members.put(image_id, wanted, self._quota, may_share, keep, at=at, others_stay=others_stay)
+                self._members.put(
+                    image_id, wanted, self._quota, allowed, keep, at=at, others_stay=others_stay, sharer=sharer
+                )
             except HeadwaterError:
                 if not told:
                     with self._journal.entry(caller, "image.member.create", image_id):
                         raise
                 raise
 
-    def _may_share(self, caller: Caller, image: Image, rule: str) -> Callable[[Image], None]:
-        """Return what raises unless the caller may change whom an image is shared with."""
-        own = None
-        if caller.project_id is not None and not self._manages(caller, image):
-            own = self._members.get(image.id, caller.project_id)
+    def _may_share(self, caller: Caller, image: Image, rule: str) -> tuple[str | None, Callable[[Image], None]]:
+        """Return which member must still be allowed to share, and what raises when an image is not to be shared."""
+        sharer = None if self._manages(caller, image) else caller.project_id
+        if sharer is not None:
+            own = self._members.get(image.id, sharer)
             if own is None or not own.can_share:
                 raise MayNotShare(image.id)
 
         def allowed(image: Image) -> None:
-            if own is None:  # else its owner said so, whatever the policy says of strangers
+            if sharer is None:  # else its owner said so, whatever the policy says of strangers
                 self._access.require(rule, caller, image)
             if image.visibility not in _SHARABLE:
                 raise KeptFromSharing(image.id, image.visibility)
 
-        return allowed
+        return sharer, allowed
 
     def _manages(self, caller: Caller, image: Image) -> bool:
         return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)

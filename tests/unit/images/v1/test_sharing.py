@@ -10,11 +10,11 @@ import pytest
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR
 from headwater.images.listing import Query
-from headwater.images.members import MemberNotFound, TooManyMembers
+from headwater.images.members import MayNotShare, Member, MemberNotFound, TooManyMembers
 from headwater.images.model import Image, Visibility
 from headwater.images.rows import ImageNotFound
 from headwater.images.v1.images import Wanted
-from headwater.images.v1.sharing import BadMembership, KeptFromSharing, MayNotShare
+from headwater.images.v1.sharing import BadMembership, KeptFromSharing
 from headwater.testing.image_catalogue import add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, READER, Service, service
 
@@ -63,6 +63,31 @@ def test_a_member_shares_further_only_when_it_was_allowed_to(v1: Service, image:
     # Who may share knows the members; the others know of themselves.
     assert len(v1.sharing.members(BOB, image.id)) == 2
     assert [each.member for each in v1.sharing.members(EVE, image.id)] == ["e"]
+
+
+@pytest.mark.parametrize("deed", ["put", "replace", "remove"])
+def test_whoever_may_share_no_more_when_it_is_done_does_not(
+    v1: Service, image: Image, deed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner takes the right back between the first look and the transaction."""
+    v1.sharing.put(ANN, image.id, "b", CAN_SHARE)
+    v1.sharing.put(ANN, image.id, "c", None)
+    asked = v1.sharing._members.get
+
+    def get_and_lose(image_id: str, member: str) -> Member | None:
+        found = asked(image_id, member)
+        v1.sharing.put(ANN, image.id, "b", {"member": {"can_share": False}})
+        return found
+
+    monkeypatch.setattr(v1.sharing._members, "get", get_and_lose)
+    with pytest.raises(MayNotShare):
+        if deed == "put":
+            v1.sharing.put(BOB, image.id, "e", None)
+        elif deed == "replace":
+            v1.sharing.replace(BOB, image.id, {"memberships": [{"member_id": "b", "can_share": True}]})
+        else:
+            v1.sharing.remove(BOB, image.id, "c")
+    assert members(v1, image) == [("b", False), ("c", False)]
 
 
 def test_who_may_not_share_is_told_so_or_nothing(v1: Service, image: Image) -> None:

@@ -1,0 +1,74 @@
+"""Which store is which, on every database."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from headwater.database import schema, tables
+from headwater.database.engine import Database
+from headwater.images.admission import Admission, CatalogueAbsent, StoreAbsent
+from headwater.images.catalogue import ImageCatalogue
+from headwater.stores.file import MARK, FileStore, FileStoreSettings
+from headwater.testing.image_catalogue import add, an_image
+from headwater.testing.object_store import marked, put
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with the newest schema."""
+    opened = Database(database_url)
+    schema.upgrade(opened)
+    yield opened
+    opened.close()
+
+
+def a_store(root: Path) -> FileStore:
+    return FileStore("file", FileStoreSettings(), root)
+
+
+def admit(database: Database, root: Path) -> str:
+    return Admission(database).admit({"file": a_store(root)})["file"]
+
+
+def test_replicas_that_start_at_once_agree(database: Database, database_url: str, tmp_path: Path) -> None:
+    start, got = threading.Barrier(6), []
+
+    def begin() -> None:
+        replica = Database(database_url)
+        start.wait()
+        got.append(admit(replica, tmp_path / "root"))
+        replica.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [admit(database, tmp_path / "root")] * 6
+
+
+def test_a_store_is_known_by_its_objects_and_then_by_its_mark(database: Database, tmp_path: Path) -> None:
+    root, image = tmp_path / "root", an_image()
+    put(marked(a_store(root)), "k", b"data")
+    (root / MARK).unlink()
+    with pytest.raises(CatalogueAbsent, match="never had an image"):
+        admit(database, root)
+    add(ImageCatalogue(database), image)
+    row = {"image_id": image.id, "position": 0, "store": "file", "object_key": "k", "metadata": "{}"}
+    database.write(lambda connection: connection.execute(insert(tables.image_locations), row))
+    with pytest.raises(StoreAbsent, match="1 of 1 objects are not there"):
+        admit(database, tmp_path / "bare")
+    identity = admit(database, root)
+    shutil.rmtree(root)
+    with pytest.raises(StoreAbsent, match="is it mounted"):
+        admit(database, root)
+    for _ in range(2):
+        adopted = Admission(database).adopt("file", a_store(root))
+        assert (adopted.looked_for, adopted.found) == (1, 0)
+        assert admit(database, root) == adopted.identity != identity
