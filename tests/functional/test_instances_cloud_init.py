@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,6 @@ import anyio.to_thread
 import httpx
 import pycdlib
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -30,6 +29,8 @@ from headwater.instances.http import application
 from headwater.instances.model import File, Instance
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
+from headwater.server.edge.listener import Listener
+from headwater.threads import Pool
 from needs import CHECKOUT, program
 from unit.instances.examples import BARE, BOND, KEY, WEB_1
 
@@ -70,21 +71,20 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
-    server = Server(
-        application(Snapshots(registry), in_thread),
-        address="127.0.0.1",
-        port=number,
-        interface=Interfaces.ASGINL,
-        log_enabled=False,
-    )
-    loops: list[asyncio.AbstractEventLoop] = []
+    ends: list[Callable[[], object]] = []
 
-    def run() -> None:
-        with asyncio.Runner() as runner:
-            loops.append(runner.get_loop())
-            runner.run(server.serve())
+    async def serve() -> None:
+        files = Pool("files", 1)
+        listener = Listener(application(Snapshots(registry), in_thread), "127.0.0.1", number, files)
+        listener.start()
+        end = asyncio.Event()
+        ends.append(partial(asyncio.get_running_loop().call_soon_threadsafe, end.set))
+        await end.wait()
+        listener.stop()
+        await listener.stopped()
+        files.close()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     url = f"http://127.0.0.1:{number}"
     deadline = time.monotonic() + 20
@@ -96,7 +96,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.05)
     yield Port(url, registry)
-    loops[0].call_soon_threadsafe(server.stop)
+    ends[0]()
     thread.join(20)
     database.close()
 

@@ -32,9 +32,9 @@ DATA_TYPES = frozenset({"msgspec"})
 FACES = ("headwater.server", "headwater.web", "headwater.testing")
 # Each kind of work is done in one place: library -> the rooms that may use it, HTTP faces by the name they begin with.
 ROOMS = {
-    "starlette": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
+    "starlette": (*FACES, "headwater.http", "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
     "anyio": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
-    "granian": ("headwater.server",),
+    "httptools": ("headwater.server",),
     "uvloop": ("headwater.server",),
     "alembic": ("headwater.database",),
     "psycopg": ("headwater.database",),

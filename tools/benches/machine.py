@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
-_LIBRARIES = ("headwater", "granian", "starlette", "uvloop", "sqlalchemy", "msgspec")
+_LIBRARIES = ("headwater", "httptools", "starlette", "uvloop", "sqlalchemy", "msgspec")
 
 
 def describe(data_dir: Path) -> dict[str, Any]:

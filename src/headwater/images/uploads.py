@@ -171,7 +171,7 @@ class Uploads:
                 return IncomingData(self, upload, writer, caller=caller, image=image, terms=terms)
             except BaseException:
                 if writer is None:
-                    self._let_wait(caller, image_id, location, terms, discarded_at=None)
+                    self._note_failure(caller, image_id, location, terms, discarded_at=None)
                 else:
                     writer.abort()
                     self._give_up(caller, image_id, location, terms)
@@ -194,7 +194,7 @@ class Uploads:
     def _after_failure(self, terms: Terms) -> Callable[[Image], Image]:
         return lambda image: replace(image.moved_to(terms.failed), updated_at=self._clock())
 
-    def _let_wait(
+    def _note_failure(
         self, caller: Caller, image_id: str, location: Location, terms: Terms, *, discarded_at: int | None
     ) -> bool:
         entry = self._journal.entry(caller, "image.update", image_id)
@@ -295,7 +295,7 @@ class Uploads:
 
     def _give_up(self, caller: Caller, image_id: str, location: Location, terms: Terms) -> None:
         try:
-            waits = self._let_wait(caller, image_id, location, terms, discarded_at=self._clock())
+            waits = self._note_failure(caller, image_id, location, terms, discarded_at=self._clock())
             if not waits and self._books.holds(image_id, location):
                 return
         finally:

@@ -29,7 +29,6 @@ from headwater.server.image_service import ImageService
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
-from headwater.server.unread import Drained
 from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
@@ -108,7 +107,7 @@ class Application:
         identified = Identified(
             self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
         )
-        self.image_listener = with_cors(Drained(Observed(identified, "images", self._metrics)), settings.cors)
+        self.image_listener = with_cors(Observed(identified, "images", self._metrics), settings.cors)
         self.metadata_listener = Observed(
             instances_http.application(Snapshots(Registry(self.database)), self._metadata.run),
             "metadata",

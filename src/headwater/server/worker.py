@@ -11,7 +11,9 @@ import sys
 from collections.abc import Mapping
 
 from headwater.server.application import Application
+from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
+from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -35,48 +37,33 @@ def work(settings: Settings, identities: Mapping[str, str], says: int, superviso
 
 
 async def _listen(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
-    from granian.constants import Interfaces  # noqa: PLC0415
-    from granian.http import HTTP1Settings  # noqa: PLC0415
-    from granian.server.embed import Server  # noqa: PLC0415
-
     application = Application(settings, identities)
-    servers = []
-    for app, bind in (
-        (application.image_listener, settings.server.bind),
-        (application.metadata_listener, settings.server.metadata_bind),
-    ):
-        host, port = address(bind)
-        servers.append(
-            Server(
-                app,
-                address=host,
-                port=port,
-                interface=Interfaces.ASGINL,
-                websockets=False,
-                log_enabled=False,
-                backlog=4096,
-                backpressure=4096,
-                http1_settings=HTTP1Settings(header_read_timeout=30_000),
-            )
-        )
+    files = Pool("sendfile", settings.server.transfer_threads)
+    limit = connections_limit(2)
+    listeners = [
+        Listener(application.image_listener, *address(settings.server.bind), files, limit=limit),
+        Listener(application.metadata_listener, *address(settings.server.metadata_bind), files, limit=limit),
+    ]
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    asyncio.get_running_loop().add_reader(supervisor_lives, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(supervisor_lives, stop.set)
     house = asyncio.create_task(application.work())
-    serving = [asyncio.create_task(server.serve()) for server in servers]
-    await asyncio.sleep(0)
     beating = asyncio.create_task(_beat(says))
-    asyncio.get_running_loop().call_later(0.02, _say, says, READY)
+    for listener in listeners:
+        listener.start()
+    _say(says, READY)
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopped, house, beating, *serving], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopped, house, beating], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
     if house.done():
         _log.error("the work beside the requests has ended: this worker ends too", exc_info=house.exception())
     application.stop()
-    asyncio.get_running_loop().remove_reader(supervisor_lives)
-    for server in servers:
-        server.stop()
-    _, cut_off = await asyncio.wait(serving, timeout=settings.server.stop_timeout_s)
+    loop.remove_reader(supervisor_lives)
+    for listener in listeners:
+        listener.stop()
+    ending = [asyncio.create_task(listener.stopped()) for listener in listeners]
+    _, cut_off = await asyncio.wait(ending, timeout=settings.server.stop_timeout_s)
     house.cancel()  # not before: uploads in flight need their leases renewed
     beating.cancel()
     if cut_off:
@@ -85,6 +72,7 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
         sys.stderr.flush()
         os._exit(1 if failed else 0)
     application.close()
+    files.close()
     return 1 if failed else 0
 
 

@@ -50,6 +50,12 @@ class Workers:
     """All of them; used by one thread, whose process forks."""
 
     def __init__(self, settings: Settings, identities: Mapping[str, str], on_ready: Callable[[], None]) -> None:
+        """Take what each worker is given.
+
+        Args:
+            identities: What each store is known by; see ``Admission.admit``.
+            on_ready: Called once, when every worker listens.
+        """
         self._settings = settings
         self._identities = identities
         self._on_ready = on_ready

@@ -1,0 +1,151 @@
+"""One connection: a request, its answer, the next one, in order, until either side has enough."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+from headwater.server.edge.exchange import EXTENSIONS, Exchange, refusal
+from headwater.server.edge.incoming import Incoming
+from headwater.server.edge.limits import FIRST_BYTE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
+from headwater.server.edge.parsing import Refused, Request
+
+if TYPE_CHECKING:
+    from headwater.server.edge.listener import Listener
+
+_log = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+
+
+class Connection:
+    """What a client and its socket are to a listener."""
+
+    def __init__(self, listener: Listener, connected: socket.socket, client: Address) -> None:
+        self._listener = listener
+        self._socket = connected
+        self._incoming = Incoming(connected)
+        self._stream = self._incoming.stream
+        self._client = client
+        self._server: Address = connected.getsockname()[:2]
+
+    def interrupt(self) -> None:
+        """End it, as it is between requests."""
+        self._stream.interrupt()
+
+    @property
+    def is_silent(self) -> bool:
+        """Nothing of the next request was received."""
+        return not self._incoming.in_head
+
+    async def serve(self) -> None:
+        """Answer requests until the connection ends."""
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self._stream, self._socket)
+        try:
+            first = True
+            while (request := await self._next_request(FIRST_BYTE_S if first else KEEP_ALIVE_S)) is not None:
+                first = False
+                if not await self._answer(request):
+                    break
+        except Refused as refused:
+            said = {"client": self._client[0], "status": refused.status.value, "why": refused.reason}
+            _log.info("not answered", extra=said)
+            with contextlib.suppress(OSError):
+                await self._stream.send(refusal(refused))
+                await self._stream.linger()
+        except OSError:
+            pass  # the client is gone, or says nothing: there is nobody to tell
+        finally:
+            self._stream.close()
+
+    async def _next_request(self, silence_s: float) -> Request | None:
+        """Return the next request; ``None`` when there will be none.
+
+        Raises:
+            Refused: It is not one, or took too long.
+            OSError: The connection is gone, or nothing came in time.
+        """
+        if (request := self._incoming.request()) is not None:
+            await asyncio.sleep(0)  # who sends many at once is not alone
+            return request
+        loop = asyncio.get_running_loop()
+        until = None
+        self._listener.idle[self] = None
+        try:
+            while True:
+                if until is None and self._incoming.in_head:
+                    until = loop.time() + HEAD_S
+                left = silence_s if until is None else until - loop.time()
+                if self._listener.stopping:
+                    left = min(left, STOP_S)
+                if not await self._incoming.receive(left):
+                    return None
+                if (request := self._incoming.request()) is not None:
+                    return request
+        except TimeoutError:
+            if self._incoming.in_head:
+                raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"A head takes {HEAD_S:.0f} seconds at most") from None
+            raise
+        finally:
+            self._listener.idle.pop(self, None)
+
+    async def _answer(self, request: Request) -> bool:
+        """Answer ``request``; return whether another one may follow."""
+        exchange = Exchange(request, self._incoming, self._stream, self._listener.files)
+        if self._listener.stopping:
+            exchange.keep_alive = False
+        try:
+            await self._listener.app(self._scope(request), exchange.receive, exchange.send)
+        except OSError as error:
+            if exchange.started:
+                _log.debug("an answer was not read to its end", extra={"error": str(error)})
+            else:
+                _log.exception("an application failed")
+        except Exception:  # noqa: BLE001 - the edge: the connection ends, the others go on
+            # The applications answer their own errors; this is a mistake, or an answer that broke off.
+            _log.exception("an application failed")
+        if not exchange.complete:
+            return await self._break_off(exchange)
+        if exchange.keep_alive and not exchange.body_complete:
+            return await self._drop_rest()
+        if not exchange.keep_alive and not (exchange.body_complete and not self._incoming.has_more):
+            await self._stream.linger()
+        return exchange.keep_alive
+
+    async def _break_off(self, exchange: Exchange) -> bool:
+        if exchange.started:
+            self._stream.abort()
+            return False
+        raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed")
+
+    async def _drop_rest(self) -> bool:
+        complete = False
+        with contextlib.suppress(EOFError, Refused):
+            while not complete:
+                _, complete = await self._incoming.body(LINGER_IDLE_S)
+        return complete
+
+    def _scope(self, request: Request) -> Scope:
+        path = request.raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": request.version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": request.method,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": request.raw_path,
+            "query_string": request.query,
+            "headers": request.headers,
+            "extensions": {name: {} for name in EXTENSIONS},
+        }

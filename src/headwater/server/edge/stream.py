@@ -1,0 +1,255 @@
+"""One socket: what comes is parsed at once, and read only while somebody waits for it.
+
+Small reads and writes go through the event loop's transport, which does not let go of the interpreter for
+them: a loop that does waits for each of the threads behind it before it goes on. Files go past it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from headwater.server.edge.limits import (
+    FILE_BURST,
+    LINGER_IDLE_S,
+    LINGER_S,
+    RECEIVE_SIZE,
+    TCP_ALIVE_EVERY_S,
+    TCP_ALIVE_IDLE_S,
+    TCP_ALIVE_TRIES,
+    WRITE_BUFFER,
+    WRITE_STALL_S,
+)
+from headwater.threads import Pool
+
+# What is received stands here until it is parsed, at once: one for all connections of the process.
+_scratch = memoryview(bytearray(RECEIVE_SIZE))
+
+
+class FileTooShort(Exception):
+    """A file ended before what was announced of it; the answer is broken off."""
+
+    def __init__(self, path: Path, missing: int) -> None:
+        super().__init__(f"{path} is {missing} bytes shorter than the answer that carries it")
+
+
+class Stream(asyncio.BufferedProtocol):
+    """The bytes of one connection. One reads and one writes at a time."""
+
+    def __init__(self, connected: socket.socket, sink: Callable[[memoryview], None]) -> None:
+        """Take a socket that was accepted, and who gets what it brings, to be used at once."""
+        self._socket = connected
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._read_waiter: asyncio.Future[bool] | None = None
+        self._write_waiter: asyncio.Future[bool] | None = None
+        self._reads = True
+        self._ended = False  # the client sends no more
+        self._full = False  # the client has to read before more is sent
+
+    # What the loop says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, not the class
+        self._transport.set_write_buffer_limits(WRITE_BUFFER)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return _scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._sink(_scratch[:nbytes])
+        if not _wake(self._read_waiter, True) and self._reads and self._transport is not None:
+            # Nobody wants it yet. Most requests are followed by the next one only after their answer.
+            self._reads = False
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        _wake(self._read_waiter, False)
+        return True  # answers can still be sent
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        _wake(self._write_waiter, True)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        for waiter in (self._read_waiter, self._write_waiter):
+            _wake(waiter, _gone())
+
+    # What the exchange wants.
+
+    async def receive(self, timeout_s: float) -> bool:
+        """Return when more has arrived and was parsed, and whether there was any: ``False`` is the end.
+
+        Raises:
+            TimeoutError: Nothing came in time, or ``interrupt`` was called.
+            ConnectionError: The connection is gone.
+        """
+        if self._ended:
+            return False
+        transport = self._living()
+        if not self._reads:
+            self._reads = True
+            transport.resume_reading()
+        self._read_waiter = self._loop.create_future()
+        return await self._wait(self._read_waiter, timeout_s)
+
+    async def send(self, data: bytes) -> None:
+        """Send ``data``; return when the client, or its system, has taken all but a little.
+
+        Raises:
+            TimeoutError: The client has read nothing for long.
+            ConnectionError: The connection is gone.
+        """
+        self._living().write(data)
+        await self._taken()
+
+    async def _taken(self) -> None:
+        while self._full:
+            transport = self._living()
+            before = transport.get_write_buffer_size()
+            self._write_waiter = self._loop.create_future()
+            try:
+                await self._wait(self._write_waiter, WRITE_STALL_S)
+            except TimeoutError:
+                if transport.get_write_buffer_size() == before:
+                    raise
+        self._living()
+
+    def _living(self) -> asyncio.Transport:
+        if self._transport is None or self._transport.is_closing():
+            raise _gone()
+        return self._transport
+
+    async def send_file(self, file: int, path: Path, offset: int, count: int, pool: Pool) -> None:
+        """Return when the kernel has ``count`` bytes of the open ``file`` from ``offset`` on.
+
+        Threads of ``pool`` send, as a disk may keep them waiting; a slow client holds none.
+
+        Raises:
+            FileTooShort: It has fewer; ``path`` names it there.
+            TimeoutError, ConnectionError: As for ``send``.
+        """
+        self._living().set_write_buffer_limits(0)
+        await self._taken()
+        # A descriptor of its own, as the loop keeps the other for the transport.
+        out = os.dup(self._socket.fileno())
+        try:
+            while count:
+                sent, full = await self._burst(pool, out, file, offset, count)
+                offset, count = offset + sent, count - sent
+                if full:
+                    await self._room(out)
+                elif not sent:
+                    raise FileTooShort(path, count)
+        finally:
+            os.close(out)
+            if self._transport is not None:
+                self._transport.set_write_buffer_limits(WRITE_BUFFER)
+
+    async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
+        burst = asyncio.ensure_future(pool.run(lambda: _send_burst(out, file, offset, count)))
+        try:
+            return await asyncio.shield(burst)
+        except asyncio.CancelledError:
+            await asyncio.wait([burst])  # it uses the descriptors, which are closed next
+            raise
+
+    async def _room(self, out: int) -> None:
+        self._write_waiter = self._loop.create_future()
+        self._loop.add_writer(out, _wake, self._write_waiter, True)
+        try:
+            await self._wait(self._write_waiter, WRITE_STALL_S)
+        finally:
+            self._loop.remove_writer(out)
+
+    async def linger(self) -> None:
+        """Say that nothing more comes, and drop what does, so that the client is not reset before it has read that."""
+        self._sink = _drop
+        until = self._loop.time() + LINGER_S
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            self._living().write_eof()
+            while (left := until - self._loop.time()) > 0 and await self.receive(min(left, LINGER_IDLE_S)):
+                pass
+
+    def interrupt(self) -> None:
+        """Let what waits for bytes wait no longer."""
+        _wake(self._read_waiter, TimeoutError())
+
+    def close(self) -> None:
+        """End the connection, once what was sent is taken."""
+        if self._transport is not None:
+            if self._transport.get_write_buffer_size():
+                self._loop.call_later(LINGER_S, self._transport.abort)
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection with a reset: what was sent is not all."""
+        if self._transport is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+
+    async def _wait(self, waiter: asyncio.Future[bool], timeout_s: float) -> bool:
+        timer = self._loop.call_later(timeout_s, _wake, waiter, TimeoutError())
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+
+
+def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
+    """Return how much was sent, and whether the client has to read before more can be."""
+    sent, wanted = 0, min(count, FILE_BURST)
+    while sent < wanted:
+        try:
+            one = os.sendfile(out, file, offset + sent, wanted - sent)
+        except BlockingIOError:
+            return sent, True
+        if one == 0:
+            break
+        sent += one
+    return sent, False
+
+
+def set_options(connected: socket.socket) -> None:
+    """Let the kernel notice a client that is gone, and send small answers at once."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", TCP_ALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", TCP_ALIVE_EVERY_S),
+        ("TCP_KEEPCNT", TCP_ALIVE_TRIES),
+    ):
+        if hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _wake(waiter: asyncio.Future[bool] | None, word: bool | Exception) -> bool:
+    """Return whether somebody waited."""
+    if waiter is None or waiter.done():
+        return False
+    if isinstance(word, Exception):
+        waiter.set_exception(word)
+    else:
+        waiter.set_result(word)
+    return True
+
+
+def _gone() -> ConnectionError:
+    return ConnectionResetError("the client has ended the connection")
+
+
+def _drop(_data: memoryview) -> None:
+    pass
