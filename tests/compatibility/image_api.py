@@ -113,6 +113,11 @@ URLS = [
     Row(source="1.2", request="GET /v3", status=300, says='"versions":['),
     Row(source="1.2", request="GET /v2.19/images", status=300, says='"versions":['),
     Row(source="1.2", request="GET /anything/else", status=300, says='"versions":['),
+    *[
+        Row(source="1.2", request=f"GET {path}", status=404, says="/simplestreams", differs="Glance answers 300")
+        for path in ("/streams", "/streams/v1/index.sjson", "/streams/v1/index2.json")
+    ],
+    Row(source="1.2", request="GET /streams-of-words", status=300, says='"versions":['),
     Row(source="1.2", request="GET /v2", status=302, sends={"location": "{url}/v2/"}),
     Row(source="1.2", request="GET /v2/", status=404),
     Row(source="1.2", request="GET /v2/images/", status=404),

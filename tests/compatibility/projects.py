@@ -154,6 +154,8 @@ MEMBERS = [
         source="6",
     ),
     as_("ann", "PUT /v2/images/{id}/members/b", 403, given="pending", json={"status": "accepted"}, source="6"),
+    as_("ann", "PUT /v2/images/{id}/members/b", 403, given="pending", json={"status": "perhaps"}, source="6"),
+    as_("bob", "PUT /v2/images/{id}/members/b", 400, given="pending", json={"status": "perhaps"}, source="6"),
     as_("root", "PUT /v2/images/{id}/members/b", 200, given="pending", json={"status": "accepted"}, source="6"),
     as_("bob", "PUT /v2/images/{id}/members/c", 404, given="pending", json={"status": "accepted"}, source="6"),
     as_(

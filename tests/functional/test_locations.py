@@ -512,7 +512,7 @@ def test_only_an_image_that_waits_and_knows_its_formats_takes_a_location(api: Ap
     nameless = api.http.post("/images", json={}).json()["id"]
     assert api.ask_for(f"/images/{nameless}", web.url("/data")).status_code == 400
     assert api.ask_for("/images/7c9bd5a6-8b4e-4d35-ae63-94dfb2a1d1e4", web.url("/data")).status_code == 404
-    assert api.http.put(f"{active}/locations").headers["Allow"] == "GET, POST"
+    assert api.http.put(f"{active}/locations").headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_a_server_that_fails_is_asked_again_and_then_no_more(api: Api, web: WebServer) -> None:

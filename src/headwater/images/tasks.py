@@ -191,7 +191,11 @@ class Tasks:
         return _task(row)
 
     def page(self, query: TaskQuery) -> list[Task]:
-        """Return the tasks that ``query`` asks for, in its order, then by id; its marker may be gone."""
+        """Return the tasks that ``query`` asks for, in its order, then by id.
+
+        Raises:
+            TaskMarkerNotFound: There is no task with the marker's id, and the query does not say where it was.
+        """
         table = tables.tasks
         statement = select(table).limit(query.limit)
         for name in ("owner", "type", "status"):
@@ -203,13 +207,18 @@ class Tasks:
         backwards = query.sort_dir == "desc"
         statement = statement.order_by(*(each.desc() if backwards else each.asc() for each in (key, table.c.id)))
         if query.marker is not None:
+            after = self._place_of(query.marker, query.sort_key) if query.after is None else query.after
             beyond, ties = (
-                (key < query.after, table.c.id < query.marker)
-                if backwards
-                else (key > query.after, table.c.id > query.marker)
+                (key < after, table.c.id < query.marker) if backwards else (key > after, table.c.id > query.marker)
             )
-            statement = statement.where(or_(beyond, and_(key == query.after, ties)))
+            statement = statement.where(or_(beyond, and_(key == after, ties)))
         return self._database.read(lambda connection: [_task(row) for row in connection.execute(statement)])
+
+    def _place_of(self, marker: str, sort_key: str) -> int | str:
+        try:
+            return place(self.get(marker), sort_key)
+        except TaskNotFound as error:
+            raise TaskMarkerNotFound(marker) from error
 
     def of_image(self, image_id: str) -> list[Task]:
         """Return the tasks that worked on the image, oldest first."""
