@@ -28,6 +28,7 @@ from headwater.server.image_service import ImageService
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
+from headwater.server.whole_bodies import WholeBodies
 from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
@@ -74,9 +75,11 @@ class Application:
         self._feed = Router(streams_http.routes(feed, self._calls.run), redirect_slashes=False, default=_not_found)
         known = frozenset({"v2", *versions.IDS}) | self._v1
         identified = Identified(self._image_side, self._authenticator, self._identity, known)
-        self.image_listener = with_cors(Observed(identified, "images", self._metrics), settings.cors)
+        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self._metrics), settings.cors)
         self.metadata_listener = Observed(
-            instances_http.application(Snapshots(Registry(self.database)), self._calls.run), "metadata", self._metrics
+            WholeBodies(instances_http.application(Snapshots(Registry(self.database)), self._calls.run)),
+            "metadata",
+            self._metrics,
         )
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
