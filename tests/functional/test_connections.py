@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import bcrypt
 import httpx
 import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
 from functional.raw_http import HalfRequest
+from functional.users import proof, users_file
 
 MiB = 1 << 20
 LIMIT_S = 60
@@ -27,11 +27,8 @@ IMAGE = {"name": "x", "disk_format": "raw", "container_format": "bare"}
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProcess]:
-    """One worker; who does not say who they are is refused."""
-    directory = tmp_path_factory.mktemp("connections")
-    users = directory / "users"
-    users.write_text(f"ann:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}:p1:admin\n")
-    process = HeadwaterProcess(directory)
+    """One worker, so that its memory and its life are those of the service."""
+    process = HeadwaterProcess(tmp_path_factory.mktemp("connections"))
     process.start()
     yield process
     process.stop()
@@ -136,7 +133,7 @@ def test_the_end_in_the_middle_of_a_body_is_no_image(service: HeadwaterProcess, 
     image_id = queued(service)
     with HalfRequest(service.images_url, "PUT", f"/v2/images/{image_id}/file", length=length) as upload:
         upload.send(b"abcde")
-        upload._socket.shutdown(socket.SHUT_WR)
+        upload.end_side()
         assert upload.status() == 400
     wait_until(lambda: image(service, image_id)["status"] == "queued", "the image waits for its data again")
 
@@ -227,9 +224,7 @@ def test_an_older_client_gets_its_answer_and_the_end(service: HeadwaterProcess) 
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProcess]:
     """A service that wants to know who calls."""
     directory = tmp_path_factory.mktemp("guarded")
-    users = directory / "users"
-    users.write_text(f"ann:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}:p1:admin\n")
-    process = HeadwaterProcess(directory, toml=f'[auth]\nmode = "basic"\n[auth.basic]\nusers_file = "{users}"\n')
+    process = HeadwaterProcess(directory, toml=users_file(directory, ann=("p1", "member")))
     process.start()
     yield process
     process.stop()
@@ -241,23 +236,28 @@ SIZES = [1, 16, 17, 100, 400]
 @pytest.mark.parametrize("megabytes", SIZES)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_who_sends_everything_first_still_reads_why_not(
-    service: HeadwaterProcess, megabytes: int, chunked: bool
+    service: HeadwaterProcess, guarded: HeadwaterProcess, megabytes: int, chunked: bool
 ) -> None:
-    place = urlsplit(service.images_url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=LIMIT_S)
-    body: object = (b"x" * MiB for _ in range(megabytes))
+    """As the clients of Python's standard library do. Each layer has its refusal."""
     octets = {"Content-Type": "application/octet-stream"}
-    lengths = {} if chunked else {"Content-Length": str(megabytes * MiB)}
-    for method, path, status in (
-        ("PUT", f"/v2/images/{uuid.uuid4()}/file", 404),
-        ("PUT", "/v2/images", 405),
+    nowhere = f"/v2/images/{uuid.uuid4()}/file"
+    for url, method, path, headers, status in (
+        (guarded.images_url, "PUT", nowhere, octets, 401),
+        (guarded.images_url, "PUT", nowhere, {**octets, **proof("ann")}, 404),
+        (service.images_url, "PUT", nowhere, octets, 404),
+        (service.images_url, "PUT", nowhere, {**octets, "Content-Encoding": "gzip"}, 415),
+        (service.images_url, "PUT", "/v2/images", octets, 405),
+        (service.images_url, "PUT", "/nowhere", octets, 404),
     ):
+        place = urlsplit(url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=LIMIT_S)
+        lengths = {} if chunked else {"Content-Length": str(megabytes * MiB)}
         body = (b"x" * MiB for _ in range(megabytes))
-        connection.request(method, path, body, {**octets, **lengths}, encode_chunked=chunked)  # type: ignore[arg-type] # as its documentation says
+        connection.request(method, path, body, {**headers, **lengths}, encode_chunked=chunked)  # type: ignore[arg-type] # takes iterables
         answer = connection.getresponse()
         answer.read()
-        assert answer.status == status
-    connection.close()
+        assert answer.status == status, (method, path)
+        connection.close()
 
 
 @pytest.mark.parametrize("framing", [f"Content-Length: {400 * MiB}", "Transfer-Encoding: chunked"])
@@ -313,7 +313,6 @@ def test_half_an_image_or_a_coded_one_is_not_taken(service: HeadwaterProcess) ->
 
 
 def test_many_silent_connections_keep_nobody_out(fresh_headwater: FreshHeadwater) -> None:
-    """Few descriptors stand for many connections: who says nothing makes room for who does."""
     service = fresh_headwater()
     silent = []
     try:
