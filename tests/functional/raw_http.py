@@ -58,6 +58,10 @@ class HalfRequest:
             received += more
         return received
 
+    def end_side(self) -> None:
+        """Say that nothing more will be sent; answers can still be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def leave(self, *, rudely: bool) -> None:
         """Close the connection: in order, or as a machine that lost power (RST)."""
         if rudely:

@@ -29,6 +29,7 @@ from headwater.server.image_service import ImageService
 from headwater.server.metrics import Metrics
 from headwater.server.observe import Observed
 from headwater.server.settings import Settings
+from headwater.server.whole_bodies import WholeBodies
 from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
@@ -107,9 +108,9 @@ class Application:
         identified = Identified(
             self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
         )
-        self.image_listener = with_cors(Observed(identified, "images", self._metrics), settings.cors)
+        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self._metrics), settings.cors)
         self.metadata_listener = Observed(
-            instances_http.application(Snapshots(Registry(self.database)), self._metadata.run),
+            WholeBodies(instances_http.application(Snapshots(Registry(self.database)), self._metadata.run)),
             "metadata",
             self._metrics,
         )

@@ -12,10 +12,11 @@ import asyncio
 import contextlib
 import logging
 import mmap
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
@@ -30,6 +31,7 @@ from headwater.threads import Pool
 _log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
+FILESEND = "headwater.filesend"  # a message of our server (headwater.server.edge), beside those of ASGI
 
 
 class Body:
@@ -100,16 +102,23 @@ class Sending:
         """Return the answer that carries all of the data."""
         size = found.image.size or 0
         headers["Content-Length"] = str(size)
-        if found.path is not None and size:
-            return self._told(found, _SentFile(found.path, status, headers, OCTETS))
         return await self.streamed(found, range(size), headers, status)
 
     async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         """Return the answer that carries a part of the data; ``headers`` say how long it is."""
+        if found.path is not None and wanted:
+
+            async def pieces() -> Response:
+                return await self._pieces(found, wanted, headers, status)
+
+            return self._told(found, _SentFile(found.path, wanted, pieces, status, headers))
+        return self._told(found, await self._pieces(found, wanted, headers, status))
+
+    async def _pieces(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         # Opened before the headers are sent, so that what fails at once is still an error.
         pool = self._threads.web if found.is_external else self._threads.transfers
         pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
-        return self._told(found, StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS))
+        return StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS)
 
     def _told(self, found: Download, answer: Response) -> Response:
         if not self._downloads.tells_of_sending():
@@ -119,20 +128,23 @@ class Sending:
         )
 
 
-class _SentFile(FileResponse):
-    """A whole file that the server sends itself (``http.response.pathsend``) where it can."""
+class _SentFile(Response):
+    """A part of a file, sent by the server itself where it can (``headwater.server.edge``): no byte passes here."""
 
-    def __init__(self, path: object, status: int, headers: dict[str, str], media_type: str) -> None:
-        super().__init__(str(path), status, headers, media_type)
+    def __init__(
+        self, path: Path, wanted: range, pieces: Callable[[], Awaitable[Response]], status: int, headers: dict[str, str]
+    ) -> None:
+        """Take the file, and what makes the same answer for a server that cannot."""
+        super().__init__(None, status, headers, OCTETS)
+        self._path, self._wanted, self._pieces = path, wanted, pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if "http.response.pathsend" in scope.get("extensions", {}):
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.pathsend", "path": str(self.path)})
+        if FILESEND not in scope.get("extensions", {}):
+            await (await self._pieces())(scope, receive, send)
             return
-        # The range is dealt with already: a server without pathsend gets the whole file.
-        scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
-        await super().__call__(scope, receive, send)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        part = {"path": str(self._path), "offset": self._wanted.start, "count": len(self._wanted)}
+        await send({"type": FILESEND, **part})
 
 
 class _Counted(Response):
@@ -151,7 +163,7 @@ class _Counted(Response):
             await send(message)
             if message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
-            elif message["type"] == "http.response.pathsend":
+            elif message["type"] == FILESEND:
                 sent = expected  # by the server itself, which does not say how far it came
 
         try:

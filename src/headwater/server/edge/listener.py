@@ -42,6 +42,12 @@ class Listener:
         self._paused = False
         self._socket = _listening(host, port)
 
+    @property
+    def address(self) -> Address:
+        """Where it listens; tells the port when 0 was asked for."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
     def start(self) -> None:
         """Take connections."""
         self._resume()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import struct
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -117,15 +119,27 @@ class Stream(asyncio.BufferedProtocol):
 
     async def _taken(self) -> None:
         while self._full:
-            transport = self._living()
-            before = transport.get_write_buffer_size()
             self._write_waiter = self._loop.create_future()
-            try:
-                await self._wait(self._write_waiter, WRITE_STALL_S)
-            except TimeoutError:
-                if transport.get_write_buffer_size() == before:
-                    raise
+            await self._unless_stalled(self._write_waiter)
         self._living()
+
+    async def _unless_stalled(self, waiter: asyncio.Future[bool]) -> None:
+        """Return when ``waiter`` has its word, however long that is, as long as the client takes anything.
+
+        The kernel asks for more only when a third of what it keeps is gone, which is hours for a very slow client.
+        """
+        left = self._left()
+        while not (await asyncio.wait([waiter], timeout=WRITE_STALL_S))[0]:
+            before, left = left, self._left()
+            if left >= before:
+                raise TimeoutError
+        waiter.result()
+
+    def _left(self) -> int:
+        """Return how many bytes the client has not acknowledged."""
+        waits_here = self._living().get_write_buffer_size()
+        (waits_there,) = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return waits_here + int(waits_there)
 
     def _living(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
@@ -170,7 +184,7 @@ class Stream(asyncio.BufferedProtocol):
         self._write_waiter = self._loop.create_future()
         self._loop.add_writer(out, _wake, self._write_waiter, True)
         try:
-            await self._wait(self._write_waiter, WRITE_STALL_S)
+            await self._unless_stalled(self._write_waiter)
         finally:
             self._loop.remove_writer(out)
 

@@ -1,0 +1,358 @@
+"""The HTTP server by itself, on a real port, under applications that do what no application of ours should."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headwater.server.edge import connection, exchange, stream
+from headwater.server.edge.listener import Listener
+from headwater.threads import Pool
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LIMIT_S = 20
+
+
+class Edge:
+    """One listener, in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, runner: Callable[[], asyncio.Runner], limit: int) -> None:
+        self._app, self._runner, self._limit = app, runner, limit
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self._started.wait(LIMIT_S)
+
+    def _run(self) -> None:
+        with self._runner() as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        files = Pool("files", 2)
+        listener = Listener(self._app, "127.0.0.1", 0, files, limit=self._limit)
+        self.address = listener.address
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        listener.start()
+        self._started.set()
+        await self._end.wait()
+        listener.stop()
+        await asyncio.wait_for(listener.stopped(), LIMIT_S)
+        files.close()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, LIMIT_S)
+
+    def ask(self, sent: bytes) -> bytes:
+        """Return all that is answered until the server ends the connection."""
+        with self.connect() as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            return rest(client)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+
+Start = Callable[..., Edge]
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    edges = []
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def begin(app: ASGIApp, limit: int = 100) -> Edge:
+        edges.append(Edge(app, lambda: asyncio.Runner(loop_factory=factory), limit))
+        return edges[-1]
+
+    yield begin
+    for edge in edges:
+        edge.stop()
+
+
+def rest(client: socket.socket) -> bytes:
+    received = b""
+    try:
+        while more := client.recv(1 << 16):
+            received += more
+    except ConnectionResetError:
+        received += b"RESET"
+    return received
+
+
+def answering(*messages: Message) -> ASGIApp:
+    """Return an application that sends these; an exception among them is raised."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in messages:
+            if isinstance(message, Exception):
+                raise message
+            await send(message)
+
+    return app
+
+
+def begun(status: int = 200, **headers: str) -> Message:
+    lines = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": lines}
+
+
+def body(data: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+HELLO = answering(begun(content_length="5"), body(b"hello"))
+
+
+# --- Answers -----------------------------------------------------------------------------------------
+
+
+def test_an_answer_of_unknown_length_comes_in_chunks_or_ends_with_the_connection(start: Start) -> None:
+    edge = start(answering(begun(), body(b"ab", more=True), body(b"", more=True), body(b"c")))
+    modern = edge.ask(GET)
+    assert b"transfer-encoding: chunked" in modern
+    assert modern.endswith(b"\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+    old = edge.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert b"connection: close" in old
+    assert old.endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("length", [{}, {"content_length": "5"}])
+def test_what_has_no_body_gets_none(start: Start, length: dict[str, str]) -> None:
+    edge = start(answering(begun(**length), body(b"hello")))
+    received = edge.ask(GET.replace(b"GET", b"HEAD") * 2)
+    assert b"hello" not in received
+    assert received.count(b"content-length: 5") == (2 if length else 0)
+    for status in (204, 304):
+        received = start(answering(begun(status), body(b""))).ask(GET)
+        assert received.endswith(b"\r\n\r\n")
+        assert b"content-length" not in received
+        assert b"transfer-encoding" not in received
+
+
+def test_each_answer_has_a_date(start: Start) -> None:
+    received = start(HELLO).ask(GET)
+    assert re.search(rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", received)
+    assert b"\r\nserver: headwater\r\n" in received
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [ValueError("no")],
+        [begun(), ValueError("no")],
+        [],
+        [body(b"x")],
+        [begun(x="a\r\nb: c"), body(b"x")],
+        [begun(content_length="2"), body(b"abc")],
+        [begun(), {"type": "headwater.filesend", "path": "/nowhere"}],
+    ],
+    ids=str,
+)
+def test_an_application_that_fails_before_its_answer_is_500(start: Start, messages: list[Message]) -> None:
+    received = start(answering(*messages)).ask(GET)
+    assert received.startswith(b"HTTP/1.1 500 ")
+    assert b"connection: close" in received
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [begun(), body(b"ab", more=True), ValueError("no")],
+        [begun(), body(b"ab", more=True)],
+        [begun(content_length="5"), body(b"ab")],
+        [begun(content_length="5"), body(b"ab", more=True), ValueError("no")],
+    ],
+    ids=str,
+)
+def test_half_an_answer_is_not_taken_for_a_whole_one(start: Start, messages: list[Message]) -> None:
+    edge = start(answering(*messages))
+    for request in (GET, GET.replace(b"1.1", b"1.0")):
+        received = edge.ask(request)
+        assert received.endswith(b"RESET")
+        assert b"\r\n0\r\n" not in received
+
+
+# --- Files -------------------------------------------------------------------------------------------
+
+DATA = bytes(range(256)) * (40 << 10)  # 10 MiB: more than a socket takes at once
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    return path
+
+
+def test_a_file_is_sent_whole_or_in_part(start: Start, file: Path) -> None:
+    whole = start(answering(begun(), {"type": "http.response.pathsend", "path": str(file)}))
+    received = whole.ask(GET + GET)
+    assert received.count(b"content-length: %d" % len(DATA)) == 2
+    assert received.count(DATA) == 2
+    part = {"type": "headwater.filesend", "path": str(file), "offset": 5, "count": 5_000_000}
+    received = start(answering(begun(206), part)).ask(GET)
+    assert received.partition(b"\r\n\r\n")[2] == DATA[5:5_000_005]
+    head_only = start(answering(begun(206), part)).ask(GET.replace(b"GET", b"HEAD"))
+    assert head_only.partition(b"\r\n\r\n")[2] == b""
+
+
+def test_a_file_that_became_shorter_breaks_the_answer_off(start: Start, file: Path) -> None:
+    part = {"type": "headwater.filesend", "path": str(file), "offset": 0, "count": len(DATA) + 1}
+    assert start(answering(begun(), part)).ask(GET).endswith(b"RESET")
+
+
+# --- Bodies ------------------------------------------------------------------------------------------
+
+
+async def echoes(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with how long the body was, in the largest and the number of its pieces."""
+    sizes = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            sizes = [-1]
+            break
+        sizes.append(len(message["body"]))
+        if not message["more_body"]:
+            break
+    said = b"%d" % sum(sizes)
+    await send(begun(content_length=str(len(said))))
+    await send(body(said))
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, 20 << 20])
+def test_a_body_arrives_whole(start: Start, size: int) -> None:
+    edge = start(echoes)
+    data = b"x" * size
+    plain = edge.ask(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + data + GET)
+    assert (plain.count(b"\r\n\r\n%d" % size), plain.count(b"200 OK")) == (1 if size else 2, 2)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in (data[:10], data[10:]) if each) + b"0\r\n\r\n"
+    chunked = edge.ask(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + GET)
+    assert (chunked.count(b"\r\n\r\n%d" % size), chunked.count(b"200 OK")) == (1 if size else 2, 2)
+
+
+def test_a_body_that_nobody_takes_is_not_read(start: Start) -> None:
+    """Its sender waits, whatever it has: there is no room here to keep it."""
+    let_go = threading.Event()
+
+    async def waits(_scope: Scope, _receive: Receive, send: Send) -> None:
+        while not let_go.is_set():
+            await asyncio.sleep(0.01)
+        await HELLO(_scope, _receive, send)
+
+    with start(waits).connect() as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+        client.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 64 << 20:
+                sent += client.send(b"x" * (1 << 20))
+        client.settimeout(LIMIT_S)
+        let_go.set()
+        assert client.recv(4096).endswith(b"hello")
+
+
+# --- Time --------------------------------------------------------------------------------------------
+
+
+def ends_within(client: socket.socket, limit_s: float) -> bytes:
+    began = time.monotonic()
+    received = rest(client)
+    assert time.monotonic() - began < limit_s
+    return received
+
+
+def test_who_says_nothing_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "FIRST_BYTE_S", 0.3)
+    monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.3)
+    edge = start(HELLO)
+    with edge.connect() as silent:
+        assert ends_within(silent, 5) == b""
+    with edge.connect() as idle:
+        idle.sendall(GET)
+        assert ends_within(idle, 5).endswith(b"hello")
+
+
+def test_a_head_that_drips_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.5)
+    with start(HELLO).connect() as client:
+        received = b""
+        for number in range(100):
+            client.sendall(b"GET / HTTP/1.1\r\nA: b" if not number else b"c")
+            client.settimeout(0.1)
+            try:
+                received = client.recv(4096)
+                break
+            except TimeoutError:
+                pass
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert number < 50
+
+
+def test_a_body_that_stalls_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_IDLE_S", 0.3)
+    with start(echoes).connect() as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+        client.settimeout(5)
+        assert client.recv(4096).endswith(b"\r\n\r\n-1")
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_who_reads_nothing_is_ended_and_who_reads_slowly_is_not(
+    start: Start, file: Path, monkeypatch: pytest.MonkeyPatch, by_file: bool
+) -> None:
+    monkeypatch.setattr(stream, "WRITE_STALL_S", 0.6)
+    answer: Message = {"type": "http.response.pathsend", "path": str(file)} if by_file else body(DATA)
+    edge = start(answering(begun(), answer))
+    with edge.connect() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        slow.sendall(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        received = 0
+        for _ in range(20):
+            time.sleep(0.1)
+            received += len(slow.recv(500_000))
+        received += len(rest(slow))
+        assert received > len(DATA)
+    with edge.connect() as stalled:
+        stalled.sendall(GET)
+        time.sleep(2)
+        assert len(rest(stalled)) < len(DATA)
+
+
+def test_idle_connections_make_room_for_new_ones(start: Start) -> None:
+    edge = start(HELLO, limit=10)
+    idle = [edge.connect() for _ in range(30)]
+    try:
+        for _ in range(5):
+            assert edge.ask(GET).endswith(b"hello")
+        assert rest(idle[0]) == b""
+    finally:
+        for each in idle:
+            each.close()
+
+
+def test_who_is_being_answered_is_not_ended_for_new_ones(start: Start) -> None:
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
+        await HELLO(scope, receive, send)
+
+    edge = start(waits, limit=3)
+    slow = [edge.connect() for _ in range(3)]
+    for each in slow:
+        each.sendall(GET.replace(b"/ ", b"/slow ", 1))
+    assert edge.ask(GET).endswith(b"hello")  # once there is room
+    for each in slow:
+        assert each.recv(4096).endswith(b"hello")
+        each.close()
