@@ -173,7 +173,7 @@ class Fetcher:
         return Fetched(url, answer, size=size, skip=skip, length=length, limit=limit)
 
     def _ask(self, method: str, url: str, headers: _Headers | None = None) -> _Answer:
-        first, deadline = url, time.monotonic() + self._settings.answer_timeout_s
+        deadline = time.monotonic() + self._settings.answer_timeout_s
         for _ in range(self._settings.redirects + 1):
             target = self._filter.target(url)
             answer = _Answer(self._connection(target, deadline), method, target, headers or {}, self._settings)
@@ -182,7 +182,7 @@ class Fetcher:
                 return answer
             answer.close()
             url = urljoin(str(target), place.decode("latin-1"))
-        raise RemoteFailed(first, f"it redirects more than {self._settings.redirects} times")
+        raise answer.failed(f"it redirects more than {self._settings.redirects} times")
 
     def _connection(self, target: Target, deadline: float) -> _Connection:
         return _Connection(self._filter, target, self._tls, _Watch(self._settings, deadline))
