@@ -16,7 +16,7 @@ from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.listing import Query, Viewer
-from headwater.images.model import Image, Visibility
+from headwater.images.model import Image
 from headwater.images.rows import ImageNotFound
 
 
@@ -51,9 +51,7 @@ class Access:
             ImageNotFound: There is no such image, or the caller does not see it: both are the same.
             Forbidden: The caller sees it, and may not do what ``rule`` guards.
         """
-        image, is_member = self._catalogue.get_for(image_id, caller.project_id)
-        if not self._sees(caller, image, is_member):
-            raise ImageNotFound(image_id)
+        image, is_member = self._seen(caller, image_id)
         self.require(rule, caller, image, member_id=caller.project_id if is_member else None)
         return image
 
@@ -100,23 +98,23 @@ class Access:
         """Return whether the caller sees and may change what every project has."""
         return self._rules.allows("context_is_admin", caller, {})
 
-    def _sees(self, caller: Caller, image: Image, is_member: bool) -> bool:
-        seen = (
-            self.is_admin(caller)
-            or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
-            or (image.owner is not None and image.owner == caller.project_id)
-            or (image.visibility is Visibility.SHARED and is_member)
-        )
+    def _seen(self, caller: Caller, image_id: str) -> tuple[Image, bool]:
+        """Return the image, and whether it is shared with the caller's project; or raise ``ImageNotFound``.
+
+        An image of others takes the same steps as none at all.
+        """
+        get = self._catalogue.get_for if self.is_admin(caller) else self._catalogue.get_seen
+        image, is_member = get(image_id, caller.project_id)
         member_id = caller.project_id if is_member else None
-        return seen and self._rules.allows("get_image", caller, _target(image, member_id))
+        if not self._rules.allows("get_image", caller, _target(image, member_id)):
+            raise ImageNotFound(image_id)
+        return image, is_member
 
     def _require_marker(self, caller: Caller, marker: str) -> None:
         try:
-            image, is_member = self._catalogue.get_for(marker, caller.project_id)
+            self._seen(caller, marker)
         except ImageNotFound as error:
             raise MarkerNotFound(marker) from error
-        if not self._sees(caller, image, is_member):
-            raise MarkerNotFound(marker)
 
 
 def _target(image: Image, member_id: str | None) -> dict[str, Any]:
