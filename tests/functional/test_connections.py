@@ -253,7 +253,7 @@ def test_who_sends_everything_first_still_reads_why_not(
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=LIMIT_S)
         lengths = {} if chunked else {"Content-Length": str(megabytes * MiB)}
         body = (b"x" * MiB for _ in range(megabytes))
-        connection.request(method, path, body, {**headers, **lengths}, encode_chunked=chunked)  # type: ignore[arg-type] # takes iterables
+        connection.request(method, path, body, {**headers, **lengths}, encode_chunked=chunked)
         answer = connection.getresponse()
         answer.read()
         assert answer.status == status, (method, path)

@@ -130,7 +130,7 @@ def test_an_answer_of_unknown_length_comes_in_chunks_or_ends_with_the_connection
 
 @pytest.mark.parametrize("length", [{}, {"content_length": "5"}])
 def test_what_has_no_body_gets_none(start: Start, length: dict[str, str]) -> None:
-    edge = start(answering(begun(**length), body(b"hello")))
+    edge = start(answering(begun(200, **length), body(b"hello")))
     received = edge.ask(GET.replace(b"GET", b"HEAD") * 2)
     assert b"hello" not in received
     assert received.count(b"content-length: 5") == (2 if length else 0)
@@ -248,8 +248,7 @@ def test_a_body_that_nobody_takes_is_not_read(start: Start) -> None:
     let_go = threading.Event()
 
     async def waits(_scope: Scope, _receive: Receive, send: Send) -> None:
-        while not let_go.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(let_go.wait)
         await HELLO(_scope, _receive, send)
 
     with start(waits).connect() as client:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import ssl
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -106,7 +109,7 @@ def test_redirects_end(web: WebServer) -> None:
 
 def test_a_name_that_changes_between_check_and_use_gains_nothing(web: WebServer) -> None:
     """The first answer of the resolver is good, each later one is loopback."""
-    answers = iter([["192.0.2.1"]])
+    answers = iter([["93.184.216.34"]])
     fetch = fetcher(lambda *_: next(answers, ["127.0.0.1"]), allowed_hosts=[])
     fetch.check(web.url("/data", "rebound.test"))
     with pytest.raises(UrlRefused):
@@ -273,3 +276,29 @@ def certificate(directory: Path, name: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
     return context
+
+
+def test_what_failed_in_a_network_that_is_not_public_is_for_the_log_only(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """10.0.0.1 leads to a server without the page, 10.0.0.2 to none."""
+    monkeypatch.setattr(logging.getLogger("headwater.stores.fetch"), "disabled", False)
+    connect = httpcore.SyncBackend.connect_tcp
+
+    def connect_here(self: httpcore.SyncBackend, host: str, port: int, *more: Any) -> httpcore.NetworkStream:
+        if host == "10.0.0.2":
+            raise httpcore.ConnectError
+        return connect(self, "127.0.0.1", port, *more)
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect_here)
+    reasons = []
+    for address in ("10.0.0.1", "10.0.0.2"):
+        url = web.url("/none", address)
+        with pytest.raises(RemoteFailed) as failed:
+            fetcher(allowed_hosts=[], allowed_networks=["10.0.0.0/8"]).open(url)
+        assert str(failed.value) == f"{url}: the server did not give it"
+        assert not failed.value.is_missing
+        reasons.append(vars(caplog.records[-1])["reason"])
+    assert reasons == ["the server answered 404", "the server cannot be reached"]
+    with pytest.raises(RemoteFailed, match="the server answered 404"):
+        fetcher(lambda *_: ["10.0.0.1"]).open(web.url("/none", "images.test"))

@@ -32,7 +32,13 @@ DATA_TYPES = frozenset({"msgspec"})
 FACES = ("headwater.server", "headwater.web", "headwater.testing")
 # Each kind of work is done in one place: library -> the rooms that may use it, HTTP faces by the name they begin with.
 ROOMS = {
-    "starlette": (*FACES, "headwater.http", "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
+    "starlette": (
+        *FACES,
+        "headwater.http",
+        "headwater.images.http",
+        "headwater.instances.http",
+        "headwater.streams.http",
+    ),
     "anyio": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
     "httptools": ("headwater.server",),
     "uvloop": ("headwater.server",),

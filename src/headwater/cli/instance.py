@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network_data import canonical_network_data
-from headwater.instances.registry import PAGE, Registry
+from headwater.instances.registry import Registry
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -118,27 +119,33 @@ def add(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
+    table = _table("Name", "Host name", "Addresses", "Image", "Id")
+    documents = []
     database = open_database()
     try:
-        registry = Registry(database)
-        instances: list[Instance] = []
-        while page := registry.page(after=instances[-1].name if instances else None):
-            instances += page
-            if len(page) < PAGE:
-                break
+        for instance in _registered(Registry(database)):
+            if as_json:
+                documents.append(instance.to_dict())
+                continue
+            image = instance.image_name or instance.image_id or ""
+            table.add_row(
+                *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
+                Text(instance.id),
+            )
     finally:
         database.close()
     if as_json:
-        _print_json([instance.to_dict() for instance in instances])
+        _print_json(documents)
         return
-    table = _table("Name", "Host name", "Addresses", "Image", "Id")
-    for instance in instances:
-        image = instance.image_name or instance.image_id or ""
-        table.add_row(
-            *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
-            Text(instance.id),
-        )
     _console().print(table)
+
+
+def _registered(registry: Registry) -> Iterator[Instance]:
+    """Yield every machine by name; no more than a page of them, with their user data, is in memory at a time."""
+    after = None
+    while page := registry.page(after=after):
+        yield from page
+        after = page[-1].name
 
 
 @app.command()

@@ -34,6 +34,7 @@ from headwater.identity.service_user import keystone_url, service_session
 from headwater.identity.settings import KeystoneSettings
 
 KEPT = 20_000  # answers; about 2 KiB each
+REFUSED_KEPT = 5_000  # of tokens that Keystone does not know: whoever sends junk pushes out other junk only
 REFUSED_S = 5.0  # how long a refusal is kept
 REST_S = 1.0  # after a failure to reach Keystone, how long it is left in peace
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -90,6 +91,7 @@ class KeystoneTokens:
         self._wall, self._steady = wall, steady
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._refused: OrderedDict[_Key, _Kept] = OrderedDict()
         self._asking: dict[_Key, Future[Answer | None]] = {}
         self._rest_until = float("-inf")
 
@@ -139,6 +141,7 @@ class KeystoneTokens:
         """Let go of what is kept."""
         with self._lock:
             self._kept.clear()
+            self._refused.clear()
 
     def _is_trusted(self, service: Caller) -> bool:
         return not self._trusted_roles.isdisjoint(service.roles)
@@ -175,26 +178,33 @@ class KeystoneTokens:
             raise
         if answer is not None and not allow_expired and answer.expires_at <= self._wall():
             answer = None
-        life = self._cache_s if answer is not None else min(REFUSED_S, self._cache_s)
-        if life > 0:
-            with self._lock:
-                self._kept[key] = _Kept(answer, self._steady() + life)
-                while len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
+        if answer is not None:
+            self._keep(self._kept, KEPT, key, _Kept(answer, self._steady() + self._cache_s))
+        else:
+            self._keep(self._refused, REFUSED_KEPT, key, _Kept(None, self._steady() + min(REFUSED_S, self._cache_s)))
         return answer
+
+    def _keep(self, answers: OrderedDict[_Key, _Kept], limit: int, key: _Key, kept: _Kept) -> None:
+        if self._cache_s <= 0:
+            return
+        with self._lock:
+            answers[key] = kept
+            while len(answers) > limit:
+                answers.popitem(last=False)
 
     def _look_up(self, key: _Key) -> _Kept | None:
         """Return what is kept and still good; no lock, as a reader of a dict needs none."""
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        expired = kept.answer is not None and not key[1] and kept.answer.expires_at <= self._wall()
-        if expired or kept.good_until <= self._steady():
+        for answers in (self._kept, self._refused):
+            kept = answers.get(key)
+            if kept is None:
+                continue
+            expired = kept.answer is not None and not key[1] and kept.answer.expires_at <= self._wall()
+            if not expired and kept.good_until > self._steady():
+                return kept
             with self._lock:
-                if self._kept.get(key) is kept:
-                    del self._kept[key]
-            return None
-        return kept
+                if answers.get(key) is kept:
+                    del answers[key]
+        return None
 
 
 _Key = tuple[bytes, bool]  # SHA-256 of the token; whether it may have expired

@@ -8,6 +8,7 @@ Source: Glance 33, its default policies and its database's visibility rules.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -51,9 +52,7 @@ class Access:
             ImageNotFound: There is no such image, or the caller does not see it: both are the same.
             Forbidden: The caller sees it, and may not do what ``rule`` guards.
         """
-        image, is_member = self._catalogue.get_for(image_id, caller.project_id)
-        if not self._sees(caller, image, is_member):
-            raise ImageNotFound(image_id)
+        image, is_member = self._seen(caller, image_id)
         self.require(rule, caller, image, member_id=caller.project_id if is_member else None)
         return image
 
@@ -63,10 +62,9 @@ class Access:
         Raises:
             ImageNotFound, Forbidden: As ``visible`` says.
         """
-        image, is_member = self._catalogue.get_for(image_id, caller.project_id)
+        image, is_member = self._within_sight(caller, image_id)
         target = _target(image, caller.project_id if is_member else None)
-        allowed = any(self._rules.allows(each, caller, target) for each in (rule, "get_image"))
-        if not allowed or not self._is_within_sight(caller, image, is_member):
+        if not any(self._rules.allows(each, caller, target) for each in (rule, "get_image")):
             raise ImageNotFound(image_id)
         self._rules.require(rule, caller, target)
         return image
@@ -95,18 +93,14 @@ class Access:
         Raises:
             MarkerNotFound: The caller neither sees it nor saw it, or it is purged.
         """
-        try:
-            image, is_member = self._catalogue.get_for(marker, caller.project_id)
-            if self._sees(caller, image, is_member):
-                return image, None
-        except ImageNotFound:
-            pass
+        with contextlib.suppress(ImageNotFound):
+            return self._seen(caller, marker)[0], None
         # Looked for also where others have such an image, so that the time of the answer does not tell it.
         try:
             image, deleted_at, was_member = self._catalogue.find_deleted_for(marker, caller.project_id)
         except ImageNotFound as error:
             raise MarkerNotFound(marker) from error
-        if not self._sees(caller, image, was_member):
+        if not self._saw(caller, image, was_member):
             raise MarkerNotFound(marker)
         return image, deleted_at
 
@@ -135,20 +129,31 @@ class Access:
         """Return whether the caller sees and may change what every project has."""
         return self._rules.allows("context_is_admin", caller, {})
 
-    def _sees(self, caller: Caller, image: Image, is_member: bool) -> bool:
-        member_id = caller.project_id if is_member else None
-        return self._is_within_sight(caller, image, is_member) and self._rules.allows(
-            "get_image", caller, _target(image, member_id)
-        )
+    def _seen(self, caller: Caller, image_id: str) -> tuple[Image, bool]:
+        """Return the image, and whether it is shared with the caller's project; or raise ``ImageNotFound``.
 
-    def _is_within_sight(self, caller: Caller, image: Image, is_member: bool) -> bool:
-        """Return whether the image's visibility lets the caller see it, whatever the policy says."""
-        return (
+        An image of others takes the same steps as none at all.
+        """
+        image, is_member = self._within_sight(caller, image_id)
+        if not self._rules.allows("get_image", caller, _target(image, caller.project_id if is_member else None)):
+            raise ImageNotFound(image_id)
+        return image, is_member
+
+    def _within_sight(self, caller: Caller, image_id: str) -> tuple[Image, bool]:
+        """Return what ``_seen`` does, if the image's visibility lets the caller see it, whatever the policy says."""
+        get = self._catalogue.get_for if self.is_admin(caller) else self._catalogue.get_seen
+        return get(image_id, caller.project_id)
+
+    def _saw(self, caller: Caller, image: Image, was_member: bool) -> bool:
+        """Return whether the caller saw an image that is deleted."""
+        is_within_sight = (
             self.is_admin(caller)
             or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
             or (image.owner is not None and image.owner == caller.project_id)
-            or (image.visibility is Visibility.SHARED and is_member)
+            or (image.visibility is Visibility.SHARED and was_member)
         )
+        member_id = caller.project_id if was_member else None
+        return is_within_sight and self._rules.allows("get_image", caller, _target(image, member_id))
 
 
 def _target(image: Image, member_id: str | None) -> dict[str, Any]:

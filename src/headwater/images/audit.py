@@ -20,6 +20,9 @@ from headwater.images.model import Image
 
 _log = logging.getLogger("headwater.audit")
 
+TEXT_LIMIT = 255  # characters of one text; no name that the API takes has more
+LIST_LIMIT = 256  # entries of one list; an image of default quotas has half as many properties
+
 # Of each change, or told by others already.
 _SILENT = frozenset({"revision", "updated_at", "properties"})
 
@@ -32,7 +35,18 @@ class Audit:
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         """Write the record."""
-        _log.info(deed.action, extra={**_who(deed), **_what(deed), **_outcome(deed, error)})
+        record = {**_who(deed), **_what(deed), **_outcome(deed, error)}
+        _log.info(deed.action, extra={name: _bounded(value) for name, value in record.items()})
+
+
+def _bounded(value: Any) -> Any:
+    """Return what of ``value`` a record holds: much of it comes from callers, some before it was checked."""
+    if isinstance(value, str):
+        return value if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}…"
+    if isinstance(value, list):
+        more = [f"… and {len(value) - LIST_LIMIT} more"] if len(value) > LIST_LIMIT else []
+        return [*map(_bounded, value[:LIST_LIMIT]), *more]
+    return value
 
 
 def _who(deed: Deed) -> dict[str, Any]:

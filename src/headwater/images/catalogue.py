@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, false, insert, or_, select, union_all
+from sqlalchemy import Connection, Select, and_, bindparam, delete, false, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -20,6 +20,7 @@ from headwater.images.model import Image, Location, Status, Visibility
 from headwater.images.rows import (
     GET,
     GET_FOR,
+    GET_SEEN,
     ImageNotFound,
     Keep,
     changed,
@@ -66,14 +67,19 @@ class ImageCatalogue:
         return image_of(row)
 
     def get_for(self, image_id: str, project_id: str | None) -> tuple[Image, bool]:
-        """Return one image, and whether it is shared with ``project_id``; or raise ``ImageNotFound``.
+        """Return one image, and whether it is shared with ``project_id``; or raise ``ImageNotFound``."""
+        return self._found(GET_FOR, image_id, project_id)
 
-        One question whatever the answer, so that its time tells nothing.
+    def get_seen(self, image_id: str, project_id: str | None) -> tuple[Image, bool]:
+        """Do as ``get_for``, but raise ``ImageNotFound`` also when the project does not see the image.
+
+        The database decides, and answers with no row either way, so that the time of an answer tells nothing.
         """
-        if project_id is None:
-            return self.get(image_id), False
+        return self._found(GET_SEEN, image_id, project_id)
+
+    def _found(self, question: Select[Any], image_id: str, project_id: str | None) -> tuple[Image, bool]:
         row = self._database.read(
-            lambda connection: connection.execute(GET_FOR, {"id": image_id, "project_id": project_id}).first()
+            lambda connection: connection.execute(question, {"id": image_id, "project_id": project_id}).first()
         )
         if row is None:
             raise ImageNotFound(image_id)

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from headwater.database import tables
 from headwater.database.documents import known
@@ -55,6 +55,17 @@ GET_FOR = (
         )
     )
     .where(tables.images.c.id == bindparam("id"))
+)
+# Whom nobody sees gives no row, like one that is not there: then no step after it can tell them apart by its time.
+GET_SEEN = GET_FOR.where(
+    or_(
+        tables.images.c.visibility.in_((Visibility.PUBLIC.value, Visibility.COMMUNITY.value)),
+        tables.images.c.owner == bindparam("project_id"),
+        and_(
+            tables.images.c.visibility == Visibility.SHARED.value,
+            tables.image_members.c.member.is_not(None),
+        ),
+    )
 )
 GET_LOCKED = GET.with_for_update()
 

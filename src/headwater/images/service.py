@@ -109,8 +109,9 @@ class Images:
         at = self._clock()
         given = document.get("id")
         blank = Image(id=given.lower() if isinstance(given, str) else self._new_id(), created_at=at, updated_at=at)
-        with self._journal.entry(caller, "image.create", blank.id) as entry:
+        with self._journal.entry(caller, "image.create") as entry:
             self.schemas.require_image({k: v for k, v in document.items() if k not in ("size", "virtual_size")})
+            entry.image_id = blank.id  # not before it is known to be an id
             for name in document:
                 if name == "locations":
                     raise attributes.ReservedAttribute(name)

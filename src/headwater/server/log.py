@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from contextvars import ContextVar
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def configure(format_name: str, level: str, audit_file: Path | None = None) -> N
     if format_name == "json":
         renderer = structlog.processors.JSONRenderer(serializer=_json)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = _Text(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(shared, renderer))
     audit = logging.getLogger(AUDIT)
@@ -88,7 +89,34 @@ def _json(event: EventDict, **_options: Any) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
-_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
+# DEL, C1, the line ends of Unicode, and what turns the direction of writing.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class _Text:
+    """Lines for people. What others wrote is shown so that a terminal does nothing but show it."""
+
+    def __init__(self, renderer: Processor) -> None:
+        self._renderer = renderer
+
+    def __call__(self, logger: Any, method: str, event: EventDict) -> Any:
+        shown = {_visible(name): _plain(name, value) for name, value in event.items()}
+        return self._renderer(logger, method, shown)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, IntEnum):
+        return int(value)
+    if not isinstance(value, str):
+        return value  # shown by its repr, which escapes
+    # Of a traceback the lines stay lines.
+    return "\n".join(map(_visible, value.split("\n"))) if name in ("exception", "stack") else _visible(value)
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _add_request_id(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -12,6 +12,7 @@ a least speed after that), in hops and in size; bytes are taken as they come and
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import ssl
 import time
@@ -30,6 +31,7 @@ from headwater.stores.url_filter import NotResolved, Resolve, Target, UrlFilter,
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)")
+_log = logging.getLogger(__name__)
 _Headers = dict[bytes | str, bytes | str]
 _PATIENCE_S = 30  # of waiting for data, before its speed is judged
 
@@ -60,16 +62,19 @@ class FetchSettings(UrlFilterSettings):
 
 
 class RemoteFailed(Unavailable):
-    """The server that a URL names did not give what was asked; ``status`` is what it answered, if it did."""
+    """The server that a URL names did not give what was asked; ``status`` is what it answered, if it did.
 
-    def __init__(self, url: str, reason: str, status: int | None = None) -> None:
-        super().__init__(f"{shown(url)}: {reason}")
-        self.reason, self.status = reason, status
+    ``guarded``: callers are not to learn whether there is a server, so the message does not say what went wrong.
+    """
+
+    def __init__(self, url: str, reason: str, status: int | None = None, *, guarded: bool = False) -> None:
+        super().__init__(f"{shown(url)}: {'the server did not give it' if guarded else reason}")
+        self.reason, self.status, self.guarded = reason, status, guarded
 
     @property
     def is_missing(self) -> bool:
-        """The server says that there is no such thing."""
-        return self.status in (404, 410)
+        """The server says that there is no such thing, and that may be told."""
+        return self.status in (404, 410) and not self.guarded
 
 
 class RemoteTooLarge(TooLarge):
@@ -159,7 +164,7 @@ class Fetcher:
             answer.close()
             return Fetched(url, answer, size=answer.unsatisfied_size, skip=0, length=0, limit=limit)
         elif answer.status != 200:
-            raise RemoteFailed(url, f"the server answered {answer.status}", answer.status)
+            raise answer.failed(f"the server answered {answer.status}", answer.status)
         if size is not None and size > limit:
             raise RemoteTooLarge(url, limit)
         if size is not None:  # then the end is known, and an earlier one is an error
@@ -168,7 +173,7 @@ class Fetcher:
         return Fetched(url, answer, size=size, skip=skip, length=length, limit=limit)
 
     def _ask(self, method: str, url: str, headers: _Headers | None = None) -> _Answer:
-        first, deadline = url, time.monotonic() + self._settings.answer_timeout_s
+        deadline = time.monotonic() + self._settings.answer_timeout_s
         for _ in range(self._settings.redirects + 1):
             target = self._filter.target(url)
             answer = _Answer(self._connection(target, deadline), method, target, headers or {}, self._settings)
@@ -177,7 +182,7 @@ class Fetcher:
                 return answer
             answer.close()
             url = urljoin(str(target), place.decode("latin-1"))
-        raise RemoteFailed(first, f"it redirects more than {self._settings.redirects} times")
+        raise answer.failed(f"it redirects more than {self._settings.redirects} times")
 
     def _connection(self, target: Target, deadline: float) -> _Connection:
         return _Connection(self._filter, target, self._tls, _Watch(self._settings, deadline))
@@ -238,7 +243,7 @@ class Fetched:
                 if left == 0:
                     return
             if left and self.size is not None:
-                raise RemoteFailed(self._url, f"the data ended {left} bytes too early")
+                raise self._answer.failed(f"the data ended {left} bytes too early")
         finally:
             self.close()
 
@@ -298,7 +303,7 @@ class _Answer:
         """
         match = _CONTENT_RANGE.fullmatch(self.header(b"content-range") or b"")
         if match is None or int(match[1]) != start:
-            raise RemoteFailed(str(self._target), "the server gave another range than the one asked for")
+            raise self.failed("the server gave another range than the one asked for")
         return int(match[3]) if match[3] else None
 
     @property
@@ -315,6 +320,13 @@ class _Answer:
         with self._translated():
             yield from stream
 
+    def failed(self, reason: str, status: int | None = None) -> RemoteFailed:
+        """Return the error to raise; where it may not say the reason, the operator's log does."""
+        url, guarded = str(self._target), self._connection.is_guarded
+        if guarded:
+            _log.warning("a server did not give its data", extra={"url": shown(url), "reason": reason})
+        return RemoteFailed(url, reason, status, guarded=guarded)
+
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
@@ -322,21 +334,20 @@ class _Answer:
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn what the library raises into ours. The reason is coarse: it is no tool to look around a network."""
-        url = str(self._target)
         try:
             yield
         except BaseException as error:
             self._connection.close()
             if isinstance(error, NotResolved):
-                raise RemoteFailed(url, "its host has no address at the moment") from None
+                raise self.failed("its host has no address at the moment") from None
             if isinstance(error, httpcore.TimeoutException):
-                raise RemoteFailed(url, "the server did not answer in time") from error
+                raise self.failed("the server did not answer in time") from error
             if isinstance(error, httpcore.ConnectError) and _is_about_certificates(error):
-                raise RemoteFailed(url, "its certificate does not prove the host") from error
+                raise self.failed("its certificate does not prove the host") from error
             if isinstance(error, httpcore.ConnectError):
-                raise RemoteFailed(url, "the server cannot be reached") from error
+                raise self.failed("the server cannot be reached") from error
             if isinstance(error, httpcore.NetworkError | httpcore.ProtocolError | OSError):
-                raise RemoteFailed(url, "the connection broke off") from error
+                raise self.failed("the connection broke off") from error
             raise
 
 
@@ -360,6 +371,11 @@ class _Connection:
             network_backend=self._dialler,
         )
 
+    @property
+    def is_guarded(self) -> bool:
+        """Callers are not to learn what there is at one of the addresses that were tried."""
+        return self._dialler.is_guarded
+
     def close(self) -> None:
         self.http.close()
         self._dialler.close()
@@ -372,6 +388,7 @@ class _Dialler(httpcore.NetworkBackend):
         self._filter, self._target, self._watch = url_filter, target, watch
         self._sockets = httpcore.SyncBackend()
         self._stream: httpcore.NetworkStream | None = None
+        self.is_guarded = False
 
     def connect_tcp(
         self,
@@ -383,6 +400,7 @@ class _Dialler(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failed: Exception | None = None
         for address in self._filter.addresses(self._target):
+            self.is_guarded |= self._filter.is_guarded(self._target, address)
             try:
                 self._stream = self._sockets.connect_tcp(address, self._target.port, self._watch.within(timeout))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

@@ -6,7 +6,7 @@ address in its shortest form, or a name in ASCII letters. ``127.1``, ``0x7f00000
 
 A name is judged by the addresses that it has, at the moment of connecting: ``addresses`` resolves, drops what is
 not to be reached, and the connection is made to what it returns and to nothing else. Addresses that carry
-an IPv4 address inside (mapped, NAT64, 6to4, Teredo) are judged by that one too.
+an IPv4 address inside (mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP) are judged by that one too.
 
 Source of the lists and their meaning: Glance's section ``[import_filtering_opts]``. Here what a
 ``disallowed`` list names is refused also where an ``allowed`` list exists (``docs/decisions/0009-fetching-urls.md``).
@@ -27,6 +27,7 @@ from headwater.config import Section
 from headwater.errors import Invalid
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], list[str]]
 
 MAX_URL = 2048  # characters
@@ -53,8 +54,10 @@ _METADATA = frozenset(
     ipaddress.ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 )
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
+# IPv6 networks whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291) and
+# IPv4-translated (RFC 2765).
+_IPV4_AT_END = tuple(ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96"))
+_ISATAP = 0x5EFE  # RFC 5214: these bits before an IPv4 address, in whatever network
 
 
 class UrlRefused(Invalid):
@@ -92,7 +95,14 @@ class UrlFilterSettings(Section):
     private_networks: Annotated[
         bool,
         Field(description="Ask also addresses that are not public, such as 10.0.0.0/8, 192.168.0.0/16 and fc00::/7."),
-    ] = True
+    ] = False
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Networks that are not public and are asked all the same, such as 10.20.0.0/16. Loopback, "
+            "link-local and the metadata addresses of clouds are asked for a host in allowed_hosts only."
+        ),
+    ] = ()
 
     @field_validator("allowed_schemes")
     @classmethod
@@ -100,6 +110,11 @@ class UrlFilterSettings(Section):
         if not value or not set(value) <= set(_DEFAULT_PORT):
             raise ValueError('only "http" and "https" can be fetched')
         return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(network)) for network in value)
 
     @field_validator("allowed_hosts", "disallowed_hosts")
     @classmethod
@@ -141,6 +156,7 @@ class UrlFilter:
         self._settings = settings
         self._resolve = resolve or _addresses
         self._names, self._networks = _names_and_networks(settings.disallowed_hosts)
+        self._allowed_networks = tuple(ipaddress.ip_network(network) for network in settings.allowed_networks)
 
     def target(self, url: str) -> Target:
         """Read ``url`` and judge what it says itself; nothing is resolved.
@@ -177,13 +193,30 @@ class UrlFilter:
             raise UrlRefused(str(target), "its host has no address that may be asked")
         return good
 
+    def is_guarded(self, target: Target, address: str) -> bool:
+        """Return whether callers are to learn nothing of what there is at ``address``.
+
+        So it is where the address is not public and the operator allowed a network, not this host by its name:
+        otherwise whoever may name URLs could find out which machines there are.
+        """
+        return target.host not in self._settings.allowed_hosts and not all(
+            each.is_global for each in _meant(ipaddress.ip_address(address))
+        )
+
     def _may_ask(self, host: str, address: IpAddress) -> bool:
         meant = list(_meant(address))
         if any(each in network for each in meant for network in self._networks):
             return False
         if host in self._settings.allowed_hosts:
             return True
-        return not any(_is_special(each) or not (self._settings.private_networks or each.is_global) for each in meant)
+        return all(not _is_special(each) and self._is_open(each) for each in meant)
+
+    def _is_open(self, address: IpAddress) -> bool:
+        return (
+            address.is_global
+            or self._settings.private_networks
+            or any(address in network for network in self._allowed_networks)
+        )
 
 
 def _read(url: str) -> Target:
@@ -231,8 +264,10 @@ def _meant(address: IpAddress) -> Iterator[IpAddress]:
     """Yield ``address`` and each IPv4 address inside it to which a packet might go."""
     yield address
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64 or address in _COMPATIBLE:
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        before, last = int(address) >> 32 & 0xFFFFFFFF, int(address) & 0xFFFFFFFF
+        # Of an ISATAP identifier the two bits for "universal" and "group" say nothing here.
+        if before & ~0x03000000 == _ISATAP or any(address in network for network in _IPV4_AT_END):
+            yield ipaddress.IPv4Address(last)
         yield from (inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner)
 
 
@@ -257,7 +292,7 @@ def _is_address(host: str) -> bool:
 
 def _names_and_networks(
     hosts: tuple[str, ...],
-) -> tuple[frozenset[str], tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]]:
+) -> tuple[frozenset[str], tuple[IpNetwork, ...]]:
     names, networks = set(), []
     for host in hosts:
         try:

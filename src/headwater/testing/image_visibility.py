@@ -239,10 +239,37 @@ class ImageVisibilityContract:
         for caller in ("a", "d", "B", "b ", "", "%", None):
             assert catalogue.get_for(image.id, caller) == (image, False), caller
         assert catalogue.get_for(other.id, "b") == (other, False)
+        assert catalogue.get_seen(image.id, "b") == (image, True)
+        assert catalogue.get_seen(image.id, "a") == (image, False)
+        for caller in ("d", "B", "b ", "", "%", None):
+            with pytest.raises(ImageNotFound):
+                catalogue.get_seen(image.id, caller)
         for nobody in (an_image().id, "", image.id.upper() + "x", image.id + " "):
             for caller in ("a", None):
                 with pytest.raises(ImageNotFound):
                     catalogue.get_for(nobody, caller)
+                with pytest.raises(ImageNotFound):
+                    catalogue.get_seen(nobody, caller)
+
+    def test_each_visibility_is_seen_one_by_one_as_in_lists(self, catalogue: ImageCatalogue, members: Members) -> None:
+        for visibility in Visibility:
+            for owner in ("a", None):
+                image = an_image(owner=owner, visibility=visibility)
+                add(catalogue, image)
+                if visibility is Visibility.SHARED:
+                    share(members, image.id, "b", NOON, -1)
+                open_to_all = visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
+                for caller in ("a", "b", "c", None):
+                    sees = (
+                        open_to_all
+                        or (caller == owner and owner is not None)
+                        or (visibility is Visibility.SHARED and caller == "b")
+                    )
+                    try:
+                        seen = catalogue.get_seen(image.id, caller)[0] == image
+                    except ImageNotFound:
+                        seen = False
+                    assert seen is sees, (visibility, owner, caller)
 
     # --- Members ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, Invalid, NotFound
 from headwater.instances.drive import DriveExists
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound, UserDataTooLarge
+from headwater.instances.registry import Registry
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
 IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
@@ -130,7 +131,7 @@ def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:
 
 
 def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance, "PAGE", 0)  # no page counts as the last one until an empty one comes
+    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
     for number in range(3):
         commands.run("add", "--name", f"web{number}")
     assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]

@@ -275,11 +275,29 @@ def test_what_is_kept_has_a_limit(
     assert known == [2, 3, 4]
 
 
+def test_tokens_that_keystone_does_not_know_push_out_no_user(
+    tokens: KeystoneTokens, server: FakeKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystone, "KEPT", 3)
+    monkeypatch.setattr(keystone, "REFUSED_KEPT", 2)
+    for number in range(3):
+        server.issue(f"t{number}")
+        tokens.caller(with_token(f"t{number}"))
+    for number in range(20):
+        refused(tokens, with_token(f"junk{number}"))
+    assert all(tokens.cached(with_token(f"t{number}")) is not None for number in range(3))
+    asked = len(server.asked)
+    refused(tokens, with_token("junk19"))
+    assert len(server.asked) == asked
+    refused(tokens, with_token("junk0"))
+    assert len(server.asked) == asked + 1
+
+
 def test_no_token_is_kept_or_shown_in_the_clear(tokens: KeystoneTokens, server: FakeKeystone) -> None:
     server.issue("secret-token")
     caller = tokens.caller(with_token("secret-token"))
     assert "secret-token" not in repr(caller).replace("user-of-secret-token", "")
-    assert all(b"secret-token" not in key for key, _ in tokens._kept)
+    assert all(b"secret-token" not in key for key, _ in [*tokens._kept, *tokens._refused])
 
 
 TOKEN: dict[str, Any] = {

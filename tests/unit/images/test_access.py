@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -15,6 +16,7 @@ from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR, Caller
 from headwater.identity.policy import Policy
 from headwater.identity.settings import PolicySettings
+from headwater.images import rows
 from headwater.images.access import Access, AdminOnly
 from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.listing import SORT_KEYS, Direction, Query
@@ -262,3 +264,42 @@ def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_t
     assert len([said for said in shown(hidden.id) if said.startswith("SELECT")]) == 1
     assert shown(hidden.id) == shown("absent")
     assert marked(hidden.id) == marked("absent") != []
+
+
+def test_an_image_of_others_takes_the_same_steps_as_none(
+    database: Database, catalogue: ImageCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same statements, no row of either, and the same questions to the policy: so the time tells nothing."""
+    steps: list[object] = []
+
+    class Told:
+        def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
+            steps.append(("rule", rule, dict(target)))
+            return POLICY.allows(rule, caller, target)
+
+        def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
+            steps.append(("rule", rule, dict(target)))
+            POLICY.require(rule, caller, target)
+
+    def read(row: Any) -> Image:
+        steps.append("a row was read")
+        return rows.image_of(row)
+
+    monkeypatch.setattr("headwater.images.catalogue.image_of", read)
+    event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, text, *_: steps.append(text))
+    theirs = an_image(owner="a", visibility=Visibility.PRIVATE)
+    shared = an_image(owner="a", visibility=Visibility.SHARED)
+    add(catalogue, theirs, shared)
+    access = Access(catalogue, Told())
+    for caller in (STRANGER, READING_STRANGER):
+        taken = []
+        for image_id in (theirs.id, shared.id, an_image().id):
+            steps.clear()
+            with pytest.raises(ImageNotFound):
+                access.visible(caller, image_id)
+            with pytest.raises(MarkerNotFound):
+                access.page(caller, Query(marker=image_id))
+            taken.append(list(steps))
+        assert taken[0] == taken[1] == taken[2]
+        assert "a row was read" not in taken[0]
+        assert sum(isinstance(step, str) for step in taken[0]) == 3  # the image; the marker, among the deleted too

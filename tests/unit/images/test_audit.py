@@ -63,3 +63,18 @@ def test_what_headwater_does_itself_is_recorded_as_such(written: Any) -> None:
         ["status"],
         "image.update",
     )
+
+
+def test_what_a_caller_sends_makes_no_record_large(written: Any) -> None:
+    caller = replace(ADA, user_id="u" * 10_000, roles=frozenset(f"r{number}" for number in range(5000)))
+    after = replace(IMAGE, name="n" * 10_000, properties={"p" * 100_000 + str(number): "x" for number in range(2000)})
+    with Journal([Audit()]).entry(caller, "image.update", "i" * 10_000) as entry:
+        entry.before, entry.after = IMAGE, after
+    record = written()
+    assert record["image_name"] == "n" * 255 + "…"
+    assert len(record["roles"]) == len(record["changed"]) == 257
+    assert record["changed"][-1] == "… and 1747 more"
+    assert len(str(record)) < 100_000
+    with Journal([Audit()]).entry(ADA, "image.delete", "i" * 10_000):
+        pass
+    assert written()["image"] == "i" * 255 + "…"

@@ -16,6 +16,7 @@ from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttrib
 from headwater.images.books import Books, Upload
 from headwater.images.catalogue import ImageCatalogue, ImageExists
 from headwater.images.discards import Discards
+from headwater.images.journal import Deed, Journal
 from headwater.images.listing import Query
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
 from headwater.images.rows import ImageNotFound
@@ -239,3 +240,29 @@ def test_an_image_can_be_deleted_while_its_store_does_not_work(
     with pytest.raises(ImageNotFound):
         images.get(OPERATOR, image.id)
     assert books.discarded(10) == [Location("memory", f"{image.id}.x")]
+
+
+def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
+    catalogue: ImageCatalogue, books: Books, store: MemoryStore, clock: Clock
+) -> None:
+    told: list[str | None] = []
+
+    class Listener:
+        def kept(self, connection: Any, deed: Deed) -> None:
+            """Wait for the end."""
+
+        def ended(self, deed: Deed, error: BaseException | None) -> None:
+            told.append(deed.image_id)
+
+    images = Images(
+        catalogue,
+        Access(catalogue, EveryoneMay()),
+        Discards(books, {"memory": store}),
+        ImagesSettings(),
+        journal=Journal([Listener()]),
+        clock=clock,
+    )
+    with pytest.raises(SchemaViolation):
+        images.create(OPERATOR, {"id": "x" * 1_000_000})
+    images.create(OPERATOR, {"id": ID.upper()})
+    assert told == [None, ID]

@@ -134,12 +134,45 @@ def test_what_is_disallowed_is_refused_by_name_by_address_and_through_a_translat
         judged("http://example.org/", ["10.1.2.3"], allowed_hosts=["example.org"], **rules)
 
 
-def test_private_networks_are_asked_unless_the_operator_says_no() -> None:
+def test_private_networks_are_not_asked_unless_the_operator_says_so() -> None:
     for address in ("10.0.0.1", "192.168.0.1", "172.16.0.1", "100.64.0.1", "fc00::1"):
-        assert judged("http://example.org/", [address]) == [address]
+        assert judged("http://example.org/", [address], private_networks=True) == [address]
         with pytest.raises(UrlRefused):
-            judged("http://example.org/", [address], private_networks=False)
-    assert judged("http://example.org/", ["93.184.216.34"], private_networks=False) == ["93.184.216.34"]
+            judged("http://example.org/", [address])
+    assert judged("http://example.org/", ["93.184.216.34"]) == ["93.184.216.34"]
+
+
+def test_single_private_networks_can_be_allowed() -> None:
+    allowed = {"allowed_networks": ["10.20.0.0/16", "100.64.0.0/10", "127.0.0.0/8"]}
+    assert judged("http://example.org/", ["10.20.1.2", "10.21.0.1"], **allowed) == ["10.20.1.2"]
+    assert judged("http://10.20.1.2/", **allowed) == ["10.20.1.2"]
+    for address in ("100.100.100.200", "127.0.0.1", "192.168.0.1"):
+        with pytest.raises(UrlRefused):
+            judged("http://example.org/", [address], **allowed)
+    with pytest.raises(UrlRefused):
+        judged("http://example.org/", ["10.20.1.2"], disallowed_hosts=["10.20.1.2"], **allowed)
+    for wrong in ("10.20.0.1/16", "example.org"):
+        with pytest.raises(ValidationError):
+            UrlFilterSettings(allowed_networks=(wrong,))
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "::ffff:{}",  # mapped
+        "::{}",  # compatible
+        "::ffff:0:{}",  # translated
+        "64:ff9b::{}",  # NAT64
+        "2001:4860::5efe:{}",  # ISATAP, and its universal form
+        "2001:4860::200:5efe:{}",
+    ],
+)
+def test_an_address_with_an_ipv4_address_inside_is_judged_by_that_one(form: str, private: bool) -> None:
+    for inner in ("127.0.0.1", "169.254.169.254", "0.0.0.1", *(() if private else ("10.0.0.1", "192.168.1.1"))):
+        with pytest.raises(UrlRefused):
+            judged("http://example.org/", [form.format(inner)], private_networks=private)
+    assert judged("http://example.org/", [form.format("93.184.216.34")], private_networks=private)
 
 
 def test_ports_and_schemes_are_those_of_the_lists() -> None:

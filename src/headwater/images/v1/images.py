@@ -217,11 +217,12 @@ class ImagesV1:
         blank = Image(
             id=given.lower() if given else self._new_id(), created_at=at, updated_at=at, owner=caller.project_id
         )
-        with self._journal.entry(caller, "image.create", blank.id) as entry:
+        with self._journal.entry(caller, "image.create") as entry:
             if self._guard is not None:
                 self._guard.require_creatable(caller, said.properties)
             image = attributes_v1.created(blank, said, is_admin=self._access.is_admin(caller))
             self._images.schemas.require_image({**attributes.writable(image), "id": image.id})
+            entry.image_id = blank.id  # not before it is known to be an id
             self._access.require("add_image", caller, image)
             self._require_public(caller, image)
             attributes.require_quotas(

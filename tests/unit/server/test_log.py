@@ -1,0 +1,61 @@
+"""What logs show of what others wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+import structlog
+
+from headwater.server import log
+
+HARMFUL = "\x1b[2J\x07\r\n\x7f\x9b31m\u202e\u2066\u200f\u2028"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("headwater")
+    audit = logging.getLogger(log.AUDIT)
+    before = list(root.handlers), root.level, ours.level, audit.level, audit.propagate
+    yield
+    root.handlers[:], audit.propagate = before[0], before[4]
+    for logger, level in zip((root, ours, audit), before[1:4], strict=True):
+        logger.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_that_a_terminal_obeys_gets_into_a_line(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(form, "info")
+    structlog.get_logger().info(HARMFUL, path=HARMFUL, **{HARMFUL: "x"}, several=[HARMFUL])
+    logging.getLogger("headwater.test").warning(HARMFUL, extra={"path": HARMFUL, "several": {HARMFUL: HARMFUL}})
+    written = capsys.readouterr().err
+    assert written.isascii() or form == "text"
+    assert len(written.splitlines()) == written.count("\n") == 2
+    assert not set(HARMFUL) - set("[2J31m\n") & set(written)
+    if form == "json":
+        assert json.loads(written.splitlines()[0])["path"] == HARMFUL
+
+
+def test_a_traceback_keeps_its_lines_and_shows_what_it_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("text", "info")
+    try:
+        raise ValueError(HARMFUL)
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    written = capsys.readouterr().err
+    assert "Traceback" in written
+    assert written.count("\n") > 3
+    assert not set(HARMFUL) - set("[2J31m\n") & set(written)
+
+
+def test_a_status_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("text", "info")
+    structlog.get_logger().info("request", status=HTTPStatus.NOT_FOUND)
+    logging.getLogger("headwater.test").warning("x", extra={"status": HTTPStatus.NOT_FOUND})
+    written = capsys.readouterr().err
+    assert written.count("404") == 2
+    assert "HTTPStatus" not in written
