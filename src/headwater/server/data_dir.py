@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from headwater.errors import SettingsError
@@ -30,5 +32,16 @@ def prepare(directory: Path) -> None:
         probe = directory / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
+    except OSError as error:
+        raise DataDirectoryUnwritable(directory, error.strerror or str(error)) from error
+
+
+def require_possible(directory: Path) -> None:
+    """Make nothing, and raise ``DataDirectoryUnwritable`` when something else is in the place of the directory."""
+    try:
+        if not stat.S_ISDIR(directory.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise DataDirectoryUnwritable(directory, error.strerror or str(error)) from error
