@@ -39,30 +39,37 @@ def service(mortal: MortalServer, tmp_path: Path) -> Iterator[HeadwaterProcess]:
         process.stop()
 
 
-def new_image(service: HeadwaterProcess) -> str:
-    image_id: str = httpx.post(f"{service.images_url}/v2/images", json=DOCUMENT).raise_for_status().json()["id"]
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    """One for all callers: to make one takes longer than most answers."""
+    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=64)) as client:
+        yield client
+
+
+def new_image(client: httpx.Client, service: HeadwaterProcess) -> str:
+    image_id: str = client.post(f"{service.images_url}/v2/images", json=DOCUMENT).raise_for_status().json()["id"]
     return image_id
 
 
-def patch(service: HeadwaterProcess, image_id: str) -> int:
+def patch(client: httpx.Client, service: HeadwaterProcess, image_id: str) -> int:
     body = [{"op": "replace", "path": "/name", "value": "y"}]
-    return httpx.patch(f"{service.images_url}/v2/images/{image_id}", json=body, headers=PATCH, timeout=60).status_code
+    return client.patch(f"{service.images_url}/v2/images/{image_id}", json=body, headers=PATCH).status_code
 
 
 def test_an_image_that_a_stranger_holds_costs_only_those_who_change_it(
-    mortal: MortalServer, service: HeadwaterProcess
+    client: httpx.Client, mortal: MortalServer, service: HeadwaterProcess
 ) -> None:
-    held, other = new_image(service), new_image(service)
+    held, other = new_image(client, service), new_image(client, service)
     stranger = Database(mortal.url)
     slowest = 0.0
     with stranger.engine.connect() as connection, ThreadPoolExecutor(20) as callers:
         connection.execute(text("SELECT id FROM images WHERE id = :id FOR UPDATE"), {"id": held})
         begun = time.monotonic()
-        asked = [callers.submit(patch, service, held) for _ in range(20)]
+        asked = [callers.submit(patch, client, service, held) for _ in range(20)]
         while not all(each.done() for each in asked):
             for path in ("/v2/images", f"/v2/images/{other}"):
                 before = time.monotonic()
-                httpx.get(service.images_url + path, timeout=60).raise_for_status()
+                client.get(service.images_url + path).raise_for_status()
                 slowest = max(slowest, time.monotonic() - before)
             time.sleep(0.05)
         took = time.monotonic() - begun
@@ -71,17 +78,17 @@ def test_an_image_that_a_stranger_holds_costs_only_those_who_change_it(
     assert Counter(each.result() for each in asked) == {503: 20}
     assert slowest < 1
     assert took < 10
-    assert patch(service, held) == 200
+    assert patch(client, service, held) == 200
 
 
 def test_a_database_that_stands_still_is_503_in_time_and_all_is_well_after(
-    mortal: MortalServer, service: HeadwaterProcess
+    client: httpx.Client, mortal: MortalServer, service: HeadwaterProcess
 ) -> None:
-    image = new_image(service)
+    image = new_image(client, service)
 
     def ask(path: str) -> tuple[int, float]:
         begun = time.monotonic()
-        return httpx.get(service.images_url + path, timeout=60).status_code, time.monotonic() - begun
+        return client.get(service.images_url + path).status_code, time.monotonic() - begun
 
     with mortal.standing_still(), ThreadPoolExecutor(12) as callers:
         answers = list(callers.map(ask, ["/v2/images", f"/v2/images/{image}"] * 6))
@@ -89,27 +96,27 @@ def test_a_database_that_stands_still_is_503_in_time_and_all_is_well_after(
         assert max(took for _, took in answers) < 10
         status, took = ask("/v2/images")
         assert (status, took < 1) == (503, True)
-        metadata = httpx.get(f"{service.metadata_url}/latest/meta-data/", timeout=60)
+        metadata = client.get(f"{service.metadata_url}/latest/meta-data/")
         assert metadata.status_code == 503
     time.sleep(2)
     assert ask(f"/v2/images/{image}")[0] == 200
-    assert patch(service, image) == 200
+    assert patch(client, service, image) == 200
 
 
 @pytest.mark.parametrize("change", ["removed", "replaced"])
-def test_no_image_is_created_in_an_sqlite_file_that_is_gone(tmp_path: Path, change: str) -> None:
+def test_no_image_is_created_in_an_sqlite_file_that_is_gone(client: httpx.Client, tmp_path: Path, change: str) -> None:
     service = HeadwaterProcess(tmp_path, workers=2)
     service.start()
     try:
         for _ in range(10):
-            new_image(service)
+            new_image(client, service)
         file = service.data_dir / "headwater.db"
         told: list[int] = []
         ended = threading.Event()
 
         def create() -> None:
             while not ended.is_set():
-                told.append(httpx.post(f"{service.images_url}/v2/images", json=DOCUMENT, timeout=60).status_code)
+                told.append(client.post(f"{service.images_url}/v2/images", json=DOCUMENT).status_code)
 
         creators = [threading.Thread(target=create) for _ in range(4)]
         for each in creators:
@@ -128,6 +135,6 @@ def test_no_image_is_created_in_an_sqlite_file_that_is_gone(tmp_path: Path, chan
         assert set(told[after:]) == {503}
         assert set(told) <= {201, 503}
         assert file.exists() == (change == "replaced")
-        assert httpx.get(f"{service.images_url}/healthcheck", timeout=60).status_code == 503
+        assert client.get(f"{service.images_url}/healthcheck").status_code == 503
     finally:
         service.stop()

@@ -30,8 +30,12 @@ def mariadb_server() -> Iterator[URL]:
 
 
 @contextmanager
-def prepared() -> Iterator[tuple[Server, Callable[[int], URL]]]:
-    """Give a server, and its address on a port as a user who may do everything."""
+def prepared(*, keeps_each_commit: bool = False) -> Iterator[tuple[Server, Callable[[int], URL]]]:
+    """Give a server, and its address on a port as a user who may do everything.
+
+    Args:
+        keeps_each_commit: Also when it is killed; otherwise it may lose the last second.
+    """
     server = shutil.which("mariadbd", path=_SEARCH_PATH)
     installer = shutil.which("mariadb-install-db", path=_SEARCH_PATH)
     if server is None or installer is None:
@@ -76,7 +80,7 @@ def prepared() -> Iterator[tuple[Server, Callable[[int], URL]]]:
                 "--skip-name-resolve",
                 "--innodb-buffer-pool-size=64M",
                 "--innodb-log-file-size=32M",
-                "--innodb-flush-log-at-trx-commit=0",
+                f"--innodb-flush-log-at-trx-commit={2 if keeps_each_commit else 0}",
                 "--innodb-flush-method=nosync",
                 "--innodb-fast-shutdown=2",
                 "--max-connections=100",

@@ -76,12 +76,12 @@ def _below(process_id: int) -> list[int]:
 def mortal_server(kind: str) -> Iterator[MortalServer]:
     """Give a new server of the kind, ``postgresql`` or ``mariadb``; its address names a database that is there."""
     if kind == "mariadb":
-        prepared = mariadb.prepared()
+        prepared = mariadb.prepared(keeps_each_commit=True)
     else:
         programs = postgresql.installed()
         if programs is None:
             not_run(f"PostgreSQL {postgresql.OLDEST} or newer (Debian's package postgresql)")
-        prepared = postgresql.prepared(programs)
+        prepared = postgresql.prepared(programs, {"fsync": "off"})
     with prepared as (server, address):
         mortal = MortalServer(
             server, lambda port: address(port).set(database="mysql" if kind == "mariadb" else "postgres")

@@ -40,8 +40,7 @@ def open_database(*, writes: bool = False) -> Database:
             release.
     """
     settings = options.sources().load().settings
-    if writes:
-        data_dir.prepare(settings.data_dir)
+    (data_dir.prepare if writes else data_dir.require_possible)(settings.data_dir)
     database = Database(settings.database_url, may_make=writes)
     try:
         if writes and (not database.is_there or schema.version(database) is None):

@@ -27,8 +27,7 @@ app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 
 def _database(*, may_make: bool = False) -> Database:
     settings = options.sources().load().settings
-    if may_make:
-        data_dir.prepare(settings.data_dir)
+    (data_dir.prepare if may_make else data_dir.require_possible)(settings.data_dir)
     database = Database(settings.database_url, may_make=may_make)
     if may_make:
         data_dir.close_database(database.file)

@@ -16,9 +16,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -35,6 +35,7 @@ from headwater.database.watch import ANSWERS_S, Watch
 T = TypeVar("T")
 
 ATTEMPTS = 8
+_OF_DATABASE = (PoolTimeout, DBAPIError, *faults.DRIVERS)
 _POOL_S = 10  # how long a thread waits for a connection of the pool
 
 
@@ -112,10 +113,16 @@ class Database:
         Raises:
             Unavailable: The database does not answer.
         """
-        with self._translated(), self._reading.connect() as connection:
-            if plans_anew and self.url.get_backend_name() == "postgresql":
-                return _unprepared(connection, work)
-            return work(connection)
+        try:
+            self._begin()
+            with self._reading.connect() as connection:
+                if plans_anew and self.url.get_backend_name() == "postgresql":
+                    return _unprepared(connection, work)
+                return work(connection)
+        except _OF_DATABASE as error:
+            self._raise_ours(error)
+        finally:
+            self._end()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; run it again when it lost against another.
@@ -123,14 +130,16 @@ class Database:
         Raises:
             Unavailable: The database does not answer, a row is held by another, or it lost ``ATTEMPTS`` times.
         """
-        with self._translated():
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return self._write_once(work)
-                except (DBAPIError, *faults.DRIVERS) as error:
-                    if attempt == ATTEMPTS or not faults.is_lost(error):
-                        raise
-                time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._begin()
+                return self._write_once(work)
+            except _OF_DATABASE as error:
+                if attempt == ATTEMPTS or not faults.is_lost(error):
+                    self._raise_ours(error)
+            finally:
+                self._end()
+            time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
         raise AssertionError("unreachable")
 
     def require_healthy(self) -> None:
@@ -150,8 +159,12 @@ class Database:
         connecting.prepare(engine, is_limited=False)
         if self._file is not None:
             self._file.guard(engine)
-        with self._translated(), engine.connect() as connection:
-            yield connection
+        try:
+            self._require_file()
+            with engine.connect() as connection:
+                yield connection
+        except _OF_DATABASE as error:
+            self._raise_ours(error)
 
     def close(self) -> None:
         """Close every connection."""
@@ -170,23 +183,26 @@ class Database:
             connection.commit()
             return result
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn what SQLAlchemy and the drivers say into our errors."""
-        try:
-            self._require_file()
-            with self._watch.call() if self._watch is not None else nullcontext():
-                yield
-        except PoolTimeout as error:
+    def _begin(self) -> None:
+        if self._file is not None:
+            self._file.require()
+        elif self._watch is not None:
+            self._watch.begin()
+
+    def _end(self) -> None:
+        if self._watch is not None:
+            self._watch.end()
+
+    def _raise_ours(self, error: Exception) -> NoReturn:
+        """Turn what SQLAlchemy and the drivers say into our errors, unless the statement itself is wrong."""
+        if isinstance(error, PoolTimeout):
             raise self._busy() from error
-        except (DBAPIError, *faults.DRIVERS) as error:
-            if faults.is_full(error):
-                raise DatabaseFull(self._name) from error
-            if faults.is_lost(error) or faults.is_away(error):
-                raise DatabaseUnavailable(
-                    f"the database {self._name} does not work: {faults.in_short(error)}"
-                ) from error
-            raise
+        if faults.is_full(error):
+            raise DatabaseFull(self._name) from error
+        if faults.is_lost(error) or faults.is_away(error):
+            said = f"the database {self._name} does not work: {faults.in_short(error)}"
+            raise DatabaseUnavailable(said) from error
+        raise error
 
     def _require_file(self) -> None:
         if self._file is not None:

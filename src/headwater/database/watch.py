@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from headwater.database.faults import DRIVERS, DatabaseUnavailable
@@ -53,18 +53,20 @@ class Watch:
         if self._stands_still:
             raise ServerStandsStill(f"the database {self._name} takes connections and does not answer")
 
-    @contextlib.contextmanager
-    def call(self) -> Iterator[None]:
-        """Watch over what this thread asks of the server."""
+    def begin(self) -> None:
+        """Watch over what this thread asks of the server, until its ``end``.
+
+        Raises:
+            ServerStandsStill: The server answers nobody.
+        """
         self.require()
         if self._thread is None:
-            self._begin()
-        me = threading.get_ident()
-        self._since[me] = time.monotonic()
-        try:
-            yield
-        finally:
-            self._since.pop(me, None)
+            self._start()
+        self._since[threading.get_ident()] = time.monotonic()
+
+    def end(self) -> None:
+        """Watch over this thread no more."""
+        self._since.pop(threading.get_ident(), None)
 
     def opened(self, connection: Any) -> None:
         """Take note of a connection of the driver."""
@@ -77,7 +79,7 @@ class Watch:
         if self._thread is not None:
             self._thread.join()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="database-watch", daemon=True)

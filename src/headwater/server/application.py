@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import NotFound
 from headwater.identity.registry import open_authenticator, open_rules
@@ -42,6 +43,7 @@ FEED = "/simplestreams"
 
 _FEED_THREADS = 4  # while documents are made anew they wait for one of them, and nobody else does
 _START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
+_MOST_OF_A_SERVER = 48
 _ODD_CONNECTIONS = 8  # of what runs one at a time: leases, house, looks for jobs, health, two senders, and two to spare
 
 
@@ -58,6 +60,7 @@ class Application:
             SettingsError: Something cannot work with these settings.
         """
         self.database = Database(settings.database_url, pool_size=connections(settings), may_make=False)
+        schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
         self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
@@ -190,17 +193,18 @@ class _Loop:
 
 
 def connections(settings: Settings) -> int:
-    """Return how many connections to the database one worker may need at once: one for each thread that asks it.
+    """Return how many connections to the database one worker has at most: one for each thread that asks it.
 
-    So no kind of work waits for the connections of another: uploads that end together do not hold up a list.
-    They are opened when they are needed.
+    So no kind of work waits for the connections of another: uploads that end together do not hold up a list. A server
+    counts connections of all workers, and there reads have so many and writes as many again: very many threads share.
     """
     server = settings.server
     asking = 2 * server.catalogue_threads  # of images and of instance metadata
     moving = 2 * server.transfer_threads  # requests that move data, and what writes it
     waiting = 2 * server.web_threads  # in requests and in jobs
     sweeping = len(settings.stores)
-    return asking + moving + waiting + sweeping + _FEED_THREADS + _ODD_CONNECTIONS
+    wanted = asking + moving + waiting + sweeping + _FEED_THREADS + _ODD_CONNECTIONS
+    return wanted if settings.database_url.startswith("sqlite") else min(wanted, _MOST_OF_A_SERVER)
 
 
 def hashing_threads(workers: int) -> int:

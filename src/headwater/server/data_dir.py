@@ -8,6 +8,7 @@ the operator, who may want others to read it: it stays as it is, and the log say
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -93,3 +94,14 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode & 0o7777
     except OSError:
         return 0
+
+
+def require_possible(directory: Path) -> None:
+    """Make nothing, and raise ``DataDirectoryUnwritable`` when something else is in the place of the directory."""
+    try:
+        if not stat.S_ISDIR(directory.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DataDirectoryUnwritable(directory, error.strerror or str(error)) from error

@@ -23,7 +23,7 @@ from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
 from headwater.server.application import Application, connections, hashing_threads
-from headwater.server.settings import ServerSettings, Settings
+from headwater.server.settings import DatabaseSettings, ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
@@ -49,6 +49,16 @@ def worker(settings: Settings) -> Iterator[Application]:
     made = Application(settings, {})
     yield made
     made.close()
+
+
+def test_a_worker_does_not_begin_on_an_empty_file_in_the_place_of_the_catalogue(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    assert database.file is not None
+    database.close()
+    database.file.unlink()
+    database.file.touch()
+    with pytest.raises(schema.CatalogueTooOld):
+        Application(settings, {})
 
 
 @asynccontextmanager
@@ -244,6 +254,8 @@ def test_uploads_that_end_together_leave_connections_to_the_catalogue(worker: Ap
 def test_the_connections_are_counted_from_the_threads(settings: Settings) -> None:
     more = settings.model_copy(update={"server": ServerSettings(catalogue_threads=7, transfer_threads=42)})
     assert connections(more) - connections(settings) == 2 * 5 + 2 * 10
+    elsewhere = DatabaseSettings(url="postgresql://headwater@127.0.0.1/headwater")
+    assert connections(more.model_copy(update={"database": elsewhere})) == 48
 
 
 @pytest.mark.parametrize(("processors", "workers", "threads"), [(8, 8, 4), (8, 1, 16), (2, 2, 4), (64, 8, 16)])

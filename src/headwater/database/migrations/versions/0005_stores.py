@@ -9,6 +9,7 @@ from headwater.database.tables import ExactString
 
 revision = "0005"
 down_revision = "0004"
+compatible_with = "0004"  # a table that the release before does not know
 
 
 def upgrade() -> None:
