@@ -90,7 +90,7 @@ def test_a_client_that_ends_its_side_gets_its_answer(
 
 @pytest.mark.parametrize("pause_s", PAUSES_S)
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("size", [10, 3 * MiB])
+@pytest.mark.parametrize("size", [0, 10, 3 * MiB])
 def test_an_upload_that_ends_with_its_client_s_side_is_answered(
     service: HeadwaterProcess, pause_s: float, chunked: bool, size: int
 ) -> None:
@@ -99,7 +99,8 @@ def test_an_upload_that_ends_with_its_client_s_side_is_answered(
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
     with connect(service.images_url) as connection:
         connection.sendall(head("PUT", f"/v2/images/{image_id}/file", OCTETS, framing))
-        connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (size, body) if chunked else body)
+        chunk = b"%x\r\n%s\r\n" % (size, body) if size else b""
+        connection.sendall(chunk + b"0\r\n\r\n" if chunked else body)
         time.sleep(pause_s)
         connection.shutdown(socket.SHUT_WR)
         assert statuses(rest(connection)) == [204]

@@ -1,6 +1,6 @@
 """Requests that no client means: floods, framing that lies, bytes that are not text. Each is answered, cheaply.
 
-What is refused at the edge (the HTTP server) has no body and no line in our log; what gets further is our error.
+What is refused at the edge (the HTTP server) is told in plain text; what gets further is our error.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Exchange:
         self._chunked = False
         self._left: int | None = 0  # of the answer's body; None: nobody said
         self.body_complete = incoming.takes_end()
-        self._told_complete = False
+        self._end_was_told = False
         self.broken = False  # the body will never be complete
         self.started = False  # something of the answer was sent
         self.complete = False  # all of it was
@@ -61,19 +61,18 @@ class Exchange:
         """Return more of the body, or that the client is gone."""
         if self.broken or self.complete:
             return {"type": "http.disconnect"}
-        if self.body_complete and not self._told_complete:
-            self._told_complete = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        if self.body_complete:
+        if self._end_was_told:
             # While an answer is made, the end of input is no news: many clients end their side with the request.
             await asyncio.get_running_loop().create_future()
-        try:
-            body, self.body_complete = await self._more_of_the_body()
-        except (OSError, EOFError, Refused):
-            self.broken, self.keep_alive = True, False
-            return {"type": "http.disconnect"}
+        body = b""
+        if not self.body_complete:
+            try:
+                body, self.body_complete = await self._more_of_the_body()
+            except (OSError, EOFError, Refused):
+                self.broken, self.keep_alive = True, False
+                return {"type": "http.disconnect"}
         self._received += len(body)
-        self._told_complete = self.body_complete
+        self._end_was_told = self.body_complete
         return {"type": "http.request", "body": body, "more_body": not self.body_complete}
 
     async def _more_of_the_body(self) -> tuple[bytes, bool]:

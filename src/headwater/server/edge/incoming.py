@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from headwater.server.edge.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE
 from headwater.server.edge.parsing import Mark, Parser, Refused, Request
 from headwater.server.edge.stream import Stream
 
@@ -14,6 +15,7 @@ class Incoming:
     def __init__(self, connected: socket.socket) -> None:
         self._parser = Parser()
         self._found = self._parser.found
+        self._length: int | None = 0  # of the present body
         self.stream = Stream(connected, self._parser.feed)
 
     @property
@@ -50,6 +52,7 @@ class Incoming:
         if isinstance(found, Refused):
             raise found
         assert isinstance(found, Request)
+        self._length = found.length
         return found
 
     async def body(self, timeout_s: float) -> tuple[bytes, bool]:
@@ -60,8 +63,12 @@ class Incoming:
             EOFError: The client has ended its side before that of the body.
             OSError: The connection is gone, or nothing came in time.
         """
-        if not self._found and not await self.receive(timeout_s):
-            raise EOFError
+        if not self._found:
+            size = BODY_RECEIVE_SIZE
+            if self._length is not None:
+                size = min(size, self._length + HEAD_RECEIVE_SIZE)  # what follows waits for its turn
+            if not await self.stream.receive(timeout_s, size):
+                raise EOFError
         pieces: list[bytes] = []
         while self._found and isinstance(self._found[0], bytes):
             pieces.append(self._found.popleft())  # type: ignore[arg-type] # mypy does not follow the index

@@ -23,7 +23,10 @@ DROP_LIMIT = 256 << 10
 LINGER_S = 120.0
 LINGER_IDLE_S = 5.0
 
-RECEIVE_SIZE = 256 << 10  # one read from a socket, and so one piece of a body at most
+# One read from a socket. In heads it bounds how many requests are parsed, and so kept, before their turn; in a body it
+# is the largest piece, and each read costs a turn of the loop.
+HEAD_RECEIVE_SIZE = 16 << 10
+BODY_RECEIVE_SIZE = 1 << 20
 WRITE_BUFFER = 64 << 10  # what a client has not taken yet, beside the piece that is being sent
 FILE_BURST = 4 << 20  # what one thread sends of a file before another download has its turn
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import cast
 
 from headwater.server.edge.limits import (
+    BODY_RECEIVE_SIZE,
     FILE_BURST,
+    HEAD_RECEIVE_SIZE,
     LINGER_IDLE_S,
     LINGER_S,
-    RECEIVE_SIZE,
     TCP_ALIVE_EVERY_S,
     TCP_ALIVE_IDLE_S,
     TCP_ALIVE_TRIES,
@@ -31,7 +32,7 @@ from headwater.server.edge.limits import (
 from headwater.threads import Pool
 
 # What is received stands here until it is parsed, at once: one for all connections of the process.
-_scratch = memoryview(bytearray(RECEIVE_SIZE))
+_scratch = memoryview(bytearray(BODY_RECEIVE_SIZE))
 
 
 class FileTooShort(Exception):
@@ -53,6 +54,7 @@ class Stream(asyncio.BufferedProtocol):
         self._read_waiter: asyncio.Future[bool] | None = None
         self._write_waiter: asyncio.Future[bool] | None = None
         self._reads = True
+        self._size = HEAD_RECEIVE_SIZE
         self._ended = False  # the client sends no more
         self._full = False  # the client has to read before more is sent
 
@@ -63,7 +65,7 @@ class Stream(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return _scratch
+        return _scratch[: self._size]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._sink(_scratch[:nbytes])
@@ -91,8 +93,12 @@ class Stream(asyncio.BufferedProtocol):
 
     # What the exchange wants.
 
-    async def receive(self, timeout_s: float) -> bool:
+    async def receive(self, timeout_s: float, size: int = HEAD_RECEIVE_SIZE) -> bool:
         """Return when more has arrived and was parsed, and whether there was any: ``False`` is the end.
+
+        Args:
+            timeout_s: How long it may take.
+            size: How much of it to read at once.
 
         Raises:
             TimeoutError: Nothing came in time, or ``interrupt`` was called.
@@ -101,6 +107,7 @@ class Stream(asyncio.BufferedProtocol):
         if self._ended:
             return False
         transport = self._living()
+        self._size = size
         if not self._reads:
             self._reads = True
             transport.resume_reading()
@@ -194,8 +201,9 @@ class Stream(asyncio.BufferedProtocol):
         until = self._loop.time() + LINGER_S
         with contextlib.suppress(OSError):  # TimeoutError is one
             self._living().write_eof()
-            while (left := until - self._loop.time()) > 0 and await self.receive(min(left, LINGER_IDLE_S)):
-                pass
+            while (left := until - self._loop.time()) > 0:
+                if not await self.receive(min(left, LINGER_IDLE_S), BODY_RECEIVE_SIZE):
+                    return
 
     def interrupt(self) -> None:
         """Let what waits for bytes wait no longer."""
