@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
+from headwater.asking import knowing
 from headwater.database import connecting, faults
 from headwater.database.faults import DatabaseFull, DatabaseUnavailable
 from headwater.database.group_commit import GroupCommit
@@ -125,11 +126,16 @@ class Database:
             self._end()
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one transaction and commit it; run it again when it lost against another.
+        """Run ``work`` in one transaction and commit it.
+
+        It is run again when it lost against another, or wants to know what another server says (``asking.py``).
 
         Raises:
             Unavailable: The database does not answer, a row is held by another, or it lost ``ATTEMPTS`` times.
         """
+        return knowing(lambda: self._write(work))
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._begin()

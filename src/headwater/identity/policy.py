@@ -2,7 +2,7 @@
 
 oslo.policy needs some 100 µs for a rule, and a list asks once for each image. A judgement depends on the
 rule, on the few fields of caller and target that it reads, and on nothing else; so each is kept under just
-those. Rules that ask another server (``http:``) are asked each time.
+those. Rules that ask another server (``http:``) are asked each time, and never inside a transaction.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_policy import policy
 
+from headwater.asking import ask
 from headwater.errors import Forbidden, Unavailable
 from headwater.identity.caller import Caller
 from headwater.identity.policy_file import REMOTE, defaults, leaves, read_policy
@@ -143,7 +144,8 @@ class _Rules:
     def judge(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
         reads = self.reads[rule]
         if not reads.is_pure:
-            return self._ask(rule, caller, target)
+            about = repr(sorted(target.items()))
+            return ask((rule, caller.user_id, caller.project_id, about), lambda: self._ask(rule, caller, target))
         key = (rule, reads.caller(caller), *[target.get(name) for name in reads.target])
         try:
             kept = self.kept.get(key)

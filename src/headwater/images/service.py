@@ -202,12 +202,13 @@ class Images:
             if self._locations is None or relocate is None:
                 after = self._catalogue.change(image_id, lambda image: change(image)[0], keep)
                 return self._shown(caller, after)
+            room = self._allowances()
             after, left = self._locations.rows.change(
                 image_id,
                 change,
                 self._clock(),
                 keep,
-                lambda c, image: self._allowances().require(c, image.owner, "image_size_total"),
+                lambda c, image: room.require(c, image.owner, "image_size_total"),
             )
         for location in left:
             self._discards.remove(location)

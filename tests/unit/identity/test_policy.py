@@ -9,6 +9,7 @@ import pytest
 import requests
 from oslo_policy.policy import Enforcer
 
+from headwater.asking import knowing
 from headwater.errors import SettingsError
 from headwater.identity import policy
 from headwater.identity.caller import OPERATOR, Caller
@@ -309,6 +310,22 @@ def test_a_remote_check_is_made_each_time_when_it_is_allowed(tmp_path: Path, mon
     remote.says = "nothing"
     with pytest.raises(RemoteCheckFailed):
         rules.allows("get_image", token, {**OURS, "id": "1"})
+
+
+def test_a_server_is_asked_before_a_transaction_and_not_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = Remote()
+    monkeypatch.setattr(requests, "post", remote)
+    rules = with_file(tmp_path, '"get_image": "http://policy/%(id)s"\n', remote_checks=True)
+    began: list[int] = []
+
+    def work() -> bool:
+        began.append(len(remote.asked))
+        allowed = rules.allows("get_image", somebody("reader"), {**OURS, "id": "1"})
+        assert len(remote.asked) == began[-1]  # nothing was asked while it ran
+        return allowed
+
+    assert knowing(work) is True
+    assert began == [0, 1]
 
 
 # --- Judgements that are kept --------------------------------------------------------------------
