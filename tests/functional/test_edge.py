@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import threading
@@ -55,7 +56,8 @@ class Edge:
         """Return all that is answered until the server ends the connection."""
         with self.connect() as client:
             client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # reset already
+                client.shutdown(socket.SHUT_WR)
             return rest(client)
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -55,10 +56,11 @@ class Connection:
                 if not await self._answer(request):
                     break
         except Refused as refused:
+            current = f"req-{uuid.uuid4()}"
             said = {"client": self._client[0], "status": refused.status.value, "why": refused.reason}
-            _log.info("not answered", extra=said)
+            _log.info("not answered", extra={**said, "request_id": current})
             with contextlib.suppress(OSError):
-                await self._stream.send(refusal(refused))
+                await self._stream.send(refusal(refused, current))
                 await self._stream.linger()
         except OSError:
             pass  # the client is gone, or says nothing: there is nobody to tell

@@ -215,13 +215,14 @@ def _date() -> bytes:
     return _dated[1]
 
 
-def refusal(refused: Refused) -> bytes:
-    """Return the whole answer to what is not a request."""
+def refusal(refused: Refused, request_id: str) -> bytes:
+    """Return the whole answer to what is not a request; the log has more under ``request_id``."""
     body = f"{refused.reason}.\n".encode()
     lines: Iterable[bytes] = (
         b"HTTP/1.1 %d %b\r\n" % (refused.status, refused.status.phrase.encode()),
         b"content-type: text/plain; charset=utf-8\r\n",
         b"content-length: %d\r\n" % len(body),
+        b"x-openstack-request-id: %b\r\n" % request_id.encode(),
         b"connection: close\r\nserver: " + SERVER + b"\r\ndate: " + _date() + b"\r\n\r\n",
         body,
     )
