@@ -63,6 +63,20 @@ def test_a_size_that_the_server_does_not_tell_is_none(web: WebServer) -> None:
     assert b"".join(fetcher().open(web.url("/chunked"), 2, 4)) == b"cdef"
 
 
+@pytest.mark.parametrize("coding", [b"gzip", b"br", b"identity, gzip"])
+def test_packed_data_is_not_taken_for_the_data(web: WebServer, coding: bytes) -> None:
+    def packed(asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: " + coding + b"\r\n\r\n")
+        if asked.method == "GET":
+            send(b"abcd")
+
+    web.pages["/packed"] = packed
+    with pytest.raises(RemoteFailed, match="packs"):
+        fetcher().open(web.url("/packed"))
+    with pytest.raises(RemoteFailed, match="packs"):
+        fetcher().size(web.url("/packed"))
+
+
 def test_nothing_of_this_process_goes_along(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def with_cookie(_asked: Asked, send: SendBytes) -> None:
         send(b"HTTP/1.1 302 Found\r\nSet-Cookie: a=b\r\nLocation: /data\r\n\r\n")

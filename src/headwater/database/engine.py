@@ -115,7 +115,7 @@ class Database:
             Unavailable: The database does not answer.
         """
         try:
-            self._begin()
+            self._begin(reads=True)
             with self._reading.connect() as connection:
                 if plans_anew and self.url.get_backend_name() == "postgresql":
                     return _unprepared(connection, work)
@@ -189,9 +189,9 @@ class Database:
             connection.commit()
             return result
 
-    def _begin(self) -> None:
+    def _begin(self, *, reads: bool = False) -> None:
         if self._file is not None:
-            self._file.require()
+            (self._file.require_lately if reads else self._file.require)()
         elif self._watch is not None:
             self._watch.begin()
 

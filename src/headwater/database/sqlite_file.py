@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from headwater.database.connecting import uri
 from headwater.database.faults import DatabaseFull, DatabaseUnavailable
 from headwater.errors import SettingsError
 
+_LATELY_S = 0.05
 _ROOM = 1 << 20  # bytes that a disk must have left to count as well
 
 
@@ -43,6 +45,7 @@ class SqliteFile:
         self._may_make = may_make
         self._known: tuple[int, int] | None = None
         self._size = 0
+        self._looked_at = float("-inf")
 
     def guard(self, engine: Engine) -> None:
         """Let the engine open this file and no other."""
@@ -55,10 +58,19 @@ class SqliteFile:
     def is_there(self) -> bool:
         return self._file.exists()
 
+    def require_lately(self) -> None:
+        """Raise as ``require`` does, for a read: what was looked at a moment ago counts.
+
+        A system call lets go of the interpreter, and with many threads it takes long to get it back.
+        """
+        if time.monotonic() - self._looked_at > _LATELY_S:
+            self.require()
+
     def require(self) -> None:
         """Raise ``DatabaseFileChanged`` when the file is not what was opened."""
         if self._known is None:
             return
+        looked_at = time.monotonic()
         least = self._size  # read first: the file may grow meanwhile, and other threads note that
         try:
             found = os.stat(self._file)  # noqa: PTH116 - of each call, and Path's takes twice as long
@@ -70,7 +82,7 @@ class SqliteFile:
             raise DatabaseFileChanged(self._file, "was replaced by another one")
         if found.st_size < least and not self._has_all(found.st_size):
             raise DatabaseFileChanged(self._file, "was cut short")
-        self._size = found.st_size
+        self._size, self._looked_at = found.st_size, looked_at
 
     def _has_all(self, size: int) -> bool:
         """Return whether the file is as long as it says of itself: ``VACUUM`` makes it shorter."""

@@ -129,7 +129,7 @@ class Fetcher:
             RemoteFailed: The server cannot be reached or does not have it.
         """
         with self._ask("HEAD", url) as answer:
-            if answer.status == 200 and answer.length is not None:
+            if answer.status == 200 and answer.length is not None and not answer.is_coded:
                 return answer.length
         with self.open(url, 0, 1) as fetched:  # not every server knows HEAD
             return fetched.size
@@ -165,6 +165,8 @@ class Fetcher:
             return Fetched(url, answer, size=answer.unsatisfied_size, skip=0, length=0, limit=limit)
         elif answer.status != 200:
             raise answer.failed(f"the server answered {answer.status}", answer.status)
+        if answer.is_coded:
+            raise answer.failed("the server packs the data, although it was asked not to")
         if size is not None and size > limit:
             raise RemoteTooLarge(url, limit)
         if size is not None:  # then the end is known, and an earlier one is an error
@@ -294,6 +296,12 @@ class _Answer:
         """How many bytes follow, if the server says it."""
         value = self.header(b"content-length") or b""
         return int(value) if re.fullmatch(rb"[0-9]{1,19}", value) else None
+
+    @property
+    def is_coded(self) -> bool:
+        """What follows is not the data itself, but packed; its length and ranges are those of the packed bytes."""
+        codings = [value for key, value in self._response.headers if key.lower() == b"content-encoding"]
+        return any(value.strip().lower() not in (b"", b"identity") for value in codings)
 
     def range_size(self, start: int) -> int | None:
         """Return the size of the whole thing of which this is the part that begins at ``start``.

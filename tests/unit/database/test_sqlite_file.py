@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from headwater.database import schema
+from headwater.database import schema, sqlite_file
 from headwater.database.engine import Database
 from headwater.database.faults import DatabaseFull, DatabaseUnavailable
 from headwater.database.sqlite_file import DatabaseFileChanged
+
+
+@pytest.fixture(autouse=True)
+def _each_read_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "_LATELY_S", -1.0)
 
 
 @pytest.fixture
@@ -151,3 +156,17 @@ def test_a_statement_that_is_wrong_is_a_fault_of_the_program(database: Database,
         with pytest.raises(Exception, match=r"sqlite3\.OperationalError") as caught:
             use(lambda connection: connection.execute(text(statement)))
         assert not isinstance(caught.value, DatabaseUnavailable)
+
+
+def test_reads_look_at_the_file_now_and_then_and_changes_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_LATELY_S", 60.0)
+    file = tmp_path / "catalogue.db"
+    database = Database(f"sqlite:///{file}")
+    database.write(lambda connection: connection.exec_driver_sql("CREATE TABLE some (what TEXT)"))
+    file.rename(tmp_path / "away.db")
+    assert database.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM some").scalar()) == 0
+    with pytest.raises(DatabaseUnavailable, match="was removed"):
+        database.write(lambda connection: connection.exec_driver_sql("INSERT INTO some VALUES ('lost')"))
+    database.close()

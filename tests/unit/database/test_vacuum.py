@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from headwater.database import sqlite_file
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
+
+
+@pytest.fixture(autouse=True)
+def _each_read_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "_LATELY_S", -1.0)
 
 
 @pytest.fixture
