@@ -70,6 +70,8 @@ class MetadefsContract:
         catalogue.create(namespace)
         assert catalogue.get("Mine ☃") == namespace
         assert catalogue.page(Query(limit=10), ALL) == [namespace]
+        head = replace(namespace, properties=(), objects=(), tags=())
+        assert catalogue.page(Query(limit=10), ALL, as_heads=True) == [head] != [namespace]
 
     def test_what_is_not_there_is_not_found(self, catalogue: MetadefCatalogue) -> None:
         catalogue.create(a_namespace("a"))

@@ -8,7 +8,7 @@ document, and only what lists filter and sort by has columns and a table of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -97,6 +97,14 @@ class _Document:
     tags: tuple[Tag, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The same of a namespace without what it holds."""
+
+    description: str | None
+    associations: tuple[Association, ...]
+
+
 class MetadefCatalogue:
     """All metadata definitions of one database; safe to use from several threads."""
 
@@ -109,8 +117,11 @@ class MetadefCatalogue:
         """Return one namespace or raise ``NamespaceNotFound``."""
         return self._database.read(lambda connection: _get(connection, namespace))
 
-    def page(self, query: Query, sight: Sight) -> list[Namespace]:
+    def page(self, query: Query, sight: Sight, *, as_heads: bool = False) -> list[Namespace]:
         """Return the namespaces that ``query`` asks for and the caller sees, in its order.
+
+        Args:
+            as_heads: Leave out properties, objects and tags, of which a namespace may have many thousands.
 
         Raises:
             NamespaceNotFound: The marker names none that the caller sees, and the query does not say where it was.
@@ -123,7 +134,8 @@ class MetadefCatalogue:
             key, name = _sorted_by(query.sort_key), _TABLE.c.namespace
             order = [key.asc(), name.asc()] if query.sort_dir == "asc" else [key.desc(), name.desc()]
             statement = select(_TABLE).where(*conditions).order_by(*order).limit(query.limit)
-            return [_namespace(row) for row in connection.execute(statement)]
+            made = _head if as_heads else _namespace
+            return [made(row) for row in connection.execute(statement)]
 
         return self._database.read(work)
 
@@ -230,6 +242,7 @@ _TABLE = tables.metadef_namespaces
 _GET = select(_TABLE).where(_TABLE.c.namespace == bindparam("namespace"))
 _GET_LOCKED = _GET.with_for_update()
 _decode = msgspec.json.Decoder(_Document).decode
+_decode_head = msgspec.json.Decoder(_Head).decode  # steps over the rest without making anything of it
 
 
 def _get(connection: Connection, namespace: str, *, locked: bool = False) -> Namespace:
@@ -357,6 +370,16 @@ def _beyond(query: Query, marker: str, value: int | str) -> ColumnElement[bool]:
 
 def _namespace(row: Any) -> Namespace:
     document = _decode(row.document)
+    return replace(
+        _head_of(row, document), properties=document.properties, objects=document.objects, tags=document.tags
+    )
+
+
+def _head(row: Any) -> Namespace:
+    return _head_of(row, _decode_head(row.document))
+
+
+def _head_of(row: Any, document: _Document | _Head) -> Namespace:
     return Namespace(
         id=row.id,
         namespace=row.namespace,
@@ -368,9 +391,6 @@ def _namespace(row: Any) -> Namespace:
         protected=row.protected,
         owner=row.owner,
         associations=document.associations,
-        properties=document.properties,
-        objects=document.objects,
-        tags=document.tags,
     )
 
 

@@ -155,7 +155,7 @@ class Metadefs:
             self._policy.require(rule, caller, _public(caller))
         if not query.limit:
             return [], None
-        found = self._catalogue.page(query, self._sight(caller))
+        found = self._catalogue.page(query, self._sight(caller), as_heads=True)
         marker = found[-1] if len(found) == query.limit else None
         return [each for each in found if self._policy.allows("get_metadef_namespace", caller, _target(each))], marker
 
