@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import random
 import re
 import socket
 import threading
@@ -243,6 +245,76 @@ def test_a_body_arrives_whole(start: Start, size: int) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in (data[:10], data[10:]) if each) + b"0\r\n\r\n"
     chunked = edge.ask(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + GET)
     assert (chunked.count(b"\r\n\r\n%d" % size), chunked.count(b"200 OK")) == (1 if size else 2, 2)
+
+
+def hashes(buffer_size: int, *, enough: int | None = None) -> ASGIApp:
+    """Return what answers with the MD5 of a body that it has received into a buffer of its own, past the parser.
+
+    Args:
+        enough: Refuse the body as soon as so many bytes have come.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        buffer, digest, received, ended = bytearray(buffer_size), hashlib.md5(), 0, False
+        while not ended:
+            count = await scope["headwater.receive_into"](memoryview(buffer))
+            if count is None:
+                message = await receive()
+                piece, ended = message.get("body", b"lost"), not message.get("more_body", False)
+            else:
+                piece = bytes(buffer[:count])
+            digest.update(piece)
+            received += len(piece)
+            if enough is not None and received >= enough:
+                await send(begun(413))
+                await send(body(b"enough"))
+                return
+        await send(begun(content_length="32"))
+        await send(body(digest.hexdigest().encode()))
+
+    return app
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, 3 << 20])
+@pytest.mark.parametrize("first", [0, 1, 20_000], ids=["head alone", "a byte with it", "more with it"])
+def test_a_body_is_received_into_a_buffer_and_the_next_request_after_it(start: Start, size: int, first: int) -> None:
+    data = random.Random(size).randbytes(size)
+    digest = hashlib.md5(data).hexdigest().encode()
+    edge = start(hashes(100_000))
+    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    with edge.connect() as client:
+        for turn in range(3):
+            client.sendall((head[7:] if turn else head) + data[:first])
+            time.sleep(0.02)
+            # The beginning of the next request comes with the end of this one.
+            client.sendall(data[first:] + (head[:7] if turn < 2 else b""))
+            received = b""
+            while not received.endswith(digest):
+                piece = client.recv(4096)
+                assert piece, received
+                received += piece
+            assert received.count(b"200 OK") == 1
+
+
+def test_a_chunked_body_is_received_as_it_is_parsed(start: Start) -> None:
+    data = b"x" * 300_000
+    sent = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+    answer = start(hashes(100_000)).ask(sent + sent)
+    assert answer.count(hashlib.md5(data).hexdigest().encode()) == 2
+
+
+def test_who_leaves_in_the_middle_of_such_a_body_has_not_sent_it(start: Start) -> None:
+    answer = start(hashes(100_000)).ask(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"x" * 200_000)
+    assert hashlib.md5(b"x" * 200_000 + b"lost").hexdigest().encode() in answer
+
+
+def test_such_a_body_may_be_refused_on_its_way_and_its_client_reads_why(start: Start) -> None:
+    data = b"x" * (20 << 20)
+    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
+    answer = start(hashes(100_000, enough=1 << 20)).ask(head + data + GET)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert answer.endswith(b"enough")
 
 
 def test_a_body_that_nobody_takes_is_not_read(start: Start) -> None:

@@ -38,15 +38,24 @@ class Gathering:
         """Take the next buffer to fill."""
         self._buffer, self._filled = buffer, 0
 
+    def room(self) -> memoryview:
+        """Return the part of the buffer that is still to be filled, for ``filled``; to be released before that."""
+        assert self._buffer is not None
+        return memoryview(self._buffer)[self._filled :]
+
+    def filled(self, count: int) -> None:
+        """Count bytes that somebody has put into ``room``."""
+        self._filled += count
+        if self._filled == BUFFER:
+            self.flush()
+
     def add(self, piece: bytes, offset: int) -> int:
         """Take of ``piece``, from ``offset`` on, what the buffer has room for; return how many bytes that is."""
         assert self._buffer is not None
         count = min(BUFFER - self._filled, len(piece) - offset)
         part = piece if count == len(piece) else piece[offset : offset + count]
         self._buffer[self._filled : self._filled + count] = part
-        self._filled += count
-        if self._filled == BUFFER:
-            self.flush()
+        self.filled(count)
         return count
 
     def flush(self) -> None:

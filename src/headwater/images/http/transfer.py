@@ -1,9 +1,10 @@
 """An image's bytes between a client and the use cases, whichever version of the API carries them.
 
 An upload's pieces, as small or large as the network gives them, are gathered into a few page-aligned
-buffers of ``BUFFER`` bytes. A full buffer goes to the pipeline and comes back when hashes, inspection and
-store are done with it; when none is free, nothing is read from the client. So memory is
-``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no thread.
+buffers of ``BUFFER`` bytes; where the server can, they are received straight into these. A full buffer goes to the
+pipeline and comes back when hashes, inspection and store are done with it; when none is free, nothing is read from the
+client. So memory is ``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no
+thread.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from headwater.threads import Pool
 _log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
-FILESEND = "headwater.filesend"  # a message of our server (headwater.server.edge), beside those of ASGI
+# What our server (headwater.server.edge) has beside ASGI: a message, and a way to receive, told in the scope.
+FILESEND = "headwater.filesend"
+RECEIVE_INTO = "headwater.receive_into"
 
 
 class Body:
@@ -39,29 +42,38 @@ class Body:
 
     def __init__(self, request: Request) -> None:
         self._receive = request.receive
+        self._receive_into: Callable[[memoryview], Awaitable[int | None]] | None = request.scope.get(RECEIVE_INTO)
         length = request.headers.get("content-length", "")
         self._left = int(length) if length.isdigit() else None
-        self._ended = False
+        self.ended = False
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield all of it.
+    async def read_into(self, view: memoryview) -> int | None:
+        """Put what comes next into ``view``, and return how many bytes that is; ``None``: ``piece`` has it."""
+        count = await self._receive_into(view) if self._receive_into is not None else None
+        if count is not None:
+            self._take_off(count)
+        return count
+
+    async def piece(self) -> bytes:
+        """Return what comes next, which may be nothing; ``ended`` says afterwards whether it was the last.
 
         Raises:
             ClientDisconnected: It ended before it was complete.
         """
-        while not self._ended:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._ended = True
-                raise ClientDisconnected("the connection ended before the data did")
-            piece: bytes = message.get("body", b"")
-            self._ended = not message.get("more_body", False)
-            if self._left is not None:
-                self._left -= len(piece)
-            if piece:
-                yield piece
-        if self._left:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.ended = True
             raise ClientDisconnected("the connection ended before the data did")
+        piece: bytes = message.get("body", b"")
+        self.ended = not message.get("more_body", False)
+        self._take_off(len(piece))
+        if self.ended and self._left:
+            raise ClientDisconnected("the connection ended before the data did")
+        return piece
+
+    def _take_off(self, count: int) -> None:
+        if self._left is not None:
+            self._left -= count
 
 
 async def receive(body: Body, begin: Callable[[], IncomingData], threads: Threads) -> Image:
@@ -230,8 +242,15 @@ class _Buffers:
 async def _gather(body: Body, data: IncomingData, buffers: _Buffers) -> None:
     """Read the whole body into ``data``."""
     with contextlib.closing(Gathering(data, buffers)) as gathering:
-        async for piece in body.pieces():
-            offset = 0
+        while not body.ended:
+            if gathering.needs_buffer:
+                gathering.use(await buffers.take())
+            with gathering.room() as room:
+                count = await body.read_into(room)
+            if count is not None:
+                gathering.filled(count)
+                continue
+            piece, offset = await body.piece(), 0
             while offset < len(piece):
                 if gathering.needs_buffer:
                     gathering.use(await buffers.take())

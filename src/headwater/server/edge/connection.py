@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
-from headwater.server.edge.exchange import EXTENSIONS, Exchange, refusal
+from headwater.server.edge.exchange import EXTENSIONS, RECEIVE_INTO, Exchange, refusal
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import FIRST_BYTE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
 from headwater.server.edge.parsing import Refused, Request
@@ -104,7 +104,7 @@ class Connection:
         if self._listener.stopping:
             exchange.keep_alive = False
         try:
-            await self._listener.app(self._scope(request), exchange.receive, exchange.send)
+            await self._listener.app(self._scope(request, exchange), exchange.receive, exchange.send)
         except OSError as error:
             if exchange.started:
                 _log.debug("an answer was not read to its end", extra={"error": str(error)})
@@ -134,7 +134,7 @@ class Connection:
                 _, complete = await self._incoming.body(LINGER_IDLE_S)
         return complete
 
-    def _scope(self, request: Request) -> Scope:
+    def _scope(self, request: Request, exchange: Exchange) -> Scope:
         path = request.raw_path.decode("ascii")
         return {
             "type": "http",
@@ -150,4 +150,5 @@ class Connection:
             "query_string": request.query,
             "headers": request.headers,
             "extensions": {name: {} for name in EXTENSIONS},
+            RECEIVE_INTO: exchange.receive_into,
         }

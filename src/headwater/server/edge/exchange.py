@@ -27,6 +27,7 @@ SERVER = b"headwater"
 # ``path``, ``offset`` and ``count``.
 PATHSEND, FILESEND = "http.response.pathsend", "headwater.filesend"
 EXTENSIONS = (PATHSEND, FILESEND)
+RECEIVE_INTO = "headwater.receive_into"  # in the scope: ``Exchange.receive_into``, beside ASGI's receive
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -74,6 +75,26 @@ class Exchange:
         self._received += len(body)
         self._end_was_told = self.body_complete
         return {"type": "http.request", "body": body, "more_body": not self.body_complete}
+
+    async def receive_into(self, view: memoryview) -> int | None:
+        """Put more of the body into ``view``, straight from the socket, and return how many bytes that is.
+
+        ``None``: ``receive`` has what is next, be it the end, bytes that came with the head, a chunk, or that the
+        client is gone.
+        """
+        length = self._request.length
+        if self.broken or self.complete or self.body_complete or length is None:
+            return None
+        if self._waits_for_our_word or self._incoming.has_more:
+            return None
+        try:
+            count = await self._incoming.body_into(view[: length - self._received], BODY_IDLE_S)
+        except (OSError, EOFError):
+            self.broken, self.keep_alive = True, False
+            return None
+        self._received += count
+        self.body_complete = self._received == length
+        return count
 
     async def _more_of_the_body(self) -> tuple[bytes, bool]:
         if self._waits_for_our_word:
@@ -188,6 +209,8 @@ class Exchange:
         """Return whether the rest of a body that nobody wanted is dropped, for the sake of the connection."""
         if self._waits_for_our_word and not self._incoming.has_more:
             return False  # whether it comes at all is up to the client
+        if self._incoming.is_past_parser:
+            return False
         if self._incoming.has_end:
             return True
         return self._request.length is not None and self._request.length - self._received <= DROP_LIMIT

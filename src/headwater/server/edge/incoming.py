@@ -16,6 +16,7 @@ class Incoming:
         self._parser = Parser()
         self._found = self._parser.found
         self._length: int | None = 0  # of the present body
+        self.is_past_parser = False  # the rest of the present body is
         self.stream = Stream(connected, self._parser.feed)
 
     @property
@@ -52,7 +53,7 @@ class Incoming:
         if isinstance(found, Refused):
             raise found
         assert isinstance(found, Request)
-        self._length = found.length
+        self._length, self.is_past_parser = found.length, False
         return found
 
     async def body(self, timeout_s: float) -> tuple[bytes, bool]:
@@ -78,6 +79,20 @@ class Incoming:
             assert isinstance(refused, Refused)
             raise refused
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), complete
+
+    async def body_into(self, view: memoryview, timeout_s: float) -> int:
+        """Return how many bytes of the present body have arrived in ``view``, which has no room for more than its rest.
+
+        Raises:
+            EOFError, OSError: As for ``body``.
+        """
+        if not self.is_past_parser:
+            self.is_past_parser = True
+            self._parser.skip_body()
+        count = await self.stream.receive_into(view, timeout_s)
+        if not count:
+            raise EOFError
+        return count
 
     async def receive(self, timeout_s: float) -> bool:
         """Read what the client sends next; return whether there was any (see ``Stream.receive``)."""

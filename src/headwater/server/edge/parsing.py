@@ -114,6 +114,13 @@ class Parser:
         self._parser.feed_data(b"PUT / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
         self._declines = False
 
+    def skip_body(self) -> None:
+        """Begin at the next request: what is left of the present body is taken by somebody who counts it."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._in_body = self._offered = False
+        self._body_length, self._unfinished = 0, 0
+        self._forget_head()
+
     # What llhttp calls, in the order of the bytes.
 
     def on_url(self, piece: bytes) -> None:

@@ -55,6 +55,8 @@ class Stream(asyncio.BufferedProtocol):
         self._write_waiter: asyncio.Future[bool] | None = None
         self._reads = True
         self._size = HEAD_RECEIVE_SIZE
+        self._target: memoryview | None = None  # where the next bytes go, past the sink
+        self._count = 0  # of bytes that went there
         self._ended = False  # the client sends no more
         self._full = False  # the client has to read before more is sent
 
@@ -65,12 +67,21 @@ class Stream(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return _scratch[: self._size]
+        return _scratch[: self._size] if self._target is None else self._target
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._target is not None:
+            self._target, self._count = None, nbytes
+            self._stop_reading()  # at once: what comes next is for the next target
+            _wake(self._read_waiter, True)
+            return
         self._sink(_scratch[:nbytes])
-        if not _wake(self._read_waiter, True) and self._reads and self._transport is not None:
+        if not _wake(self._read_waiter, True):
             # Nobody wants it yet. Most requests are followed by the next one only after their answer.
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reads and self._transport is not None:
             self._reads = False
             self._transport.pause_reading()
 
@@ -113,6 +124,20 @@ class Stream(asyncio.BufferedProtocol):
             transport.resume_reading()
         self._read_waiter = self._loop.create_future()
         return await self._wait(self._read_waiter, timeout_s)
+
+    async def receive_into(self, view: memoryview, timeout_s: float) -> int:
+        """Return how many bytes have arrived in ``view``, past the sink; 0 is the end.
+
+        Raises:
+            TimeoutError, ConnectionError: As for ``receive``.
+        """
+        self._stop_reading()
+        self._target, self._count = view, 0
+        try:
+            return self._count if await self.receive(timeout_s) else 0
+        finally:
+            self._target = None
+            self._stop_reading()
 
     async def send(self, data: bytes) -> None:
         """Send ``data``; return when the client, or its system, has taken all but a little.
