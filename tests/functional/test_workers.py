@@ -100,6 +100,32 @@ def test_a_worker_whose_background_work_ends_says_so_and_is_replaced(
     wait_until(lambda: _answers(service), "the new one serves")
 
 
+def test_a_stop_finds_also_a_worker_that_has_only_just_been_forked(
+    fresh_headwater: FreshHeadwater, tmp_path: Path
+) -> None:
+    program = """
+        import pathlib, time
+        from headwater.server import worker
+        once, forked, work = pathlib.Path({once!r}), pathlib.Path({forked!r}), worker.work
+
+        def is_slow(*arguments):
+            if once.exists():
+                forked.touch()
+                time.sleep(2)
+            return work(*arguments)
+
+        worker.work = is_slow
+    """
+    once, forked = tmp_path / "once", tmp_path / "forked"
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(program).format(once=str(once), forked=str(forked)))
+    service = fresh_headwater(env={"PYTHONPATH": str(tmp_path)})
+    (before,) = service.workers()
+    once.touch()
+    os.kill(before, signal.SIGKILL)
+    wait_until(forked.exists, "another takes its place")
+    assert service.stop(20) == 0  # a worker that missed it goes on until it is killed, 65 s later
+
+
 def _answers(service: HeadwaterProcess) -> bool:
     try:
         return httpx.get(f"{service.images_url}/healthcheck").status_code == 200

@@ -17,7 +17,6 @@ from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
-
 READY, TURNS = b"r", b"."  # what a worker says to its supervisor
 BEAT_S = 1.0
 
@@ -31,8 +30,6 @@ def work(settings: Settings, identities: Mapping[str, str], says: int, superviso
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the supervisor, which tells us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return uvloop.run(_listen(settings, identities, says, supervisor_lives))
 
 

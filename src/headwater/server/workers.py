@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _CRASH_LOOP_S = 2.0  # a worker that ends sooner than this after its start has no future
 _STARTS_IN_A_ROW = 5
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 
 
@@ -69,7 +70,7 @@ class Workers:
 
     def run(self) -> int:
         """Keep as many workers as the settings say, until a signal says to stop; return the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, self._stop)
         for _ in range(self._settings.workers):
             self._start()
@@ -87,7 +88,14 @@ class Workers:
     def _start(self) -> None:
         pipe, says = os.pipe()
         os.set_blocking(says, False)  # so that no worker waits for a supervisor that stands still
-        pid = os.fork()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            pid = os.fork()
+            if pid == 0:  # our handler, run there, would take the signal and stop nobody
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells us, and we tell the worker
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         if pid == 0:
             code = 1
             try:
