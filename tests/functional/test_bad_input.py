@@ -121,7 +121,7 @@ BAD = [
     Bad("unknown media type: none on data", "PUT", "/{queued}/file", {}, DATA, 415, ("application/octet-stream",)),
     *[
         Bad(f"broken range: {value}", "GET", "/{active}/file", {"Range": value}, b"", 416, (value, "bytes=FIRST-LAST"))
-        for value in ("bytes=x-y", "bytes=-", "lines=1-2", "bytes 1-2")
+        for value in ("bytes=x-y", "bytes=-", "bytes=1:2", "bytes=0x1-2")  # another unit is ignored
     ],
     *[
         Bad(
