@@ -126,7 +126,7 @@ def test_a_server_that_stands_still_keeps_nobody_waiting(mortal: MortalServer, d
             for use in (database.read, database.write):
                 with pytest.raises(Unavailable):
                     use(count)
-            assert time.monotonic() - begun < 0.5
+            assert time.monotonic() - begun < 2
         time.sleep(3)
         for use in (database.read, database.write):
             use(count)

@@ -76,7 +76,7 @@ def test_an_image_that_a_stranger_holds_costs_only_those_who_change_it(
         connection.rollback()
     stranger.close()
     assert Counter(each.result() for each in asked) == {503: 20}
-    assert slowest < 1
+    assert slowest < 1.8  # less than a row is waited for
     assert took < 10
     assert patch(client, service, held) == 200
 

@@ -160,6 +160,10 @@ def test_only_who_sees_an_image_learns_why_it_is_not_listed(fresh_headwater: Fre
         unseen, absent = (http.get(path, headers=proof("ben")) for path in (why, f"{why[:-4]}0000"))
         assert (unseen.status_code, absent.status_code) == (404, 404)
         assert unseen.text.replace(made["id"], "") == absent.text.replace(f"{made['id'][:-4]}0000", "")
+        heads = [http.head(path, headers=proof("ben")) for path in (why, f"{why[:-4]}0000")]
+        assert [(head.status_code, head.content, head.headers["Content-Length"]) for head in heads] == [
+            (404, b"", str(len(unseen.content)))
+        ] * 2
         nobody = http.get(why)
         assert (nobody.status_code, nobody.headers["WWW-Authenticate"]) == (401, 'Basic realm="headwater"')
         # The feed itself stays open.

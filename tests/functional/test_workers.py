@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
@@ -124,6 +125,44 @@ def test_a_stop_finds_also_a_worker_that_has_only_just_been_forked(
     os.kill(before, signal.SIGKILL)
     wait_until(forked.exists, "another takes its place")
     assert service.stop(20) == 0  # a worker that missed it goes on until it is killed, 65 s later
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "told"),
+    [
+        ("worker.Listener", "OSError(98, 'Address already in use')", "section [server], key 'bind': cannot listen on"),
+        ("application.schema.check", "DatabaseUnavailable('the database is away')", "the database is away"),
+    ],
+)
+def test_a_worker_that_cannot_start_says_why_and_the_next_one_serves(
+    fresh_headwater: FreshHeadwater, tmp_path: Path, broken: str, error: str, told: str
+) -> None:
+    program = """
+        import pathlib
+        from headwater.database.faults import DatabaseUnavailable
+        from headwater.server import application, worker
+        usual, broken = {broken}, pathlib.Path({file!r})
+
+        def breaks(*arguments, **options):
+            if broken.exists():
+                broken.unlink()
+                raise {error}
+            return usual(*arguments, **options)
+
+        {broken} = breaks
+    """
+    file = tmp_path / "broken"
+    text = textwrap.dedent(program).format(broken=broken, file=str(file), error=error)
+    (tmp_path / "sitecustomize.py").write_text(text)
+    service = fresh_headwater(env={"PYTHONPATH": str(tmp_path)})
+    (before,) = service.workers()
+    file.touch()
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: len(events(service, ENDED)) == 2, "the one in its place ends too")
+    wait_until(lambda: _answers(service), "the next one serves")
+    (failed,) = [event for event in service.logs() if event["event"] == "a worker cannot start"]
+    assert told in failed["error"]
+    assert "exception" not in failed
 
 
 def _answers(service: HeadwaterProcess) -> bool:

@@ -11,9 +11,10 @@ import codecs
 import json
 import os
 import sys
+import textwrap
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,13 +121,13 @@ def add(
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
     table = _table("Name", "Host name", "Addresses", "Image", "Id")
-    documents = []
     database = open_database()
     try:
-        for instance in _registered(Registry(database)):
-            if as_json:
-                documents.append(instance.to_dict())
-                continue
+        registered = _registered(Registry(database))
+        if as_json:
+            _print_json_list(instance.to_dict() for instance in registered)
+            return
+        for instance in registered:
             image = instance.image_name or instance.image_id or ""
             table.add_row(
                 *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
@@ -134,9 +135,6 @@ def list_(as_json: AsJson = False) -> None:
             )
     finally:
         database.close()
-    if as_json:
-        _print_json(documents)
-        return
     _console().print(table)
 
 
@@ -262,3 +260,12 @@ def _console() -> Console:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
+
+
+def _print_json_list(values: Iterable[object]) -> None:
+    """Print what ``_print_json`` prints of a list, one value at a time: all of them may not fit into memory."""
+    before = "[\n"
+    for value in values:
+        typer.echo(before + textwrap.indent(json.dumps(value, indent=2), "  "), nl=False)
+        before = ",\n"
+    typer.echo("[]" if before == "[\n" else "\n]")

@@ -18,6 +18,7 @@ from headwater.identity.caller import Caller
 from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
 from headwater.images.listing import Query, Viewer
 from headwater.images.model import Image, Visibility
+from headwater.images.pages import Listed
 from headwater.images.rows import ImageNotFound
 
 
@@ -69,7 +70,7 @@ class Access:
         self._rules.require(rule, caller, target)
         return image
 
-    def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> list[Image]:
+    def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> Listed[Image]:
         """Return one page of what ``query`` asks for and the caller sees.
 
         Args:
@@ -83,7 +84,7 @@ class Access:
         if query.marker is not None:
             query = replace(query, marker=None, after=self.marked(caller, query.marker)[0])
         if query.limit == 0:
-            return []
+            return Listed()
         viewer = Viewer(project_id=caller.project_id, sees_all=not as_project and self.is_admin(caller))
         return self._catalogue.page(replace(query, viewer=viewer))
 

@@ -17,6 +17,7 @@ from headwater.errors import Conflict, Invalid
 from headwater.images import listing
 from headwater.images.books import discard
 from headwater.images.model import Image, Location, Status, Visibility
+from headwater.images.pages import Listed
 from headwater.images.rows import (
     GET,
     GET_FOR,
@@ -85,20 +86,21 @@ class ImageCatalogue:
             raise ImageNotFound(image_id)
         return image_of(row[:-1]), row[-1] is not None
 
-    def page(self, query: listing.Query) -> list[Image]:
-        """Return the images that ``query`` asks for, in its order.
+    def page(self, query: listing.Query) -> Listed[Image]:
+        """Return the images that ``query`` asks for, in its order; fewer than its limit where they hold many bytes.
 
         Raises:
             MarkerNotFound: There is no image with the marker's id.
         """
 
-        def work(connection: Connection) -> list[Image]:
+        def work(connection: Connection) -> Listed[Image]:
             marker: Any = query.after
             if query.marker is not None:
                 marker = connection.execute(GET, {"id": query.marker}).first()
                 if marker is None:
                     raise MarkerNotFound(query.marker)
-            return [image_of(row) for row in listing.Page(query, digest).found(connection, marker)]
+            rows = listing.Page(query, digest).found(connection, marker)
+            return Listed(map(image_of, rows), is_cut=rows.is_cut)
 
         return self._database.read(work, plans_anew=True)
 

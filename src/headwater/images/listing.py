@@ -46,8 +46,9 @@ from sqlalchemy import (
 )
 
 from headwater.database.tables import image_members, image_properties, image_tags, images
-from headwater.images import audience
+from headwater.images import audience, pages
 from headwater.images.model import Image, Visibility
+from headwater.images.pages import Listed
 
 Direction = Literal["asc", "desc"]
 Comparison = Literal["eq", "neq", "gt", "gte", "lt", "lte", "in", "between", "outside"]
@@ -143,22 +144,28 @@ class Page:
         Args:
             digest: Turns a property's value into what ``image_properties.value_digest`` holds.
         """
-        self._query = query
+        self._limit = query.limit
+        self._query = query = replace(query, limit=min(query.limit, pages.SLICE))
         self._order = total_order(query.sort)
         self._form = _form(query)
         self._values = _values(query, digest)
         self._in_order = False
 
-    def found(self, connection: Connection, marker: Any | None) -> list[Any]:
+    def found(self, connection: Connection, marker: Any | None) -> Listed[Any]:
         """Return the rows of the page.
 
         Args:
             marker: The row of the image after which the page begins.
         """
         if not sources(self._query):
-            return []
-        statement, values = self.question(marker, walks=self._walks(connection))
-        return self._cut(connection.execute(statement, values).all())
+            return Listed()
+        walks = self._walks(connection)
+
+        def rows_after(marker: Any | None) -> list[Any]:
+            statement, values = self.question(marker, walks=walks)
+            return self._cut(connection.execute(statement, values).all())
+
+        return pages.read(rows_after, marker, self._limit, _weight)
 
     def question(self, marker: Any | None, *, walks: bool) -> tuple[Any, dict[str, Any]]:
         """Return the statement and what is bound in it."""
@@ -204,6 +211,11 @@ def _matches(form: Query) -> Select[int]:
 
 _PLACES = {column.name: place for place, column in enumerate(images.columns)}
 _ID = _PLACES["id"]
+_PROPERTIES, _TAGS = _PLACES["properties"], _PLACES["tags"]
+
+
+def _weight(row: Any) -> int:
+    return len(row[_PROPERTIES]) + len(row[_TAGS])  # all else of an image is small
 
 
 @lru_cache(64)

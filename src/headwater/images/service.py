@@ -22,6 +22,7 @@ from headwater.images.locations.rules import Held
 from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.names import is_reachable
+from headwater.images.pages import Listed
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import Keep, unheard
@@ -140,7 +141,7 @@ class Images:
         """Return, by image, what there is to add to it of where its data lies; see ``Locations.shown``."""
         return self._locations.shown(caller, images) if self._locations is not None else {}
 
-    def page(self, caller: Caller, query: Query) -> list[Image]:
+    def page(self, caller: Caller, query: Query) -> Listed[Image]:
         """Return one page of the images that the caller sees; see ``ImageCatalogue.page``.
 
         Raises:
@@ -151,7 +152,8 @@ class Images:
             return self._access.page(caller, query)
         if not self._guard.may_read(caller, [name for name, _ in query.properties]):
             query = replace(query, limit=0)  # as if no image had such a property
-        return [self._shown(caller, image) for image in self._access.page(caller, query)]
+        found = self._access.page(caller, query)
+        return Listed((self._shown(caller, image) for image in found), is_cut=found.is_cut)
 
     def patch(self, caller: Caller, image_id: str, operations: Sequence[attributes.Operation]) -> Image:
         """Carry out all operations in their order, or none of them, and return the image.

@@ -20,6 +20,7 @@ from headwater.images import tasks
 from headwater.images.access import Access
 from headwater.images.copying import Copying, Order
 from headwater.images.model import Image, Status
+from headwater.images.pages import Listed
 from headwater.images.service import Clock, Images, now
 from headwater.images.tasks import Task, TaskMarkerNotFound, TaskNotFound, TaskQuery, Tasks, TaskStatus
 from headwater.stores.url_filter import UrlRefused
@@ -84,7 +85,7 @@ class TaskService:
             raise TaskNotFound(task_id)
         return task
 
-    def page(self, caller: Caller, query: TaskQuery) -> list[Task]:
+    def page(self, caller: Caller, query: TaskQuery) -> Listed[Task]:
         """Return one page of the caller's tasks; to an admin, of everybody's.
 
         Raises:
@@ -94,10 +95,10 @@ class TaskService:
         if query.marker is not None:
             query = replace(query, after=self._marked(caller, query.marker, query))
         if query.limit == 0:
-            return []
+            return Listed()
         if self._access.is_admin(caller):
             return self._tasks.page(query)
-        return self._tasks.page(replace(query, owner=caller.project_id)) if caller.project_id is not None else []
+        return self._tasks.page(replace(query, owner=caller.project_id)) if caller.project_id is not None else Listed()
 
     def _marked(self, caller: Caller, marker: str, query: TaskQuery) -> int | str:
         """Return where the marker stands: it may have been forgotten since the page that ended with it."""

@@ -7,20 +7,22 @@ transaction. Source of the rules: the Image API of OpenStack (Glance 33), sectio
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
 
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Invalid, NotFound
 from headwater.identity.caller import Caller
+from headwater.images import pages
 from headwater.images.listing import Direction
+from headwater.images.pages import Listed
 
 
 class TaskStatus(StrEnum):
@@ -132,7 +134,7 @@ class TaskQuery:
     limit: int = 25
 
 
-def place(task: Task, sort_key: str) -> int | str:
+def place(task: Any, sort_key: str) -> int | str:
     """Return where a task stands in lists that are sorted by ``sort_key``."""
     value: int | str | None = getattr(task, sort_key)
     return _ABSENT[sort_key] if value is None else value
@@ -190,29 +192,26 @@ class Tasks:
             raise TaskNotFound(task_id)
         return _task(row)
 
-    def page(self, query: TaskQuery) -> list[Task]:
-        """Return the tasks that ``query`` asks for, in its order, then by id.
+    def page(self, query: TaskQuery) -> Listed[Task]:
+        """Return the tasks that ``query`` asks for, in its order, then by id; fewer where they hold many bytes.
 
         Raises:
             TaskMarkerNotFound: There is no task with the marker's id, and the query does not say where it was.
         """
-        table = tables.tasks
-        statement = select(table).limit(query.limit)
-        for name in ("owner", "type", "status"):
-            if (wanted := getattr(query, name)) is not None:
-                statement = statement.where(table.c[name] == wanted)
-        key: ColumnElement[Any] = table.c[query.sort_key]
-        if query.sort_key in _ABSENT:
-            key = func.coalesce(key, _ABSENT[query.sort_key])
-        backwards = query.sort_dir == "desc"
-        statement = statement.order_by(*(each.desc() if backwards else each.asc() for each in (key, table.c.id)))
-        if query.marker is not None:
-            after = self._place_of(query.marker, query.sort_key) if query.after is None else query.after
-            beyond, ties = (
-                (key < after, table.c.id < query.marker) if backwards else (key > after, table.c.id > query.marker)
-            )
-            statement = statement.where(or_(beyond, and_(key == after, ties)))
-        return self._database.read(lambda connection: [_task(row) for row in connection.execute(statement)])
+        if query.marker is not None and query.after is None:
+            query = replace(query, after=self._place_of(query.marker, query.sort_key))
+
+        def work(connection: Connection) -> Listed[Task]:
+            def rows_after(last: Any | None) -> Sequence[Any]:
+                asked = query
+                if last is not None:
+                    asked = replace(query, marker=last.id, after=place(last, query.sort_key))
+                return connection.execute(_listed(asked)).all()
+
+            rows = pages.read(rows_after, None, query.limit, _weight)
+            return Listed(map(_task, rows), is_cut=rows.is_cut)
+
+        return self._database.read(work)
 
     def _place_of(self, marker: str, sort_key: str) -> int | str:
         try:
@@ -245,6 +244,31 @@ def _row(task: Task) -> dict[str, Any]:
     for name in _JSON:
         row[name] = None if row[name] is None else msgspec.json.encode(row[name]).decode()
     return row
+
+
+def _listed(query: TaskQuery) -> Select[Any]:
+    """Return the select of the next slice of a page; a query with a marker says where it stands."""
+    table = tables.tasks
+    statement = select(table).limit(min(query.limit, pages.SLICE))
+    for name in ("owner", "type", "status"):
+        if (wanted := getattr(query, name)) is not None:
+            statement = statement.where(table.c[name] == wanted)
+    key: ColumnElement[Any] = table.c[query.sort_key]
+    if query.sort_key in _ABSENT:
+        key = func.coalesce(key, _ABSENT[query.sort_key])
+    backwards = query.sort_dir == "desc"
+    statement = statement.order_by(*(each.desc() if backwards else each.asc() for each in (key, table.c.id)))
+    if query.marker is not None:
+        after = query.after
+        beyond, ties = (
+            (key < after, table.c.id < query.marker) if backwards else (key > after, table.c.id > query.marker)
+        )
+        statement = statement.where(or_(beyond, and_(key == after, ties)))
+    return statement
+
+
+def _weight(row: Any) -> int:
+    return sum(len(value) for value in (row.input, row.result, row.message) if value)
 
 
 def _task(row: Any) -> Task:

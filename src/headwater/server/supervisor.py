@@ -19,7 +19,6 @@ from collections.abc import Callable
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.errors import SettingsError
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images.access import Access
 from headwater.images.admission import Admission
@@ -34,6 +33,7 @@ from headwater.images.uploads import Pools, Uploads
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
 from headwater.server.settings import Settings, address
+from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
@@ -41,16 +41,6 @@ from headwater.streams.live import live_feed
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
-
-
-class PortTaken(SettingsError):
-    """Something else listens there."""
-
-    def __init__(self, key: str, bind: str, reason: str) -> None:
-        super().__init__(
-            f"section [server], key '{key}': cannot listen on {bind}: {reason}; "
-            "stop what listens there or give another HOST:PORT"
-        )
 
 
 def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
@@ -85,7 +75,7 @@ def _free(key: str, bind: str) -> socket.socket:
     except OSError as error:
         if probe is not None:
             probe.close()
-        raise PortTaken(key, bind, (error.strerror or str(error)).lower()) from error
+        raise PortTaken(key, bind, error) from error
 
 
 def _prepare(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from headwater.errors import SettingsError
 from headwater.server.application import Application
 from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
@@ -21,12 +22,26 @@ READY, TURNS = b"r", b"."  # what a worker says to its supervisor
 BEAT_S = 1.0
 
 
+class PortTaken(SettingsError):
+    """Something else listens there."""
+
+    def __init__(self, key: str, bind: str, error: OSError) -> None:
+        super().__init__(
+            f"section [server], key '{key}': cannot listen on {bind}: {(error.strerror or str(error)).lower()}; "
+            "stop what listens there or give another HOST:PORT"
+        )
+
+
 def work(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
         identities: What each store is known by; see ``Admission.admit``.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
+
+    Raises:
+        SettingsError: Something stands in the way of its start.
+        Unavailable: So does the database.
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
@@ -37,10 +52,15 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     application = Application(settings, identities)
     files = Pool("sendfile", settings.server.transfer_threads)
     limit = connections_limit(2)
-    listeners = [
-        Listener(application.image_listener, *address(settings.server.bind), files, limit=limit),
-        Listener(application.metadata_listener, *address(settings.server.metadata_bind), files, limit=limit),
-    ]
+    listeners = []
+    for app, key, bind in (
+        (application.image_listener, "bind", settings.server.bind),
+        (application.metadata_listener, "metadata_bind", settings.server.metadata_bind),
+    ):
+        try:
+            listeners.append(Listener(app, *address(bind), files, limit=limit))
+        except OSError as error:
+            raise PortTaken(key, bind, error) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 
-from headwater.errors import SettingsError
+from headwater.errors import SettingsError, Unavailable
 from headwater.server import metrics, worker
 from headwater.server.settings import Settings
 from headwater.server.worker import BEAT_S, READY
@@ -103,7 +103,7 @@ class Workers:
                     if each is not None:
                         os.close(each)
                 code = worker.work(self._settings, self._identities, says, self._supervisor_lives)
-            except SettingsError as error:
+            except (SettingsError, Unavailable) as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
                 _log.exception("a worker failed")

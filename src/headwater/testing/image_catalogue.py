@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from headwater.database.engine import Database
+from headwater.images import listing, pages
 from headwater.images.books import Books, ImageGone, Upload, UploadLost
 from headwater.images.catalogue import ImageCatalogue, ImageExists, MarkerNotFound
-from headwater.images.listing import SORT_KEYS, Condition, Direction, Query, total_order
+from headwater.images.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
 from headwater.images.rows import ImageNotFound
 
@@ -437,6 +438,45 @@ class ImageCatalogueContract:
         image = an_image(tags=EXACT, properties=dict.fromkeys(EXACT, "x"))
         add(catalogue, image)
         assert catalogue.get(image.id) == image
+
+    def test_a_page_ends_early_where_its_images_hold_many_bytes(
+        self, catalogue: ImageCatalogue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages, "SLICE", 3)
+        monkeypatch.setattr(pages, "BYTES", 4500)
+        every = [
+            an_image(created_at=NOON + number // 2, owner="a", visibility=visibility, properties={"p": "x" * 1000})
+            for number, visibility in enumerate([Visibility.PUBLIC, Visibility.PRIVATE] * 6)
+        ]
+        add(catalogue, *every)
+        read: list[int] = []
+        cut = listing.Page._cut
+
+        def counted(page: listing.Page, rows: Sequence[Any]) -> list[Any]:
+            kept = cut(page, rows)
+            read.append(len(kept))
+            return kept
+
+        monkeypatch.setattr(listing.Page, "_cut", counted)
+        for viewer in (Viewer(sees_all=True), Viewer(project_id="a")):
+            query = whole = Query(viewer=viewer, limit=100)
+            shown = [catalogue.page(query)]
+            while pages.goes_on(shown[-1], query.limit):
+                query = replace(query, marker=shown[-1][-1].id)
+                shown.append(catalogue.page(query))
+            assert [len(page) for page in shown] == [5, 5, 2], viewer
+            assert [image for page in shown for image in page] == expected(every, whole), viewer
+        assert max(read) == 3
+
+    def test_many_small_images_are_one_page_without_a_cut(
+        self, catalogue: ImageCatalogue, many: list[Image], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages, "SLICE", 4)
+        for sort in ((("created_at", "desc"),), (("name", "asc"), ("size", "desc"))):
+            for limit in (3, 4, 5, 8, 1000):
+                query = Query(sort=sort, limit=limit)
+                page = catalogue.page(query)
+                assert (page, page.is_cut) == (expected(many, query), False)
 
     def test_a_page_of_none_is_empty(self, catalogue: ImageCatalogue, many: list[Image]) -> None:
         assert catalogue.page(Query(limit=0)) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from headwater.cli import config_drive, instance
@@ -135,6 +136,29 @@ def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.Mo
     for number in range(3):
         commands.run("add", "--name", f"web{number}")
     assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]
+
+
+def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All machines with their user data may be more than fits into memory."""
+    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
+    for number in range(3):
+        commands.run("add", "--name", f"web{number}", "--user-data", "a\nb")
+    order: list[str] = []
+    page, echo = Registry.page, typer.echo
+
+    def read(*given: Any, **named: Any) -> Any:
+        order.append("read")
+        return page(*given, limit=1, **named)
+
+    def told(*given: Any, **named: Any) -> None:
+        order.append("print")
+        echo(*given, **named)
+
+    monkeypatch.setattr(Registry, "page", read)
+    monkeypatch.setattr(typer, "echo", told)
+    printed = commands.run("list", "--json")
+    assert order == ["read", "print"] * 4
+    assert printed == json.dumps(json.loads(printed), indent=2) + "\n"
 
 
 def test_a_removed_machine_is_gone(commands: Commands) -> None:

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mine(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
-    monkeypatch.setattr(turns, "LONGEST_S", 0.5)
+    monkeypatch.setattr(turns, "LONGEST_S", 2)
     made = Turns(file)
     yield made
     made.close()
@@ -48,14 +48,17 @@ def take(mine: Turns) -> float:
         return time.monotonic() - begun
 
 
-def test_a_turn_comes_as_soon_as_the_other_process_lets_go(mine: Turns, file: Path) -> None:
+def test_a_turn_comes_as_soon_as_the_other_process_lets_go(
+    mine: Turns, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LONGEST_S", 60)
     took: list[float] = []
     with held(file):
         waiting = threading.Thread(target=lambda: took.append(take(mine)))
         waiting.start()
         time.sleep(0.2)
     waiting.join(20)
-    assert 0.1 < took[0] < 0.4
+    assert 0.1 < took[0] < 10
 
 
 def test_a_turn_that_does_not_come_is_refused_and_the_next_ones_sooner(mine: Turns, file: Path) -> None:
@@ -63,21 +66,21 @@ def test_a_turn_that_does_not_come_is_refused_and_the_next_ones_sooner(mine: Tur
         began = time.monotonic()
         with pytest.raises(NoTurn, match="stands still"):
             take(mine)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began >= 2
         began = time.monotonic()
         with pytest.raises(NoTurn):
             take(mine)
-        assert time.monotonic() - began < 0.3
-    time.sleep(0.1)
-    assert take(mine) < 0.1
+        assert time.monotonic() - began < 1.5
+    time.sleep(0.5)
+    assert take(mine) < 1
 
 
 def test_a_lock_that_nobody_wants_any_more_is_let_go(mine: Turns, file: Path) -> None:
     with held(file), pytest.raises(NoTurn):
         take(mine)
     other = Turns(file)
-    time.sleep(0.1)
-    assert take(other) < 0.1
+    time.sleep(0.5)
+    assert take(other) < 1
     other.close()
 
 

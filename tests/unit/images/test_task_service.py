@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import Forbidden, Invalid
+from headwater.images import pages
 from headwater.images.listing import Direction
 from headwater.images.tasks import SORT_KEYS, TaskMarkerNotFound, TaskNotFound, TaskQuery, TaskStatus, place
 from headwater.testing.image_catalogue import NOON
@@ -111,6 +112,24 @@ def test_a_list_goes_on_though_its_marker_was_forgotten(v1: Service, sort_key: s
     for at, task in enumerate(whole):
         following = replace(query, marker=task.id, after=place(task, sort_key))
         assert v1.tasks.page(ADMIN, following) == [each for each in whole[at + 1 :] if each in left]
+
+
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+@pytest.mark.parametrize("sort_key", SORT_KEYS)
+def test_a_page_ends_early_where_its_tasks_hold_many_bytes(
+    v1: Service, monkeypatch: pytest.MonkeyPatch, sort_key: str, sort_dir: Direction
+) -> None:
+    monkeypatch.setattr(pages, "SLICE", 2)
+    for number in range(7):
+        v1.now += number % 3
+        v1.tasks.create(ADMIN, {"type": "location_import", "input": {"x": "x" * 1000}} if number % 2 else a_task())
+    query = TaskQuery(limit=9, sort_key=sort_key, sort_dir=sort_dir)
+    whole = v1.tasks.page(ADMIN, query)
+    assert (len({task.id for task in whole}), whole.is_cut) == (7, False)
+    monkeypatch.setattr(pages, "BYTES", 1)
+    for at, task in enumerate(whole[:-1]):
+        page = v1.tasks.page(ADMIN, replace(query, marker=task.id))
+        assert (page, page.is_cut) == ([whole[at + 1]], True)
 
 
 def test_a_list_goes_on_after_a_task_that_it_may_show(v1: Service) -> None:

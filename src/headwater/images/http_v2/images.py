@@ -16,6 +16,7 @@ from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.documents import image_document
 from headwater.images.listing import Query
 from headwater.images.model import Image
+from headwater.images.pages import goes_on
 from headwater.images.service import Images
 from headwater.threads import Pool
 
@@ -67,7 +68,7 @@ class ImageHandlers:
             "first": _link([(name, value) for name, value in parameters if name != "marker"]),
             "schema": "/v2/schemas/images",
         }
-        if query.limit and len(found) == query.limit:
+        if goes_on(found, query.limit):
             others = [(name, value) for name, value in parameters if name != "marker"]
             document["next"] = _link([("marker", found[-1].id), *others])
         return msgspec.json.encode(document)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from headwater.images.http_v2 import requests, versions
 from headwater.images.http_v2.documents import timestamp
 from headwater.images.http_v2.requests import BadQuery
+from headwater.images.pages import goes_on
 from headwater.images.settings import ImagesSettings
 from headwater.images.task_service import TaskService
 from headwater.images.tasks import SORT_KEYS, Task, TaskQuery, TaskStatus, place
@@ -46,7 +47,7 @@ class TaskHandlers:
             "first": _link(others),
             "schema": "/v2/schemas/tasks",
         }
-        if query.limit and len(found) == query.limit:
+        if goes_on(found, query.limit):
             after = str(place(found[-1], query.sort_key))
             document["next"] = _link([("marker", found[-1].id), ("after", after), *others])
         return _answer(document)

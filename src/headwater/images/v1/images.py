@@ -25,6 +25,7 @@ from headwater.images.locations.rows import keep_held
 from headwater.images.locations.rules import Found
 from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Status, Visibility
+from headwater.images.pages import Listed
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.rows import ImageNotFound
@@ -154,17 +155,20 @@ class ImagesV1:
         after = self._marker(caller, query.marker)
         # What a list asks of its caller is judged also where no living image is shown.
         living = query if wanted.deleted is not True else replace(query, limit=0)
-        shown = [Shown(image) for image in self._living(caller, living, after, as_project=as_project)]
-        shown += deleted.page(
+        page = self._living(caller, living, after, as_project=as_project)
+        shown = [Shown(image) for image in page]
+        gone = deleted.page(
             self._catalogue,
             query,
             since=wanted.changes_since or 0,
             owner=None if is_admin and not as_project else caller.project_id,
             after=None if after is None else after.image,
         )
-        return deleted.in_line(shown, query)
+        line = deleted.in_line(shown + gone, query)
+        # After the last of a page that was cut, living images come that are not in it.
+        return line[: line.index(shown[-1]) + 1] if page.is_cut and shown[-1] in line else line
 
-    def _living(self, caller: Caller, query: Query, after: Shown | None, *, as_project: bool) -> list[Image]:
+    def _living(self, caller: Caller, query: Query, after: Shown | None, *, as_project: bool) -> Listed[Image]:
         """Return the page of living images after ``after``, which may be a deleted one."""
         if after is None or after.deleted_at is None:
             return self._access.page(caller, query, as_project=as_project)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headwater.errors import Forbidden, Invalid
 from headwater.identity.caller import OPERATOR, Caller
+from headwater.images import pages
 from headwater.images.attributes import ReservedAttribute
 from headwater.images.catalogue import MarkerNotFound
-from headwater.images.listing import Query
+from headwater.images.listing import Direction, Query
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.property_guard import PropertyGuard
 from headwater.images.property_protection import read_protections
@@ -241,3 +243,23 @@ def test_protected_properties_are_protected_here_too(tmp_path: Path) -> None:
             query = Query(properties=(("x_secret", "s"),))
             page = v1.images.page(caller, Wanted(query=query, of_all=True))
             assert [shown.image.id for shown in page] == found
+
+
+@pytest.mark.parametrize("sort", [(("created_at", "desc"),), (("name", "asc"),)])
+def test_a_page_that_ends_early_hides_no_image_among_the_deleted(
+    v1: Service, monkeypatch: pytest.MonkeyPatch, sort: tuple[tuple[str, Direction], ...]
+) -> None:
+    for number in range(9):
+        v1.now += 1
+        image = v1.images.create(ADMIN, says(name=f"image{number}", properties={"p": "x"}), brings=False)
+        if number % 3 == 2:
+            v1.images.delete(ADMIN, image.id)
+    wanted = Wanted(query=Query(limit=20, sort=sort), of_all=True, changes_since=0)
+    whole = [shown.image.name for shown in v1.images.page(ADMIN, wanted)]
+    assert len(whole) == 9
+    monkeypatch.setattr(pages, "BYTES", 1)
+    found: list[str | None] = []
+    while page := v1.images.page(ADMIN, wanted):
+        found += [shown.image.name for shown in page]
+        wanted = replace(wanted, query=replace(wanted.query, marker=page[-1].image.id))
+    assert found == whole
