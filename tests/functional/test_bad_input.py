@@ -353,4 +353,6 @@ def test_a_list_of_very_large_images_goes_on_page_by_page(service: HeadwaterProc
             sizes.append(len(page["images"]))
             found += [image["id"] for image in page["images"]]
             link = page.get("next", "")
+        for image_id in made:
+            http.delete(f"{service.images_url}/v2/images/{image_id}")
     assert (found, len(sizes), max(sizes) < 20) == (made, 2, True)
