@@ -369,10 +369,11 @@ def test_data_that_breaks_off_is_no_whole_answer(api: Api, web: WebServer) -> No
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(DATA) + DATA[:1000])
 
     web.pages["/data"] = short
-    with pytest.raises(httpx.RemoteProtocolError):
+    # The connection is reset, which a client may notice before or after it has read what came.
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         api.http.get(f"{path}/file")
     web.pages["/data"] = content(DATA[:1000])  # whole, and not what it was
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         api.http.get(f"{path}/file")
 
 

@@ -181,5 +181,5 @@ class Downloads:
 
 
 def _hopeful(failed: list[HeadwaterError]) -> HeadwaterError:
-    """Return what to tell of several failures: data is not lost while one place may still have it."""
-    return next((error for error in failed if isinstance(error, Unavailable)), failed[-1])
+    """Return what to tell of several failures, the last: but data is not lost while one place may still have it."""
+    return next((error for error in reversed(failed) if isinstance(error, Unavailable)), failed[-1])
