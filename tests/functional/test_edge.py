@@ -418,15 +418,20 @@ def test_idle_connections_make_room_for_new_ones(start: Start) -> None:
 
 
 def test_who_is_being_answered_is_not_ended_for_new_ones(start: Start) -> None:
+    begun = threading.Semaphore(0)
+
     async def waits(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(1 if scope["path"] == "/slow" else 0)
+        if scope["path"] == "/slow":
+            begun.release()
+            await asyncio.sleep(1)
         await HELLO(scope, receive, send)
 
     edge = start(waits, limit=3)
-    slow = [edge.connect() for _ in range(3)]
-    for each in slow:
-        each.sendall(GET.replace(b"/ ", b"/slow ", 1))
-    assert edge.ask(GET).endswith(b"hello")  # once there is room
-    for each in slow:
-        assert each.recv(4096).endswith(b"hello")
-        each.close()
+    with contextlib.ExitStack() as held:
+        slow = [held.enter_context(edge.connect()) for _ in range(3)]
+        for each in slow:
+            each.sendall(GET.replace(b"/ ", b"/slow ", 1))
+        assert all(begun.acquire(timeout=LIMIT_S) for _ in slow)
+        assert edge.ask(GET).endswith(b"hello")  # once there is room
+        for each in slow:
+            assert each.recv(4096).endswith(b"hello")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, text
 
+from headwater.asking import ask
 from headwater.database.engine import Database
 
 
@@ -100,6 +101,17 @@ def test_when_the_transaction_is_lost_nobody_hears_of_success(database: Database
     got, _ = together(database, [add("a"), lost, add("b")])
     assert all(isinstance(each, sqlite3.OperationalError) for each in got), got
     assert names(database) == {"first"}
+
+
+def test_work_that_has_to_ask_another_server_first_leaves_the_others_theirs(database: Database) -> None:
+    def asks(connection: Connection) -> str:
+        add("half")(connection)
+        return add(ask("who", lambda: "answer"))(connection)
+
+    got, commits = together(database, [add("a"), asks, add("b")])
+    assert not [each for each in got if isinstance(each, BaseException)], got
+    assert names(database) == {"first", "a", "b", "half", "answer"}  # each once: names are unique
+    assert commits == 3  # the third is of the work that asked
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])

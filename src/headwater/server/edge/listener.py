@@ -80,7 +80,7 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS):
-            if len(self._tasks) >= self._limit and not self._end_the_longest_idle():
+            if len(self._tasks) >= self._limit and not self.idle:
                 self._pause()
                 return
             try:
@@ -92,6 +92,8 @@ class Listener:
                 self._end_the_longest_idle()
                 self._pause()
                 return
+            if len(self._tasks) >= self._limit:  # not sooner: nobody is ended for one who does not come
+                self._end_the_longest_idle()
             self._serve(connected, client[:2])
 
     def _serve(self, connected: socket.socket, client: Address) -> None:
@@ -106,13 +108,12 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _end_the_longest_idle(self) -> bool:
-        """Make room; return whether there was somebody to end."""
+    def _end_the_longest_idle(self) -> None:
+        """Make room, if somebody waits for a request."""
         for connection in self.idle:
             del self.idle[connection]
             connection.interrupt()
-            return True
-        return False
+            return
 
 
 def connections_limit(listeners: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from headwater.http.numbers import LARGEST
 from headwater.images.http_v2.openapi.operations import (
     AFTER,
     Json,
@@ -24,7 +25,7 @@ from headwater.images.metadefs.model import NAME_LIMIT, NamespaceVisibility
 _ALL = "/v2/metadefs/namespaces"
 _ONE = f"{_ALL}/{{namespace}}"
 _NAMESPACE = in_path("namespace", "Name of the namespace.", maxLength=NAME_LIMIT)
-_LIMIT = in_query("limit", "How many at most.", type="integer", minimum=0, maximum=10**18 - 1)
+_LIMIT = in_query("limit", "How many at most.", type="integer", minimum=0, maximum=LARGEST)
 _DIRECTION = in_query("sort_dir", "In which direction.", enum=["asc", "desc"])
 _RESOURCE_TYPE = in_query("resource_type", "Names are those on this kind of resource, with its prefix.")
 _LOCATION: Json = {"description": "Where the namespace is.", "schema": {"type": "string", "format": "uri"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from headwater.http.numbers import LARGEST
 from headwater.images import attributes
 from headwater.images.http_v2.openapi.operations import (
     Json,
@@ -35,7 +36,7 @@ _CONDITIONS = (
     in_header("If-Match", "ETags of which the data must have one."),
     in_header("If-None-Match", "ETags that the caller has the data of."),
 )
-_INTEGER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+_INTEGER = {"type": "integer", "minimum": 0, "maximum": LARGEST}
 
 
 def of_images() -> Iterator[Path]:

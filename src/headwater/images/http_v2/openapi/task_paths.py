@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headwater.http.numbers import LARGEST
 from headwater.images.http_v2.openapi.operations import (
     AFTER,
     Json,
@@ -78,7 +79,7 @@ def of_tasks() -> Iterator[Path]:
                         "How many at most; the service has a limit of its own.",
                         type="integer",
                         minimum=0,
-                        maximum=10**18 - 1,
+                        maximum=LARGEST,
                     ),
                     in_query("marker", "Id of the task that the page begins after.", format="uuid"),
                     AFTER,
