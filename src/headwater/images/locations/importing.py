@@ -1,10 +1,12 @@
 """Take an image's data from a web server, where it stays: the locations API (2.17).
 
 ``begin`` lets the image turn ``importing`` and enters a task, for callers to look at, and a job that does the work; all
-three in one transaction. The job asks how much there is, reads the data to hash it, and then gives the image its
-location and hashes, which makes it ``active``. Data that cannot be read, is not as much as the server said, or does
-not have the hashes that the caller said leaves the image waiting again, without a location. Where ``do_secure_hash``
-is off nothing is read, and what the caller says is believed.
+three in one transaction. The job asks how much there is, gives the image its location, and reads the data to
+hash it:
+
+* Without hashes from the caller the image is ``active`` at once, and gets its hashes when all is read.
+* With them it is ``active`` when they turn out right. If not, the image waits again and the location is gone.
+* Where ``do_secure_hash`` is off nothing is read, and what the caller says is believed.
 
 The job may run again at any point, on any replica: it begins with what the catalogue says now. While it reads, it
 looks there every now and then, so a deleted image ends it wherever it runs.
@@ -240,13 +242,35 @@ class LocationImport:
 
     def _import(self, work: _Work) -> None:
         image, has_location = self._database.read(lambda connection: _present(connection, work))
-        if has_location:  # an earlier release made images active before it read their data
-            self._finish(work, self._hashed(work, image.size or 0))
+        reads = self._settings.do_secure_hash
+        if has_location:  # this job was here before, and did not come to an end with hashing
+            size = image.size or 0
+        else:
+            self._web.location(work.at.object_key)
+            size = self._size(work)
+            if not reads:
+                self._activate(work, size, _told(work.validation), ends=True)
+                return
+            if work.validation is None:
+                # Source: tempest looks for the algorithm as soon as the image is active.
+                self._activate(work, size, {"os_hash_algo": self._settings.hash_algorithm}, ends=False)
+        try:
+            hashes = self._hashed(work, size)
+        except ImportFailed as error:
+            if work.validation:
+                raise
+            message = f"the image is active, and its data could not be hashed: {error}"
+            self._finish(work, {"os_hash_algo": None}, message)
             return
-        self._web.location(work.at.object_key)
-        size = self._size(work)
-        hashes = self._hashed(work, size) if self._settings.do_secure_hash else _told(work.validation)
-        self._activate(work, size, hashes)
+        if work.validation is None:
+            self._finish(work, hashes)
+        elif hashes["os_hash_value"] == work.validation.os_hash_value:
+            self._activate(work, size, hashes, ends=True)
+        else:
+            raise ImportFailed(
+                f"the data at {shown(work.at.object_key)} does not have the {work.validation.os_hash_algo} "
+                "that validation_data says"
+            )
 
     def _size(self, work: _Work) -> int:
         """Return how many bytes there are."""
@@ -259,7 +283,7 @@ class LocationImport:
         return size
 
     def _hashed(self, work: _Work, size: int) -> dict[str, Any]:
-        """Read all of the data and return its hashes; they are those that the caller said, if it said any."""
+        """Read all of the data and return its hashes."""
         algorithm = work.validation.os_hash_algo if work.validation else self._settings.hash_algorithm
         md5, os_hash = hashlib.md5(usedforsecurity=False), hashlib.new(algorithm, usedforsecurity=False)
 
@@ -280,10 +304,6 @@ class LocationImport:
         count = self._asked(work, read)
         if count != size:
             raise ImportFailed(f"{shown(work.at.object_key)} said it holds {size} bytes, and gave {count}")
-        if work.validation and os_hash.hexdigest() != work.validation.os_hash_value:
-            raise ImportFailed(
-                f"the data at {shown(work.at.object_key)} does not have the {algorithm} that validation_data says"
-            )
         return {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
 
     def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:
@@ -299,8 +319,8 @@ class LocationImport:
 
     # --- What the catalogue is told --------------------------------------------------------------
 
-    def _activate(self, work: _Work, size: int, hashes: dict[str, Any]) -> None:
-        """Give the image its location, and what is known of its hashes, and end the task."""
+    def _activate(self, work: _Work, size: int, hashes: dict[str, Any], *, ends: bool) -> None:
+        """Give the image its location, and what is known of its hashes; where nothing is left to do, end the task."""
 
         def active(image: Image) -> Image:
             image.require_formats()
@@ -318,11 +338,12 @@ class LocationImport:
                 image = changed(connection, work.image_id, active, entry.keep)
                 keep_held(connection, work.image_id, (), (ImageLocation(at=work.at),))
                 allowance.require(connection, image.owner, "image_size_total")
-                self._succeed(connection, work)
+                if ends:
+                    self._succeed(connection, work)
 
             self._database.write(write)
 
-    def _finish(self, work: _Work, hashes: dict[str, Any]) -> None:
+    def _finish(self, work: _Work, hashes: dict[str, Any], message: str = "") -> None:
         """Say of the active image what its hashes are, and end the task."""
 
         def hashed(image: Image) -> Image:
@@ -338,7 +359,7 @@ class LocationImport:
                 if not _has(connection, work):
                     raise ImageLost
                 changed(connection, work.image_id, hashed, entry.keep)
-                self._succeed(connection, work)
+                self._succeed(connection, work, message)
 
             self._database.write(write)
 
@@ -350,8 +371,9 @@ class LocationImport:
         """
         tasks.moved(connection, work.task.id, TaskStatus.PROCESSING, self._clock())
 
-    def _succeed(self, connection: Connection, work: _Work) -> None:
-        self._end(connection, work, TaskStatus.SUCCESS, result={"image_id": work.image_id})
+    def _succeed(self, connection: Connection, work: _Work, message: str = "") -> None:
+        result = {"image_id": work.image_id}
+        self._end(connection, work, TaskStatus.SUCCESS, result=result, message=message)
 
     def _end(self, connection: Connection, work: _Work, status: TaskStatus, **more: Any) -> None:
         kept_s = self._settings.task_time_to_live_h * 3600
