@@ -346,13 +346,13 @@ def test_requests_that_are_not_http_leave_the_service_as_it_was(service: Headwat
 def test_a_list_of_very_large_images_goes_on_page_by_page(service: HeadwaterProcess) -> None:
     large = {"name": "large"} | {f"p{number}": "x" * 65_000 for number in range(16)}
     sizes, found, link = [], [], "/v2/images?name=large&limit=1000&sort=created_at:asc"
-    with client() as http:
-        made = [http.post(f"{service.images_url}/v2/images", json=large).json()["id"] for _ in range(20)]
-        while link:
-            page = http.get(f"{service.images_url}{link}").json()
-            sizes.append(len(page["images"]))
-            found += [image["id"] for image in page["images"]]
-            link = page.get("next", "")
-        for image_id in made:
-            http.delete(f"{service.images_url}/v2/images/{image_id}")
+    http = client()
+    made = [http.post(f"{service.images_url}/v2/images", json=large).json()["id"] for _ in range(20)]
+    while link:
+        page = http.get(f"{service.images_url}{link}").json()
+        sizes.append(len(page["images"]))
+        found += [image["id"] for image in page["images"]]
+        link = page.get("next", "")
+    for image_id in made:
+        http.delete(f"{service.images_url}/v2/images/{image_id}")
     assert (found, len(sizes), max(sizes) < 20) == (made, 2, True)
