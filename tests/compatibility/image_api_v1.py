@@ -276,7 +276,7 @@ UPDATE = [
     _update(_meta(size="77", checksum=MD5), gives={"size": 77, "checksum": MD5}),
     _update(_meta(foo="x"), 400, says="Bad header"),
     _update(_meta(name="x"), 403, given="deleted", says="Forbidden to update deleted image"),
-    _update({"x-glance-api-copy-from": "http://192.0.2.1/x"}, 400, given="active", says="not in queued status"),
+    _update({"x-glance-api-copy-from": "http://203.0.114.1/x"}, 400, given="active", says="not in queued status"),
     Row(source="15", request=f"PUT /v1/images/{NOBODY}", status=404),
 ]
 

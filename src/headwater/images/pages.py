@@ -52,6 +52,6 @@ def read(rows_after: Callable[[Any], Sequence[T]], marker: Any, limit: int, weig
                 return Listed(found.values())
             if held >= BYTES:
                 return Listed(found.values(), is_cut=True)
-        if len(rows) < min(limit, SLICE):
+        if not rows or len(rows) < min(limit, SLICE):
             return Listed(found.values())
         marker = rows[-1]
