@@ -30,6 +30,7 @@ EXTENSIONS = (PATHSEND, FILESEND)
 RECEIVE_INTO = "headwater.receive_into"  # in the scope: ``Exchange.receive_into``, beside ASGI's receive
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+_JOINED = 16 << 10  # up to here, one message of head and body is cheaper than two
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -214,9 +215,6 @@ class Exchange:
         if self._incoming.has_end:
             return True
         return self._request.length is not None and self._request.length - self._received <= DROP_LIMIT
-
-
-_JOINED = 16 << 10  # up to here, one message of head and body is cheaper than two
 
 
 def _line(name: bytes, value: bytes) -> bytes:
