@@ -103,7 +103,7 @@ def held(go_on: threading.Event, reached: threading.Event) -> Callable[[Asked, S
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BLOB))
         send(BLOB[: 10 * MIB])
         reached.set()
-        go_on.wait(60)
+        go_on.wait(600)
         send(BLOB[10 * MIB :])
 
     return answer

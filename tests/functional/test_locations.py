@@ -401,7 +401,7 @@ def held_up(data: bytes, go_on: threading.Event) -> Answer:
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data))
         if asked.method == "GET":
             send(data[: len(data) // 2])
-            go_on.wait(60)
+            go_on.wait(600)  # as long as it takes: a machine that stands still for a minute changes nothing
             send(data[len(data) // 2 :])
 
     return answer
