@@ -145,7 +145,9 @@ class Page:
             digest: Turns a property's value into what ``image_properties.value_digest`` holds.
         """
         self._limit = query.limit
-        self._query = query = replace(query, limit=min(query.limit, pages.SLICE))
+        if query.limit > pages.SLICE:
+            query = replace(query, limit=pages.SLICE)
+        self._query = query
         self._order = total_order(query.sort)
         self._form = _form(query)
         self._values = _values(query, digest)

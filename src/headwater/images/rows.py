@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, literal_column, or_, select, update
 
 from headwater.database import tables
 from headwater.database.documents import known
@@ -57,12 +57,14 @@ GET_FOR = (
     .where(tables.images.c.id == bindparam("id"))
 )
 # Whom nobody sees gives no row, like one that is not there: then no step after it can tell them apart by its time.
+# The words stand in the statement: a list of parameters is written into it anew for each question.
 GET_SEEN = GET_FOR.where(
     or_(
-        tables.images.c.visibility.in_((Visibility.PUBLIC.value, Visibility.COMMUNITY.value)),
+        tables.images.c.visibility == literal_column(f"'{Visibility.PUBLIC}'"),
+        tables.images.c.visibility == literal_column(f"'{Visibility.COMMUNITY}'"),
         tables.images.c.owner == bindparam("project_id"),
         and_(
-            tables.images.c.visibility == Visibility.SHARED.value,
+            tables.images.c.visibility == literal_column(f"'{Visibility.SHARED}'"),
             tables.image_members.c.member.is_not(None),
         ),
     )
