@@ -407,7 +407,7 @@ def held_up(data: bytes, go_on: threading.Event) -> Answer:
     return answer
 
 
-def test_an_image_is_active_with_its_hashes_when_its_data_was_read(api: Api, web: WebServer) -> None:
+def test_an_image_is_active_at_once_and_has_its_hashes_when_its_data_was_read(api: Api, web: WebServer) -> None:
     go_on = threading.Event()
     web.pages["/slow"] = held_up(DATA, go_on)
     path, url = api.make(), web.url("/slow?signature=secret")
@@ -415,12 +415,12 @@ def test_an_image_is_active_with_its_hashes_when_its_data_was_read(api: Api, web
     assert (answer.status_code, answer.content) == (202, b"")
     while not any(asked.method == "GET" for asked in web.asked):
         time.sleep(0.05)
-    image = api.image(path)
-    assert [image[name] for name in ("status", "size", "os_hash_algo")] == ["importing", None, None]
-    assert image["locations"] == []
+    image = api.wait(path, "status", "active")
+    assert [image[name] for name in ("size", "os_hash_value", "checksum")] == [len(DATA), None, None]
+    assert image["locations"] == [{"url": url, "metadata": {"store": "web"}}]
     assert api.ask_for(path, web.url("/data")).status_code == 409
     go_on.set()
-    image = api.wait(path, "status", "active")
+    image = api.wait(path, "os_hash_value", SHA512)
     assert (image["os_hash_algo"], image["os_hash_value"], image["checksum"]) == ("sha512", SHA512, MD5)
     assert (image["size"], image["locations"]) == (len(DATA), [{"url": url, "metadata": {"store": "web"}}])
     task = api.task(path)

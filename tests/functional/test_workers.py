@@ -44,12 +44,13 @@ def test_a_worker_that_stands_still_is_replaced(fresh_headwater: FreshHeadwater)
 
 def test_a_service_that_was_stopped_as_a_whole_goes_on_with_the_same_workers(fresh_headwater: FreshHeadwater) -> None:
     """As a machine that slept, or a container that was paused."""
-    service = fresh_headwater(workers=2, toml=IMPATIENT)
+    # More patient: what stood still may be in no memory, and take seconds to come back to it.
+    service = fresh_headwater(workers=2, toml="[server]\nworker_timeout_s = 6\n")
     before = service.workers()
     os.killpg(service.pid, signal.SIGSTOP)
-    time.sleep(5)
+    time.sleep(10)
     os.killpg(service.pid, signal.SIGCONT)
-    time.sleep(3)
+    time.sleep(7)
     assert service.workers() == before
     require_all_answer(service)
     assert events(service, STILL) == []
