@@ -23,7 +23,7 @@ from headwater.cli import exits
 from headwater.cli.main import app
 from headwater.config import KeyPath, environment_variable, section_of
 from headwater.errors import ClientDisconnected, HeadwaterError, SettingsError
-from headwater.server import errors
+from headwater.http import errors
 from headwater.server.settings import Settings
 from headwater.stores.registry import StoreSettings
 

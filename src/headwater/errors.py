@@ -1,7 +1,7 @@
 """Every failure that Headwater raises on purpose.
 
 A type states the case and carries its facts as fields; its parent states the kind of failure. The
-edges translate kinds: ``server/errors.py`` into HTTP statuses, ``cli/exits.py`` into exit codes.
+edges translate kinds: ``http/errors.py`` into HTTP statuses, ``cli/exits.py`` into exit codes.
 A message says what, which one, and what to do, and never holds a secret.
 """
 

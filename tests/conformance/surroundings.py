@@ -18,7 +18,7 @@ from conformance.page import Run
 from functional.headwater_process import HeadwaterProcess
 from headwater.images.quotas.limits import RESOURCES
 from servers.keystone import Keystone, User, prepared, running
-from unit.images import disk_images
+from unit.images.inspection import disk_images
 
 # tempest deletes an image through one process and looks at it through the other.
 OTHER_PROCESS = "image_other_process"  # a service type of the catalogue

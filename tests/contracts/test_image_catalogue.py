@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
-from headwater.images.catalogue import ImageCatalogue, ImageExists
-from headwater.images.listing import Query, Viewer
+from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.lists.listing import Query, Viewer
+from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location
-from headwater.images.rows import row_of
 from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
 
 

@@ -17,8 +17,8 @@ from catalogues import KEPT, fill
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
-from headwater.images.catalogue import ImageCatalogue, ImageExists
-from headwater.images.listing import Query, Viewer
+from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.model import Location, Status, Visibility
 from headwater.instances.registry import Registry
 from headwater.testing.image_catalogue import add, an_image, anything, renamed

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, insert, text
 
 from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.images import listing
-from headwater.images.listing import Condition, Query, Viewer
+from headwater.images.catalogue.lists import listing
+from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
+from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Status, Visibility
-from headwater.images.rows import digest, property_rows, row_of, tag_rows
 from headwater.testing.image_catalogue import NOON, an_image
 
 COUNT = 12_000

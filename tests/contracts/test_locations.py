@@ -9,12 +9,11 @@ import pytest
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.locations.rows import LocationRows
-from headwater.images.locations.rules import Held
-from headwater.images.model import Image, ImageLocation, Location
-from headwater.images.rows import ImageNotFound
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.locations import LocationRows
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.model import Held, Image, ImageLocation, Location
 from headwater.testing.image_catalogue import NOON, add, an_image
 
 LONG = "https://images.example/" + "x" * 1000
@@ -66,12 +65,12 @@ def test_only_our_own_bytes_are_discarded(database: Database, image: Image) -> N
     holds(database, image, WEB, OWN, THIRD)
     _, left = holds(database, image, THIRD)
     assert left == [OWN.at]
-    assert Books(database).discarded(10) == [OWN.at]
+    assert DiscardedObjects(database).oldest(10) == [OWN.at]
     _, left = holds(database, image, THIRD, ImageLocation(at=Location("file", "key.2")))
     assert left == []
     left = ImageCatalogue(database).delete(image.id, lambda _image: None, NOON)
     assert left == [Location("file", "key.2")]
-    assert set(Books(database).discarded(10)) == {OWN.at, Location("file", "key.2")}
+    assert set(DiscardedObjects(database).oldest(10)) == {OWN.at, Location("file", "key.2")}
     assert LocationRows(database).of(image.id) == ()
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
+from headwater.activity.notifications.outbox import Outbox
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.notifications.outbox import Outbox
-from unit.notifications.events import NOON, an_event
+from unit.activity.notifications.events import NOON, an_event
 
 MINUTE = 60_000_000
 

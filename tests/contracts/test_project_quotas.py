@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.images.quotas import usage
+from headwater.images.catalogue import usage
 from headwater.testing.project_quotas import ProjectQuotasContract
 
 

@@ -9,8 +9,17 @@ import pytest
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
-from headwater.images import tasks
-from headwater.images.tasks import KEPT_S, Task, TaskQuery, Tasks, TaskStatus
+from headwater.images.catalogue import tasks
+from headwater.images.catalogue.tasks import TaskQuery, Tasks
+from headwater.images.task import (
+    KEPT_S,
+    Task,
+    TaskMarkerNotFound,
+    TaskNotFound,
+    TaskStatus,
+    TaskStatusConflict,
+    new_task,
+)
 
 NOON = 1_700_000_000_000_000
 
@@ -26,7 +35,7 @@ def database(database_url: str) -> Iterator[Database]:
 def added(database: Database, number: int, **values: str) -> Task:
     caller = Caller(project_id=values.pop("owner", "p1"), user_id="u1", request_id="req-1")
     kind = values.pop("type", "location_import")
-    task = tasks.new_task(caller, kind, {"n": [number]}, now=NOON + number, **values)
+    task = new_task(caller, kind, {"n": [number]}, now=NOON + number, **values)
     Tasks(database).add(task)
     return task
 
@@ -35,7 +44,7 @@ def test_a_task_comes_back_as_it_was_kept(database: Database) -> None:
     task = added(database, 1, image_id="i1")
     assert Tasks(database).get(task.id) == task
     assert (task.owner, task.user_id, task.request_id, task.status) == ("p1", "u1", "req-1", TaskStatus.PENDING)
-    with pytest.raises(tasks.TaskNotFound):
+    with pytest.raises(TaskNotFound):
         Tasks(database).get("no such task")
 
 
@@ -49,7 +58,7 @@ def test_a_task_moves_on_and_says_what_came_of_it(database: Database) -> None:
     assert ended.expires_at == NOON + 9 + KEPT_S * 1_000_000
     assert kept.move(task.id, TaskStatus.FAILURE, NOON + 99, message="again") == ended
     assert not database.read(lambda connection: tasks.is_busy(connection, "i1"))
-    with pytest.raises(tasks.TaskStatusConflict):
+    with pytest.raises(TaskStatusConflict):
         kept.move(task.id, TaskStatus.SUCCESS, NOON + 99)
     assert kept.forget_expired(NOON + 9) == 0
     assert kept.forget_expired(ended.expires_at + 1) == 1
@@ -81,5 +90,5 @@ def test_filters_hold_together(database: Database) -> None:
     page = Tasks(database).page
     assert page(TaskQuery(owner="p1", type="import", status="pending")) == [mine]
     assert page(TaskQuery(status="success")) == []
-    with pytest.raises(tasks.TaskMarkerNotFound):
+    with pytest.raises(TaskMarkerNotFound):
         page(TaskQuery(marker="absent"))

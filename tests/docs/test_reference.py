@@ -14,13 +14,13 @@ from starlette.routing import Route
 
 from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
-from headwater.images.http.threads import Threads
-from headwater.images.http_v1 import routes as v1
+from headwater.http.threads import Threads
 from headwater.images.http_v2.routes import UseCases, routes
 from headwater.images.http_v2.versions import IDS, IDS_V1
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.v1.attributes import FIELDS
+from headwater.images.v1.http import routes as v1
 from headwater.server.settings import Settings
 from needs import CHECKOUT
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headwater.errors import SettingsError
-from headwater.stores.fetch import Fetcher, FetchSettings, RemoteFailed, RemoteTooLarge
-from headwater.stores.url_filter import Resolve, UrlRefused
+from headwater.fetching.fetcher import Fetcher, FetchSettings, RemoteFailed, RemoteTooLarge
+from headwater.fetching.url_filter import Resolve, UrlRefused
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 
 DATA = bytes(range(256)) * 1000
@@ -194,7 +194,7 @@ def test_data_that_stands_still_or_ends_early_is_an_error(web: WebServer) -> Non
 
 
 def test_data_that_comes_too_slowly_is_an_error(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.stores.fetch._PATIENCE_S", 0.2)
+    monkeypatch.setattr("headwater.fetching.fetcher._PATIENCE_S", 0.2)
 
     def slow(_asked: Asked, send: SendBytes) -> None:
         send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -208,7 +208,7 @@ def test_data_that_comes_too_slowly_is_an_error(web: WebServer, monkeypatch: pyt
 
 
 def test_a_reader_that_is_slow_itself_is_not_the_servers_fault(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.stores.fetch._PATIENCE_S", 0.1)
+    monkeypatch.setattr("headwater.fetching.fetcher._PATIENCE_S", 0.1)
     got = b""
     for piece in fetcher(min_speed=10_000_000, answer_timeout_s=0.2).open(web.url("/data")):
         got += piece
@@ -296,7 +296,7 @@ def test_what_failed_in_a_network_that_is_not_public_is_for_the_log_only(
     web: WebServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """10.0.0.1 leads to a server without the page, 10.0.0.2 to none."""
-    monkeypatch.setattr(logging.getLogger("headwater.stores.fetch"), "disabled", False)
+    monkeypatch.setattr(logging.getLogger("headwater.fetching.fetcher"), "disabled", False)
     connect = httpcore.SyncBackend.connect_tcp
 
     def connect_here(self: httpcore.SyncBackend, host: str, port: int, *more: Any) -> httpcore.NetworkStream:

@@ -17,7 +17,7 @@ import pytest
 from functional.clients import Client
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
 from headwater.errors import Unauthenticated
-from headwater.identity.keystone import KeystoneTokens, KeystoneUnavailable, Questions
+from headwater.identity.keystone.tokens import KeystoneTokens, KeystoneUnavailable, Questions
 from headwater.identity.settings import KeystoneSettings
 from needs import CHECKOUT
 from servers.keystone import SHORT_LIFE_S, Keystone, User

@@ -24,8 +24,8 @@ import pytest
 
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.instances.drive import write_config_drive
 from headwater.instances.http import application
+from headwater.instances.media.config_drive import write_config_drive
 from headwater.instances.model import File, Instance
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots

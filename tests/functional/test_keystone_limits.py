@@ -14,8 +14,8 @@ import pytest
 
 from functional.clients import Client
 from functional.headwater_process import HeadwaterProcess, wait_until
+from headwater.identity.keystone.unified_limits import LimitsUnknown, Questions
 from headwater.identity.settings import KeystoneSettings, UnifiedLimitsSettings
-from headwater.identity.unified_limits import LimitsUnknown, Questions
 from headwater.images.quotas.limits import MIB, RESOURCES
 from needs import CHECKOUT
 from servers.keystone import Keystone, User
@@ -129,7 +129,7 @@ def test_a_limit_that_is_not_registered_is_logged(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         questions(keystone, place.reader, region="Elsewhere")()
-    [record] = [each for each in caplog.records if each.name == "headwater.identity.unified_limits"]
+    [record] = [each for each in caplog.records if each.name == "headwater.identity.keystone.unified_limits"]
     assert getattr(record, "limits") == list(RESOURCES)  # noqa: B009 - what the record has besides its message
 
 

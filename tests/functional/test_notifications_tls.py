@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from headwater.notifications.rabbitmq import RabbitMq
-from headwater.notifications.settings import NotificationsSettings
-from headwater.notifications.target import TargetUnavailable
-from headwater.notifications.webhook import Webhook
+from headwater.activity.notifications.rabbitmq import RabbitMq
+from headwater.activity.notifications.settings import NotificationsSettings
+from headwater.activity.notifications.target import TargetUnavailable
+from headwater.activity.notifications.webhook import Webhook
 from servers.certificates import Authority
-from unit.notifications.events import an_event
+from unit.activity.notifications.events import an_event
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 

@@ -25,8 +25,8 @@ from functional.headwater_process import HeadwaterProcess, bare_environment
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import Caller
 from headwater.identity.peer import Peer
-from headwater.images.signatures.certificates.barbican import Barbican as Source
-from headwater.images.signatures.certificates.source import LARGEST, CertificatesUnavailable, CertificateUnusable
+from headwater.images.signatures.barbican import Barbican as Source
+from headwater.images.signatures.certificates import LARGEST, CertificatesUnavailable, CertificateUnusable
 from servers.barbican import Barbican
 from servers.keystone import Keystone, User
 from servers.relay import Relay

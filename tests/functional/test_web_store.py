@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from headwater.stores.fetch import Fetcher, FetchSettings
+from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.stores.store import ObjectNotFound, Stored, StoreUnavailable
 from headwater.stores.web import HttpStore, StoreReadOnly
 from servers.web import WebServer, content, web_server

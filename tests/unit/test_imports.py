@@ -17,7 +17,7 @@ CONTRACTS = CHECKOUT / ".importlinter"
 # Pure rules and formats, modules or packages of them: they see their arguments and nothing else.
 MODELS = (
     "headwater.images.model",
-    "headwater.images.property_protection",
+    "headwater.images.properties.protection",
     "headwater.instances.model",
     "headwater.instances.trees",
     "headwater.streams.clearsign",
@@ -35,11 +35,13 @@ ROOMS = {
     "starlette": (
         *FACES,
         "headwater.http",
-        "headwater.images.http",
+        "headwater.images.data.transfer",
+        "headwater.images.http_v2",
+        "headwater.images.v1.http",
         "headwater.instances.http",
         "headwater.streams.http",
     ),
-    "anyio": (*FACES, "headwater.images.http", "headwater.instances.http", "headwater.streams.http"),
+    "anyio": (*FACES, "headwater.instances.http", "headwater.streams.http"),
     "httptools": ("headwater.server",),
     "uvloop": ("headwater.server",),
     "alembic": ("headwater.database",),
@@ -54,22 +56,41 @@ ROOMS = {
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
     "cryptography": ("headwater.images",),
-    "oslo_messaging": ("headwater.notifications",),
+    "oslo_messaging": ("headwater.activity.notifications",),
 }
 
 HOUSE = (
+    "activity",
     "cli",
     "config",
     "database",
     "errors",
+    "fetching",
+    "http",
     "identity",
     "images",
     "instances",
-    "notifications",
+    "jobs",
     "server",
     "stores",
     "streams",
     "testing",
+)
+
+
+# The rooms of images, and what lies flat there.
+IMAGES = (
+    "access",
+    "assembly",
+    "catalogue",
+    "data",
+    "events",
+    "http_v2",
+    "imports",
+    "model",
+    "service",
+    "v1",
+    "v1/http",
 )
 
 
@@ -92,8 +113,9 @@ def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for room in HOUSE:
         (house / room).mkdir()
         (house / room / "__init__.py").touch()
-    for face in ("http_v1.py", "http_v2.py"):
-        (house / "images" / face).touch()
+    for room in IMAGES:
+        (house / "images" / room).mkdir(parents=True)
+        (house / "images" / room / "__init__.py").touch()
     (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
     monkeypatch.syspath_prepend(tmp_path)
     yield house
@@ -113,10 +135,19 @@ def test_a_house_without_imports_keeps_the_contracts(model_house: Path) -> None:
     [
         ("server", "images.http_v2"),
         ("streams", "images"),
-        ("images", "stores"),
+        ("images/service", "stores"),
         ("stores", "config"),
         ("testing", "server"),
         ("cli", "server"),
+        ("images/service", "activity"),
+        ("images/service", "http"),
+        ("activity", "jobs"),
+        ("stores", "fetching"),
+        ("images/v1/http", "images.http_v2"),
+        ("images/http_v2", "images.service"),
+        ("images/assembly", "images.v1"),
+        ("images/data", "images.catalogue"),
+        ("images/catalogue", "images.model"),
     ],
 )
 def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importer: str, imported: str) -> None:
@@ -127,21 +158,34 @@ def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importe
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        ("images", "instances"),
+        ("images/service", "instances"),
         ("instances", "images"),
-        ("images", "streams"),
+        ("images/service", "streams"),
         ("instances", "streams"),
         ("stores", "images"),
         ("stores", "database"),
         ("database", "stores"),
-        ("images", "images.http_v2"),
+        ("images/service", "images.http_v2"),
         ("streams", "images.http_v2"),
-        ("images", "server"),
+        ("images/service", "server"),
         ("server", "cli"),
         ("server", "testing"),
         ("cli", "testing"),
         ("testing", "cli"),
         ("cli", "images.http_v2"),
+        ("database", "activity"),
+        ("fetching", "stores"),
+        ("http", "images"),
+        ("images/model", "images.catalogue"),
+        ("images/catalogue", "images.access"),
+        ("images/catalogue", "images.data"),
+        ("images/data", "images.service"),
+        ("images/service", "images.imports"),
+        ("images/imports", "images.http_v2"),
+        ("images/http_v2", "images.v1"),
+        ("images/v1", "images.v1.http"),
+        ("images/assembly", "images.http_v2"),
+        ("images/v1", "images.assembly"),
         ("errors", "config"),
         ("config", "database"),
     ],
@@ -151,11 +195,12 @@ def test_an_import_up_or_across_the_house_breaks_a_contract(
 ) -> None:
     (model_house / importer / "part.py").write_text(f"import dollhouse.{imported}\n")
     assert not keeps_its_contracts(model_house)
-    assert f"dollhouse.{importer}.part -> dollhouse.{imported}" in capsys.readouterr().out
+    assert f"dollhouse.{importer.replace('/', '.')}.part -> dollhouse.{imported}" in capsys.readouterr().out
 
 
-def test_a_room_without_a_place_breaks_a_contract(model_house: Path) -> None:
-    (model_house / "cellar.py").touch()
+@pytest.mark.parametrize("where", [".", "images"])
+def test_a_room_without_a_place_breaks_a_contract(model_house: Path, where: str) -> None:
+    (model_house / where / "cellar.py").touch()
     assert not keeps_its_contracts(model_house)
 
 
@@ -197,6 +242,6 @@ def test_a_library_stays_in_its_rooms(graph: grimp.ImportGraph, library: str) ->
 
 def test_what_a_model_sees_is_followed_through_other_modules(graph: grimp.ImportGraph) -> None:
     """The two tests above would find it: the catalogue, for one, is no model."""
-    edges = seen_from(graph, "headwater.images.catalogue")
-    assert ("headwater.images.catalogue", "sqlalchemy") in edges
+    edges = seen_from(graph, "headwater.images.catalogue.images")
+    assert ("headwater.images.catalogue.images", "sqlalchemy") in edges
     assert ("headwater.database.engine", "time") in edges

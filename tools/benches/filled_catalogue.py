@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Table, insert, text
 
 from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.images import rows
+from headwater.images.catalogue import rows
 from headwater.images.model import Image, Status, Visibility
 
 LEAST = 100

@@ -6,8 +6,8 @@ from headwater.cli import options
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, NotFound
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.listing import Condition, Query
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.server import data_dir
 
 

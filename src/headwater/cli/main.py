@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import config, config_drive, db, exits, instance, metadefs, options, policy, serve, store, streams
+from headwater.cli import exits, options
+from headwater.cli.commands import config, config_drive, db, instance, metadefs, policy, serve, store, streams
 from headwater.errors import HeadwaterError
 
 app = typer.Typer(

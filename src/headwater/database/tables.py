@@ -9,8 +9,9 @@ deleted among the living, offset paging):
   image. ``image_properties`` and ``image_tags`` hold the same facts again, only to be searched; they
   carry ``created_at`` and the audience so that a search gives its rows in the default order straight from the index.
 * Every list filters on ``os_hidden``, so each index of an admin's list begins with it, then the sort key, then
-  the tie-breakers. A member's list is made of what few audiences are shown (``images/audience.py``), so its
-  indexes begin with the audience: what others have is never stepped over.
+  the tie-breakers. A member's list is made of what few audiences are shown
+  (``images/catalogue/lists/audience.py``), so its indexes begin with the audience: what others have is never
+  stepped over.
 * ``uploads`` is the intention to write bytes, made before the first byte and removed in the
   transaction that makes the image active. ``discarded_objects`` is the intention to delete bytes,
   made in the transaction that forgets them. A crash leaves one of the two behind, and whoever finds
@@ -101,7 +102,7 @@ images = Table(
     Column("revision", BigInteger, nullable=False),
     Column("properties", LongText, nullable=False),
     Column("tags", LongText, nullable=False),
-    # Whose lists show the image: see images/audience.py.
+    # Whose lists show the image: see images/catalogue/lists/audience.py.
     Column("audience", ExactString(270), nullable=False, server_default=""),
     Index("ix_images_created_at", "os_hidden", "created_at", "id"),
     Index("ix_images_id", "os_hidden", "id"),
@@ -215,7 +216,7 @@ stores = Table(
     "stores",
     metadata,
     Column("name", ExactString(64), primary_key=True),
-    # The mark that lies in the store: see images/admission.py.
+    # The mark that lies in the store: see images/data/admission.py.
     Column("identity", ExactString(32), nullable=False),
     Column("admitted_at", BigInteger, nullable=False),
 )
@@ -258,7 +259,7 @@ jobs = Table(
     Index("ix_jobs_runner", "runner"),
 )
 
-# A row to hold while the uses of a project are counted: see images/quotas/usage.py. Made when first needed.
+# A row to hold while the uses of a project are counted: see images/catalogue/usage.py. Made when first needed.
 project_locks = Table("project_locks", metadata, Column("project_id", ExactString(255), primary_key=True))
 notifications = Table(
     "notifications",
@@ -266,7 +267,7 @@ notifications = Table(
     # The order of delivery. Never used twice, so that what was delivered is not taken for something newer.
     Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("target", ExactString(16), nullable=False),
-    # The event: see notifications/event.py.
+    # The event: see activity/notifications/event.py.
     Column("document", LongText, nullable=False),
     Column("created_at", BigInteger, nullable=False, index=True),
     # Later than now for one that its receiver refused and others go before.

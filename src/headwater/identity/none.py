@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.identity.rules import BY_NAME
 
 
 class NoProof:
@@ -25,7 +24,10 @@ class NoProof:
 
 
 class NoRules:
-    """What ``policy.Policy`` comes to when every caller is the operator and no file says otherwise."""
+    """What ``Policy`` comes to when every caller is the operator and no file says otherwise."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
 
     def allows(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> bool:
         """Return that the operator may."""
@@ -33,7 +35,7 @@ class NoRules:
 
     def names(self) -> frozenset[str]:
         """Return the names of the rules that there would be."""
-        return frozenset(BY_NAME)
+        return self._names
 
     def require(self, _rule: str, _caller: Caller, _target: Mapping[str, Any]) -> None:
         """Return: there is nothing that the operator may not."""

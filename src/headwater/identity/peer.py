@@ -17,7 +17,7 @@ from keystoneauth1.session import Session
 
 from headwater import __version__
 from headwater.errors import SettingsError, Unavailable
-from headwater.identity.service_user import service_session
+from headwater.identity.keystone.service_user import service_session
 from headwater.identity.settings import KeystoneSettings
 
 _PIECE = 16 << 10  # bytes

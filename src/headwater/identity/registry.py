@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from headwater.errors import SettingsError
 from headwater.identity.authenticator import Authenticator
 from headwater.identity.none import NoProof, NoRules
+from headwater.identity.policy.rules import Rule
 from headwater.identity.settings import AuthSettings, PolicySettings
 
 if TYPE_CHECKING:
-    from headwater.identity.policy import Policy
+    from headwater.identity.policy.engine import Policy
 
 
 def open_authenticator(settings: AuthSettings) -> Authenticator:
@@ -21,7 +23,7 @@ def open_authenticator(settings: AuthSettings) -> Authenticator:
     """
     # Their libraries take a while to import, and each mode needs only its own.
     if settings.mode == "keystone":
-        from headwater.identity.keystone import KeystoneTokens  # noqa: PLC0415
+        from headwater.identity.keystone.tokens import KeystoneTokens  # noqa: PLC0415
 
         return KeystoneTokens(settings.keystone)
     if settings.mode == "basic":
@@ -33,14 +35,19 @@ def open_authenticator(settings: AuthSettings) -> Authenticator:
     return NoProof()
 
 
-def open_rules(auth: AuthSettings, policy: PolicySettings) -> Policy | NoRules:
+def open_rules(auth: AuthSettings, policy: PolicySettings, builtin: Mapping[str, Rule]) -> Policy | NoRules:
     """Return what decides on what callers may do.
+
+    Args:
+        builtin: The rules of all capabilities, by name.
 
     Raises:
         SettingsError: The policy file cannot be used.
     """
     if auth.mode == "none" and policy.file is None:
-        return NoRules()  # as the built-in rules would have it; loading what judges them takes a third of the start
-    from headwater.identity.policy import Policy  # noqa: PLC0415
+        return NoRules(
+            builtin
+        )  # as the built-in rules would have it; loading what judges them takes a third of the start
+    from headwater.identity.policy.engine import Policy  # noqa: PLC0415
 
-    return Policy(policy)
+    return Policy(policy, builtin)

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
-from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
-from headwater.images.listing import Query, Viewer
+from headwater.images.catalogue.images import ImageCatalogue, MarkerNotFound
+from headwater.images.catalogue.lists.listing import Query, Viewer
+from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Image, Visibility
-from headwater.images.pages import Listed
-from headwater.images.rows import ImageNotFound
 
 
 class Rules(Protocol):

@@ -151,3 +151,6 @@ class ImageLocation:
 
     at: Location
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+Held = tuple[ImageLocation, ...]  # in the order in which callers see them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,34 +9,27 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from headwater.activity.journal import Journal
+from headwater.clock import Clock, now
 from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.discards import Discards
-from headwater.images.journal import Journal
-from headwater.images.listing import Query
-from headwater.images.locations.rules import Held
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.rows import Keep, unheard
+from headwater.images.data.scrubber import Scrubber
 from headwater.images.locations.service import Locations, Relocate
-from headwater.images.model import Image, Status, Visibility
+from headwater.images.model import Held, Image, Status, Visibility
 from headwater.images.names import is_reachable
-from headwater.images.pages import Listed
-from headwater.images.property_guard import PropertyGuard
+from headwater.images.properties.guard import PropertyGuard
 from headwater.images.quotas.service import Allowances, unlimited
-from headwater.images.rows import Keep, unheard
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 
-Clock = Callable[[], int]
-
 # Source: Glance asks for these besides the rule of the call.
 _PUBLISHING = {Visibility.PUBLIC: "publicize_image", Visibility.COMMUNITY: "communitize_image"}
-
-
-def now() -> int:
-    """Return the present time in microseconds since 1970, UTC."""
-    return time.time_ns() // 1000
 
 
 class TagNotFound(NotFound):
@@ -70,7 +62,7 @@ class Images:
         self,
         catalogue: ImageCatalogue,
         access: Access,
-        discards: Discards,
+        scrubber: Scrubber,
         settings: ImagesSettings,
         *,
         locations: Locations | None = None,
@@ -84,7 +76,7 @@ class Images:
         self.schemas = ImageSchemas(settings)
         self._catalogue = catalogue
         self._access = access
-        self._discards = discards
+        self._scrubber = scrubber
         self._locations = locations
         self._allowances = allowances
         self._journal = journal or Journal()
@@ -213,7 +205,7 @@ class Images:
                 lambda c, image: room.require(c, image.owner, "image_size_total"),
             )
         for location in left:
-            self._discards.remove(location)
+            self._scrubber.remove(location)
         return self._shown(caller, after)
 
     def delete(self, caller: Caller, image_id: str) -> None:
@@ -231,7 +223,7 @@ class Images:
             entry.image = self._access.visible(caller, image_id)
             left = self._catalogue.delete(image_id, allowed, self._clock(), entry.keep)
         for location in left:
-            self._discards.remove(location)
+            self._scrubber.remove(location)
 
     def add_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Give the image a tag; one that it has already is fine."""

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import HeadwaterError, Invalid, NotFound, Unavailable
-from headwater.instances.caller import source_address
+from headwater.instances.callers.by_address import source_address
 from headwater.instances.paths import document_name
 from headwater.instances.snapshot import Snapshot, Snapshots
 from headwater.instances.trees.document import TEXT, Document

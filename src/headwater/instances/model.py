@@ -17,7 +17,7 @@ from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
 from headwater.instances.names import is_uuid, require_hostname, require_text, require_uuid
-from headwater.instances.network_data import require_shape
+from headwater.instances.network.data import require_shape
 
 # Nova takes 65535 characters of base64, which is a little less; a round number is easier to tell.
 USER_DATA_LIMIT = 64 * 1024  # bytes

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 
+from headwater.clock import Clock, now
 from headwater.errors import HeadwaterError
 from headwater.jobs import leases
 from headwater.jobs.queue import Job, Jobs
@@ -43,10 +43,6 @@ class TryAgain(HeadwaterError):
         self.after_s = after_s
 
 
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
 class Runner:
     """Runs the jobs of some kinds; safe to use from several threads."""
 
@@ -56,7 +52,7 @@ class Runner:
         handlers: Mapping[str, Handler],
         threads: int,
         *,
-        clock: Callable[[], int] = _now,
+        clock: Clock = now,
         name: str | None = None,
     ) -> None:
         """Prepare; nothing is claimed yet.

@@ -14,24 +14,26 @@ from starlette.types import Receive, Scope, Send
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import NotFound
+from headwater.fetching.fetcher import Fetcher
+from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules
-from headwater.images.http.threads import Threads
+from headwater.images import policies
+from headwater.images.assembly import ImageService, Sections
+from headwater.images.data.uploads import Pools
 from headwater.images.http_v2 import versions
-from headwater.images.uploads import Pools
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.runner import POLL_S
 from headwater.server import health
-from headwater.server.cors import with_cors
-from headwater.server.identify import Identified
-from headwater.server.image_service import ImageService
+from headwater.server.image_apis import image_api, image_api_v1
 from headwater.server.metrics import Metrics
-from headwater.server.observe import Observed
+from headwater.server.middleware.cors import with_cors
+from headwater.server.middleware.identify import Identified
+from headwater.server.middleware.observe import Observed
+from headwater.server.middleware.whole_bodies import WholeBodies
 from headwater.server.settings import Settings
-from headwater.server.whole_bodies import WholeBodies
-from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
@@ -73,17 +75,26 @@ class Application:
         self._storing = Pool("storing", settings.server.transfer_threads)
         self._metrics = Metrics()
         self._authenticator = open_authenticator(settings.auth)
-        self.policy = open_rules(settings.auth, settings.policy)
+        self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
         self._images = ImageService(
-            settings,
+            Sections(
+                images=settings.images,
+                quotas=settings.quotas,
+                signatures=settings.signatures,
+                keystone=settings.auth.keystone,
+                notifications=settings.notifications,
+                job_threads=settings.server.web_threads,
+            ),
             self.database,
             self.stores,
             fetcher,
             self.policy,
-            threads=Threads(self._calls, self._transfers, self._web),
             pools=Pools(self._hashing, self._storing),
             tally=self._metrics,
         )
+        threads = Threads(self._calls, self._transfers, self._web)
+        self._api = image_api(self._images, settings, threads)
+        self._api_v1 = image_api_v1(self._images, settings, threads)
         self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
         feed = live_feed(self._images.catalogue, settings.streams)
         self._feed = Router(
@@ -121,18 +132,18 @@ class Application:
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith("/v2/"):
-            await self._images.api(scope, receive, send)
+            await self._api(scope, receive, send)
         elif path in ("/healthcheck", "/metrics") or path.startswith("/healthcheck/"):
             await self._watched(scope, receive, send)
         elif path == FEED or path.startswith(FEED + "/"):
             await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
         elif path[1:].partition("/")[0] in self._v1:
-            await self._images.api_v1(scope, receive, send)
+            await self._api_v1(scope, receive, send)
         elif path == "/streams" or path.startswith("/streams/"):
             # Source: Juju takes any answer but 404 for the feed itself.
             raise NotFound(f"There is no feed at {path[:200]}: name {FEED}/images as its URL, without /streams")
         else:
-            await self._images.api(scope, receive, send)
+            await self._api(scope, receive, send)
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
-from headwater.server.audit_file import AuditFile
+from headwater.activity.audit_file import AuditFile
 
 AUDIT = "headwater.audit"
 

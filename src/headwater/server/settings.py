@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from headwater.activity.audit_file import AuditSettings
+from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.config import Section
+from headwater.fetching.fetcher import FetchSettings
 from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
-from headwater.images.signatures.certificates.settings import SignaturesSettings
-from headwater.notifications.settings import NotificationsSettings
-from headwater.server.audit_file import AuditSettings
-from headwater.server.cors import CorsSettings
-from headwater.stores.fetch import FetchSettings
+from headwater.images.signatures.settings import SignaturesSettings
+from headwater.server.middleware.cors import CorsSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.registry import StoreSettings
 from headwater.streams.settings import StreamsSettings

@@ -17,25 +17,28 @@ import os
 import socket
 from collections.abc import Callable
 
+from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.fetching.fetcher import Fetcher
 from headwater.identity.registry import open_authenticator, open_rules
+from headwater.images import policies
 from headwater.images.access import Access
-from headwater.images.admission import Admission
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.data.admission import Admission
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.uploads import Pools, Uploads
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
-from headwater.images.property_guard import open_guard
-from headwater.images.service import now
-from headwater.images.signatures.certificates.registry import open_signatures
-from headwater.images.uploads import Pools, Uploads
+from headwater.images.properties.guard import open_guard
+from headwater.images.signatures.registry import open_signatures
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
 from headwater.server.settings import Settings, address
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
-from headwater.stores.fetch import Fetcher
 from headwater.stores.registry import open_stores
 from headwater.streams.live import live_feed
 from headwater.threads import Pool
@@ -83,7 +86,7 @@ def _prepare(settings: Settings) -> dict[str, str]:
     os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
     data_dir.close_directories(settings.data_dir, settings.directories)
-    policy = open_rules(settings.auth, settings.policy)
+    policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
@@ -97,7 +100,8 @@ def _prepare(settings: Settings) -> dict[str, str]:
         identities = Admission(database).admit(stores)
         idle = Pool("none", 1)
         access = Access(ImageCatalogue(database), policy)
-        uploads = Uploads(Books(database), access, stores, settings.images, Pools(idle, idle))
+        scrubber = Scrubber(DiscardedObjects(database), stores)
+        uploads = Uploads(UploadRecords(database), scrubber, access, stores, settings.images, pools=Pools(idle, idle))
         Jobs(database).release_dead(now())
         cleared = uploads.clear_leftovers()
         if cleared:

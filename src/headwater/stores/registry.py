@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from headwater.stores.fetch import Fetcher
+from headwater.fetching.fetcher import Fetcher
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore

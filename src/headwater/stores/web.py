@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from headwater.config import Section
 from headwater.errors import Forbidden
-from headwater.stores.fetch import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
+from headwater.fetching.fetcher import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
+from headwater.fetching.url_filter import UrlRefused, shown
 from headwater.stores.store import Abilities, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
-from headwater.stores.url_filter import UrlRefused, shown
 
 
 class WebUnavailable(StoreUnavailable):

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from headwater.database.engine import Database
-from headwater.images import listing, pages
-from headwater.images.books import Books, ImageGone, Upload, UploadLost
-from headwater.images.catalogue import ImageCatalogue, ImageExists, MarkerNotFound
-from headwater.images.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue, ImageExists, MarkerNotFound
+from headwater.images.catalogue.lists import listing, pages
+from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost, UploadRecords
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
-from headwater.images.rows import ImageNotFound
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -200,8 +201,12 @@ class ImageCatalogueContract:
         return ImageCatalogue(database)
 
     @pytest.fixture
-    def books(self, database: Database) -> Books:
-        return Books(database)
+    def records(self, database: Database) -> UploadRecords:
+        return UploadRecords(database)
+
+    @pytest.fixture
+    def discarded(self, database: Database) -> DiscardedObjects:
+        return DiscardedObjects(database)
 
     # --- One image -------------------------------------------------------------------------------
 
@@ -495,7 +500,7 @@ class ImageCatalogueContract:
     # --- The number of the public images ---------------------------------------------------------
 
     def test_the_revision_grows_with_changes_of_public_images_only(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords
     ) -> None:
         def grows(work: Callable[[], object]) -> bool:
             before = catalogue.revision()
@@ -518,39 +523,41 @@ class ImageCatalogueContract:
         assert not grows(lambda: catalogue.change(private.id, renamed("y")))
         assert not grows(lambda: catalogue.delete(private.id, anything, NOON))
         assert grows(lambda: catalogue.delete(public.id, anything, NOON))
-        assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), books.uploads()))
+        assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), records.uploads()))
 
     def test_the_revision_grows_when_a_public_image_becomes_active(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords
     ) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
         upload = an_upload(image)
         before = catalogue.revision()
-        books.begin_upload(upload, moved(Status.SAVING))
-        books.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        records.begin_upload(upload, moved(Status.SAVING))
+        records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
         assert catalogue.revision() > before
         assert [found.id for found in catalogue.public_images()] == [image.id]
 
-    # --- The books of bytes ----------------------------------------------------------------------
+    # --- The records of bytes ----------------------------------------------------------------------
 
     def test_an_upload_is_in_the_books_until_the_image_has_its_bytes(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords
     ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        saving = books.begin_upload(upload, moved(Status.SAVING))
+        saving = records.begin_upload(upload, moved(Status.SAVING))
         assert saving.status is Status.SAVING
-        assert books.uploads() == [upload]
+        assert records.uploads() == [upload]
         assert catalogue.location(image.id) is None
-        active = books.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=7))
+        active = records.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=7))
         assert (active.status, active.size) == (Status.ACTIVE, 7)
         assert catalogue.get(image.id) == active
-        assert books.uploads() == []
+        assert records.uploads() == []
         assert catalogue.location(image.id) == upload.location
 
-    def test_an_upload_that_may_not_begin_is_not_in_the_books(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_an_upload_that_may_not_begin_is_not_recorded(
+        self, catalogue: ImageCatalogue, records: UploadRecords
+    ) -> None:
         image = an_image(status=Status.ACTIVE)
         add(catalogue, image)
 
@@ -558,99 +565,105 @@ class ImageCatalogueContract:
             raise ImageProtected(image.id)
 
         with pytest.raises(ImageProtected):
-            books.begin_upload(an_upload(image), refuse)
+            records.begin_upload(an_upload(image), refuse)
         with pytest.raises(ImageNotFound):
-            books.begin_upload(an_upload(an_image()), moved(Status.SAVING))
-        assert books.uploads() == []
+            records.begin_upload(an_upload(an_image()), moved(Status.SAVING))
+        assert records.uploads() == []
 
-    def test_an_abandoned_upload_leaves_the_image_waiting(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_an_abandoned_upload_leaves_the_image_waiting(
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+    ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
-        assert books.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        records.begin_upload(upload, moved(Status.SAVING))
+        assert records.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
         assert catalogue.get(image.id).status is Status.QUEUED
-        assert books.uploads() == []
-        assert books.discarded(10) == []
-        assert not books.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
-        books.begin_upload(an_upload(image), moved(Status.SAVING))
+        assert records.uploads() == []
+        assert discarded.oldest(10) == []
+        assert not records.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        records.begin_upload(an_upload(image), moved(Status.SAVING))
 
     def test_the_bytes_of_an_abandoned_upload_are_noted_until_they_are_removed(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
-        assert books.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=NOON)
-        assert books.discarded(10) == [upload.location]
-        books.forget_discarded(upload.location)
-        assert books.discarded(10) == []
+        records.begin_upload(upload, moved(Status.SAVING))
+        assert records.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=NOON)
+        assert discarded.oldest(10) == [upload.location]
+        discarded.forget(upload.location)
+        assert discarded.oldest(10) == []
 
     def test_an_upload_that_was_given_up_is_lost_and_changes_nothing(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
-        assert books.take_over(upload, moved(Status.QUEUED), NOON)
-        assert books.discarded(10) == [upload.location]
+        records.begin_upload(upload, moved(Status.SAVING))
+        assert records.take_over(upload, moved(Status.QUEUED), NOON)
+        assert discarded.oldest(10) == [upload.location]
         queued = catalogue.get(image.id)
         assert queued.status is Status.QUEUED
         with pytest.raises(UploadLost, match=image.id):
-            books.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+            records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
         assert catalogue.get(image.id) == queued
         assert catalogue.location(image.id) is None
-        assert not books.take_over(upload, moved(Status.QUEUED), NOON)
+        assert not records.take_over(upload, moved(Status.QUEUED), NOON)
 
     def test_an_upload_that_shows_a_sign_of_life_is_not_taken_over(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
-        books.renew_uploads(upload.writer, upload.expires_at + SECOND)
-        assert not books.take_over(upload, moved(Status.QUEUED), NOON)
+        records.begin_upload(upload, moved(Status.SAVING))
+        records.renew_uploads(upload.writer, upload.expires_at + SECOND)
+        assert not records.take_over(upload, moved(Status.QUEUED), NOON)
         assert catalogue.get(image.id).status is Status.SAVING
-        assert books.uploads() == [replace(upload, expires_at=upload.expires_at + SECOND)]
-        assert books.discarded(10) == []
+        assert records.uploads() == [replace(upload, expires_at=upload.expires_at + SECOND)]
+        assert discarded.oldest(10) == []
 
-    def test_a_finished_upload_is_not_taken_over(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_a_finished_upload_is_not_taken_over(
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+    ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
-        books.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
-        assert not books.take_over(upload, moved(Status.QUEUED), NOON)
+        records.begin_upload(upload, moved(Status.SAVING))
+        records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+        assert not records.take_over(upload, moved(Status.QUEUED), NOON)
         assert catalogue.get(image.id).status is Status.ACTIVE
-        assert books.discarded(10) == []
+        assert discarded.oldest(10) == []
 
-    def test_an_image_deleted_during_its_upload_is_gone(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_an_image_deleted_during_its_upload_is_gone(
+        self, catalogue: ImageCatalogue, records: UploadRecords
+    ) -> None:
         image = an_image()
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
+        records.begin_upload(upload, moved(Status.SAVING))
         assert catalogue.delete(image.id, anything, NOON) == []
-        assert books.uploads() == [upload]
+        assert records.uploads() == [upload]
         with pytest.raises(ImageGone, match=image.id):
-            books.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+            records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
         # The note stays until somebody has removed the bytes.
-        assert books.uploads() == [upload]
-        assert books.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
-        assert books.uploads() == []
+        assert records.uploads() == [upload]
+        assert records.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
+        assert records.uploads() == []
 
-    def test_a_change_during_an_upload_is_kept(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_a_change_during_an_upload_is_kept(self, catalogue: ImageCatalogue, records: UploadRecords) -> None:
         image = an_image("before")
         add(catalogue, image)
         upload = an_upload(image)
-        books.begin_upload(upload, moved(Status.SAVING))
+        records.begin_upload(upload, moved(Status.SAVING))
         catalogue.change(image.id, lambda now: replace(now, name="during", tags=("t",), properties={"p": "1"}))
-        active = books.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=1))
+        active = records.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=1))
         assert (active.name, active.tags, active.properties, active.size) == ("during", ("t",), {"p": "1"}, 1)
 
-    def test_of_many_uploads_at_once_one_begins(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_of_many_uploads_at_once_one_begins(self, catalogue: ImageCatalogue, records: UploadRecords) -> None:
         image = an_image()
         add(catalogue, image)
         outcomes: list[str] = []
@@ -659,7 +672,7 @@ class ImageCatalogueContract:
         def upload() -> None:
             start.wait()
             try:
-                books.begin_upload(an_upload(image), moved(Status.SAVING))
+                records.begin_upload(an_upload(image), moved(Status.SAVING))
             except Exception as error:  # noqa: BLE001 - compared below
                 outcomes.append(type(error).__name__)
             else:
@@ -671,20 +684,22 @@ class ImageCatalogueContract:
         for thread in threads:
             thread.join()
         assert sorted(outcomes) == [*["StatusConflict"] * 5, "began"]
-        assert len(books.uploads()) == 1
+        assert len(records.uploads()) == 1
 
-    def test_of_an_uploader_and_one_who_takes_over_one_wins(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_of_an_uploader_and_one_who_takes_over_one_wins(
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+    ) -> None:
         for _ in range(5):
             image = an_image()
             add(catalogue, image)
             upload = an_upload(image)
-            books.begin_upload(upload, moved(Status.SAVING))
-            winners = _race_to_end(books, upload)
+            records.begin_upload(upload, moved(Status.SAVING))
+            winners = _race_to_end(records, upload)
             assert len(winners) == 1
             finished = winners == ["uploader"]
             assert catalogue.get(image.id).status is (Status.ACTIVE if finished else Status.QUEUED)
             # The heart of it: bytes that an image has are never given up.
-            assert (upload.location in books.discarded(100)) != finished
+            assert (upload.location in discarded.oldest(100)) != finished
             assert (catalogue.location(image.id) == upload.location) == finished
 
     def test_what_a_deleted_image_was_is_kept_until_it_is_purged(self, catalogue: ImageCatalogue) -> None:
@@ -702,41 +717,43 @@ class ImageCatalogueContract:
             with pytest.raises(ImageExists):
                 catalogue.create(image, fresh_id=False)
 
-    def test_a_writer_renews_all_its_uploads_and_no_others(self, catalogue: ImageCatalogue, books: Books) -> None:
+    def test_a_writer_renews_all_its_uploads_and_no_others(
+        self, catalogue: ImageCatalogue, records: UploadRecords
+    ) -> None:
         images = [an_image() for _ in range(3)]
         add(catalogue, *images)
         for image, writer in zip(images, ("here", "here", "there"), strict=True):
-            books.begin_upload(replace(an_upload(image), writer=writer), moved(Status.SAVING))
-        books.renew_uploads("here", NOON + 1000)
-        assert {(upload.writer, upload.expires_at) for upload in books.uploads()} == {
+            records.begin_upload(replace(an_upload(image), writer=writer), moved(Status.SAVING))
+        records.renew_uploads("here", NOON + 1000)
+        assert {(upload.writer, upload.expires_at) for upload in records.uploads()} == {
             ("here", NOON + 1000),
             ("there", NOON),
         }
 
     def test_deleting_an_image_notes_its_bytes_until_they_are_removed(
-        self, catalogue: ImageCatalogue, books: Books
+        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
     ) -> None:
         places = []
         for number in range(3):
             image = an_image()
             add(catalogue, image)
             upload = an_upload(image)
-            books.begin_upload(upload, moved(Status.SAVING))
-            books.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+            records.begin_upload(upload, moved(Status.SAVING))
+            records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
             assert catalogue.delete(image.id, anything, NOON + number) == [upload.location]
             assert catalogue.location(image.id) is None
             places.append(upload.location)
-        assert books.discarded(10) == places
-        assert books.discarded(2) == places[:2]
+        assert discarded.oldest(10) == places
+        assert discarded.oldest(2) == places[:2]
         store = places[0].store
-        assert books.count_discarded() == {store: len(places)}
+        assert discarded.count() == {store: len(places)}
         by_key = sorted(places, key=lambda place: place.object_key)
-        assert books.discarded_in(store, "", 10) == by_key
-        assert books.discarded_in(store, by_key[0].object_key, 1) == by_key[1:2]
-        assert books.discarded_in("another", "", 10) == []
-        books.forget_discarded(places[0])
-        books.forget_discarded(places[0])
-        assert books.discarded(10) == places[1:]
+        assert discarded.of_store(store, "", 10) == by_key
+        assert discarded.of_store(store, by_key[0].object_key, 1) == by_key[1:2]
+        assert discarded.of_store("another", "", 10) == []
+        discarded.forget(places[0])
+        discarded.forget(places[0])
+        assert discarded.oldest(10) == places[1:]
 
 
 def an_upload(image: Image) -> Upload:
@@ -744,7 +761,7 @@ def an_upload(image: Image) -> Upload:
     return Upload(image.id, Location("file", f"{image.id}.{uuid.uuid4().hex[:8]}"), "somebody", NOON)
 
 
-def _race_to_end(books: Books, upload: Upload) -> list[str]:
+def _race_to_end(records: UploadRecords, upload: Upload) -> list[str]:
     """Let the uploader finish while another takes the upload over; return who did it."""
     start = threading.Barrier(2)
     winners: list[str] = []
@@ -752,12 +769,12 @@ def _race_to_end(books: Books, upload: Upload) -> list[str]:
     def finish() -> None:
         start.wait()
         with contextlib.suppress(UploadLost):
-            books.finish_upload(upload.image_id, upload.location, moved(Status.ACTIVE))
+            records.finish_upload(upload.image_id, upload.location, moved(Status.ACTIVE))
             winners.append("uploader")
 
     def take() -> None:
         start.wait()
-        if books.take_over(upload, moved(Status.QUEUED), NOON):
+        if records.take_over(upload, moved(Status.QUEUED), NOON):
             winners.append("another")
 
     threads = [threading.Thread(target=work) for work in (finish, take)]

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Connection
 
 from headwater.database.engine import Database
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.listing import SORT_KEYS, Condition, Query, Viewer
-from headwater.images.members import Member, MemberExists, MemberNotFound, Members, MemberStatus, TooManyMembers
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
+from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
-from headwater.images.rows import ImageNotFound
 from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")

@@ -17,17 +17,19 @@ from headwater.database.tables import image_locations
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.discards import Discards
-from headwater.images.members import Member, Members, MemberStatus
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.rows import unheard
+from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.uploads import IncomingData, Pools, Uploads
+from headwater.images.member import Member, MemberStatus
 from headwater.images.model import Image, Status
 from headwater.images.quotas.limits import MIB, NO_LIMITS, Limits, LimitsOf
 from headwater.images.quotas.service import ProjectOverLimit, Quotas
-from headwater.images.rows import unheard
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
-from headwater.images.uploads import IncomingData, Pools, Uploads
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import NOON, add, an_image, an_upload, anything, moved
 from headwater.testing.rules import EveryoneMay
@@ -59,12 +61,13 @@ class Service:
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 26))
         stores = {"memory": self.store}
         settings = ImagesSettings(require_format_match=False, tag_quota=3, property_quota=3)
-        self.catalogue, self.books = ImageCatalogue(database), Books(database)
+        self.catalogue, self.records = ImageCatalogue(database), UploadRecords(database)
         self.quotas = Quotas(limits, database)
         access = Access(self.catalogue, EveryoneMay())
         allowances = self.quotas.allowance
-        self.images = Images(self.catalogue, access, Discards(self.books, stores), settings, allowances=allowances)
-        self.uploads = Uploads(self.books, access, stores, settings, pools, allowances=allowances)
+        scrubber = Scrubber(DiscardedObjects(database), stores)
+        self.images = Images(self.catalogue, access, scrubber, settings, allowances=allowances)
+        self.uploads = Uploads(self.records, scrubber, access, stores, settings, pools=pools, allowances=allowances)
 
     def image(self, **attributes: Any) -> Image:
         return self.images.create(CALLER, {**DATA, **attributes})
@@ -165,7 +168,7 @@ class ProjectQuotasContract:
         assert set(outcomes) <= {"done", "ProjectOverLimit"}
         assert done == 2 if announced else done <= 2
         assert service.usage()["image_size_total"] == 4 * done
-        assert service.books.uploads() == []
+        assert service.records.uploads() == []
         assert len(list(service.store.list())) == done, "what was refused leaves no bytes"
 
     def test_of_many_who_begin_to_upload_as_many_succeed_as_there_are_places(
@@ -337,9 +340,9 @@ class ProjectQuotasContract:
         keep = service.quotas.allowance().guarded(unheard)
         first, second = service.image(), service.image()
         staging = replace(an_upload(first), size=3 * MIB)
-        service.books.begin_upload(staging, moved(Status.UPLOADING), keep)
+        service.records.begin_upload(staging, moved(Status.UPLOADING), keep)
         with pytest.raises(ProjectOverLimit, match="image_stage_total"):
-            service.books.begin_upload(replace(an_upload(second), size=1), moved(Status.UPLOADING), keep)
+            service.records.begin_upload(replace(an_upload(second), size=1), moved(Status.UPLOADING), keep)
         assert service.usage() == {
             "image_size_total": 0,
             "image_stage_total": 3,
@@ -348,11 +351,11 @@ class ProjectQuotasContract:
         }
         service.catalogue.change(first.id, moved(Status.IMPORTING), keep)
         with pytest.raises(ProjectOverLimit, match="image_size_total"):
-            service.books.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+            service.records.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
         assert service.catalogue.get(first.id).status is Status.IMPORTING
         limits(image_size_total=3 * MIB)
         keep = service.quotas.allowance().guarded(unheard)
-        service.books.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+        service.records.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
         assert (service.usage()["image_size_total"], service.usage()["image_stage_total"]) == (3, 0)
 
     # --- Limits that change ----------------------------------------------------------------------

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import msgspec
 
+from headwater.activity.notifications.event import Event
+from headwater.images.catalogue.rows import deleted_of, row_of
 from headwater.images.model import Status, Visibility
-from headwater.images.rows import deleted_of, row_of
-from headwater.notifications.event import Event
 from headwater.testing.image_catalogue import an_image
-from unit.notifications.events import an_event
+from unit.activity.notifications.events import an_event
 
 
 def test_an_event_of_a_newer_release_is_sent_by_this_one() -> None:

@@ -14,19 +14,21 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.identity.policy import Policy
+from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
-from headwater.images import rows
 from headwater.images.access import Access, AdminOnly
-from headwater.images.catalogue import ImageCatalogue, MarkerNotFound
-from headwater.images.listing import SORT_KEYS, Direction, Query
-from headwater.images.members import Members, MemberStatus
+from headwater.images.catalogue import rows
+from headwater.images.catalogue.images import ImageCatalogue, MarkerNotFound
+from headwater.images.catalogue.lists.listing import SORT_KEYS, Direction, Query
+from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility
-from headwater.images.rows import ImageNotFound
+from headwater.images.policies import BY_NAME
 from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.image_visibility import share
 
-POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
+POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
 READS = frozenset({"reader"})
 WRITES = frozenset({"reader", "member"})
@@ -228,7 +230,7 @@ def test_properties_of_an_image_do_not_decide_who_may_do_what(
     add(catalogue, image)
     file = tmp_path / "policy.yaml"
     file.write_text('"modify_image": "project_id:%(member)s or project_id:%(member_id)s or tenant:%(tenant)s"\n')
-    strict = Access(catalogue, Policy(PolicySettings(file=file)))
+    strict = Access(catalogue, Policy(PolicySettings(file=file), BY_NAME))
     for access in (strict, Access(catalogue, POLICY)):
         assert outcome(access, STRANGER, image, "modify_image") == REFUSED
     assert outcome(strict, OWNER, image, "modify_image") == FOUND
@@ -285,7 +287,7 @@ def test_an_image_of_others_takes_the_same_steps_as_none(
         steps.append("a row was read")
         return rows.image_of(row)
 
-    monkeypatch.setattr("headwater.images.catalogue.image_of", read)
+    monkeypatch.setattr("headwater.images.catalogue.images.image_of", read)
     event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, text, *_: steps.append(text))
     theirs = an_image(owner="a", visibility=Visibility.PRIVATE)
     shared = an_image(owner="a", visibility=Visibility.SHARED)

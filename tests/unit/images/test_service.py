@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
+from headwater.activity.journal import Deed, Journal
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
-from headwater.images.books import Books, Upload
-from headwater.images.catalogue import ImageCatalogue, ImageExists
-from headwater.images.discards import Discards
-from headwater.images.journal import Deed, Journal
-from headwater.images.listing import Query
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.data.scrubber import Scrubber
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
-from headwater.images.rows import ImageNotFound
 from headwater.images.schemas import SchemaViolation
 from headwater.images.service import ActionRefused, BadTag, Images, TagNotFound
 from headwater.images.settings import ImagesSettings
@@ -60,8 +61,13 @@ def catalogue(database: Database) -> ImageCatalogue:
 
 
 @pytest.fixture
-def books(database: Database) -> Books:
-    return Books(database)
+def records(database: Database) -> UploadRecords:
+    return UploadRecords(database)
+
+
+@pytest.fixture
+def discarded(database: Database) -> DiscardedObjects:
+    return DiscardedObjects(database)
 
 
 @pytest.fixture
@@ -70,25 +76,25 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def images(catalogue: ImageCatalogue, books: Books, store: MemoryStore, clock: Clock) -> Images:
+def images(database: Database, catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Images:
     numbers = itertools.count(1)
     settings = ImagesSettings(property_quota=3, tag_quota=2)
     return Images(
         catalogue,
         Access(catalogue, EveryoneMay()),
-        Discards(books, {"memory": store}),
+        Scrubber(DiscardedObjects(database), {"memory": store}),
         settings,
         clock=clock,
         new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
     )
 
 
-def with_data(images: Images, books: Books, store: MemoryStore, **document: Any) -> Image:
+def with_data(images: Images, records: UploadRecords, store: MemoryStore, **document: Any) -> Image:
     image = images.create(OPERATOR, {"disk_format": "raw", "container_format": "bare", **document})
     location = Location("memory", f"{image.id}.x")
     put(store, location.object_key, b"data")
-    books.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
-    return books.finish_upload(image.id, location, lambda now: now.moved_to(Status.ACTIVE))
+    records.begin_upload(Upload(image.id, location, "w", NOON), lambda now: now.moved_to(Status.SAVING))
+    return records.finish_upload(image.id, location, lambda now: now.moved_to(Status.ACTIVE))
 
 
 def test_a_new_image_waits_for_its_data(images: Images) -> None:
@@ -188,8 +194,8 @@ def test_tags_come_and_go_one_by_one(images: Images, clock: Clock) -> None:
         images.add_tag(OPERATOR, "nobody", "x")
 
 
-def test_deactivate_and_reactivate_may_be_repeated(images: Images, books: Books, store: MemoryStore) -> None:
-    image = with_data(images, books, store)
+def test_deactivate_and_reactivate_may_be_repeated(images: Images, records: UploadRecords, store: MemoryStore) -> None:
+    image = with_data(images, records, store)
     for action, status in (
         (images.deactivate, Status.DEACTIVATED),
         (images.deactivate, Status.DEACTIVATED),
@@ -209,18 +215,18 @@ def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Im
 
 
 def test_deleting_an_image_removes_its_bytes(
-    images: Images, catalogue: ImageCatalogue, books: Books, store: MemoryStore
+    images: Images, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects, store: MemoryStore
 ) -> None:
-    image = with_data(images, books, store)
+    image = with_data(images, records, store)
     images.delete(OPERATOR, image.id)
     assert list(store.list()) == []
-    assert books.discarded(10) == []
+    assert discarded.oldest(10) == []
     with pytest.raises(ImageNotFound):
         images.delete(OPERATOR, image.id)
 
 
-def test_a_protected_image_stays_with_its_bytes(images: Images, books: Books, store: MemoryStore) -> None:
-    image = with_data(images, books, store, protected=True)
+def test_a_protected_image_stays_with_its_bytes(images: Images, records: UploadRecords, store: MemoryStore) -> None:
+    image = with_data(images, records, store, protected=True)
     with pytest.raises(ImageProtected):
         images.delete(OPERATOR, image.id)
     assert images.get(OPERATOR, image.id) == image
@@ -228,9 +234,13 @@ def test_a_protected_image_stays_with_its_bytes(images: Images, books: Books, st
 
 
 def test_an_image_can_be_deleted_while_its_store_does_not_work(
-    images: Images, books: Books, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    images: Images,
+    records: UploadRecords,
+    discarded: DiscardedObjects,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image = with_data(images, books, store)
+    image = with_data(images, records, store)
 
     def fail(_key: str) -> None:
         raise StoreUnavailable("memory", "it is broken")
@@ -239,11 +249,11 @@ def test_an_image_can_be_deleted_while_its_store_does_not_work(
     images.delete(OPERATOR, image.id)
     with pytest.raises(ImageNotFound):
         images.get(OPERATOR, image.id)
-    assert books.discarded(10) == [Location("memory", f"{image.id}.x")]
+    assert discarded.oldest(10) == [Location("memory", f"{image.id}.x")]
 
 
 def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
-    catalogue: ImageCatalogue, books: Books, store: MemoryStore, clock: Clock
+    database: Database, catalogue: ImageCatalogue, store: MemoryStore, clock: Clock
 ) -> None:
     told: list[str | None] = []
 
@@ -257,7 +267,7 @@ def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
     images = Images(
         catalogue,
         Access(catalogue, EveryoneMay()),
-        Discards(books, {"memory": store}),
+        Scrubber(DiscardedObjects(database), {"memory": store}),
         ImagesSettings(),
         journal=Journal([Listener()]),
         clock=clock,

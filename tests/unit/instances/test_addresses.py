@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.instances.addresses import canonical, canonical_mac
-from headwater.instances.caller import source_address
+from headwater.instances.callers.by_address import source_address
 from headwater.instances.errors import CallerUnknown, InstanceInvalid
 
 

@@ -17,8 +17,8 @@ import pytest
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import OPERATOR
-from headwater.images.books import discard
-from headwater.images.catalogue import ImageCatalogue
+from headwater.images.catalogue.discarded import discard
+from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
@@ -275,9 +275,9 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
     image = an_image("x", disk_format="raw", container_format="bare")
     add(worker._images.catalogue, image)
     data = worker._images.uploads.begin(OPERATOR, image.id)
-    books = worker._images.uploads._books
+    records = worker._images.uploads._records
     worker.database.write(lambda connection: discard(connection, [Location("memory", "old")], NOON))
-    (first,) = books.uploads()
+    (first,) = records.uploads()
     monkeypatch.setattr(worker._loops[0], "_every_s", 0.05)
 
     async def ask() -> None:
@@ -291,7 +291,7 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
             while len(seen) < 5:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
-                seen.add(books.uploads()[0].expires_at)
+                seen.add(records.uploads()[0].expires_at)
             assert max(seen) > time.time_ns() // 1000 + (LEASE_S - 5) * 1_000_000
             work.cancel()
 

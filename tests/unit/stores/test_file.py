@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import SettingsError
-from headwater.stores.fetch import Fetcher, FetchSettings
+from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores

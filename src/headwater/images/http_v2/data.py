@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import Invalid, UnsupportedMedia
+from headwater.http import requests
 from headwater.http.conditions import is_held, wanted_range
 from headwater.http.numbers import whole
-from headwater.images.downloads import Downloads
-from headwater.images.http.threads import Threads
-from headwater.images.http.transfer import OCTETS, Body, Sending, receive
-from headwater.images.http_v2 import requests
+from headwater.http.threads import Threads
+from headwater.images.data.downloads import Downloads
+from headwater.images.data.transfer import OCTETS, Body, Sending, receive
+from headwater.images.data.uploads import SizeMismatch, Uploads
 from headwater.images.model import Image
-from headwater.images.uploads import SizeMismatch, Uploads
 
 
 class NotOctets(UnsupportedMedia):

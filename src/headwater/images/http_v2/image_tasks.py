@@ -12,10 +12,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headwater.http import requests
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
-from headwater.images.http_v2 import requests
-from headwater.images.tasks import Task, Tasks
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.task import Task
 from headwater.threads import Pool
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

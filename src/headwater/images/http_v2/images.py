@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import NotFound, UnsupportedMedia
+from headwater.http import requests
 from headwater.identity.caller import Caller
 from headwater.images import attributes
-from headwater.images.http_v2 import requests, versions
+from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.pages import goes_on
+from headwater.images.http_v2 import list_query, versions
 from headwater.images.http_v2.documents import image_document
-from headwater.images.listing import Query
 from headwater.images.model import Image
-from headwater.images.pages import goes_on
 from headwater.images.service import Images
 from headwater.threads import Pool
 
@@ -53,7 +54,7 @@ class ImageHandlers:
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
-        query = requests.list_query(parameters, self._images.settings)
+        query = list_query.list_query(parameters, self._images.settings)
         caller = requests.caller(request)
         body = await self._calls.run(lambda: self._page(caller, query, parameters))
         return Response(body, media_type="application/json")

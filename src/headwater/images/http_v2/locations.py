@@ -6,8 +6,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.images.http_v2 import requests
-from headwater.images.locations.importing import LocationImport
+from headwater.http import requests
+from headwater.images.imports.location_import import LocationImport
 from headwater.images.locations.service import Locations
 from headwater.threads import Pool
 

@@ -8,10 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.images.http_v2 import requests
+from headwater.http import requests
 from headwater.images.http_v2.documents import timestamp
-from headwater.images.members import Member
-from headwater.images.sharing import Sharing
+from headwater.images.member import Member
+from headwater.images.sharing.service import Sharing
 from headwater.threads import Pool
 
 

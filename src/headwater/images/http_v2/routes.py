@@ -10,28 +10,29 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import NotFound
+from headwater.http.routes import VERBS, UnknownVerb, constant, route
+from headwater.http.threads import Threads
 from headwater.images.access import Access
-from headwater.images.downloads import Downloads
-from headwater.images.http.threads import Threads
-from headwater.images.http_v2 import metadefs, schemas, versions
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.data.downloads import Downloads
+from headwater.images.data.uploads import Uploads
+from headwater.images.http_v2 import schemas, versions
 from headwater.images.http_v2.data import DataHandlers
 from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.images import ImageHandlers
 from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
-from headwater.images.http_v2.methods import VERBS, UnknownVerb, constant, route
+from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.tasks import TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
-from headwater.images.locations.importing import LocationImport
+from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.task_service import TaskService
 from headwater.images.locations.service import Locations
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.quotas.service import Quotas
 from headwater.images.service import Images
-from headwater.images.sharing import Sharing
-from headwater.images.task_service import TaskService
-from headwater.images.tasks import Tasks
-from headwater.images.uploads import Uploads
+from headwater.images.sharing.service import Sharing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from starlette.routing import BaseRoute
 
-from headwater.images import member_schemas, task_schemas
-from headwater.images.http_v2.methods import constant, route
+from headwater.http.routes import constant, route
+from headwater.images.imports import schemas as task_schemas
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas
+from headwater.images.sharing import schemas as member_schemas
 
 
 def routes(images: ImageSchemas) -> list[BaseRoute]:

@@ -10,13 +10,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.images.http_v2 import requests, versions
+from headwater.http import paging, requests
+from headwater.http.paging import BadQuery
+from headwater.images.catalogue.lists.pages import goes_on
+from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, place
+from headwater.images.http_v2 import versions
 from headwater.images.http_v2.documents import timestamp
-from headwater.images.http_v2.requests import BadQuery
-from headwater.images.pages import goes_on
+from headwater.images.imports.task_service import TaskService
 from headwater.images.settings import ImagesSettings
-from headwater.images.task_service import TaskService
-from headwater.images.tasks import SORT_KEYS, Task, TaskQuery, TaskStatus, place
+from headwater.images.task import Task, TaskStatus
 from headwater.threads import Pool
 
 
@@ -81,9 +83,9 @@ def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
         status=status,
         sort_key=key,
         sort_dir="asc" if direction == "asc" else "desc",
-        marker=requests.marker(given.get("marker")),
-        after=requests.place(given.get("after"), key),
-        limit=requests.page_limit(given.get("limit"), settings),
+        marker=paging.marker(given.get("marker")),
+        after=paging.place(given.get("after"), key),
+        limit=paging.page_limit(given.get("limit"), default=settings.limit_default, most=settings.limit_max),
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.images.http_v2 import requests
+from headwater.http import requests
 from headwater.images.quotas.service import Quotas
 from headwater.threads import Pool
 

@@ -16,9 +16,7 @@ from typing import Any
 
 from headwater.errors import Conflict, Forbidden, Invalid
 from headwater.images.attributes import Operation, QuotaExceeded
-from headwater.images.model import Image, ImageLocation, Location, Status
-
-Held = tuple[ImageLocation, ...]  # in the order in which callers see them
+from headwater.images.model import Held, Image, ImageLocation, Location, Status
 
 
 class InvalidLocation(Invalid):

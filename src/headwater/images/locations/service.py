@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import Conflict, TooLarge
+from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
+from headwater.fetching.url_filter import UrlRefused, shown
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import LocationsInvisible, Operation
-from headwater.images.locations.rows import LocationRows
-from headwater.images.locations.rules import Found, Held, InvalidLocation, LocationRules
-from headwater.images.model import Image, Location, Status
+from headwater.images.catalogue.locations import LocationRows
+from headwater.images.locations.rules import Found, InvalidLocation, LocationRules
+from headwater.images.model import Held, Image, Location, Status
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.stores.fetch import Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.stores.store import ObjectStore
-from headwater.stores.url_filter import UrlRefused, shown
 
 # Carries out one operation on locations: takes the image and its locations, and gives them as they are after it.
 Relocate = Callable[[Image, Held, Operation], tuple[Image, Held]]

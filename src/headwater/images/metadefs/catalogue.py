@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import TooLarge, Unavailable
+from headwater.images.catalogue.rows import Keep, unheard
 from headwater.images.metadefs.model import (
     Association,
     MetadefObject,
@@ -29,7 +30,6 @@ from headwater.images.metadefs.model import (
     ResourceType,
     Tag,
 )
-from headwater.images.rows import Keep, unheard
 
 T = TypeVar("T")
 

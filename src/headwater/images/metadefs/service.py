@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
+from headwater.activity.journal import Deed, Journal
+from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
-from headwater.images.journal import Deed, Journal
 from headwater.images.metadefs import reading
 from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
 from headwater.images.metadefs.model import (
@@ -27,7 +28,6 @@ from headwater.images.metadefs.model import (
     Tag,
 )
 from headwater.images.metadefs.reading import Document
-from headwater.images.service import Clock, now
 
 P = TypeVar("P", MetadefObject, Tag)
 Parts = Literal["objects", "properties", "tags"]  # as the names of Glance's notifications end

@@ -20,10 +20,10 @@ from sqlalchemy import Connection
 from headwater.database.engine import Database
 from headwater.errors import TooLarge
 from headwater.identity.caller import Caller
+from headwater.images.catalogue import usage as project_usage
+from headwater.images.catalogue.rows import Keep
 from headwater.images.model import Image, Status
-from headwater.images.quotas import usage as project_usage
 from headwater.images.quotas.limits import MIB, NO_LIMITS, RESOURCES, SIZES, LimitsOf, LimitSource
-from headwater.images.rows import Keep
 
 
 class ProjectOverLimit(TooLarge):

@@ -16,9 +16,9 @@ from headwater.errors import Conflict
 from headwater.identity.caller import Caller
 from headwater.identity.watched_file import WatchedFile
 from headwater.images.model import Image
-from headwater.images.signatures.certificates.source import CertificateSource, parsed
-from headwater.images.signatures.certificates.trust import require_trusted
+from headwater.images.signatures.certificates import CertificateSource, parsed
 from headwater.images.signatures.claim import Claim, SignatureRefused
+from headwater.images.signatures.trust import require_trusted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

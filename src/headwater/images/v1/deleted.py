@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.listing import Condition, Query, total_order
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.lists.listing import Condition, Query, total_order
 from headwater.images.model import Image, Status
 
 _BLOCK = 500

@@ -13,24 +13,25 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from headwater.activity.journal import Journal
+from headwater.clock import Clock, now
 from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.copying import Copying, Order
-from headwater.images.journal import Journal
-from headwater.images.listing import Condition, Query
-from headwater.images.locations.rows import keep_held
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.locations import keep_held
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.data.uploads import ImageTooLarge, IncomingData, SizeMismatch, StoreUnknown, Terms, Uploads
+from headwater.images.imports.web_copy import Order, WebCopy
 from headwater.images.locations.rules import Found
 from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Status, Visibility
-from headwater.images.pages import Listed
-from headwater.images.property_guard import PropertyGuard
+from headwater.images.properties.guard import PropertyGuard
 from headwater.images.quotas.service import Allowances, unlimited
-from headwater.images.rows import ImageNotFound
-from headwater.images.service import Clock, Images, now
-from headwater.images.uploads import ImageTooLarge, IncomingData, SizeMismatch, StoreUnknown, Terms, Uploads
+from headwater.images.service import Images
 from headwater.images.v1 import attributes as attributes_v1
 from headwater.images.v1 import deleted
 from headwater.images.v1.attributes import Description
@@ -99,7 +100,7 @@ class ImagesV1:
         access: Access,
         images: Images,
         uploads: Uploads,
-        copying: Copying,
+        web_copy: WebCopy,
         *,
         web: Web,
         allowances: Allowances = unlimited,
@@ -113,7 +114,7 @@ class ImagesV1:
         self._access = access
         self._images = images
         self._uploads = uploads
-        self._copying = copying
+        self._web_copy = web_copy
         self._web = web
         self._allowances = allowances
         self._guard = guard  # None: no property is protected
@@ -376,7 +377,7 @@ class ImagesV1:
         """
         if said.copy_from is not None:
             self._access.require_rule("copy_from", caller)
-            self._copying.require(said.copy_from)
+            self._web_copy.require(said.copy_from)
         if said.location is None:
             return None
         self._access.require("set_image_location", caller, image)
@@ -394,4 +395,4 @@ class ImagesV1:
             keep_held(connection, image.id, (), (ImageLocation(at=found.at),))
         if said.copy_from is not None:
             order = Order(image_id=image.id, url=said.copy_from, caller=caller, store=said.fields.get("store"))
-            self._copying.enter(connection, order)
+            self._web_copy.enter(connection, order)

@@ -12,14 +12,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from headwater.activity.journal import Deed, Journal
+from headwater.clock import Clock, now
 from headwater.errors import Forbidden, HeadwaterError, Invalid
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
-from headwater.images.journal import Deed, Journal
-from headwater.images.members import MayNotShare, Member, Members
+from headwater.images.catalogue.members import Members
+from headwater.images.member import MayNotShare, Member
 from headwater.images.model import Image, Visibility
 from headwater.images.names import is_reachable
-from headwater.images.service import Clock, now
 
 # A public image may have members for the day when it is not public any more.
 _SHARABLE = frozenset({Visibility.SHARED, Visibility.PUBLIC})

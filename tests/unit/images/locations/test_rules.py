@@ -12,30 +12,32 @@ import pytest
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Forbidden, Invalid
+from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import Caller
-from headwater.identity.policy import Policy
+from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.discards import Discards
-from headwater.images.locations.importing import ImageNotQueued, LocationImport, WebLocationsOnly
-from headwater.images.locations.rows import LocationRows
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.locations import LocationRows
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.imports.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
 from headwater.images.locations.rules import InvalidLocation
 from headwater.images.locations.service import Locations, Web
 from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
-from headwater.images.rows import ImageNotFound
+from headwater.images.policies import BY_NAME
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
-from headwater.images.tasks import Tasks, TaskStatus
+from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Jobs
-from headwater.stores.fetch import Fetcher, FetchSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.web import HttpStore
 from headwater.testing.image_catalogue import NOON, add, an_image
 
-POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
+POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
 ADMIN = Caller(project_id="z", roles=frozenset({"admin", "member", "reader"}))
 OWNER = Caller(project_id="a", user_id="u", request_id="req-1", roles=frozenset({"reader", "member"}))
@@ -82,7 +84,7 @@ class Parts:
         web = Web(stores, fetcher, settings.size_cap)
         self.locations = Locations(self.rows, access, stores, web, settings)
         self.images = Images(
-            self.catalogue, access, Discards(Books(database), stores), settings, locations=self.locations
+            self.catalogue, access, Scrubber(DiscardedObjects(database), stores), settings, locations=self.locations
         )
         self.imports = LocationImport(
             database, access, web, fetcher, settings, stopping=lambda: False, clock=lambda: NOON

@@ -16,15 +16,17 @@ from starlette.types import Message, Receive, Scope, Send
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
 from headwater.errors import HeadwaterError
+from headwater.http import errors
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.identity.policy import Policy
+from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
-from headwater.images.http_v2 import metadefs, schemas
+from headwater.images.http_v2 import schemas
+from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
+from headwater.images.policies import BY_NAME
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.server import errors
 from headwater.threads import Pool
 
 ADMIN = Caller(user_id="root", project_id="p0", roles=frozenset({"admin", "member", "reader"}))
@@ -32,7 +34,7 @@ MEMBER = Caller(user_id="ann", project_id="p1", roles=frozenset({"member", "read
 OTHER = Caller(user_id="bob", project_id="p2", roles=frozenset({"reader"}))
 
 # Made once, and before a test runs: oslo.policy then loads urllib3, which tries at its import whether there is IPv6.
-POLICY = Policy(PolicySettings())
+POLICY = Policy(PolicySettings(), BY_NAME)
 
 NAMESPACES = "/v2/metadefs/namespaces"
 

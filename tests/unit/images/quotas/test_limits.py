@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from headwater.identity.keystone.unified_limits import ServiceLimits, UnifiedLimits
 from headwater.identity.settings import KeystoneSettings
-from headwater.identity.unified_limits import ServiceLimits, UnifiedLimits
 from headwater.images.quotas.limits import MIB, KeystoneLimits, Limits, QuotasSettings, SettingsLimits, open_limits
 
 

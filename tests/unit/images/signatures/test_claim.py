@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from headwater.images.signatures import binary_curves
 from headwater.images.signatures import claim as signatures
-from headwater.images.signatures.certificates.source import CertificateUnusable, parsed
+from headwater.images.signatures.certificates import CertificateUnusable, parsed
 from headwater.images.signatures.claim import (
     HASHES,
     KEY_TYPES,

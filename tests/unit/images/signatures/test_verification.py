@@ -18,23 +18,19 @@ from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import OPERATOR
 from headwater.identity.watched_file import WatchedFile
 from headwater.images.access import Access
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.uploads import IncomingData, Pools, Uploads
 from headwater.images.model import Image, Status
 from headwater.images.settings import ImagesSettings
-from headwater.images.signatures.certificates.directory import CertificateDirectory
-from headwater.images.signatures.certificates.source import (
+from headwater.images.signatures.certificates import (
     LARGEST,
     CertificateNotFound,
     CertificatesUnavailable,
     CertificateUnusable,
     parsed,
-)
-from headwater.images.signatures.certificates.trust import (
-    CertificateNotForSigning,
-    CertificateUntrusted,
-    read_trusted,
-    require_trusted,
 )
 from headwater.images.signatures.claim import (
     BadSignatureProperty,
@@ -43,8 +39,14 @@ from headwater.images.signatures.claim import (
     SignatureRefused,
     SignatureWrong,
 )
+from headwater.images.signatures.directory import CertificateDirectory
+from headwater.images.signatures.trust import (
+    CertificateNotForSigning,
+    CertificateUntrusted,
+    read_trusted,
+    require_trusted,
+)
 from headwater.images.signatures.verification import NoCertificates, SignatureChanged, Signatures
-from headwater.images.uploads import IncomingData, Pools, Uploads
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.rules import EveryoneMay
@@ -91,11 +93,12 @@ class Site:
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
         self.pools = Pools(Pool("hashing", 2), Pool("storing", 2))
         self.uploads = Uploads(
-            Books(self.database),
+            UploadRecords(self.database),
+            Scrubber(DiscardedObjects(self.database), {"memory": self.store}),
             Access(self.catalogue, EveryoneMay()),
             {"memory": self.store},
             ImagesSettings(),
-            self.pools,
+            pools=self.pools,
             signatures=Signatures(CertificateDirectory(directory) if directory else None, clock=self.clock),
             clock=self.clock,
         )

@@ -9,12 +9,12 @@ from starlette.requests import Request
 
 from headwater.errors import Forbidden, Invalid
 from headwater.images.attributes import ReservedAttribute
-from headwater.images.http_v1 import headers
-from headwater.images.http_v1.documents import image_document
 from headwater.images.model import Status, Visibility
 from headwater.images.v1 import attributes as attributes_v1
 from headwater.images.v1.attributes import Description, FixedAttribute, FormatMix, SeveralSources
 from headwater.images.v1.deleted import Shown
+from headwater.images.v1.http import headers
+from headwater.images.v1.http.documents import image_document
 from headwater.testing.image_catalogue import an_image
 
 

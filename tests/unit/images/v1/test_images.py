@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import Forbidden, Invalid
+from headwater.fetching.url_filter import UrlRefused
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.images import pages
 from headwater.images.attributes import ReservedAttribute
-from headwater.images.catalogue import MarkerNotFound
-from headwater.images.listing import Direction, Query
+from headwater.images.catalogue.images import MarkerNotFound
+from headwater.images.catalogue.lists import pages
+from headwater.images.catalogue.lists.listing import Direction, Query
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.data.uploads import ChecksumMismatch, ImageTooLarge, SizeMismatch
 from headwater.images.model import Image, Status, Visibility
-from headwater.images.property_guard import PropertyGuard
-from headwater.images.property_protection import read_protections
-from headwater.images.rows import ImageNotFound
-from headwater.images.uploads import ChecksumMismatch, ImageTooLarge, SizeMismatch
+from headwater.images.properties.guard import PropertyGuard
+from headwater.images.properties.protection import read_protections
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.images import DeletedImage, NotQueued, SourceFixed, Wanted
-from headwater.stores.url_filter import UrlRefused
 from headwater.testing.image_catalogue import SECOND, add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, POLICY, READER, Service, says, service
 

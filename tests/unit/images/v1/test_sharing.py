@@ -9,10 +9,10 @@ import pytest
 
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR
-from headwater.images.listing import Query
-from headwater.images.members import MayNotShare, Member, MemberNotFound, TooManyMembers
+from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.member import MayNotShare, Member, MemberNotFound, TooManyMembers
 from headwater.images.model import Image, Visibility
-from headwater.images.rows import ImageNotFound
 from headwater.images.v1.images import Wanted
 from headwater.images.v1.sharing import BadMembership, KeptFromSharing
 from headwater.testing.image_catalogue import add, an_image

@@ -8,36 +8,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headwater.activity.journal import Deed, Journal
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
+from headwater.fetching.url_filter import UrlRefused
 from headwater.identity.caller import Caller
-from headwater.identity.policy import Policy
+from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
-from headwater.images.books import Books
-from headwater.images.catalogue import ImageCatalogue
-from headwater.images.copying import KIND, Copying
-from headwater.images.discards import Discards
-from headwater.images.journal import Deed, Journal
+from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.uploads import Pools, Uploads
+from headwater.images.imports.task_service import TaskService
+from headwater.images.imports.web_copy import KIND, WebCopy
 from headwater.images.locations.service import Web as LocationWeb
-from headwater.images.members import Members
-from headwater.images.property_guard import PropertyGuard
+from headwater.images.policies import BY_NAME
+from headwater.images.properties.guard import PropertyGuard
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
-from headwater.images.task_service import TaskService
-from headwater.images.tasks import Tasks
-from headwater.images.uploads import Pools, Uploads
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.images import ImagesV1
 from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Job, Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.stores.url_filter import UrlRefused
 from headwater.testing.image_catalogue import NOON
 from headwater.threads import Pool
 
-POLICY = Policy(PolicySettings())  # once: it takes longer than the tests
+POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
 WRITES = frozenset({"reader", "member"})
 ADMIN = Caller(user_id="root", project_id="z", roles=frozenset({"admin", "member", "reader"}))
@@ -107,7 +109,7 @@ class Service:
     store: MemoryStore
     images: ImagesV1
     sharing: SharingV1
-    copying: Copying
+    web_copy: WebCopy
     tasks: TaskService
     uploads: Uploads
     web: Web
@@ -122,7 +124,7 @@ class Service:
         jobs = Jobs(self.database)
         for job in jobs.claim([KIND], "here", self.now + 10**15, limit=99):
             try:
-                self.copying.run(job)
+                self.web_copy.run(job)
             except Exception as error:  # noqa: BLE001 - whatever it is, the runner would see it
                 raised.append(f"{type(error).__name__}: {error}")
                 jobs.again(job, "here", self.now)
@@ -142,25 +144,28 @@ def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any
     schema.upgrade(database)
     pools = Pools(Pool("hashing", 2), Pool("storing", 2))
     clock: Callable[[], int] = lambda: made.now  # noqa: E731 - the service has the time
-    catalogue, books = ImageCatalogue(database), Books(database)
+    catalogue, records = ImageCatalogue(database), UploadRecords(database)
     store = MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 20))
     stores, limits = {"memory": store}, ImagesSettings(**settings)
     web: Any = Web()
     access, heard = Access(catalogue, POLICY), Heard()
     journal = Journal([heard])
     locations = LocationWeb(stores, web, limits.size_cap)
-    v2 = Images(catalogue, access, Discards(books, stores), limits, journal=journal, clock=clock)
-    uploads = Uploads(books, access, stores, limits, pools, journal=journal, clock=clock, writer="here")
+    scrubber = Scrubber(DiscardedObjects(database), stores)
+    v2 = Images(catalogue, access, scrubber, limits, journal=journal, clock=clock)
+    uploads = Uploads(
+        records, scrubber, access, stores, limits, pools=pools, journal=journal, clock=clock, writer="here"
+    )
     kept = Tasks(database)
-    copying = Copying(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600)
+    web_copy = WebCopy(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600)
     made = Service(
         database,
         catalogue,
         store,
-        ImagesV1(catalogue, access, v2, uploads, copying, web=locations, guard=guard, journal=journal, clock=clock),
+        ImagesV1(catalogue, access, v2, uploads, web_copy, web=locations, guard=guard, journal=journal, clock=clock),
         SharingV1(access, Members(database), 3, journal=journal, clock=clock),
-        copying,
-        TaskService(kept, access, v2, copying, task_kept_s=3600, clock=clock),
+        web_copy,
+        TaskService(kept, access, v2, web_copy, task_kept_s=3600, clock=clock),
         uploads,
         web,
         heard,

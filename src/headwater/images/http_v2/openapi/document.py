@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater import __version__
+from headwater.http.routes import Handler
 from headwater.images.http_v2 import versions
-from headwater.images.http_v2.methods import Handler
 from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
 from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_images, of_members, of_the_service

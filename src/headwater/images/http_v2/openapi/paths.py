@@ -7,6 +7,7 @@ from typing import Any
 
 from headwater.http.numbers import LARGEST
 from headwater.images import attributes
+from headwater.images.catalogue.lists.listing import SORT_KEYS
 from headwater.images.http_v2.openapi.operations import (
     Json,
     Operation,
@@ -19,7 +20,6 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
-from headwater.images.listing import SORT_KEYS
 from headwater.images.model import Visibility
 
 _OCTETS: Json = {"application/octet-stream": {}}

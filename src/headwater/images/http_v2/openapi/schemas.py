@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headwater.images import member_schemas, task_schemas
+from headwater.fetching.url_filter import MAX_URL
 from headwater.images.attributes import WRITABLE
 from headwater.images.http_v2.openapi.operations import Json, reference
-from headwater.images.locations.importing import ALGORITHMS
+from headwater.images.imports import schemas as task_schemas
+from headwater.images.imports.location_import import ALGORITHMS
 from headwater.images.metadefs.model import NAME_LIMIT
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas
-from headwater.stores.url_filter import MAX_URL
+from headwater.images.sharing import schemas as member_schemas
 
 TEXT_OR_NONE = "^[^\\x00]*$"
 _TEXT: Json = {"type": "string"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.http.numbers import LARGEST
+from headwater.images.catalogue.tasks import SORT_KEYS
 from headwater.images.http_v2.openapi.operations import (
     AFTER,
     Json,
@@ -17,7 +18,7 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
-from headwater.images.tasks import SORT_KEYS, TaskStatus
+from headwater.images.task import TaskStatus
 
 _IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
 _IN_TASK: Json = {"description": "Where the task is.", "schema": {"type": "string", "format": "uri"}}

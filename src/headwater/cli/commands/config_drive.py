@@ -1,0 +1,43 @@
+"""``headwater config-drive``: media that tell a machine what the metadata port would, without a network."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli.catalogue import open_database
+from headwater.instances.media.config_drive import DriveExists, write_config_drive
+from headwater.instances.registry import Registry
+
+app = typer.Typer(no_args_is_help=True, help="Write config drives for registered machines.")
+
+
+@app.callback()
+def config_drive() -> None:
+    """Keep ``build`` a command of its own, though it is the only one."""
+
+
+@app.command()
+def build(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ISO image to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the config drive of a machine: an ISO 9660 image with the label config-2."""
+    if output.exists() and not force:
+        raise DriveExists(output)
+    database = open_database()
+    try:
+        found = Registry(database).get(instance)
+    finally:
+        database.close()
+    size = write_config_drive(found, output, int(time.time()), replace=force)
+    if as_json:
+        typer.echo(json.dumps({"instance": found.id, "path": str(output), "size": size}))
+    else:
+        typer.echo(f"wrote {output}: {size} bytes for {found.name} ({found.id})")

@@ -1,0 +1,271 @@
+"""``headwater instance``: register machines, so that they can read their metadata.
+
+The commands work on the catalogue itself, so they do not need a running server, and a running one
+answers by the change at once. Everything that is given is read and checked before the catalogue is
+opened.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headwater.cli.catalogue import open_database, resolve_image
+from headwater.errors import SettingsError
+from headwater.instances.addresses import canonical
+from headwater.instances.keys import Key, free_name, ssh_keys
+from headwater.instances.model import Instance
+from headwater.instances.names import hostname_from
+from headwater.instances.network.data import canonical_network_data
+from headwater.instances.registry import Registry
+
+_MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
+
+
+class FileArgumentUnreadable(SettingsError):
+    """An option names a file with ``@`` that cannot be read."""
+
+    def __init__(self, option: str, file: str, reason: str) -> None:
+        super().__init__(f"{option}: cannot read the file {file!r}: {reason}; nothing was changed")
+        self.option, self.file, self.reason = option, file, reason
+
+
+class ArgumentWrong(SettingsError):
+    """An option holds what it cannot mean."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}; nothing was changed")
+        self.option, self.problem = option, problem
+
+
+@app.command()
+def add(
+    *,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What people call it; unique.")],
+    address: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="An address it sends from. Repeatable.")
+    ] = None,
+    ssh_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY|@FILE", help="A public key, or a file with one on each line. Repeatable."),
+    ] = None,
+    user_data: Annotated[str | None, typer.Option(metavar="TEXT|@FILE", help="User data; kept byte for byte.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Name or id of the image it starts from.")] = None,
+    instance_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its UUID; the SMBIOS system UUID is best.")
+    ] = None,
+    hostname: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its host name; made from the name if not given.")
+    ] = None,
+    meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A fact for it. Repeatable.")] = None,
+    availability_zone: Annotated[str, typer.Option(metavar="ZONE", help="Where it runs.")] = "nova",
+    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")] = None,
+    vendor_data: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")] = None,
+    network_data: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
+    ] = None,
+    project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a machine."""
+    new_id = str(uuid.uuid4()) if instance_id is None else instance_id.lower()
+    now = time.time_ns() // 1000
+    instance = Instance(
+        id=new_id,
+        name=name,
+        hostname=hostname_from(name, new_id) if hostname is None else hostname,
+        created_at=now,
+        updated_at=now,
+        project_id=project_id,
+        addresses=tuple(canonical(text) for text in address or []),
+        keys=_keys(ssh_key or []),
+        user_data=None if user_data is None else _bytes("--user-data", user_data),
+        vendor_data=None if vendor_data is None else _json("--vendor-data", vendor_data),
+        meta=_meta(meta or []),
+        instance_type=instance_type,
+        availability_zone=availability_zone,
+        network_data=None if network_data is None else canonical_network_data(_json("--network-data", network_data)),
+    )
+    database = open_database(writes=True)
+    try:
+        if image is not None:
+            image_id, image_name = resolve_image(database, image)
+            instance = Instance.from_dict({**instance.to_dict(), "image_id": image_id, "image_name": image_name})
+        Registry(database).add(instance)
+    finally:
+        database.close()
+    _print_one(instance, as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the registered machines by name."""
+    table = _table("Name", "Host name", "Addresses", "Image", "Id")
+    database = open_database()
+    try:
+        registered = _registered(Registry(database))
+        if as_json:
+            _print_json_list(instance.to_dict() for instance in registered)
+            return
+        for instance in registered:
+            image = instance.image_name or instance.image_id or ""
+            table.add_row(
+                *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
+                Text(instance.id),
+            )
+    finally:
+        database.close()
+    _console().print(table)
+
+
+def _registered(registry: Registry) -> Iterator[Instance]:
+    """Yield every machine by name; no more than a page of them, with their user data, is in memory at a time."""
+    after = None
+    while page := registry.page(after=after):
+        yield from page
+        after = page[-1].name
+
+
+@app.command()
+def show(instance: IdOrName, as_json: AsJson = False) -> None:
+    """Show one machine."""
+    database = open_database()
+    try:
+        found = Registry(database).get(instance)
+    finally:
+        database.close()
+    _print_one(found, as_json)
+
+
+@app.command()
+def remove(instance: IdOrName, as_json: AsJson = False) -> None:
+    """Forget a machine: from now on it gets 404."""
+    database = open_database(writes=True)
+    try:
+        removed = Registry(database).remove(instance)
+    finally:
+        database.close()
+    if as_json:
+        _print_json(removed.to_dict())
+    else:
+        _console().print(Text(f"removed {removed.name} ({removed.id})"))
+
+
+def _bytes(option: str, value: str) -> bytes:
+    """Return what an option gives: the bytes of the file after ``@``, otherwise its text."""
+    if not value.startswith("@"):
+        return os.fsencode(value)
+    try:
+        return Path(value[1:]).read_bytes()
+    except OSError as error:
+        raise FileArgumentUnreadable(option, value[1:], error.strerror or str(error)) from error
+    except ValueError as error:  # a NUL in the name
+        raise FileArgumentUnreadable(option, value[1:], str(error)) from error
+
+
+def _text(option: str, value: str) -> str:
+    """Return a text that is read here, in any of the codings that Windows' editors and shells write."""
+    data = _bytes(option, value)
+    coding = next((coding for mark, coding in _MARKED.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(coding)
+    except UnicodeDecodeError as error:
+        name = "UTF-16" if coding == "utf-16" else "UTF-8"
+        raise ArgumentWrong(option, f"it is not {name} text (byte {error.start})") from error
+
+
+def _json(option: str, value: str) -> Any:
+    try:
+        return msgspec.json.decode(_text(option, value))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ArgumentWrong(option, f"it is not JSON: {error}") from error
+
+
+def _keys(values: list[str]) -> tuple[Key, ...]:
+    found: list[Key] = []
+    for value in values:
+        for key in ssh_keys(_text("--ssh-key", value)):
+            name = free_name(key.name, {other.name for other in found})
+            found.append(Key(name=name, data=key.data))
+    return tuple(found)
+
+
+def _meta(values: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        key, separator, text = value.partition("=")
+        if not separator or not key:
+            raise ArgumentWrong("--meta", f"{value!r} is not of the form KEY=VALUE")
+        if key in found:
+            raise ArgumentWrong("--meta", f"the key {key!r} is given twice")
+        found[key] = text
+    return found
+
+
+def _print_one(instance: Instance, as_json: bool) -> None:
+    if as_json:
+        _print_json(instance.to_dict())
+        return
+    table = _table("Field", "Value")
+    for name, value in instance.to_dict().items():
+        if value not in (None, [], {}, ()):
+            table.add_row(Text(name), Text(_shown(instance, name, value)))
+    _console().print(table)
+
+
+def _shown(instance: Instance, name: str, value: object) -> str:
+    if name == "user_data":  # may be binary, and often holds secrets
+        return f"{len(instance.user_data or b'')} bytes"
+    if name == "files":
+        return ", ".join(f"{file.path} ({len(file.data)} bytes)" for file in instance.files)
+    if name == "keys":
+        return "\n".join(f"{key.name} ({key.type})" for key in instance.keys)
+    if name in ("addresses", "security_groups"):
+        return ", ".join(getattr(instance, name))
+    if name in ("created_at", "updated_at"):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(getattr(instance, name) // 1_000_000))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE if sys.stdout.isatty() else None, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=10_000, soft_wrap=True)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _print_json_list(values: Iterable[object]) -> None:
+    """Print what ``_print_json`` prints of a list, one value at a time: all of them may not fit into memory."""
+    before = "[\n"
+    for value in values:
+        typer.echo(before + textwrap.indent(json.dumps(value, indent=2), "  "), nl=False)
+        before = ",\n"
+    typer.echo("[]" if before == "[\n" else "\n]")

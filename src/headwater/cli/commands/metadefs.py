@@ -1,0 +1,145 @@
+"""``headwater metadefs``: metadata definitions between files and the catalogue.
+
+The commands work on the catalogue itself, so they do not need a running server, and a running one
+answers by the change at once. A file is one namespace, in the form of Glance's own definition files.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headwater.cli.catalogue import open_database
+from headwater.clock import now
+from headwater.errors import SettingsError
+from headwater.images.metadefs import loading
+from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
+from headwater.images.metadefs.model import Namespace
+
+app = typer.Typer(no_args_is_help=True, help="Metadata definitions: which properties images, flavors … may have.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_PAGE = 100
+
+
+class BothWays(SettingsError):
+    """A namespace cannot be merged with a file and overwritten by it."""
+
+    def __init__(self) -> None:
+        super().__init__("give --merge or --overwrite, not both; nothing was changed")
+
+
+@app.command()
+def load(
+    *,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Directory of *.json files. Default: the definitions Headwater brings."),
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Add to known namespaces what only the files have.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make known namespaces what the files say they are.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load definitions: all files, or nothing when one of them is wrong. Known namespaces stay as they are."""
+    if merge and overwrite:
+        raise BothWays
+    known = loading.Known.MERGED if merge else loading.Known.OVERWRITTEN if overwrite else loading.Known.KEPT
+    with _catalogue(writes=True) as catalogue:
+        changed = loading.load_directory(catalogue, loading.BASE if directory is None else directory, known, now())
+    if as_json:
+        _print_json({"changed": changed})
+    else:
+        sys.stdout.write("".join(f"{name}\n" for name in changed) or "nothing to do\n")
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; files of the same names go.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write every namespace into a file of its own, as 'load' and glance-manage read it."""
+    with _catalogue() as catalogue:
+        written = loading.export(_all(catalogue), directory)
+    if as_json:
+        _print_json({"files": [str(file) for file in written]})
+    else:
+        sys.stdout.write("".join(f"{file}\n" for file in written))
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the namespaces by name."""
+    with _catalogue() as catalogue:
+        found = list(_all(catalogue))
+    if as_json:
+        _print_json([_summary(each) for each in found])
+        return
+    table = Table(box=box.SIMPLE)
+    for heading in ("Namespace", "Visibility", "Protected", "Properties", "Objects", "Tags", "Resource types"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        table.add_row(
+            Text(each.namespace),
+            each.visibility.value,
+            "yes" if each.protected else "no",
+            str(len(each.properties)),
+            str(len(each.objects)),
+            str(len(each.tags)),
+            Text(", ".join(association.name for association in each.associations)),
+        )
+    Console().print(table)
+
+
+def _summary(namespace: Namespace) -> dict[str, object]:
+    return {
+        "namespace": namespace.namespace,
+        "visibility": namespace.visibility.value,
+        "protected": namespace.protected,
+        "owner": namespace.owner,
+        "properties": len(namespace.properties),
+        "objects": len(namespace.objects),
+        "tags": len(namespace.tags),
+        "resource_types": [association.name for association in namespace.associations],
+    }
+
+
+@contextmanager
+def _catalogue(*, writes: bool = False) -> Iterator[MetadefCatalogue]:
+    """Open the catalogue; to write, with the base set in it as after a start of the server."""
+    database = open_database(writes=writes)
+    try:
+        catalogue = MetadefCatalogue(database)
+        if writes:
+            loading.load_base(catalogue, now)
+        yield catalogue
+    finally:
+        database.close()
+
+
+def _all(catalogue: MetadefCatalogue) -> Iterator[Namespace]:
+    marker: str | None = None
+    while True:
+        page = catalogue.page(
+            Query(limit=_PAGE, marker=marker, sort_key="namespace", sort_dir="asc"), Sight(everything=True)
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        marker = page[-1].namespace
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,55 @@
+"""``headwater streams``: what the live feed says, read from the catalogue itself; no server needs to run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.catalogue import open_database, resolve_image
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.streams.listing import Listing
+from headwater.streams.live import LiveFeed
+
+app = typer.Typer(no_args_is_help=True, help="The live feed of image ids.")
+
+
+@app.callback()
+def streams() -> None:
+    """Keep the name of a command, however many there are."""
+
+
+@app.command()
+def why(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Name or id.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say where an image stands in the live feed, or every reason why it is not listed."""
+    settings = options.sources().load().settings.streams
+    database = open_database()
+    try:
+        catalogue = ImageCatalogue(database)
+        image_id, _ = resolve_image(database, image)
+        listing = LiveFeed(catalogue, settings).listing(catalogue.get(image_id))
+    finally:
+        database.close()
+    if as_json:
+        sys.stdout.write(json.dumps(listing.to_dict(), indent=2) + "\n")
+    else:
+        sys.stdout.write(_told(listing))
+
+
+def _told(listing: Listing) -> str:
+    facts = listing.to_dict()
+    if not facts["listed"]:
+        return f"{listing.image.id} is not listed:\n" + "".join(f"- {reason}\n" for reason in listing.reasons)
+    newest = facts["newest"]
+    chosen = "it is the one that Juju takes" if newest == listing.image.id else f"Juju takes a newer one, {newest}"
+    return (
+        f"{listing.image.id} is listed; {chosen}\n"
+        f"- product {facts['product']}\n- version {facts['version']}\n- virt {facts['virt']}\n"
+    )

@@ -1,0 +1,77 @@
+"""Errors become answers, in one place: kinds of failure to statuses, messages to the three formats.
+
+The format follows ``Accept``: JSON for those that ask for it, HTML for browsers and for ``*/*``, plain
+text for all others. Source: Glance 33; python-glanceclient sends ``*/*`` and shows what is left of the
+HTML without its tags, openstacksdk and gophercloud ask for JSON.
+"""
+
+from __future__ import annotations
+
+import html
+from http import HTTPStatus
+
+import msgspec
+from starlette.responses import Response
+
+from headwater import errors
+from headwater.http.routes import MethodNotAllowed, UnknownVerb
+
+STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
+    errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Gone: HTTPStatus.GONE,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Lost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    UnknownVerb: HTTPStatus.NOT_IMPLEMENTED,
+}
+
+UNEXPECTED = "The server has either erred or is incapable of performing the requested operation."
+
+
+def status_of(error: BaseException) -> HTTPStatus:
+    """Return the status that tells a client of ``error``."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def answer(error: BaseException, accept: str, request_id: str) -> Response:
+    """Return the answer that tells a client of ``error``.
+
+    What was not raised on purpose is told without its message, which may hold anything.
+    """
+    status = status_of(error)
+    if isinstance(error, errors.HeadwaterError):
+        message = error.told
+    else:
+        message = f"{UNEXPECTED} The log has more under {request_id}."
+    headers = dict(getattr(error, "headers", {}))
+    if isinstance(error, errors.RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    return formatted(status, message, accept, headers)
+
+
+def formatted(status: HTTPStatus, message: str, accept: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an answer of ``status`` that says ``message`` in the format that ``accept`` asks for."""
+    line = f"{status.value} {status.phrase}"
+    if "application/json" in accept:
+        body = msgspec.json.encode({"message": message, "code": line, "title": status.phrase})
+        return Response(body, status, headers, "application/json")
+    if "*/*" in accept or "text/html" in accept:
+        page = (
+            f"<html>\n <head>\n  <title>{line}</title>\n </head>\n <body>\n  <h1>{line}</h1>\n"
+            f"  {html.escape(message)}<br /><br />\n </body>\n</html>"
+        )
+        return Response(page, status, headers, "text/html")
+    return Response(f"{line}\n\n{message}\n\n", status, headers, "text/plain")

@@ -1,0 +1,129 @@
+"""What handlers read from a request: its JSON body, its media type, who sent it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from headwater.errors import ClientDisconnected, Invalid, TooLarge
+from headwater.identity.caller import CALLER, Caller
+from headwater.threads import Pool
+
+JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
+DEPTH_LIMIT = 64  # lists and objects within each other; nothing that the API takes needs ten
+
+# A body up to so many bytes is read where it arrives. A larger one takes up to a tenth of a second, in which nobody
+# else would be answered: one thread reads such bodies in turn, so that many of them do not take the processor either.
+_QUICK = 16 << 10
+_READER = Pool("body", 1)
+
+T = TypeVar("T")
+
+
+class BadBody(Invalid):
+    """The body is not the JSON that this request needs."""
+
+
+class BodyTooLarge(TooLarge):
+    """More JSON than any image could need."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The body of this request has {JSON_LIMIT} bytes at most")
+
+
+def _as_it_is(body: Any) -> Any:
+    return body
+
+
+async def json_body(request: Request, read: Callable[[Any], T] = _as_it_is) -> T:
+    """Return what ``read`` makes of the decoded body.
+
+    Raises:
+        BadBody: There is none, or it is not JSON in UTF-8, or nested more than ``DEPTH_LIMIT`` deep.
+        BodyTooLarge: It is larger than ``JSON_LIMIT``.
+    """
+    body = await _whole_body(request)
+    if not body:
+        raise BadBody("Body expected in request.")
+    if len(body) <= _QUICK:
+        return read(_decoded(body))
+    return await _READER.run(lambda: read(_decoded(body)))
+
+
+def _decoded(body: bytearray) -> Any:
+    try:
+        decoded = _DECODER.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadBody(f"Malformed JSON in request body: {error}") from error
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise BadBody("Malformed JSON in request body: too deeply nested or not UTF-8.") from error
+    _require_shallow(body, decoded)
+    return decoded
+
+
+def _number(text: str) -> int | float:
+    """Return a number that has a point or an exponent: JSON has one kind of them, in which 1e1 and 10.0 are 10."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("number out of range")
+    return int(number) if number.is_integer() else number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
+
+
+async def _whole_body(request: Request) -> bytearray:
+    if int(request.headers.get("content-length") or 0) > JSON_LIMIT:
+        raise BodyTooLarge
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > JSON_LIMIT:
+                raise BodyTooLarge
+    except ClientDisconnect as error:
+        raise ClientDisconnected("the client left before its request was complete") from error
+    return body
+
+
+def _require_shallow(body: bytearray, decoded: Any) -> None:
+    """Raise when ``decoded`` is nested so deeply that later steps, which call themselves, would fail."""
+    if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
+        return
+    level = [decoded]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [
+            each
+            for holder in level
+            if isinstance(holder, dict | list)
+            for each in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not level:
+            return
+    raise BadBody(f"Malformed JSON in request body: nested more than {DEPTH_LIMIT} levels deep.")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """Return the body, which must be a JSON object."""
+    return await json_body(request, _object)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise BadBody("Unexpected body type. Expected a JSON object.")
+    return body
+
+
+def caller(request: Request) -> Caller:
+    """Return who calls. A request that nobody has identified gets no further than here."""
+    found: Caller = request.scope[CALLER]
+    return found
+
+
+def media_type(request: Request) -> str:
+    """Return the body's media type in lower case, without parameters; empty when not given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,60 @@
+"""Objects that nobody needs any more and that may still lie in a store, kept in SQL until they are removed.
+
+An object is noted here in the transaction that lets go of it, and forgotten when its store has removed it: a
+crash between the two leaves a note, which ``data/sweeping.py`` follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from headwater.database import tables
+from headwater.database.engine import Database
+from headwater.images.model import Location
+
+
+class DiscardedObjects:
+    """The discarded objects of one database; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def oldest(self, limit: int) -> list[Location]:
+        """Return bytes that nobody needs and that may still be there, oldest first."""
+        table = tables.discarded_objects
+        query = select(table.c.store, table.c.object_key).order_by(table.c.discarded_at).limit(limit)
+        return self._database.read(lambda c: [Location(*row) for row in c.execute(query)])
+
+    def of_store(self, store: str, after: str, limit: int) -> list[Location]:
+        """Return bytes of one store that nobody needs and that may still be there, in the order of their keys.
+
+        Args:
+            after: Only those whose keys come after this one; empty: all.
+        """
+        table = tables.discarded_objects
+        query = select(table.c.object_key).where(table.c.store == store, table.c.object_key > after)
+        query = query.order_by(table.c.object_key).limit(limit)
+        return self._database.read(lambda c: [Location(store, key) for key in c.scalars(query)])
+
+    def count(self) -> dict[str, int]:
+        """Return for each store how many objects nobody needs that may still be there."""
+        table = tables.discarded_objects
+        query = select(table.c.store, func.count()).group_by(table.c.store)
+        return self._database.read(lambda c: {row[0]: row[1] for row in c.execute(query)})
+
+    def forget(self, location: Location) -> None:
+        """Note that these bytes are removed."""
+        table = tables.discarded_objects
+        statement = delete(table).where(table.c.store == location.store, table.c.object_key == location.object_key)
+        self._database.write(lambda connection: connection.execute(statement))
+
+
+def discard(connection: Connection, locations: Iterable[Location], now: int) -> None:
+    """Note bytes that nobody needs any more; those of others are theirs to keep."""
+    rows = [
+        {"store": at.store, "object_key": at.object_key, "discarded_at": now} for at in locations if not at.is_external
+    ]
+    if rows:
+        connection.execute(insert(tables.discarded_objects), rows)

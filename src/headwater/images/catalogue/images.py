@@ -1,0 +1,249 @@
+"""The images kept in SQL: get, page, create, change, delete.
+
+The bytes on their way in, and those to be discarded, are in ``upload_records.py`` and ``discarded.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, delete, false, insert, or_, select, union_all
+from sqlalchemy.exc import IntegrityError
+
+from headwater.database import tables
+from headwater.database.engine import Database
+from headwater.errors import Conflict, Invalid
+from headwater.images.catalogue.discarded import discard
+from headwater.images.catalogue.lists import listing
+from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.rows import (
+    GET,
+    GET_FOR,
+    GET_SEEN,
+    ImageNotFound,
+    Keep,
+    changed,
+    deleted_of,
+    digest,
+    image_of,
+    inserted,
+    locked,
+    members_of_deleted,
+    removed,
+    unheard,
+)
+from headwater.images.model import Image, Location, Status, Visibility
+
+
+class ImageExists(Conflict):
+    """The id is taken, by an image that lives or by one that was deleted."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image ID {image_id} already exists!")
+        self.image_id = image_id
+
+
+class MarkerNotFound(Invalid):
+    """A page was asked to begin after an image that is not there."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"No image found with ID {image_id}: the marker must be an image that the list may show")
+        self.image_id = image_id
+
+
+class ImageCatalogue:
+    """All images of one database; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    def get(self, image_id: str) -> Image:
+        """Return one image or raise ``ImageNotFound``."""
+        row = self._database.read(lambda connection: connection.execute(GET, {"id": image_id}).first())
+        if row is None:
+            raise ImageNotFound(image_id)
+        return image_of(row)
+
+    def get_for(self, image_id: str, project_id: str | None) -> tuple[Image, bool]:
+        """Return one image, and whether it is shared with ``project_id``; or raise ``ImageNotFound``."""
+        return self._found(GET_FOR, image_id, project_id)
+
+    def get_seen(self, image_id: str, project_id: str | None) -> tuple[Image, bool]:
+        """Do as ``get_for``, but raise ``ImageNotFound`` also when the project does not see the image.
+
+        The database decides, and answers with no row either way, so that the time of an answer tells nothing.
+        """
+        return self._found(GET_SEEN, image_id, project_id)
+
+    def _found(self, question: Select[Any], image_id: str, project_id: str | None) -> tuple[Image, bool]:
+        row = self._database.read(
+            lambda connection: connection.execute(question, {"id": image_id, "project_id": project_id}).first()
+        )
+        if row is None:
+            raise ImageNotFound(image_id)
+        return image_of(row[:-1]), row[-1] is not None
+
+    def page(self, query: listing.Query) -> Listed[Image]:
+        """Return the images that ``query`` asks for, in its order; fewer than its limit where they hold many bytes.
+
+        Raises:
+            MarkerNotFound: There is no image with the marker's id.
+        """
+
+        def work(connection: Connection) -> Listed[Image]:
+            marker: Any = query.after
+            if query.marker is not None:
+                marker = connection.execute(GET, {"id": query.marker}).first()
+                if marker is None:
+                    raise MarkerNotFound(query.marker)
+            rows = listing.Page(query, digest).found(connection, marker)
+            return Listed(map(image_of, rows), is_cut=rows.is_cut)
+
+        return self._database.read(work, plans_anew=True)
+
+    def location(self, image_id: str) -> Location | None:
+        """Return where to look first for the image's bytes; ``None`` when it has none."""
+        return next(iter(self.locations(image_id)), None)
+
+    def locations(self, image_id: str) -> list[Location]:
+        """Return where the image's bytes lie, in the order in which to look for them: our own stores first."""
+        rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
+        return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
+
+    def revision(self) -> int:
+        """Return a number that grows with each change of an image that is or was public."""
+        return self._database.read(lambda c: c.execute(_PUBLIC_REVISION).scalar()) or 0
+
+    def public_images(self) -> list[Image]:
+        """Return every image that everybody may boot: public, active and not hidden; oldest first."""
+        query = (
+            select(tables.images)
+            .where(
+                tables.images.c.os_hidden == false(),  # "IS false" would use no index of MySQL
+                tables.images.c.visibility == Visibility.PUBLIC,
+                tables.images.c.status == Status.ACTIVE,
+            )
+            .order_by(tables.images.c.created_at, tables.images.c.id)
+        )
+        return self._database.read(lambda connection: [image_of(row) for row in connection.execute(query)])
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def create(self, image: Image, *, fresh_id: bool, keep: Keep = unheard) -> None:
+        """Keep a new image.
+
+        Args:
+            fresh_id: The id was made at random just now, so it cannot be one that was used before.
+
+        Raises:
+            ImageExists: An image has the id, or had it before it was deleted.
+        """
+
+        def work(connection: Connection) -> None:
+            inserted(connection, image)
+            if not fresh_id and connection.execute(_USED, {"id": image.id}).first() is not None:
+                raise ImageExists(image.id)
+            keep(connection, None, image)
+
+        try:
+            self._database.write(work)
+        except IntegrityError as error:
+            raise ImageExists(image.id) from error
+
+    def change(self, image_id: str, change: Callable[[Image], Image], keep: Keep = unheard) -> Image:
+        """Replace one image by ``change`` of it and return the new one.
+
+        Raises:
+            ImageNotFound: There is no such image.
+        """
+        return self._database.write(lambda connection: changed(connection, image_id, change, keep))
+
+    def delete(self, image_id: str, allowed: Callable[[Image], None], now: int, keep: Keep = unheard) -> list[Location]:
+        """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
+
+        Args:
+            allowed: Raises when this image may not be deleted.
+
+        Raises:
+            ImageNotFound: There is no such image.
+        """
+
+        def work(connection: Connection) -> list[Location]:
+            image = locked(connection, image_id)
+            allowed(image)
+            locations = [Location(*row) for row in connection.execute(_LOCATIONS, {"id": image_id})]
+            discard(connection, locations, now)
+            removed(connection, image, now)
+            keep(connection, image, None)
+            return [location for location in locations if not location.is_external]
+
+        return self._database.write(work)
+
+    # --- The deleted -----------------------------------------------------------------------------
+
+    def deleted(self, *, since: int, limit: int, owner: str | None = None, after: str = "") -> list[tuple[Image, int]]:
+        """Return images as they were, each with the time of its deletion, oldest first; not the purged ones.
+
+        Args:
+            since: Only those that were deleted at this time (microseconds since 1970) or later.
+            after: Of those deleted at just this time, only the ones whose id comes after this one.
+            owner: Only those of this project; ``None``: of every project.
+        """
+        table = tables.deleted_images
+        query = select(table.c.document, table.c.deleted_at).where(
+            or_(table.c.deleted_at > since, and_(table.c.deleted_at == since, table.c.id > after))
+        )
+        if owner is not None:
+            query = query.where(table.c.owner == owner)
+        query = query.order_by(table.c.deleted_at, table.c.id).limit(limit)
+        return self._database.read(lambda c: [(deleted_of(row.document), row.deleted_at) for row in c.execute(query)])
+
+    def find_deleted(self, image_id: str) -> tuple[Image, int]:
+        """Return a deleted image as it was and the time of its deletion, or raise ``ImageNotFound``."""
+        return self._found_deleted(image_id)[:2]
+
+    def find_deleted_for(self, image_id: str, project_id: str | None) -> tuple[Image, int, bool]:
+        """Return what ``find_deleted`` does, and whether the image was shared with ``project_id``."""
+        image, deleted_at, members = self._found_deleted(image_id)
+        return image, deleted_at, project_id is not None and project_id in members
+
+    def _found_deleted(self, image_id: str) -> tuple[Image, int, list[str]]:
+        table = tables.deleted_images
+        query = select(table.c.document, table.c.deleted_at).where(table.c.id == image_id)
+        row = self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise ImageNotFound(image_id)
+        return deleted_of(row.document), row.deleted_at, members_of_deleted(row.document)
+
+    def purge(self, before: int, limit: int) -> int:
+        """Forget what images were that were deleted before this time, but for their ids; return how many.
+
+        Args:
+            limit: How many at most, oldest first.
+        """
+        table = tables.deleted_images
+        oldest = select(table.c.id).where(table.c.deleted_at < before).order_by(table.c.deleted_at).limit(limit)
+
+        def work(connection: Connection) -> int:
+            ids = list(connection.scalars(oldest.with_for_update()))
+            if ids:
+                connection.execute(insert(tables.purged_images), [{"id": each} for each in ids])
+                connection.execute(delete(table).where(table.c.id.in_(ids)))
+            return len(ids)
+
+        return self._database.write(work)
+
+
+_LOCATIONS = (
+    select(tables.image_locations.c.store, tables.image_locations.c.object_key)
+    .where(tables.image_locations.c.image_id == bindparam("id"))
+    .order_by(tables.image_locations.c.position)
+)
+_USED = union_all(
+    select(tables.deleted_images.c.id).where(tables.deleted_images.c.id == bindparam("id")),
+    select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
+)
+_PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.catalogue_revisions.c.scope == "public")

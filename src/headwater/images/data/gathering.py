@@ -1,0 +1,78 @@
+"""Gather pieces of data, as small or large as they come, into the buffers that the pipeline takes."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from typing import Protocol
+
+from headwater.images.data.pipeline import BUFFER
+from headwater.images.data.uploads import IncomingData
+
+
+class Buffers(Protocol):
+    """The memory of one stream: ``BUFFERS`` of ``BUFFER`` bytes, which the pipeline gives back."""
+
+    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
+        """Return what gives ``buffer`` back, from any thread."""
+
+    def put(self, buffer: mmap.mmap) -> None:
+        """Take a buffer back."""
+
+
+class Gathering:
+    """The data of one stream on its way into buffers; used by one caller, to be closed."""
+
+    def __init__(self, data: IncomingData, buffers: Buffers) -> None:
+        self._data = data
+        self._buffers = buffers
+        self._buffer: mmap.mmap | None = None
+        self._filled = 0
+
+    @property
+    def needs_buffer(self) -> bool:
+        """Whether ``use`` has to be called before ``add``."""
+        return self._buffer is None
+
+    def use(self, buffer: mmap.mmap) -> None:
+        """Take the next buffer to fill."""
+        self._buffer, self._filled = buffer, 0
+
+    def room(self) -> memoryview:
+        """Return the part of the buffer that is still to be filled, for ``filled``; to be released before that."""
+        assert self._buffer is not None
+        return memoryview(self._buffer)[self._filled :]
+
+    def filled(self, count: int) -> None:
+        """Count bytes that somebody has put into ``room``."""
+        self._filled += count
+        if self._filled == BUFFER:
+            self.flush()
+
+    def add(self, piece: bytes, offset: int) -> int:
+        """Take of ``piece``, from ``offset`` on, what the buffer has room for; return how many bytes that is."""
+        assert self._buffer is not None
+        count = min(BUFFER - self._filled, len(piece) - offset)
+        part = piece if count == len(piece) else piece[offset : offset + count]
+        self._buffer[self._filled : self._filled + count] = part
+        self.filled(count)
+        return count
+
+    def flush(self) -> None:
+        """Hand over what there is."""
+        if self._buffer is None:
+            return
+        buffer, self._buffer = self._buffer, None
+        view = memoryview(buffer)[: self._filled]
+        give_back = self._buffers.giver(buffer, view)
+        try:
+            self._data.put(view, give_back)
+        except BaseException:
+            give_back()
+            raise
+
+    def close(self) -> None:
+        """Give a buffer back that was not handed over."""
+        if self._buffer is not None:
+            self._buffers.put(self._buffer)
+            self._buffer = None

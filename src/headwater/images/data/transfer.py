@@ -1,0 +1,275 @@
+"""An image's bytes between a client and the use cases, whichever version of the API carries them.
+
+An upload's pieces, as small or large as the network gives them, are gathered into a few page-aligned
+buffers of ``BUFFER`` bytes; where the server can, they are received straight into these. A full buffer goes to the
+pipeline and comes back when hashes, inspection and store are done with it; when none is free, nothing is read from the
+client. So memory is ``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no
+thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import mmap
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from headwater.errors import ClientDisconnected
+from headwater.http.threads import Threads
+from headwater.images.data.downloads import Download, Downloads
+from headwater.images.data.gathering import Gathering
+from headwater.images.data.pipeline import BUFFER, BUFFERS
+from headwater.images.data.uploads import IncomingData
+from headwater.images.model import Image
+from headwater.threads import Pool
+
+_log = logging.getLogger(__name__)
+
+OCTETS = "application/octet-stream"
+# What our server (headwater.server.edge) has beside ASGI: a message, and a way to receive, told in the scope.
+FILESEND = "headwater.filesend"
+RECEIVE_INTO = "headwater.receive_into"
+
+
+class Body:
+    """The body of one request, piece by piece."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._receive_into: Callable[[memoryview], Awaitable[int | None]] | None = request.scope.get(RECEIVE_INTO)
+        length = request.headers.get("content-length", "")
+        self._left = int(length) if length.isdigit() else None
+        self.ended = False
+
+    async def read_into(self, view: memoryview) -> int | None:
+        """Put what comes next into ``view``, and return how many bytes that is; ``None``: ``piece`` has it."""
+        count = await self._receive_into(view) if self._receive_into is not None else None
+        if count is not None:
+            self._take_off(count)
+        return count
+
+    async def piece(self) -> bytes:
+        """Return what comes next, which may be nothing; ``ended`` says afterwards whether it was the last.
+
+        Raises:
+            ClientDisconnected: It ended before it was complete.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.ended = True
+            raise ClientDisconnected("the connection ended before the data did")
+        piece: bytes = message.get("body", b"")
+        self.ended = not message.get("more_body", False)
+        self._take_off(len(piece))
+        if self.ended and self._left:
+            raise ClientDisconnected("the connection ended before the data did")
+        return piece
+
+    def _take_off(self, count: int) -> None:
+        if self._left is not None:
+            self._left -= count
+
+
+async def receive(body: Body, begin: Callable[[], IncomingData], threads: Threads) -> Image:
+    """Return the image, once all of ``body`` is its data; leave nothing behind when that fails.
+
+    Args:
+        begin: Claims the image; see ``Uploads.begin``.
+    """
+    data = await threads.catalogue.run(begin)
+    buffers = _Buffers()
+    try:
+        if data.needs_preparation:
+            await threads.transfers.run(data.prepare)
+        await _gather(body, data, buffers)
+        await buffers.settle()
+        return await threads.transfers.run(data.finish)
+    except BaseException:
+        await asyncio.shield(_abandon(data, buffers, threads.transfers))
+        raise
+    finally:
+        buffers.close()
+
+
+async def _abandon(data: IncomingData, buffers: _Buffers, transfers: Pool) -> None:
+    await buffers.settle()
+    await transfers.run(data.abandon)
+
+
+class Sending:
+    """Answers that carry an image's data."""
+
+    def __init__(self, downloads: Downloads, threads: Threads) -> None:
+        """Take who is told of what was sent, and the threads that read the data."""
+        self._downloads = downloads
+        self._threads = threads
+
+    async def whole(self, found: Download, headers: dict[str, str], status: int) -> Response:
+        """Return the answer that carries all of the data."""
+        size = found.image.size or 0
+        headers["Content-Length"] = str(size)
+        return await self.streamed(found, range(size), headers, status)
+
+    async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
+        """Return the answer that carries a part of the data; ``headers`` say how long it is."""
+        if found.path is not None and wanted:
+
+            async def pieces() -> Response:
+                return await self._pieces(found, wanted, headers, status)
+
+            return self._told(found, _SentFile(found.path, wanted, pieces, status, headers))
+        return self._told(found, await self._pieces(found, wanted, headers, status))
+
+    async def _pieces(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
+        # Opened before the headers are sent, so that what fails at once is still an error.
+        pool = self._threads.web if found.is_external else self._threads.transfers
+        pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
+        return StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS)
+
+    def _told(self, found: Download, answer: Response) -> Response:
+        if not self._downloads.tells_of_sending():
+            return answer
+        return _Counted(
+            answer, self._threads.catalogue, lambda count, whole: self._downloads.sent(found, count, whole=whole)
+        )
+
+
+class _SentFile(Response):
+    """A part of a file, sent by the server itself where it can (``headwater.server.edge``): no byte passes here."""
+
+    def __init__(
+        self, path: Path, wanted: range, pieces: Callable[[], Awaitable[Response]], status: int, headers: dict[str, str]
+    ) -> None:
+        """Take the file, and what makes the same answer for a server that cannot."""
+        super().__init__(None, status, headers, OCTETS)
+        self._path, self._wanted, self._pieces = path, wanted, pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if FILESEND not in scope.get("extensions", {}):
+            await (await self._pieces())(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        part = {"path": str(self._path), "offset": self._wanted.start, "count": len(self._wanted)}
+        await send({"type": FILESEND, **part})
+
+
+class _Counted(Response):
+    """An answer of which is told, when it is over, how much of it was sent."""
+
+    def __init__(self, answer: Response, pool: Pool, tell: Callable[[int, bool], None]) -> None:
+        self._answer, self._pool, self._tell = answer, pool, tell
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        expected = int(self._answer.headers.get("content-length", "0"))
+        sent = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal sent
+            await send(message)
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == FILESEND:
+                sent = expected  # by the server itself, which does not say how far it came
+
+        try:
+            await self._answer(scope, receive, counted)
+        finally:
+            await asyncio.shield(self._pool.run(lambda: self._report(sent, sent == expected)))
+
+    def _report(self, sent: int, whole: bool) -> None:
+        try:
+            self._tell(sent, whole)
+        except Exception as error:  # noqa: BLE001 - the data was sent all the same
+            _log.warning("nobody is told of a download", extra={"error": str(error)})
+
+
+class _Buffers:
+    """The memory of one upload. Used from the event loop only, but for ``give_back``."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._free: list[mmap.mmap] = []
+        self._made = 0
+        self._returned = asyncio.Event()
+
+    async def take(self) -> mmap.mmap:
+        """Return a buffer; wait until one is free if all are in use."""
+        while not self._free:
+            if self._made < BUFFERS:
+                self._made += 1
+                return mmap.mmap(-1, BUFFER)
+            self._returned.clear()
+            await self._returned.wait()
+        return self._free.pop()
+
+    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
+        """Return what gives ``buffer`` back, from any thread."""
+
+        def give_back() -> None:
+            view.release()
+            self._loop.call_soon_threadsafe(self.put, buffer)
+
+        return give_back
+
+    def put(self, buffer: mmap.mmap) -> None:
+        """Take a buffer back."""
+        self._free.append(buffer)
+        self._returned.set()
+
+    async def settle(self) -> None:
+        """Return when every buffer is back."""
+        while len(self._free) < self._made:
+            self._returned.clear()
+            await self._returned.wait()
+
+    def close(self) -> None:
+        """Free the memory."""
+        for buffer in self._free:
+            # What a lane raised may still hold a view of it, in its traceback; the memory then goes with that.
+            with contextlib.suppress(BufferError):
+                buffer.close()
+        self._free.clear()
+        self._made = 0
+
+
+async def _gather(body: Body, data: IncomingData, buffers: _Buffers) -> None:
+    """Read the whole body into ``data``."""
+    with contextlib.closing(Gathering(data, buffers)) as gathering:
+        while not body.ended:
+            if gathering.needs_buffer:
+                gathering.use(await buffers.take())
+            with gathering.room() as room:
+                count = await body.read_into(room)
+            if count is not None:
+                gathering.filled(count)
+                continue
+            piece, offset = await body.piece(), 0
+            while offset < len(piece):
+                if gathering.needs_buffer:
+                    gathering.use(await buffers.take())
+                offset += gathering.add(piece, offset)
+        gathering.flush()
+
+
+async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:
+    """Yield each piece, read by a thread only when the client is ready for it."""
+    ended = object()
+
+    def following() -> object:
+        return next(pieces, ended)
+
+    try:
+        while (piece := await pool.run(following)) is not ended:
+            if isinstance(piece, bytes):
+                yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            await asyncio.shield(pool.run(close))

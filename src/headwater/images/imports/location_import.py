@@ -1,0 +1,457 @@
+"""Take an image's data from a web server, where it stays: the locations API (2.17).
+
+``begin`` lets the image turn ``importing`` and enters a task, for callers to look at, and a job that does the work; all
+three in one transaction. The job asks how much there is, gives the image its location, and reads the data to
+hash it:
+
+* Without hashes from the caller the image is ``active`` at once, and gets its hashes when all is read.
+* With them it is ``active`` when they turn out right. If not, the image waits again and the location is gone.
+* Where ``do_secure_hash`` is off nothing is read, and what the caller says is believed.
+
+The job may run again at any point, on any replica: it begins with what the catalogue says now. While it reads, it
+looks there every now and then, so a deleted image ends it wherever it runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from headwater.activity.journal import Journal
+from headwater.clock import Clock, now
+from headwater.database.engine import Database
+from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge
+from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
+from headwater.fetching.url_filter import UrlRefused, shown
+from headwater.identity.caller import Caller
+from headwater.images.access import Access
+from headwater.images.catalogue import tasks
+from headwater.images.catalogue.locations import held_by, keep_held
+from headwater.images.catalogue.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
+from headwater.images.locations.rules import InvalidLocation, Validation, checked
+from headwater.images.locations.service import Web
+from headwater.images.model import Image, ImageLocation, Location, Status
+from headwater.images.quotas.service import Allowances, unlimited
+from headwater.images.settings import ImagesSettings
+from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict, new_task
+from headwater.jobs import queue
+from headwater.jobs.queue import Job
+from headwater.jobs.runner import ATTEMPTS, Later, TryAgain
+
+_log = logging.getLogger(__name__)
+
+KIND = "location_import"
+ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
+LOOK_EVERY_S = 2.0  # how often the catalogue is asked whether the image is still there
+_PAUSE_S = 2.0  # before a server that failed is asked again, growing with each time
+
+
+class WebLocationsOnly(Forbidden):
+    """Users add what lies on web servers, if that is served here."""
+
+    def __init__(self) -> None:
+        super().__init__("http store must be enabled to use location API by normal user.")
+
+
+class ImageBusy(Conflict):
+    """A task works on this image already."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image has active task: wait until it ends (image {image_id})")
+        self.image_id = image_id
+
+
+class ImageNotQueued(Conflict):
+    """Only an image that waits for data can be given a location."""
+
+    def __init__(self, image: Image) -> None:
+        super().__init__(f"It's not allowed to add location if image status is {image.status.value}.")
+        self.image_id, self.status = image.id, image.status
+
+
+class ImportFailed(HeadwaterError):
+    """The data cannot become the image's. The message is for the task."""
+
+
+class ImageLost(HeadwaterError):
+    """The image was deleted, or is somebody else's to change now."""
+
+    def __init__(self) -> None:
+        super().__init__("the image was deleted, or is not the one that waited, before its data was read")
+
+
+class BadLocation(Invalid):
+    """A body that names no location."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller asks for."""
+
+    url: str
+    validation: Validation | None
+
+
+def wanted(document: Mapping[str, Any]) -> Wanted:
+    """Read the body of a request.
+
+    Raises:
+        BadLocation, InvalidLocation: It names no location, or hashes that cannot be.
+    """
+    url = document.get("url")
+    if not isinstance(url, str):
+        raise BadLocation("The body needs a key 'url' whose value is a string.")
+    if "validation_data" not in document or document["validation_data"] == {}:
+        return Wanted(url, None)
+    said = document["validation_data"]
+    if not isinstance(said, dict) or set(said) != {"os_hash_algo", "os_hash_value"}:
+        raise BadLocation("'validation_data' has the keys os_hash_algo and os_hash_value, or none.")
+    algorithm, value = said["os_hash_algo"], said["os_hash_value"]
+    if algorithm not in ALGORITHMS or not isinstance(value, str):
+        raise BadLocation(f"os_hash_algo is one of {', '.join(ALGORITHMS)}, and os_hash_value a string.")
+    if not re.fullmatch(r"[0-9a-fA-F]+", value):
+        raise BadLocation("os_hash_value is written in hexadecimal digits.")
+    return Wanted(url, checked(Validation(algorithm, value.lower())))
+
+
+class LocationImport:
+    """The use case and its job; safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: Access,
+        web: Web,
+        fetcher: Fetcher,
+        settings: ImagesSettings,
+        *,
+        stopping: Callable[[], bool],
+        allowances: Allowances = unlimited,
+        journal: Journal | None = None,
+        clock: Clock = now,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            stopping: Whether this process is about to end; a job then goes to another one.
+        """
+        self._database = database
+        self._access = access
+        self._web = web
+        self._fetcher = fetcher
+        self._settings = settings
+        self._stopping = stopping
+        self._allowances = allowances
+        self._journal = journal or Journal()
+        self._clock = clock
+
+    # --- The request -----------------------------------------------------------------------------
+
+    def begin(self, caller: Caller, image_id: str, document: Mapping[str, Any]) -> Task:
+        """Let the image get its data from a location, and return the task that tells how far that is.
+
+        Raises:
+            BadLocation, InvalidLocation: The location is none that could be taken.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
+            WebLocationsOnly: Locations of this kind are not for users.
+            ImageNotQueued, ImageBusy, FormatsMissing: The image does not wait for data.
+        """
+        asked = wanted(document)
+        with self._journal.entry(caller, "image.prepare", image_id) as entry:
+            image = self._access.visible(caller, image_id, "add_image_location")
+            if not self._web.takes(asked.url) and "service" not in caller.roles | caller.service_roles:
+                raise WebLocationsOnly
+            _require_waiting(image)
+            keep = self._allowances().guarded(entry.keep)
+            self._web.location(asked.url)
+            self._web.check(asked.url)
+            at = self._clock()
+            # Whoever sees the image sees its tasks, and a URL may hold a signature.
+            told = {"image_id": image_id, "loc_url": shown(asked.url), "validation_data": _told(asked.validation)}
+            task = new_task(caller, KIND, told, now=at, image_id=image_id)
+
+            def importing(image: Image) -> Image:
+                self._access.require("add_image_location", caller, image)
+                _require_waiting(image)
+                return replace(image.moved_to(Status.IMPORTING), updated_at=max(at, image.updated_at + 1))
+
+            def work(connection: Connection) -> None:
+                locked(connection, image_id)
+                if tasks.is_busy(connection, image_id):
+                    raise ImageBusy(image_id)
+                changed(connection, image_id, importing, keep)
+                tasks.enter(connection, task)
+                job = {
+                    "task_id": task.id,
+                    "image_id": image_id,
+                    "url": asked.url,
+                    "validation_data": _told(asked.validation),
+                }
+                queue.enter(connection, KIND, job, now=at)
+
+            self._database.write(work)
+            return task
+
+    # --- The job ---------------------------------------------------------------------------------
+
+    def run(self, job: Job) -> None:
+        """Do the work; run by ``headwater/jobs``."""
+        task_id, at = job.document["task_id"], self._clock()
+        try:
+            task = self._database.write(lambda c: tasks.moved(c, task_id, TaskStatus.PROCESSING, at))
+        except (TaskNotFound, TaskStatusConflict):
+            return  # ended already, by a run whose end could not be noted
+        said = job.document["validation_data"]
+        work = _Work(
+            task=task,
+            image_id=job.document["image_id"],
+            at=self._web_location(job.document["url"]),
+            validation=Validation(**said) if said else None,
+            last_try=job.attempts > self._settings.http_retries,
+            attempt=job.attempts,
+        )
+        try:
+            self._attempt(work, last=job.attempts >= ATTEMPTS)
+        except TaskStatusConflict:
+            _log.info("a task was ended elsewhere", extra={"task": task_id})
+
+    def _attempt(self, work: _Work, *, last: bool) -> None:
+        try:
+            self._import(work)
+        except (Later, TryAgain, TaskStatusConflict):
+            raise
+        except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
+            self._failed(work, str(error))
+        except Exception:
+            if last:
+                self._failed(work, "Headwater failed; the log has more")
+            raise
+
+    def _web_location(self, url: str) -> Location:
+        try:
+            return self._web.location(url)
+        except InvalidLocation:  # the store was taken out of the settings since
+            return Location("", url)
+
+    def _import(self, work: _Work) -> None:
+        image, has_location = self._database.read(lambda connection: _present(connection, work))
+        reads = self._settings.do_secure_hash
+        if has_location:  # this job was here before, and did not come to an end with hashing
+            size = image.size or 0
+        else:
+            self._web.location(work.at.object_key)
+            size = self._size(work)
+            if not reads:
+                self._activate(work, size, _told(work.validation), ends=True)
+                return
+            if work.validation is None:
+                # Source: tempest looks for the algorithm as soon as the image is active.
+                self._activate(work, size, {"os_hash_algo": self._settings.hash_algorithm}, ends=False)
+        try:
+            hashes = self._hashed(work, size)
+        except ImportFailed as error:
+            if work.validation:
+                raise
+            message = f"the image is active, and its data could not be hashed: {error}"
+            self._finish(work, {"os_hash_algo": None}, message)
+            return
+        if work.validation is None:
+            self._finish(work, hashes)
+        elif hashes["os_hash_value"] == work.validation.os_hash_value:
+            self._activate(work, size, hashes, ends=True)
+        else:
+            raise ImportFailed(
+                f"the data at {shown(work.at.object_key)} does not have the {work.validation.os_hash_algo} "
+                "that validation_data says"
+            )
+
+    def _size(self, work: _Work) -> int:
+        """Return how many bytes there are."""
+        url = work.at.object_key
+        size: int | None = self._asked(work, lambda: self._fetcher.size(url))
+        if size is None:
+            raise ImportFailed(f"{shown(url)} does not say how large it is")
+        if size > self._settings.size_cap:
+            raise ImportFailed(f"{shown(url)} holds more than {self._settings.size_cap} bytes, the most of an image")
+        return size
+
+    def _hashed(self, work: _Work, size: int) -> dict[str, Any]:
+        """Read all of the data and return its hashes."""
+        algorithm = work.validation.os_hash_algo if work.validation else self._settings.hash_algorithm
+        md5, os_hash = hashlib.md5(usedforsecurity=False), hashlib.new(algorithm, usedforsecurity=False)
+
+        def read() -> int:
+            count, looked = 0, time.monotonic()
+            with self._fetcher.open(work.at.object_key) as fetched:
+                for piece in fetched:
+                    md5.update(piece)
+                    os_hash.update(piece)
+                    count += len(piece)
+                    if self._stopping():
+                        raise Later(0, "this process ends")
+                    if time.monotonic() - looked > LOOK_EVERY_S:
+                        self._database.read(lambda connection: _present(connection, work))
+                        looked = time.monotonic()
+            return count
+
+        count = self._asked(work, read)
+        if count != size:
+            raise ImportFailed(f"{shown(work.at.object_key)} said it holds {size} bytes, and gave {count}")
+        return {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
+
+    def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:
+        """Ask the server; when it fails, later again, as often as the settings say."""
+        try:
+            return ask()
+        except RemoteFailed as error:
+            if work.last_try:
+                raise ImportFailed(str(error)) from error
+            raise TryAgain(_PAUSE_S * work.attempt, str(error)) from error
+        except (RemoteTooLarge, UrlRefused) as error:
+            raise ImportFailed(str(error)) from error
+
+    # --- What the catalogue is told --------------------------------------------------------------
+
+    def _activate(self, work: _Work, size: int, hashes: dict[str, Any], *, ends: bool) -> None:
+        """Give the image its location, and what is known of its hashes; where nothing is left to do, end the task."""
+
+        def active(image: Image) -> Image:
+            image.require_formats()
+            moved = image.moved_to(Status.ACTIVE)
+            return replace(moved, size=size, updated_at=self._later_than(image), **hashes)
+
+        allowance = self._allowances()
+        with self._journal.entry(work.caller, "image.activate", work.image_id) as entry:
+
+            def write(connection: Connection) -> None:
+                importing = _locked_image(connection, work.image_id).status is Status.IMPORTING
+                self._require_ours(connection, work)
+                if not importing:
+                    raise ImageLost
+                image = changed(connection, work.image_id, active, entry.keep)
+                keep_held(connection, work.image_id, (), (ImageLocation(at=work.at),))
+                allowance.require(connection, image.owner, "image_size_total")
+                if ends:
+                    self._succeed(connection, work)
+
+            self._database.write(write)
+
+    def _finish(self, work: _Work, hashes: dict[str, Any], message: str = "") -> None:
+        """Say of the active image what its hashes are, and end the task."""
+
+        def hashed(image: Image) -> Image:
+            if image.os_hash_value not in (None, hashes.get("os_hash_value")):
+                raise ImportFailed("the data does not have the hash that the image was given meanwhile")
+            return replace(image, updated_at=self._later_than(image), **hashes)
+
+        with self._journal.entry(work.caller, "image.update", work.image_id) as entry:
+
+            def write(connection: Connection) -> None:
+                _locked_image(connection, work.image_id)
+                self._require_ours(connection, work)
+                if not _has(connection, work):
+                    raise ImageLost
+                changed(connection, work.image_id, hashed, entry.keep)
+                self._succeed(connection, work, message)
+
+            self._database.write(write)
+
+    def _require_ours(self, connection: Connection, work: _Work) -> None:
+        """Raise unless the task still goes on.
+
+        A process that stood still for longer than its lease finds that another one has ended the task, and that
+        the image may be importing something else by now.
+        """
+        tasks.moved(connection, work.task.id, TaskStatus.PROCESSING, self._clock())
+
+    def _succeed(self, connection: Connection, work: _Work, message: str = "") -> None:
+        result = {"image_id": work.image_id}
+        self._end(connection, work, TaskStatus.SUCCESS, result=result, message=message)
+
+    def _end(self, connection: Connection, work: _Work, status: TaskStatus, **more: Any) -> None:
+        kept_s = self._settings.task_time_to_live_h * 3600
+        tasks.moved(connection, work.task.id, status, self._clock(), kept_s=kept_s, **more)
+
+    def _failed(self, work: _Work, reason: str) -> None:
+        """End the task; an image that it still holds waits again, without location and hashes."""
+
+        def waiting(image: Image) -> Image:
+            return replace(
+                image.moved_to(Status.QUEUED),
+                checksum=None,
+                os_hash_algo=None,
+                os_hash_value=None,
+                updated_at=self._later_than(image),
+            )
+
+        def write(connection: Connection) -> None:
+            row = connection.execute(GET_LOCKED, {"id": work.image_id}).first()
+            self._require_ours(connection, work)
+            if row is not None and image_of(row).status is Status.IMPORTING:
+                changed(connection, work.image_id, waiting, entry.keep)
+                keep_held(connection, work.image_id, held_by(connection, work.image_id), ())
+            self._end(connection, work, TaskStatus.FAILURE, message=reason)
+
+        with self._journal.entry(work.caller, "image.update", work.image_id) as entry:
+            self._database.write(write)
+        _log.info("a location was not imported", extra={"image": work.image_id, "task": work.task.id, "reason": reason})
+
+    def _later_than(self, image: Image) -> int:
+        return max(self._clock(), image.updated_at + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One run of one job."""
+
+    task: Task
+    image_id: str
+    at: Location
+    validation: Validation | None
+    last_try: bool
+    attempt: int
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(project_id=self.task.owner, user_id=self.task.user_id, request_id=self.task.request_id)
+
+
+def _require_waiting(image: Image) -> None:
+    if image.status is not Status.QUEUED:
+        raise ImageNotQueued(image)
+    image.require_formats()
+
+
+def _told(validation: Validation | None) -> dict[str, Any]:
+    if validation is None:
+        return {}
+    return {"os_hash_algo": validation.os_hash_algo, "os_hash_value": validation.os_hash_value}
+
+
+def _locked_image(connection: Connection, image_id: str) -> Image:
+    try:
+        return locked(connection, image_id)
+    except ImageNotFound as error:
+        raise ImageLost from error
+
+
+def _present(connection: Connection, work: _Work) -> tuple[Image, bool]:
+    """Return the image, and whether it has the location already; raise ``ImageLost`` when it is not to be had."""
+    row = connection.execute(GET, {"id": work.image_id}).first()
+    if row is None:
+        raise ImageLost
+    image, has = image_of(row), _has(connection, work)
+    if not has and image.status is not Status.IMPORTING:
+        raise ImageLost
+    return image, has
+
+
+def _has(connection: Connection, work: _Work) -> bool:
+    return any(each.at == work.at for each in held_by(connection, work.image_id))

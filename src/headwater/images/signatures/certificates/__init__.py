@@ -1,1 +1,0 @@
-"""Where the certificates of image signatures come from."""

@@ -1,0 +1,163 @@
+"""Handlers for images of the API v1: a description in headers, data in the body, both at once."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.errors import Invalid, PreconditionFailed
+from headwater.http import requests
+from headwater.http.threads import Threads
+from headwater.images.catalogue.upload_records import ImageGone
+from headwater.images.data.downloads import Downloads
+from headwater.images.data.transfer import OCTETS, Body, Sending, receive
+from headwater.images.http_v2 import versions
+from headwater.images.model import Image, Status
+from headwater.images.v1.attributes import Description
+from headwater.images.v1.deleted import Shown
+from headwater.images.v1.http import headers, lists
+from headwater.images.v1.http.documents import brief_document, image_document
+from headwater.images.v1.images import ImagesV1, NotActive
+from headwater.threads import Pool
+
+
+class NotOctets(Invalid):
+    """Data comes as bytes and says so."""
+
+    def __init__(self, given: str) -> None:
+        shown = f"not {given[:80]!r}" if given else "and the request has none"
+        super().__init__(f"Content-Type must be {OCTETS}, {shown}")
+
+
+class DeletedMeanwhile(PreconditionFailed):
+    """The image was deleted while its data was on the way."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            f"Image {image_id} could not be found after upload. The image may have been deleted during the upload."
+        )
+        self.image_id = image_id
+
+
+class ImageHandlers:
+    """Requests in, use cases called, answers out."""
+
+    def __init__(self, images: ImagesV1, downloads: Downloads, threads: Threads) -> None:
+        self._images = images
+        self._downloads = downloads
+        self._threads = threads
+        self._sending = Sending(downloads, threads)
+
+    # --- In --------------------------------------------------------------------------------------
+
+    async def create(self, request: Request) -> Response:
+        said, brings, length = _read(request)
+        # Source: Nova registers a snapshot that is nothing but its properties with the size 0, and expects it active.
+        brings = brings or (said.size == 0 and said.location is None and said.copy_from is None)
+        caller = requests.caller(request)
+        image = await self._pool(said).run(lambda: self._images.create(caller, said, brings=brings, length=length))
+        if brings:
+            image = await self._received(request, image, said, length)
+        place = f"{versions.endpoint(request)}/v1/images/{image.id}"
+        return _answer(image, 201, {"Location": place, **_etag(image)})
+
+    async def update(self, request: Request) -> Response:
+        said, brings, length = _read(request)
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        purge = headers.purges(request) and not brings
+        image = await self._pool(said).run(
+            lambda: self._images.update(caller, image_id, said, brings=brings, purge=purge, length=length)
+        )
+        if brings:
+            image = await self._received(request, image, said, length)
+        return _answer(image, 200, _etag(image))
+
+    def _pool(self, said: Description) -> Pool:
+        threads = self._threads
+        return threads.catalogue if said.location is None and said.copy_from is None else threads.web
+
+    async def _received(self, request: Request, image: Image, said: Description, length: int | None) -> Image:
+        caller = requests.caller(request)
+        try:
+            after = await receive(Body(request), lambda: self._images.begin(caller, image, said, length), self._threads)
+        except ImageGone as error:
+            raise DeletedMeanwhile(image.id) from error
+        return await self._threads.catalogue.run(lambda: self._images.shown(caller, after))
+
+    async def delete(self, request: Request) -> Response:
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await self._threads.catalogue.run(lambda: self._images.delete(caller, image_id))
+        return Response(status_code=200)
+
+    # --- Out -------------------------------------------------------------------------------------
+
+    async def index(self, request: Request) -> Response:
+        found = await self._page(request)
+        return _json({"images": [brief_document(each) for each in found]})
+
+    async def detail(self, request: Request) -> Response:
+        found = await self._page(request)
+        return _json({"images": [image_document(each) for each in found]})
+
+    async def _page(self, request: Request) -> list[Shown]:
+        wanted = lists.wanted(request.query_params.multi_items(), self._images.settings)
+        caller = requests.caller(request)
+        return await self._threads.catalogue.run(lambda: self._images.page(caller, wanted))
+
+    async def head(self, request: Request) -> Response:
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        shown = await self._threads.catalogue.run(lambda: self._images.show(caller, image_id))
+        image = shown.image
+        # What GET would send. An image without data is shown too, though GET has nothing to send.
+        size = image.size or 0 if image.status is Status.ACTIVE else 0
+        headers = {**_etag(image), "Content-Length": str(size)}
+        return _with_headers(request, Response(headers=headers, media_type=OCTETS if size else None), shown)
+
+    async def download(self, request: Request) -> Response:
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id))
+        if found is None:
+            raise NotActive(image_id)
+        answer = await self._sending.whole(found, _etag(found.image), 200)
+        shown = await self._threads.catalogue.run(lambda: self._images.shown(caller, found.image))
+        _with_headers(request, answer, Shown(shown))
+        if not found.image.checksum:
+            # python-glanceclient compares the data with whatever this header says, nothing included.
+            answer.raw_headers.remove((b"x-image-meta-checksum", b""))
+        return answer
+
+
+def _read(request: Request) -> tuple[Description, bool, int | None]:
+    """Return what a request says, whether it brings data, and how many bytes of it, if that is known.
+
+    Raises:
+        NotOctets: It brings something else.
+    """
+    said = headers.description(request)
+    given = request.headers.get("content-length", "")
+    length = int(given) if given.isdigit() else None
+    brings = bool(length) or "transfer-encoding" in request.headers
+    if brings and requests.media_type(request) != OCTETS:
+        raise NotOctets(requests.media_type(request))
+    return said, brings, length if brings else None
+
+
+def _with_headers(request: Request, answer: Response, shown: Shown) -> Response:
+    place = f"{versions.endpoint(request)}/v1/images/{shown.image.id}"
+    answer.raw_headers.append((b"location", place.encode()))
+    answer.raw_headers.extend(headers.shown(image_document(shown)))
+    return answer
+
+
+def _etag(image: Image) -> dict[str, str]:
+    return {"ETag": image.checksum} if image.checksum else {}
+
+
+def _answer(image: Image, status: int, more: dict[str, str]) -> Response:
+    body = msgspec.json.encode({"image": image_document(Shown(image))})
+    return Response(body, status, more, "application/json")
+
+
+def _json(document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")

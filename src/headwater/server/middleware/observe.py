@@ -1,0 +1,148 @@
+"""Around every request: its id, its line in the log, its place in the metrics, its errors as answers."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from http import HTTPStatus
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headwater.errors import ClientDisconnected, Invalid
+from headwater.http import errors
+from headwater.identity.caller import CALLER
+from headwater.server.log import request_id
+from headwater.server.metrics import Metrics
+
+LEFT = 499  # what the log says of a client that did not wait for its answer
+
+_log = structlog.get_logger("headwater.request")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class BadRequestId(Invalid):
+    """A request id that does not fit into logs."""
+
+    def __init__(self) -> None:
+        super().__init__("The header X-Openstack-Request-Id has 1 to 64 letters, digits, '.', '_', ':' and '-'")
+
+
+class BodyIncomplete(Invalid):
+    """A body that ended too early, or whose framing is broken."""
+
+    def __init__(self) -> None:
+        super().__init__("The body of the request ended before it was complete, or is not framed as HTTP says")
+
+
+class Observed:
+    """An application, observed; ``listener`` names it in log and metrics."""
+
+    def __init__(self, app: ASGIApp, listener: str, metrics: Metrics) -> None:
+        self._app = app
+        self._listener = listener
+        self._metrics = metrics
+        self._in_flight = metrics.in_flight.labels(listener)
+        self._received = metrics.received.labels(listener)
+        self._sent = metrics.sent.labels(listener)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        given, accept, length = _head(scope)
+        fits = not given or _REQUEST_ID.fullmatch(given)
+        current = given if given and fits else _new_request_id()
+        if not current.startswith("req-"):
+            current = f"req-{current}"
+        token = request_id.set(current)
+        exchange = _Exchange(send, current)
+        self._in_flight.inc()
+        try:
+            if not fits:
+                raise BadRequestId
+            await self._app(scope, receive, exchange.send)
+        except (ClientDisconnected, ClientDisconnect):
+            # Mostly nobody is there any more; a client whose body was malformed still is.
+            if not exchange.started:
+                await errors.answer(BodyIncomplete(), accept, current)(scope, receive, exchange.send)
+            exchange.status = LEFT
+        except Exception as error:  # the edge: whatever it is, the client gets an answer and the log a line
+            status = errors.status_of(error)
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED:
+                _log.error("failed", error=str(error), exc_info=error)
+            if not exchange.started:
+                await errors.answer(error, accept, current)(scope, receive, exchange.send)
+            else:
+                exchange.status = LEFT
+                raise  # the server breaks the connection, so that half an answer is not taken for a whole one
+        finally:
+            took = time.perf_counter() - started
+            self._in_flight.dec()
+            self._count(scope["method"], exchange, length, took)
+            client = scope.get("client")
+            caller = scope.get(CALLER)
+            who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
+            _log.info(
+                "request",
+                listener=self._listener,
+                method=scope["method"],
+                path=scope["path"],
+                status=exchange.status,
+                ms=round(took * 1000, 2),
+                sent=exchange.sent,
+                client=client[0] if client else None,
+                **who,
+            )
+            request_id.reset(token)
+
+    def _count(self, method: str, exchange: _Exchange, received: int, took: float) -> None:
+        method = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+        self._metrics.requests.labels(self._listener, method, str(exchange.status)).inc()
+        self._metrics.seconds.labels(self._listener, method).observe(took)
+        if received:
+            self._received.inc(received)
+        if exchange.sent:
+            self._sent.inc(exchange.sent)
+
+
+def _new_request_id() -> str:
+    # A name, and no secret: the kernel's random numbers would cost a system call, and with it the interpreter.
+    return f"req-{uuid.UUID(int=random.getrandbits(128), version=4)}"
+
+
+def _head(scope: Scope) -> tuple[str, str, int]:
+    """Return the headers that matter here: the given request id, Accept, and the length of the body."""
+    given, accept, length = "", "", 0
+    for name, value in scope["headers"]:
+        if name == b"x-openstack-request-id":
+            given = value.decode("latin-1")
+        elif name == b"accept":
+            # Source: openstacksdk 4.22 uploads and patches with an empty Accept, and shows its user nothing but
+            # JSON and HTML of what went wrong. Without the header Glance's plain text stays.
+            accept = value.decode("latin-1") or "application/json"
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
+    return given, accept, length
+
+
+class _Exchange:
+    """One answer on its way: adds the request id to its head and notes what is sent."""
+
+    def __init__(self, send: Send, current: str) -> None:
+        self._send = send
+        self._request_id = (b"x-openstack-request-id", current.encode("latin-1"))
+        self.started = False
+        self.status = 0
+        self.sent = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            headers = list(message["headers"])
+            headers.append(self._request_id)
+            self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
+            message = {**message, "headers": headers}
+        await self._send(message)

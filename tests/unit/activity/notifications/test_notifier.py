@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headwater.activity.notifications import notifier
+from headwater.activity.notifications.notifier import Notifications
+from headwater.activity.notifications.settings import NotificationsSettings
+from headwater.activity.notifications.target import RABBITMQ, WEBHOOK
+from headwater.database import schema
+from headwater.database.engine import Database
+from unit.activity.notifications.events import Receiver
+
+
+def test_the_library_for_rabbitmq_is_not_loaded_before_somebody_uses_it() -> None:
+    program = (
+        "import sys, headwater.server.application, headwater.activity.notifications.rabbitmq\n"
+        "print(*{'oslo_messaging', 'kombu', 'eventlet'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_receiver_that_cannot_be_opened_is_tried_again_and_the_others_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    schema.upgrade(database)
+    settings = NotificationsSettings.model_validate(
+        {"webhook_url": "http://127.0.0.1:9/", "transport_url": "rabbit://127.0.0.1:9/"}
+    )
+    notifications = Notifications(settings, database)
+    opened: list[str] = []
+
+    def open_one(name: str, _settings: NotificationsSettings) -> Receiver:
+        if name == WEBHOOK and not opened:
+            opened.append("refused")
+            raise FileNotFoundError("the file of certificates is gone")
+        opened.append(name)
+        return Receiver()
+
+    monkeypatch.setattr(notifier, "_open", open_one)
+    with pytest.raises(FileNotFoundError):
+        notifications.start()
+    assert opened == ["refused", RABBITMQ]
+    notifications.start()
+    notifications.start()
+    assert opened == ["refused", RABBITMQ, WEBHOOK]
+    notifications.close()
+    database.close()

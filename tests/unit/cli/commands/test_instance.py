@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from headwater.cli.commands import config_drive, instance
+from headwater.cli.commands.instance import ArgumentWrong, FileArgumentUnreadable
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.errors import HeadwaterError, Invalid, NotFound
+from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound, UserDataTooLarge
+from headwater.instances.media.config_drive import DriveExists
+from headwater.instances.registry import Registry
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
+
+
+class Commands:
+    """The commands on a catalogue of their own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opened = 0
+
+    def open_database(self, *, writes: bool = False) -> Database:
+        self.opened += 1
+        database = Database(self.url)
+        schema.upgrade(database)
+        return database
+
+    @staticmethod
+    def resolve_image(_database: Database, name_or_id: str) -> tuple[str, str]:
+        if name_or_id not in IMAGE:
+            raise NotFound(f"no image {name_or_id}")
+        return IMAGE
+
+    def run(self, *arguments: str) -> str:
+        result = CliRunner().invoke(instance.app, arguments)
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+    def build(self, *arguments: str) -> str:
+        result: Result = CliRunner().invoke(config_drive.app, ["build", *arguments])
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Commands]:
+    commands = Commands(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    monkeypatch.setattr(instance, "open_database", commands.open_database)
+    monkeypatch.setattr(instance, "resolve_image", commands.resolve_image)
+    monkeypatch.setattr(config_drive, "open_database", commands.open_database)
+    monkeypatch.chdir(tmp_path)
+    yield commands
+
+
+def test_a_machine_is_registered_with_all_that_is_given(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_text(f"{KEY}\n")
+    (tmp_path / "user-data").write_bytes(b"\x1f\x8b\x00\xff")
+    (tmp_path / "vendor.json").write_text('{"cloud-init": "#cloud-config\\n"}')
+    added = commands.json(
+        *("add", "--name", "web1", "--address", "127.0.0.1", "--address", "::FFFF:10.0.0.5"),
+        *("--ssh-key", "@key.pub", "--ssh-key", KEY, "--user-data", "@user-data", "--image", "noble"),
+        *("--id", "B65CEE2F-8C69-4AEB-BE2F-F79742548FC2", "--hostname", "web1.example", "--meta", "role=web=1"),
+        *("--meta", "empty=", "--availability-zone", "az1", "--instance-type", "m1.small", "--project-id", "p"),
+        *("--vendor-data", "@vendor.json", "--network-data", '{"links": [], "networks": [], "services": []}'),
+    )
+    assert added["id"] == "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
+    assert added["addresses"] == ["127.0.0.1", "10.0.0.5"]
+    assert [key["name"] for key in added["keys"]] == ["user@host", "user@host-2"]
+    assert added["user_data"] == "H4sA/w=="
+    assert (added["image_id"], added["image_name"]) == IMAGE
+    assert added["meta"] == {"role": "web=1", "empty": ""}
+    assert added["vendor_data"] == {"cloud-init": "#cloud-config\n"}
+    assert (added["hostname"], added["availability_zone"], added["instance_type"]) == (
+        "web1.example",
+        "az1",
+        "m1.small",
+    )
+    assert commands.json("show", "web1") == added
+    assert commands.json("show", added["id"].upper()) == added
+    assert commands.json("list") == [added]
+
+
+def test_text_that_is_given_in_place_is_taken_as_it_is(commands: Commands) -> None:
+    assert (
+        commands.json("add", "--name", "a", "--user-data", "#cloud-config ☃")["user_data"] == "I2Nsb3VkLWNvbmZpZyDimIM="
+    )
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_files_that_windows_wrote_are_read_and_user_data_stays_as_it_is(
+    commands: Commands, tmp_path: Path, coding: str
+) -> None:
+    texts = {"key": f"{KEY}\r\n", "network": '{"links": [],\r\n"networks": [], "services": []}', "vendor": '"#!sh"'}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode(coding))
+    data = "#cloud-config\r\n".encode(coding)
+    (tmp_path / "user").write_bytes(data)
+    added = commands.json(
+        *("add", "--name", "w", "--ssh-key", "@key", "--network-data", "@network", "--vendor-data", "@vendor"),
+        *("--user-data", "@user"),
+    )
+    assert added["keys"][0]["data"] == KEY
+    assert added["network_data"] == {"links": [], "networks": [], "services": []}
+    assert added["vendor_data"] == "#!sh"
+    assert base64.b64decode(added["user_data"]) == data
+
+
+def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:
+    commands.run("add", "--name", "[red]web1", "--address", "10.0.0.5", "--user-data", "password: hunter2")
+    listed = commands.run("list")
+    assert "[red]web1" in listed
+    assert "10.0.0.5" in listed
+    shown = commands.run("show", "[red]web1")
+    assert "17 bytes" in shown
+    assert "hunter2" not in shown
+
+
+def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
+    for number in range(3):
+        commands.run("add", "--name", f"web{number}")
+    assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]
+
+
+def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All machines with their user data may be more than fits into memory."""
+    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
+    for number in range(3):
+        commands.run("add", "--name", f"web{number}", "--user-data", "a\nb")
+    order: list[str] = []
+    page, echo = Registry.page, typer.echo
+
+    def read(*given: Any, **named: Any) -> Any:
+        order.append("read")
+        return page(*given, limit=1, **named)
+
+    def told(*given: Any, **named: Any) -> None:
+        order.append("print")
+        echo(*given, **named)
+
+    monkeypatch.setattr(Registry, "page", read)
+    monkeypatch.setattr(typer, "echo", told)
+    printed = commands.run("list", "--json")
+    assert order == ["read", "print"] * 4
+    assert printed == json.dumps(json.loads(printed), indent=2) + "\n"
+
+
+def test_a_removed_machine_is_gone(commands: Commands) -> None:
+    commands.run("add", "--name", "web1", "--address", "10.0.0.5")
+    assert "removed web1" in commands.run("remove", "web1")
+    with pytest.raises(InstanceNotFound, match="'web1'"):
+        commands.run("show", "web1")
+    assert commands.json("list") == []
+
+
+@pytest.mark.parametrize("option", ["--user-data", "--ssh-key", "--vendor-data", "--network-data"])
+def test_a_missing_file_is_named_with_its_option_and_changes_nothing(commands: Commands, option: str) -> None:
+    with pytest.raises(FileArgumentUnreadable) as caught:
+        commands.run("add", "--name", "web1", option, "@nope")
+    assert str(caught.value) == f"{option}: cannot read the file 'nope': No such file or directory; nothing was changed"
+    assert commands.opened == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "names"),
+    [
+        (["--meta", "x"], ArgumentWrong, "--meta: 'x'"),
+        (["--meta", "=x"], ArgumentWrong, "--meta"),
+        (["--meta", "a=1", "--meta", "a=2"], ArgumentWrong, "'a' is given twice"),
+        (["--vendor-data", "{"], ArgumentWrong, "--vendor-data: it is not JSON"),
+        (["--vendor-data", "[" * 100_000], ArgumentWrong, "--vendor-data: it is not JSON"),
+        (["--vendor-data", "@latin1"], ArgumentWrong, "--vendor-data: it is not UTF-8"),
+        (["--network-data", "[]"], InstanceInvalid, "network data"),
+        (["--address", "web1"], InstanceInvalid, "'web1' is no IPv4 or IPv6 address"),
+        (["--address", "10.0.0.5", "--address", "::ffff:10.0.0.5"], InstanceInvalid, "given twice"),
+        (["--ssh-key", "hello"], InstanceInvalid, "ssh key"),
+        (["--ssh-key", "@."], FileArgumentUnreadable, "Is a directory"),
+        (["--id", "7"], InstanceInvalid, "'7' is no UUID"),
+        (["--hostname", "a_b"], InstanceInvalid, "hostname"),
+        (["--image", "nope"], NotFound, "no image nope"),
+        (["--user-data", "x" * 65537], UserDataTooLarge, "65537 bytes"),
+    ],
+)
+def test_a_wrong_argument_is_named_and_changes_nothing(
+    commands: Commands, tmp_path: Path, arguments: list[str], kind: type[HeadwaterError], names: str
+) -> None:
+    (tmp_path / "latin1").write_bytes(b'"\xe9"')
+    with pytest.raises(kind, match=names):
+        commands.run("add", "--name", "web1", *arguments)
+    assert commands.json("list") == []
+
+
+def test_a_name_is_needed(commands: Commands) -> None:
+    with pytest.raises(SystemExit) as caught:
+        commands.run("add")
+    assert caught.value.code == 2
+    with pytest.raises(Invalid):
+        commands.run("add", "--name", "")
+
+
+def test_a_taken_address_names_its_owner(commands: Commands) -> None:
+    commands.run("add", "--name", "web1", "--address", "10.0.0.5")
+    with pytest.raises(InstanceExists, match=r"10\.0\.0\.5 belongs to the instance 'web1'"):
+        commands.run("add", "--name", "web2", "--address", "::ffff:10.0.0.5")
+
+
+def test_a_config_drive_is_written_once_and_again_when_forced(commands: Commands, tmp_path: Path) -> None:
+    commands.run("add", "--name", "web1")
+    assert "wrote web1.iso" in commands.build("web1", "-o", "web1.iso")
+    drive = tmp_path / "web1.iso"
+    size = drive.stat().st_size
+    assert drive.read_bytes()[32769:32774] == b"CD001"
+    with pytest.raises(DriveExists, match="--force"):
+        commands.build("web1", "-o", "web1.iso")
+    built = json.loads(commands.build("web1", "-o", "web1.iso", "--force", "--json"))
+    assert (built["path"], built["size"]) == ("web1.iso", size)
+
+
+def test_a_config_drive_of_an_unknown_machine_is_not_written(commands: Commands, tmp_path: Path) -> None:
+    with pytest.raises(InstanceNotFound):
+        commands.build("web1", "-o", "web1.iso")
+    assert not (tmp_path / "web1.iso").exists()

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from headwater.cli.main import app
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.model import Image
+from unit.streams.catalogue import image
+
+OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snapshot", os_hidden=True)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    database = Database(f"sqlite:///{directory / 'headwater.db'}")
+    schema.upgrade(database)
+    for each in (OLD, NEW, SNAPSHOT):
+        ImageCatalogue(database).create(each, fresh_id=True)
+    database.close()
+    return directory
+
+
+def why(data_dir: Path, wanted: str | Image, *words: str) -> Result:
+    wanted = wanted if isinstance(wanted, str) else wanted.id
+    return CliRunner().invoke(app, ["--data-dir", str(data_dir), "streams", "why", wanted, *words])
+
+
+def test_an_image_that_is_listed_is_told_where(data_dir: Path) -> None:
+    assert why(data_dir, NEW).stdout == (
+        f"{NEW.id} is listed; it is the one that Juju takes\n"
+        "- product com.ubuntu.cloud:server:24.04:amd64\n"
+        "- version 20260721.120000000000000000000002\n"
+        "- virt kvm\n"
+    )
+    assert f"Juju takes a newer one, {NEW.id}" in why(data_dir, OLD).stdout
+
+
+def test_an_image_that_is_not_listed_is_told_every_reason(data_dir: Path) -> None:
+    told = why(data_dir, "snap")
+    assert told.exit_code == 0
+    assert told.stdout == (
+        f"{SNAPSHOT.id} is not listed:\n"
+        "- it is hidden (os_hidden)\n"
+        "- image_type is snapshot: it is the copy of a server, not a fresh one\n"
+    )
+    facts = json.loads(why(data_dir, "snap", "--json").stdout)
+    assert (facts["listed"], len(facts["reasons"]), facts["product"]) == (False, 2, None)
+
+
+def test_the_settings_say_which_kinds_of_guest_are_listed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_STREAMS__VIRT_TYPES", '["lxd"]')
+    told = why(data_dir, OLD).stdout
+    assert "kvm guests" in told
+    assert "lists lxd" in told
+
+
+def test_an_image_that_is_not_there_is_an_error(data_dir: Path) -> None:
+    told = why(data_dir, "nothing")
+    assert told.exit_code != 0
+    assert "no image has the id or name" in str(told.exception)
