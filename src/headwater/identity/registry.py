@@ -45,9 +45,8 @@ def open_rules(auth: AuthSettings, policy: PolicySettings, builtin: Mapping[str,
         SettingsError: The policy file cannot be used.
     """
     if auth.mode == "none" and policy.file is None:
-        return NoRules(
-            builtin
-        )  # as the built-in rules would have it; loading what judges them takes a third of the start
+        # As the built-in rules would have it; loading what judges them takes a third of the start.
+        return NoRules(builtin)
     from headwater.identity.policy.engine import Policy  # noqa: PLC0415
 
     return Policy(policy, builtin)

@@ -23,7 +23,7 @@ from headwater.images.model import Image, Visibility
 
 
 class Rules(Protocol):
-    """What decides on actions: see ``identity.policy.Policy``."""
+    """What decides on actions: see ``identity.policy.engine.Policy``."""
 
     def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
         """Return whether ``caller`` may do what ``rule`` guards to ``target``."""

@@ -1,6 +1,6 @@
 """Objects of others, on web servers: the store of type ``http`` reads them, and never writes or deletes any.
 
-The key of an object is its URL. Whatever is asked of it goes through ``fetch.py``, so what the operator lets
+The key of an object is its URL. Whatever is asked of it goes through ``fetching``, so what the operator lets
 Headwater fetch is all that this store has.
 """
 

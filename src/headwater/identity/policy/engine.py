@@ -80,7 +80,7 @@ class Policy:
         self._file = WatchedFile(settings.file, build) if settings.file is not None else None
 
     def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
-        """Say whether ``caller`` may do what ``rule`` guards to ``target``; whose rules they are says what that has.
+        """Say whether ``caller`` may do what ``rule`` guards to ``target``, as whoever handed it in describes that.
 
         Raises:
             KeyError: There is no such rule, neither built in nor in the operator's file.

@@ -1,4 +1,4 @@
-"""Handlers for an image's data: what is asked for and what is announced. ``http/transfer.py`` moves the bytes."""
+"""Handlers for an image's data: what is asked for and what is announced. ``data/transfer.py`` moves the bytes."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A copy is a job, entered in the transaction that makes it necessary. It goes the
 finish or abandon), so hashes, inspection and limits are the same, and memory is that of one upload. Whatever ends it
 too early leaves the image queued and no bytes, and the job begins again:
 
-* a process that dies leaves the note of its upload, which makes the image wait again (see ``uploads.py``), and its
+* a process that dies leaves the note of its upload, which makes the image wait again (see ``data/uploads.py``), and its
   job, which another process claims; until the first has happened the job waits;
 * a server that does not answer may do so later: the job pauses, longer each time, ``ATTEMPTS`` times in all.
 
