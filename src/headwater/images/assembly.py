@@ -20,9 +20,11 @@ from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.downloads import Downloads
+from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.session import Pools
 from headwater.images.data.sweeping import Sweeping, Tally
-from headwater.images.data.uploads import Pools, Uploads
+from headwater.images.data.uploads import Uploads
 from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
@@ -101,13 +103,17 @@ class ImageService:
             guard=guard,
             journal=journal,
         )
+        running = Running()
+        records = UploadRecords(database)
+        self._leftovers = Leftovers(records, scrubber, running, journal=journal)
         self.uploads = Uploads(
-            UploadRecords(database),
+            records,
             scrubber,
             access,
             stores,
             limits,
             pools=pools,
+            running=running,
             allowances=self.quotas.allowance,
             signatures=open_signatures(sections.signatures, sections.keystone),
             journal=journal,
@@ -170,7 +176,7 @@ class ImageService:
         self.jobs.release_dead()
         for kind in self._sweeping.handlers:
             self._all_jobs.ensure(kind, now())
-        if self.uploads.clear():
+        if self._leftovers.clear():
             self._all_jobs.hasten(self._sweeping.handlers, now())
         self.tasks.forget_expired()
         self._sweeping.look()

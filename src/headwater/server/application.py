@@ -19,7 +19,7 @@ from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
 from headwater.images.assembly import ImageService, Sections
-from headwater.images.data.uploads import Pools
+from headwater.images.data.session import Pools
 from headwater.images.http_v2 import versions
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry

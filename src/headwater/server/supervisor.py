@@ -23,13 +23,12 @@ from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
-from headwater.images.access import Access
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.admission import Admission
+from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.uploads import Pools, Uploads
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.properties.guard import open_guard
@@ -41,7 +40,6 @@ from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
 from headwater.streams.live import live_feed
-from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -98,12 +96,10 @@ def _prepare(settings: Settings) -> dict[str, str]:
         loading.load_base(MetadefCatalogue(database), now)
         stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
         identities = Admission(database).admit(stores)
-        idle = Pool("none", 1)
-        access = Access(ImageCatalogue(database), policy)
         scrubber = Scrubber(DiscardedObjects(database), stores)
-        uploads = Uploads(UploadRecords(database), scrubber, access, stores, settings.images, pools=Pools(idle, idle))
+        leftovers = Leftovers(UploadRecords(database), scrubber, Running())
         Jobs(database).release_dead(now())
-        cleared = uploads.clear_leftovers()
+        cleared = leftovers.clear_all()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
         return identities

@@ -23,7 +23,8 @@ from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.rows import unheard
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.uploads import IncomingData, Pools, Uploads
+from headwater.images.data.session import Pools, UploadSession
+from headwater.images.data.uploads import Uploads
 from headwater.images.member import Member, MemberStatus
 from headwater.images.model import Image, Status
 from headwater.images.quotas.limits import MIB, NO_LIMITS, Limits, LimitsOf
@@ -91,7 +92,7 @@ class Service:
         return {name: each["usage"] for name, each in self.quotas.usage(CALLER).items()}
 
 
-def put(data: IncomingData, *pieces: bytes) -> None:
+def put(data: UploadSession, *pieces: bytes) -> None:
     """Hand pieces over, and wait until they are worked on."""
     for piece in pieces:
         back = threading.Event()

@@ -285,7 +285,7 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
             monkeypatch.setattr(worker.stores["memory"], "delete", deletes)
             work = asyncio.create_task(worker.work())
             await eventually(lambda: deletes.began.acquire(blocking=False))
-            monkeypatch.setattr(worker._images.uploads, "clear", clears)
+            monkeypatch.setattr(worker._images._leftovers, "clear", clears)
             seen = {first.expires_at}
             deadline = time.monotonic() + 20
             while len(seen) < 5:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from headwater.images.data.pipeline import BUFFER
-from headwater.images.data.uploads import IncomingData
+from headwater.images.data.session import UploadSession
 
 
 class Buffers(Protocol):
@@ -23,7 +23,7 @@ class Buffers(Protocol):
 class Gathering:
     """The data of one stream on its way into buffers; used by one caller, to be closed."""
 
-    def __init__(self, data: IncomingData, buffers: Buffers) -> None:
+    def __init__(self, data: UploadSession, buffers: Buffers) -> None:
         self._data = data
         self._buffers = buffers
         self._buffer: mmap.mmap | None = None

@@ -25,7 +25,7 @@ from headwater.http.threads import Threads
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.pipeline import BUFFER, BUFFERS
-from headwater.images.data.uploads import IncomingData
+from headwater.images.data.session import UploadSession
 from headwater.images.model import Image
 from headwater.threads import Pool
 
@@ -76,7 +76,7 @@ class Body:
             self._left -= count
 
 
-async def receive(body: Body, begin: Callable[[], IncomingData], threads: Threads) -> Image:
+async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threads) -> Image:
     """Return the image, once all of ``body`` is its data; leave nothing behind when that fails.
 
     Args:
@@ -97,7 +97,7 @@ async def receive(body: Body, begin: Callable[[], IncomingData], threads: Thread
         buffers.close()
 
 
-async def _abandon(data: IncomingData, buffers: _Buffers, transfers: Pool) -> None:
+async def _abandon(data: UploadSession, buffers: _Buffers, transfers: Pool) -> None:
     await buffers.settle()
     await transfers.run(data.abandon)
 
@@ -239,7 +239,7 @@ class _Buffers:
         self._made = 0
 
 
-async def _gather(body: Body, data: IncomingData, buffers: _Buffers) -> None:
+async def _gather(body: Body, data: UploadSession, buffers: _Buffers) -> None:
     """Read the whole body into ``data``."""
     with contextlib.closing(Gathering(data, buffers)) as gathering:
         while not body.ended:

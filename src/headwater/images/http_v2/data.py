@@ -11,8 +11,9 @@ from headwater.http.conditions import is_held, wanted_range
 from headwater.http.numbers import whole
 from headwater.http.threads import Threads
 from headwater.images.data.downloads import Downloads
+from headwater.images.data.session import SizeMismatch
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
-from headwater.images.data.uploads import SizeMismatch, Uploads
+from headwater.images.data.uploads import Uploads
 from headwater.images.model import Image
 
 

@@ -36,7 +36,8 @@ from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadLost
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.pipeline import BUFFER, BUFFERS
-from headwater.images.data.uploads import IncomingData, Terms, Uploads
+from headwater.images.data.session import Terms, UploadSession
+from headwater.images.data.uploads import Uploads
 from headwater.images.model import Image, Status, StatusConflict
 from headwater.images.task import UNFINISHED, TaskNotFound, TaskStatus
 from headwater.jobs import leases
@@ -260,7 +261,7 @@ class _Buffers:
             self._made -= 1
 
 
-def _pour(pieces: Iterable[bytes], data: IncomingData, buffers: _Buffers) -> None:
+def _pour(pieces: Iterable[bytes], data: UploadSession, buffers: _Buffers) -> None:
     """Hand all pieces to ``data``, gathered into buffers."""
     with closing(Gathering(data, buffers)) as gathering:
         for piece in pieces:

@@ -24,7 +24,8 @@ from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.locations import keep_held
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.data.uploads import ImageTooLarge, IncomingData, SizeMismatch, StoreUnknown, Terms, Uploads
+from headwater.images.data.session import ImageTooLarge, SizeMismatch, Terms, UploadSession
+from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.imports.web_copy import Order, WebCopy
 from headwater.images.locations.rules import Found
 from headwater.images.locations.service import Web
@@ -313,7 +314,7 @@ class ImagesV1:
             return after
         return replace(after, properties=self._guard.replaced(caller, image.properties, after.properties))
 
-    def begin(self, caller: Caller, image: Image, said: Description, length: int | None) -> IncomingData:
+    def begin(self, caller: Caller, image: Image, said: Description, length: int | None) -> UploadSession:
         """Claim an image for the data that its request brings; see ``Uploads.begin``.
 
         What was announced, now or when the image was created, must come. If it does not, the image is killed.

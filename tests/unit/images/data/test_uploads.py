@@ -23,8 +23,10 @@ from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, UploadLost, UploadRecords
 from headwater.images.data.downloads import DataMissing, Downloads
+from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.uploads import ImageTooLarge, IncomingData, Pools, SizeMismatch, StoreUnknown, Terms, Uploads
+from headwater.images.data.session import ImageTooLarge, Pools, SizeMismatch, Terms, UploadSession
+from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.inspection.inspect import ContentMismatch, ContentUnsafe
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.quotas.service import unlimited
@@ -89,6 +91,13 @@ def discarded(database: Database) -> DiscardedObjects:
     return DiscardedObjects(database)
 
 
+def leftovers(uploads: Uploads) -> Leftovers:
+    """Return what clears up in the same process."""
+    return Leftovers(
+        uploads._records, uploads._scrubber, uploads._running, journal=uploads._journal, clock=uploads._clock
+    )
+
+
 def scrubbing(records: UploadRecords, stores: Mapping[str, ObjectStore]) -> Scrubber:
     return Scrubber(DiscardedObjects(records._database), stores)
 
@@ -122,7 +131,7 @@ def service(
         ImagesSettings(**settings),
         pools=pools,
         clock=clock,
-        writer=writer,
+        running=Running(writer),
     )
 
 
@@ -138,7 +147,7 @@ def image(catalogue: ImageCatalogue) -> Image:
     return made
 
 
-def put(data: IncomingData, *pieces: bytes) -> None:
+def put(data: UploadSession, *pieces: bytes) -> None:
     """Hand pieces over, and wait until they are worked on."""
     for piece in pieces:
         back = threading.Event()
@@ -325,10 +334,10 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
     put(data, DATA)
     other = service(records, store, pools, clock, "there")
     clock.now += LEASE_S * SECOND
-    assert other.clear_leftovers() == 0
+    assert leftovers(other).clear_all() == 0
     assert catalogue.get(image.id).status is Status.SAVING
     clock.now += 1
-    assert other.clear_leftovers() == 1
+    assert leftovers(other).clear_all() == 1
     assert catalogue.get(image.id).status is Status.QUEUED
     with pytest.raises(UploadLost):
         data.finish()
@@ -343,7 +352,7 @@ def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
     data = service(records, store, pools, clock, writer_name()).begin(OPERATOR, image.id)
     put(data, DATA)
     clock.now += 600 * SECOND
-    assert service(records, store, pools, clock, "there").clear_leftovers() == 0
+    assert leftovers(service(records, store, pools, clock, "there")).clear_all() == 0
     assert data.finish().status is Status.ACTIVE
 
 
@@ -375,7 +384,7 @@ def test_a_writer_that_lives_keeps_its_upload(
     for _ in range(10):
         clock.now += 30 * SECOND
         uploads.renew()
-        assert other.clear_leftovers() == uploads.clear_leftovers() == 0
+        assert leftovers(other).clear_all() == leftovers(uploads).clear_all() == 0
     assert data.finish().status is Status.ACTIVE
 
 
@@ -393,7 +402,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
             return super().take_over(*arguments)
 
     late = service(Between(catalogue._database), store, pools, clock, "there")
-    assert late.clear_leftovers() == 0
+    assert leftovers(late).clear_all() == 0
     location = catalogue.location(image.id)
     assert location is not None
     assert b"".join(store.read(location.object_key)) == DATA
@@ -408,10 +417,10 @@ def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
     store.works = False
     data.abandon()
     assert catalogue.get(image.id).status is Status.QUEUED
-    assert uploads.clear_leftovers() == 0
+    assert leftovers(uploads).clear_all() == 0
     assert keys(store) == [data.location.object_key]
     store.works = True
-    assert uploads.clear_leftovers() == 1
+    assert leftovers(uploads).clear_all() == 1
     assert keys(store) == []
     assert discarded.oldest(10) == []
 
@@ -431,7 +440,7 @@ def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
         with pytest.raises(StoreUnavailable):
             data.abandon()
     assert catalogue.get(image.id).status is Status.SAVING
-    uploads.clear_leftovers()
+    leftovers(uploads).clear_all()
     assert catalogue.get(image.id).status is Status.QUEUED
 
 
@@ -458,7 +467,7 @@ def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_byte
     data.abandon()
     assert catalogue.get(image.id).status is Status.ACTIVE
     assert keys(store) == [data.location.object_key]
-    assert uploads.clear_leftovers() == 0
+    assert leftovers(uploads).clear_all() == 0
 
 
 def _fail(*_arguments: object, **_more: object) -> bool:
@@ -470,7 +479,7 @@ def test_a_running_upload_of_this_process_is_no_leftover(
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     clock.now += 100 * LEASE_S * SECOND
-    assert uploads.clear_leftovers() == 0
+    assert leftovers(uploads).clear_all() == 0
     put(data, DATA)
     assert data.finish().status is Status.ACTIVE
 
@@ -483,7 +492,7 @@ def test_bytes_of_deleted_images_are_removed(
     data.finish()
     catalogue.delete(image.id, Image.require_deletable, NOON)
     assert len(keys(store)) == 1
-    assert uploads.clear_leftovers() == 1
+    assert leftovers(uploads).clear_all() == 1
     assert keys(store) == []
 
 
@@ -631,7 +640,7 @@ def test_bytes_in_a_store_that_went_away_are_not_forgotten(
     broken.abandon()
     catalogue.delete(other.id, Image.require_deletable, NOON)
     for _ in range(2):
-        assert uploads.clear_leftovers() == 0
+        assert leftovers(uploads).clear_all() == 0
     assert {at.object_key for at in discarded.oldest(10)} == {whole.location.object_key, broken.location.object_key}
     assert list(root.iterdir()) == []
     with pytest.raises(StoreUnavailable):
@@ -640,7 +649,7 @@ def test_bytes_in_a_store_that_went_away_are_not_forgotten(
     assert catalogue.get(image.id).status is Status.QUEUED
     root.rmdir()
     away.rename(root)
-    assert uploads.clear_leftovers() == 2
+    assert leftovers(uploads).clear_all() == 2
     assert discarded.oldest(10) == []
     assert [path for path in root.rglob("*") if path.is_file()] == [root / "store-id"]
 
@@ -653,7 +662,7 @@ def test_an_upload_that_others_took_over_is_lost_and_not_the_stores_fault(
     data = slow.begin(OPERATOR, image.id)
     put(data, DATA)
     clock.now += (LEASE_S + 1) * SECOND
-    assert other.clear_leftovers() == 1
+    assert leftovers(other).clear_all() == 1
     with pytest.raises(UploadLost, match="stood still"):
         data.finish()
     data.abandon()
@@ -670,11 +679,11 @@ def test_an_upload_that_cannot_be_set_up_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as failing:
-        failing.setattr(uploads, "lanes", _fail)
+        failing.setattr(uploads, "_work", _fail)
         with pytest.raises(StoreUnavailable):
             uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.QUEUED
-    assert (records.uploads(), discarded.oldest(10), uploads._running) == ([], [], set())
+    assert (records.uploads(), discarded.oldest(10), uploads._running.any()) == ([], [], False)
     put(uploads.begin(OPERATOR, image.id), DATA)
 
 
@@ -737,7 +746,7 @@ def told(records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock,
         ImagesSettings(),
         pools=pools,
         clock=clock,
-        writer="here",
+        running=Running("here"),
         journal=Journal([heard]),
     )
 
@@ -763,7 +772,7 @@ def test_the_journal_tells_of_an_upload_that_headwater_cleared(
 ) -> None:
     service(records, store, pools, clock, "there").begin(OPERATOR, image.id)
     clock.now += (LEASE_S + 1) * SECOND
-    assert told.clear() == 1
+    assert leftovers(told).clear() == 1
     assert heard.moves == [("image.update", "headwater", "saving", "queued")]
     assert heard.over == ["image.update"]
 

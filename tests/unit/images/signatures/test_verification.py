@@ -22,7 +22,8 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.uploads import IncomingData, Pools, Uploads
+from headwater.images.data.session import Pools, UploadSession
+from headwater.images.data.uploads import Uploads
 from headwater.images.model import Image, Status
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.certificates import (
@@ -120,7 +121,7 @@ class Site:
             raise
 
     @staticmethod
-    def feed(incoming: IncomingData, data: bytes, piece: int) -> None:
+    def feed(incoming: UploadSession, data: bytes, piece: int) -> None:
         back = threading.Semaphore(0)
         starts = range(0, len(data), piece)
         for start in starts:

@@ -17,7 +17,7 @@ from headwater.images.catalogue.images import MarkerNotFound
 from headwater.images.catalogue.lists import pages
 from headwater.images.catalogue.lists.listing import Direction, Query
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.data.uploads import ChecksumMismatch, ImageTooLarge, SizeMismatch
+from headwater.images.data.session import ChecksumMismatch, ImageTooLarge, SizeMismatch
 from headwater.images.model import Image, Status, Visibility
 from headwater.images.properties.guard import PropertyGuard
 from headwater.images.properties.protection import read_protections

@@ -22,8 +22,10 @@ from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.uploads import Pools, Uploads
+from headwater.images.data.session import Pools
+from headwater.images.data.uploads import Uploads
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND, WebCopy
 from headwater.images.locations.service import Web as LocationWeb
@@ -154,7 +156,7 @@ def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any
     scrubber = Scrubber(DiscardedObjects(database), stores)
     v2 = Images(catalogue, access, scrubber, limits, journal=journal, clock=clock)
     uploads = Uploads(
-        records, scrubber, access, stores, limits, pools=pools, journal=journal, clock=clock, writer="here"
+        records, scrubber, access, stores, limits, pools=pools, journal=journal, clock=clock, running=Running("here")
     )
     kept = Tasks(database)
     web_copy = WebCopy(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600)

@@ -1,0 +1,96 @@
+"""What uploads leave behind whose process is gone, and how it is told from what goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+
+from headwater.activity.journal import Deed, Journal
+from headwater.clock import Clock, now
+from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.model import Image, Location, Status
+from headwater.jobs import leases
+
+_log = logging.getLogger(__name__)
+
+
+class Running:
+    """The uploads of this process; safe to use from several threads."""
+
+    def __init__(self, writer: str | None = None) -> None:
+        """Take the name that this process writes under; by default one of its own."""
+        self.writer = writer or leases.writer_name()
+        self._locations: set[Location] = set()
+        self._lock = threading.Lock()
+
+    def add(self, location: Location) -> None:
+        """Say that bytes are on their way there."""
+        with self._lock:
+            self._locations.add(location)
+
+    def discard(self, location: Location) -> None:
+        """Say that they are no more."""
+        with self._lock:
+            self._locations.discard(location)
+
+    def __contains__(self, location: Location) -> bool:
+        with self._lock:
+            return location in self._locations
+
+    def any(self) -> bool:
+        """Return whether there is one."""
+        return bool(self._locations)
+
+
+class Leftovers:
+    """Undoes uploads that broke off; safe to use from several threads and processes."""
+
+    def __init__(
+        self,
+        records: UploadRecords,
+        scrubber: Scrubber,
+        running: Running,
+        *,
+        journal: Journal | None = None,
+        clock: Clock = now,
+    ) -> None:
+        self._records = records
+        self._scrubber = scrubber
+        self._running = running
+        self._journal = journal or Journal()
+        self._clock = clock
+
+    def clear_all(self) -> int:
+        """Undo uploads whose writer is gone and remove some of the bytes that nobody needs; return how many objects."""
+        self.clear()
+        return self._scrubber.sweep()
+
+    def clear(self) -> int:
+        """Undo uploads whose writer is gone, and leave their bytes to the sweep; return how many."""
+        cleared = 0
+        for upload in self._records.uploads():
+            if not self._is_left(upload):
+                continue
+            entry = self._journal.entry(None, "image.update", upload.image_id)
+            if self._records.take_over(upload, self._waiting, self._clock(), entry.keep):
+                tell(entry)
+                _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
+                cleared += 1
+        return cleared
+
+    def _is_left(self, upload: Upload) -> bool:
+        if upload.writer == self._running.writer:
+            return upload.location not in self._running
+        return leases.is_free(upload.writer, upload.expires_at, self._clock())
+
+    def _waiting(self, image: Image) -> Image:
+        return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
+
+
+def tell(entry: Deed) -> None:
+    """Tell of what was done to an image, unless that was deleted meanwhile."""
+    if entry.after is not None:
+        with entry:
+            pass

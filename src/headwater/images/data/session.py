@@ -1,0 +1,194 @@
+"""One upload on its way: its pieces are hashed, inspected and stored at the same time, and judged at their end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from headwater.errors import Invalid, TooLarge
+from headwater.identity.caller import Caller
+from headwater.images.catalogue.upload_records import Upload, UploadLost
+from headwater.images.data.pipeline import Lane, Pipeline
+from headwater.images.inspection.inspect import Finding, Inspection
+from headwater.images.model import Image, Status
+from headwater.images.signatures.verification import Verification
+from headwater.stores.store import ObjectWriter, WriteLost
+from headwater.threads import Pool
+
+
+class SizeMismatch(Invalid):
+    """The data is not as long as its header said."""
+
+    def __init__(self, expected: int, got: int | str) -> None:
+        super().__init__(f"Size mismatch: expected {expected} bytes, got {got} bytes")
+        self.expected, self.got = expected, got
+
+
+class ImageTooLarge(TooLarge):
+    """More data than one image may have."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(f"The image is larger than the {cap} bytes that one image may have")
+        self.cap = cap
+
+
+class ChecksumMismatch(Invalid):
+    """The data is not what its checksum said."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"Checksum mismatch: expected MD5 {expected[:64]}, got {got}")
+        self.expected, self.got = expected, got
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Threads for the work on bytes: hashing is kept from starving what answers other requests."""
+
+    hashing: Pool
+    storing: Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What one upload is held to besides what all are."""
+
+    checksum: str | None = None  # the MD5 that the data must have, hex in lower case
+    store: str | None = None  # where the data goes; None: where all uploads go
+    needs_formats: bool = True  # the image says what its data is
+    failed: Status = Status.QUEUED  # what becomes of the image when its data does not come, QUEUED or KILLED
+
+
+USUAL = Terms()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is done with the bytes of one upload."""
+
+    os_hash: hashlib._Hash  # by the algorithm of the settings; the MD5 is always made beside it
+    inspection: Inspection
+    verification: Verification | None  # of the image's signature, where it has one
+    writer: ObjectWriter
+
+
+class Owner(Protocol):
+    """Whoever began an upload: gives it room, and ends it."""
+
+    def grant(self, session: UploadSession, needed: int) -> int:
+        """Return how many bytes may come until this is asked again, ``needed`` or more; raise when there is no room."""
+
+    def finish(self, session: UploadSession, finding: Finding) -> Image:
+        """Give the bytes, which are durable, to the image."""
+
+    def abandon(self, session: UploadSession) -> None:
+        """Note that the bytes will not come, and remove what there is of them."""
+
+
+class UploadSession:
+    """One upload. Pieces are put in by one caller; ``finish`` or ``abandon`` ends it."""
+
+    def __init__(
+        self,
+        upload: Upload,
+        work: Work,
+        owner: Owner,
+        *,
+        caller: Caller,
+        terms: Terms,
+        pools: Pools,
+        cap: int,
+    ) -> None:
+        """Take what was claimed and what is to be done.
+
+        Args:
+            cap: The most bytes that it may have.
+        """
+        self.image_id, self.location, self.expected = upload.image_id, upload.location, upload.size
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.os_hash, self.inspection, self.verification = work.os_hash, work.inspection, work.verification
+        self.received = 0
+        self.caller, self.terms = caller, terms
+        self._writer, self._owner, self._cap = work.writer, owner, cap
+        self._written = 0
+        self._granted = upload.size or 0
+        lanes = [
+            Lane(self.md5.update, pools.hashing),
+            Lane(self.os_hash.update, pools.hashing),
+            Lane(self._write, pools.storing),
+            Lane(self.inspection.feed, pools.hashing),
+        ]
+        if self.verification is not None:
+            lanes.append(Lane(self.verification.feed, pools.hashing))
+        self._pipeline = Pipeline(lanes)
+
+    @property
+    def needs_preparation(self) -> bool:
+        """Whether ``prepare`` has something to do."""
+        return self.verification is not None
+
+    def prepare(self) -> None:
+        """Get what is needed before the first piece; may wait for another server.
+
+        Raises:
+            SignatureRefused: The image's signature cannot hold.
+            CertificatesUnavailable: Its certificate cannot be fetched now.
+        """
+        if self.verification is not None:
+            self.verification.prepare()
+
+    def _write(self, view: memoryview) -> None:
+        """Hand one piece to the store, if there is room for it."""
+        self._written += len(view)
+        if self._written > self._granted:
+            self._granted = self._owner.grant(self, self._written)
+        self._writer.write(view)
+
+    def put(self, view: memoryview, release: Callable[[], None]) -> None:
+        """Take the next piece; ``release`` is called, from any thread, when its memory is free again.
+
+        Raises:
+            HeadwaterError: Something is wrong with this or an earlier piece; ``release`` is then not called.
+        """
+        if self._pipeline.error is not None:
+            raise self._pipeline.error
+        received = self.received + len(view)
+        if self.expected is not None and received > self.expected:
+            raise SizeMismatch(self.expected, f"more than {self.expected}")
+        if received > self._cap:
+            raise ImageTooLarge(self._cap)
+        self.received = received
+        self._pipeline.put(view, release)
+
+    def finish(self) -> Image:
+        """Make the data durable and the image active, once every piece is released.
+
+        Raises:
+            SizeMismatch, ChecksumMismatch: Not the bytes came that were announced.
+            ContentMismatch, ContentAmbiguous, ContentUnsafe: The bytes are not what the image says, or not safe.
+            SignatureWrong: They are not what was signed.
+            SignatureChanged: The image claims another signature by now.
+            ImageGone, UploadLost: Nobody waits for the data any more.
+        """
+        if self._pipeline.error is not None:
+            raise self._pipeline.error
+        if self.expected is not None and self.received != self.expected:
+            raise SizeMismatch(self.expected, self.received)
+        if self.terms.checksum is not None and self.terms.checksum != self.md5.hexdigest():
+            raise ChecksumMismatch(self.terms.checksum, self.md5.hexdigest())
+        finding = self.inspection.finish()
+        if self.verification is not None:
+            self.verification.finish()
+        try:
+            self._writer.commit()
+        except WriteLost as error:  # whoever took this upload over has removed its bytes
+            raise UploadLost(self.image_id) from error
+        return self._owner.finish(self, finding)
+
+    def abandon(self) -> None:
+        """Leave nothing behind, once every piece is released; the image waits again."""
+        try:
+            self._writer.abort()
+        finally:
+            self._owner.abandon(self)
