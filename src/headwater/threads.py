@@ -26,6 +26,7 @@ class Pool:
 
     def __init__(self, name: str, size: int, *, nice: int = 0) -> None:
         """Prepare at most ``size`` threads; ``nice`` lowers their claim on the processor."""
+        self.size = size
         self._executor = ThreadPoolExecutor(size, f"headwater-{name}", partial(_lower_claim, nice))
 
     async def run(self, work: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
-from headwater.images.data.sweeping import Sweeping, Tally
+from headwater.images.data.sweeping import EVERY_S, Sweeping, Tally
 from headwater.images.data.uploads import Uploads
 from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
@@ -47,7 +47,11 @@ from headwater.images.v1.images import ImagesV1
 from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import Runner
+from headwater.jobs.standing import standing
 from headwater.stores.store import ObjectStore
+from headwater.threads import Pool
+
+_FORGET_EVERY_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,16 @@ class Sections:
     signatures: SignaturesSettings
     keystone: KeystoneSettings
     notifications: NotificationsSettings
-    job_threads: int  # how many jobs run at once
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePools:
+    """Threads for what is not done in the thread of a request."""
+
+    hashing: Pool
+    storing: Pool
+    jobs: Pool
+    house: Pool  # one for each store, so that one which hangs keeps no other from being swept, and some more
 
 
 class ImageService:
@@ -73,7 +86,7 @@ class ImageService:
         fetcher: Fetcher,
         policy: NamedRules,
         *,
-        pools: Pools,
+        pools: ImagePools,
         tally: Tally,
     ) -> None:
         """Make the parts.
@@ -112,7 +125,7 @@ class ImageService:
             access,
             stores,
             limits,
-            pools=pools,
+            pools=Pools(pools.hashing, pools.storing),
             running=running,
             allowances=self.quotas.allowance,
             signatures=open_signatures(sections.signatures, sections.keystone),
@@ -146,10 +159,16 @@ class ImageService:
         self.jobs = Runner(
             self._all_jobs,
             {LOCATION_IMPORT: self.location_import.run, COPY: web_copy.run},
-            sections.job_threads,
+            pools.jobs,
         )
         self._sweeping = Sweeping(discarded, stores, tally, stopping=self._is_stopping)
-        self.sweeps = Runner(self._all_jobs, self._sweeping.handlers, len(stores))
+        self._standing = {
+            **self._sweeping.handlers,
+            "clear-uploads": standing(self._clear_expired, EVERY_S),
+            "forget-tasks": standing(self.tasks.forget_expired, _FORGET_EVERY_S),
+            "forget-events": standing(self.notifications.forget, _FORGET_EVERY_S),
+        }
+        self.house = Runner(self._all_jobs, self._standing, pools.house)
         self.sharing = Sharing(access, members, limits.member_quota, journal=journal)
         self.metadefs = Metadefs(MetadefCatalogue(database), policy, journal=journal)
         self.images_v1 = ImagesV1(
@@ -169,28 +188,34 @@ class ImageService:
         """Say that this process lives, and so does what it works on."""
         self.uploads.renew()
         self.jobs.renew()
-        self.sweeps.renew()
+        self.house.renew()
 
     def keep_house(self) -> None:
-        """Clear what others left behind; their bytes are for the sweeps."""
+        """Do what only a process of this machine can: it sees who died. The rest are jobs, of one process at a time."""
         self.jobs.release_dead()
-        for kind in self._sweeping.handlers:
-            self._all_jobs.ensure(kind, now())
-        if self._leftovers.clear():
-            self._all_jobs.hasten(self._sweeping.handlers, now())
-        self.tasks.forget_expired()
-        self._sweeping.look()
+        self._all_jobs.ensure(self._standing, now())
+        if self._leftovers.clear_dead():
+            self._hasten_sweeps()
+        self._sweeping.count()
+
+    def _clear_expired(self) -> None:
+        if self._leftovers.clear_expired():
+            self._hasten_sweeps()
+
+    def _hasten_sweeps(self) -> None:
+        """Let the bytes of uploads that were cleared be removed at once."""
+        self._all_jobs.hasten(self._sweeping.handlers, now())
 
     def stop(self) -> None:
         """Begin no more jobs, and let those that run make way for other processes."""
         self.jobs.stop()
-        self.sweeps.stop()
+        self.house.stop()
 
     def close(self) -> None:
         """Begin nothing more, and wait for what runs."""
         self.stop()
         self.jobs.close()
-        self.sweeps.close()
+        self.house.close()
         self.notifications.close()
 
     def _is_stopping(self) -> bool:

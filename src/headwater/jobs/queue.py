@@ -12,6 +12,7 @@ import contextlib
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -69,14 +70,15 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ensure(self, kind: str, now: int) -> None:
-        """Enter the one job of a kind that is never done, unless it is there."""
-        row_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"headwater job {kind}"))
-        is_there = select(jobs.c.id).where(jobs.c.id == row_id)
-        if self._database.read(lambda connection: connection.execute(is_there).first()):
-            return
-        with contextlib.suppress(IntegrityError):  # another process was faster
-            self._database.write(lambda connection: enter(connection, kind, {}, now=now, row_id=row_id))
+    def ensure(self, kinds: Collection[str], now: int) -> None:
+        """Enter the one job of each kind, which is never done, unless it is there."""
+        ids = {str(uuid.uuid5(uuid.NAMESPACE_OID, f"headwater job {kind}")): kind for kind in kinds}
+        are_there = select(jobs.c.id).where(jobs.c.id.in_(ids))
+        there = self._database.read(lambda connection: set(connection.scalars(are_there)))
+        for row_id, kind in ids.items():
+            if row_id not in there:
+                with contextlib.suppress(IntegrityError):  # another process was faster
+                    self._database.write(partial(enter, kind=kind, document={}, now=now, row_id=row_id))
 
     def claim(
         self, kinds: Collection[str], runner: str, now: int, *, limit: int, running: Collection[str] = ()

@@ -50,7 +50,7 @@ class Runner:
         self,
         jobs: Jobs,
         handlers: Mapping[str, Handler],
-        threads: int,
+        pool: Pool,
         *,
         clock: Clock = now,
         name: str | None = None,
@@ -59,15 +59,14 @@ class Runner:
 
         Args:
             handlers: What runs the jobs of each kind, in a thread of its own. It must not mind to run twice.
-            threads: How many jobs run at once.
+            pool: As many jobs run at once as it has threads; ``close`` closes it.
             name: This process, as ``leases.writer_name`` names it.
         """
         self._jobs = jobs
         self._handlers = handlers
         self._clock = clock
         self._name = name or leases.writer_name()
-        self._pool = Pool("jobs", threads)
-        self._threads = threads
+        self._pool = pool
         self._running: set[str] = set()
         self._lock = threading.Lock()
         self.stopping = threading.Event()  # long work looks here, and raises ``Later``
@@ -75,7 +74,7 @@ class Runner:
     def look(self) -> float:
         """Begin jobs that wait, and return after how many seconds to look again."""
         running = self._runs()
-        free = self._threads - len(running)
+        free = self._pool.size - len(running)
         if not free or self.stopping.is_set():
             return POLL_S
         claimed = self._jobs.claim(self._handlers, self._name, self._clock(), limit=free, running=running)

@@ -14,6 +14,7 @@ from headwater.jobs import leases, queue
 from headwater.jobs.leases import LEASE_S
 from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import ATTEMPTS, Handler, Later, Runner, TryAgain
+from headwater.threads import Pool
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -49,7 +50,7 @@ def enter(database: Database, clock: Clock) -> Callable[[str], str]:
 def ran(database: Database, clock: Clock, handler: Handler, *, times: int = 1) -> None:
     """Let a runner do what waits, and end."""
     for _ in range(times):
-        runner = Runner(Jobs(database), {"copy": handler}, 2, clock=clock, name="here")
+        runner = Runner(Jobs(database), {"copy": handler}, Pool("jobs", 2), clock=clock, name="here")
         runner.look()
         runner.close()
 
@@ -177,7 +178,7 @@ def test_a_clock_that_steps_starts_nothing_twice_here(
         assert go_on.wait(20)
 
     enter("copy")
-    runner = Runner(Jobs(database), {"copy": stand}, 2, clock=clock, name="here")
+    runner = Runner(Jobs(database), {"copy": stand}, Pool("jobs", 2), clock=clock, name="here")
     runner.look()
     assert began.acquire(timeout=20)
     clock.now += 600 * SECOND
@@ -200,7 +201,7 @@ def test_a_job_whose_end_could_not_be_noted_runs_again_in_the_process_that_lives
 
     enter("copy")
     jobs = Forgetful(database)
-    runner = Runner(jobs, {"copy": seen.append}, 1, clock=clock, name="here")
+    runner = Runner(jobs, {"copy": seen.append}, Pool("jobs", 1), clock=clock, name="here")
     for _ in range(3):
         runner.look()
         deadline = time.monotonic() + 20
@@ -216,7 +217,7 @@ def test_a_job_whose_end_could_not_be_noted_runs_again_in_the_process_that_lives
 def test_a_job_that_is_never_done_is_there_once(database: Database, clock: Clock) -> None:
     jobs = Jobs(database)
     for _ in range(3):
-        jobs.ensure("sweep", clock.now)
+        jobs.ensure(["sweep"], clock.now)
     assert jobs.count("sweep") == 1
     (job,) = jobs.claim(["sweep"], "here", clock.now, limit=9)
     jobs.again(job, "here", clock.now + 15 * SECOND, counts=False)
@@ -242,7 +243,7 @@ def test_no_more_jobs_run_at_once_than_there_are_threads(
 
     for _ in range(5):
         enter("copy")
-    runner = Runner(Jobs(database), {"copy": stand}, 2, clock=clock, name="here")
+    runner = Runner(Jobs(database), {"copy": stand}, Pool("jobs", 2), clock=clock, name="here")
     runner.look()
     runner.look()
     assert began.acquire(timeout=20)

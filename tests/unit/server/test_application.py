@@ -22,8 +22,8 @@ from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
-from headwater.server.application import Application, connections, hashing_threads
-from headwater.server.settings import DatabaseSettings, ServerSettings, Settings
+from headwater.server.application import Application
+from headwater.server.settings import ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
@@ -251,21 +251,6 @@ def test_uploads_that_end_together_leave_connections_to_the_catalogue(worker: Ap
     asyncio.run(ask())
 
 
-def test_the_connections_are_counted_from_the_threads(settings: Settings) -> None:
-    more = settings.model_copy(update={"server": ServerSettings(catalogue_threads=7, transfer_threads=42)})
-    assert connections(more) - connections(settings) == 2 * 5 + 2 * 10
-    elsewhere = DatabaseSettings(url="postgresql://headwater@127.0.0.1/headwater")
-    assert connections(more.model_copy(update={"database": elsewhere})) == 48
-
-
-@pytest.mark.parametrize(("processors", "workers", "threads"), [(8, 8, 4), (8, 1, 16), (2, 2, 4), (64, 8, 16)])
-def test_all_workers_together_hash_in_about_twice_as_many_threads_as_there_are_processors(
-    processors: int, workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(processors))
-    assert hashing_threads(workers) == threads
-
-
 # --- While nobody waits -------------------------------------------------------------------------------
 
 
@@ -285,7 +270,7 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
             monkeypatch.setattr(worker.stores["memory"], "delete", deletes)
             work = asyncio.create_task(worker.work())
             await eventually(lambda: deletes.began.acquire(blocking=False))
-            monkeypatch.setattr(worker._images._leftovers, "clear", clears)
+            monkeypatch.setattr(worker._images._leftovers, "clear_dead", clears)
             seen = {first.expires_at}
             deadline = time.monotonic() + 20
             while len(seen) < 5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -14,9 +13,6 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import RABBITMQ, WEBHOOK, Target
 from headwater.clock import Clock, now
 from headwater.database.engine import Database
-from headwater.errors import Unavailable
-
-_log = logging.getLogger(__name__)
 
 
 class Notifications:
@@ -66,11 +62,6 @@ class Notifications:
         waiting = [name for name in self._targets if name not in self._senders]
         if not waiting:
             return
-        if not self._senders:
-            try:
-                drop_forgotten(self._outbox, self._targets, self._settings, self._clock())
-            except Unavailable as error:
-                _log.warning("old events stay for now", extra={"error": str(error)})
         failed: Exception | None = None
         for name in waiting:
             try:
@@ -82,6 +73,10 @@ class Notifications:
                 sender.start()
         if failed is not None:
             raise failed
+
+    def forget(self) -> None:
+        """Drop old events of receivers that are not configured any more."""
+        drop_forgotten(self._outbox, self._targets, self._settings, self._clock())
 
     def close(self) -> None:
         """Stop delivering; what is left waits in the catalogue."""

@@ -8,7 +8,7 @@ processes wait together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,15 @@ class Outbox:
         )
         return [_waiting(row) for row in self._database.read(lambda connection: connection.execute(statement).all())]
 
-    def overdue(self, before: int, limit: int, *, target: str | None = None) -> list[tuple[str, Waiting]]:
-        """Return what waits since before a time, with whom it is for."""
+    def overdue(
+        self, before: int, limit: int, *, target: str | None = None, none_of: Collection[str] = ()
+    ) -> list[tuple[str, Waiting]]:
+        """Return what waits since before a time, with whom it is for: one receiver, or any that is ``none_of`` some."""
         statement = select(notifications).where(notifications.c.created_at < before)
         if target is not None:
             statement = statement.where(notifications.c.target == target)
+        if none_of:
+            statement = statement.where(notifications.c.target.not_in(none_of))
         statement = statement.order_by(notifications.c.sequence).limit(limit)
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         return [(row.target, _waiting(row)) for row in rows]

@@ -160,10 +160,9 @@ class Sender:
 
 def drop_forgotten(outbox: Outbox, targets: list[str], settings: NotificationsSettings, now: int) -> None:
     """Drop events of receivers that are not configured any more, once they are too old to be delivered anyway."""
-    for target, waiting in outbox.overdue(now - settings.give_up_after_days * _DAY, 1000):
-        if target not in targets:
-            dropped(target, waiting, "it is not configured any more")
-            outbox.remove([waiting.sequence])
+    for target, waiting in outbox.overdue(now - settings.give_up_after_days * _DAY, 1000, none_of=targets):
+        dropped(target, waiting, "it is not configured any more")
+        outbox.remove([waiting.sequence])
 
 
 def dropped(target: str, waiting: Waiting, reason: str) -> None:

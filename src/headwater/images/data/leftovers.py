@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from headwater.activity.journal import Deed, Journal
@@ -64,14 +65,24 @@ class Leftovers:
 
     def clear_all(self) -> int:
         """Undo uploads whose writer is gone and remove some of the bytes that nobody needs; return how many objects."""
-        self.clear()
+        self._clear(lambda upload: self._is_dead(upload) or self._is_expired(upload))
         return self._scrubber.sweep()
 
-    def clear(self) -> int:
-        """Undo uploads whose writer is gone, and leave their bytes to the sweep; return how many."""
+    def clear_dead(self) -> int:
+        """Undo uploads whose writer is seen to be gone, and leave their bytes to the sweep; return how many.
+
+        For every process: only those of the same machine see it.
+        """
+        return self._clear(self._is_dead)
+
+    def clear_expired(self) -> int:
+        """Undo uploads of writers elsewhere whose lease has run out, as ``clear_dead`` does; for one process."""
+        return self._clear(self._is_expired)
+
+    def _clear(self, is_left: Callable[[Upload], bool]) -> int:
         cleared = 0
         for upload in self._records.uploads():
-            if not self._is_left(upload):
+            if not is_left(upload):
                 continue
             entry = self._journal.entry(None, "image.update", upload.image_id)
             if self._records.take_over(upload, self._waiting, self._clock(), entry.keep):
@@ -80,10 +91,13 @@ class Leftovers:
                 cleared += 1
         return cleared
 
-    def _is_left(self, upload: Upload) -> bool:
-        if upload.writer == self._running.writer:
+    def _is_dead(self, upload: Upload) -> bool:
+        if upload.writer == self._running.writer:  # one whose end could not be noted
             return upload.location not in self._running
-        return leases.is_free(upload.writer, upload.expires_at, self._clock())
+        return leases.is_dead(upload.writer)
+
+    def _is_expired(self, upload: Upload) -> bool:
+        return upload.writer != self._running.writer and leases.is_free(upload.writer, upload.expires_at, self._clock())
 
     def _waiting(self, image: Image) -> Image:
         return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())

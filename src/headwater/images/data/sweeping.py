@@ -71,7 +71,7 @@ class Sweeping:
         """What runs the job of each store, by the job's kind."""
         return {_kind(name): partial(self._run, name) for name, store in self._stores.items() if store.abilities.writes}
 
-    def look(self) -> None:
+    def count(self) -> None:
         """Count what is left, and say from time to time what no sweep will ever remove."""
         left = self._discarded.count()
         self._tally.left({**dict.fromkeys(self._stores, 0), **left})

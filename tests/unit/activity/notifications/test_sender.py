@@ -239,3 +239,11 @@ def test_events_of_a_receiver_that_is_not_configured_any_more_go_when_they_are_o
     outbox.tell(["rabbitmq"], [an_event(3)], NOON - 3 * DAY - 1)
     drop_forgotten(outbox, ["rabbitmq"], SETTINGS, NOON)
     assert (outbox.count("webhook"), outbox.count("rabbitmq")) == (1, 1)
+
+
+def test_old_events_of_a_receiver_that_rests_do_not_hide_those_of_one_that_is_gone(outbox: Outbox) -> None:
+    for _ in range(10):
+        outbox.tell(["webhook"], [an_event(1)] * 100, NOON - 3 * DAY - 1)
+    outbox.tell(["rabbitmq"], [an_event(2)], NOON - 3 * DAY - 1)
+    drop_forgotten(outbox, ["webhook"], SETTINGS, NOON)
+    assert (outbox.count("webhook"), outbox.count("rabbitmq")) == (1000, 0)

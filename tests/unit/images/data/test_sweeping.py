@@ -18,6 +18,7 @@ from headwater.jobs.runner import Later, Runner
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreUnavailable
 from headwater.testing.image_catalogue import NOON
+from headwater.threads import Pool
 
 JOB = Job("id", "sweep", {}, 1, NOON)
 
@@ -94,7 +95,7 @@ def test_rows_of_a_store_that_is_gone_keep_nothing_else_from_being_removed(
     throw_away(database, "here", *(f"k{number}" for number in range(250)))
     sweeper = Sweeper(discarded, Store("here"))
     assert sweeper.sweep("here") == EVERY_S
-    sweeper.sweeping.look()
+    sweeper.sweeping.count()
     assert sweeper.counted.lies == {"here": 0, "gone": 1000}
 
 
@@ -106,7 +107,7 @@ def test_bytes_in_a_store_that_the_settings_do_not_name_are_told_of_once_an_hour
     throw_away(database, "gone", "a", "b")
     sweeper = Sweeper(discarded, Store("here"))
     for _ in range(480):
-        sweeper.sweeping.look()
+        sweeper.sweeping.count()
         sweeper.now += EVERY_S
     told = [vars(record) for record in caplog.records if record.name == "headwater.images.data.sweeping"]
     assert [(facts["store"], facts["objects"]) for facts in told] == [("gone", 2)] * 2
@@ -187,9 +188,8 @@ def test_a_store_that_hangs_holds_up_no_other_and_one_process_sweeps_a_store(
     runners = []
     for name in ("one", "two"):
         handlers = Sweeper(discarded, hangs, works).sweeping.handlers
-        runners.append(Runner(jobs, handlers, 2, clock=lambda: NOON, name=name))
-        for kind in handlers:
-            jobs.ensure(kind, NOON)
+        runners.append(Runner(jobs, handlers, Pool("house", 2), clock=lambda: NOON, name=name))
+        jobs.ensure(handlers, NOON)
         runners[-1].look()
     assert began.acquire(timeout=20)
     done = threading.Event()

@@ -772,9 +772,27 @@ def test_the_journal_tells_of_an_upload_that_headwater_cleared(
 ) -> None:
     service(records, store, pools, clock, "there").begin(OPERATOR, image.id)
     clock.now += (LEASE_S + 1) * SECOND
-    assert leftovers(told).clear() == 1
+    assert leftovers(told).clear_expired() == 1
     assert heard.moves == [("image.update", "headwater", "saving", "queued")]
     assert heard.over == ["image.update"]
+
+
+def test_what_a_dead_process_of_this_machine_left_is_cleared_at_once(
+    uploads: Uploads, image: Image, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock
+) -> None:
+    place = writer_name().partition("/")[0]
+    service(records, store, pools, clock, f"{place}/999999/1").begin(OPERATOR, image.id)
+    assert leftovers(uploads).clear_dead() == 1
+
+
+def test_what_is_elsewhere_is_cleared_by_one_process_when_its_lease_has_run_out(
+    uploads: Uploads, image: Image, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock
+) -> None:
+    service(records, store, pools, clock, "there").begin(OPERATOR, image.id)
+    assert leftovers(uploads).clear_expired() == 0
+    clock.now += (LEASE_S + 1) * SECOND
+    assert leftovers(uploads).clear_dead() == 0
+    assert leftovers(uploads).clear_expired() == 1
 
 
 def test_the_journal_tells_nothing_of_an_image_that_was_deleted_before_its_data_broke_off(
