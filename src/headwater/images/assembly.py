@@ -153,6 +153,7 @@ class ImageService:
             stopping=self._is_stopping,
             journal=journal,
             task_kept_s=kept_s,
+            retries=limits.http_retries,
         )
         self.tasks = TaskService(tasks, access, self.images, web_copy, task_kept_s=kept_s)
         self._all_jobs = Jobs(database)

@@ -84,8 +84,12 @@ class ImagesSettings(Section):
         ),
     ] = True
     http_retries: Annotated[
-        int, Field(description="How often the data of a location is asked for again when its server fails.", ge=0)
-    ] = 3
+        int,
+        Field(
+            description="How often data at a URL is asked for again when its server fails, after 2, 4, 8 … 60 s.",
+            ge=0,
+        ),
+    ] = 5
     limit_default: Annotated[int, Field(description="Images in a list when the caller gives no limit.", ge=1)] = 25
     limit_max: Annotated[int, Field(description="Most images in one list.", ge=1)] = 1000
     api_v1: Annotated[

@@ -35,6 +35,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue import tasks
 from headwater.images.catalogue.locations import held_by, keep_held
 from headwater.images.catalogue.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
+from headwater.images.imports.tries import Tries
 from headwater.images.locations.rules import InvalidLocation, Validation, checked
 from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Location, Status
@@ -43,14 +44,13 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict, new_task
 from headwater.jobs import queue
 from headwater.jobs.queue import Job
-from headwater.jobs.runner import ATTEMPTS, Later, TryAgain
+from headwater.jobs.runner import Later, TryAgain
 
 _log = logging.getLogger(__name__)
 
 KIND = "location_import"
 ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
 LOOK_EVERY_S = 2.0  # how often the catalogue is asked whether the image is still there
-_PAUSE_S = 2.0  # before a server that failed is asked again, growing with each time
 
 
 class WebLocationsOnly(Forbidden):
@@ -148,6 +148,7 @@ class LocationImport:
         self._fetcher = fetcher
         self._settings = settings
         self._stopping = stopping
+        self._tries = Tries(settings.http_retries)
         self._allowances = allowances
         self._journal = journal or Journal()
         self._clock = clock
@@ -214,24 +215,23 @@ class LocationImport:
             image_id=job.document["image_id"],
             at=self._web_location(job.document["url"]),
             validation=Validation(**said) if said else None,
-            last_try=job.attempts > self._settings.http_retries,
             attempt=job.attempts,
         )
         try:
-            self._attempt(work, last=job.attempts >= ATTEMPTS)
+            self._attempt(work)
         except TaskStatusConflict:
             _log.info("a task was ended elsewhere", extra={"task": task_id})
 
-    def _attempt(self, work: _Work, *, last: bool) -> None:
+    def _attempt(self, work: _Work) -> None:
         try:
             self._import(work)
         except (Later, TryAgain, TaskStatusConflict):
             raise
         except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
             self._failed(work, str(error))
-        except Exception:
-            if last:
-                self._failed(work, "Headwater failed; the log has more")
+        except Exception as error:
+            self._tries.again(work.attempt, error)
+            self._failed(work, "Headwater failed; the log has more")
             raise
 
     def _web_location(self, url: str) -> Location:
@@ -307,13 +307,12 @@ class LocationImport:
         return {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
 
     def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:
-        """Ask the server; when it fails, later again, as often as the settings say."""
+        """Ask the server; when it fails, later again, as ``Tries`` say."""
         try:
             return ask()
         except RemoteFailed as error:
-            if work.last_try:
-                raise ImportFailed(str(error)) from error
-            raise TryAgain(_PAUSE_S * work.attempt, str(error)) from error
+            self._tries.again(work.attempt, error)
+            raise ImportFailed(str(error)) from error
         except (RemoteTooLarge, UrlRefused) as error:
             raise ImportFailed(str(error)) from error
 
@@ -415,7 +414,6 @@ class _Work:
     image_id: str
     at: Location
     validation: Validation | None
-    last_try: bool
     attempt: int
 
     @property

@@ -6,7 +6,7 @@ too early leaves the image queued and no bytes, and the job begins again:
 
 * a process that dies leaves the note of its upload, which makes the image wait again (see ``data/uploads.py``), and its
   job, which another process claims; until the first has happened the job waits;
-* a server that does not answer may do so later: the job pauses, longer each time, ``ATTEMPTS`` times in all.
+* a server that does not answer may do so later: the job pauses, longer each time (see ``tries.py``).
 
 What will not change by waiting (no such file, not what the image says, too large) ends it at once. Then a task says
 why, and the image is what its order says, killed or still queued.
@@ -27,29 +27,26 @@ from sqlalchemy import Connection
 from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.database.documents import known
-from headwater.errors import HeadwaterError, Unavailable
-from headwater.fetching.fetcher import Fetcher, RemoteFailed
+from headwater.errors import HeadwaterError
+from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
-from headwater.images.catalogue.upload_records import UploadLost
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.pipeline import BUFFER, BUFFERS
 from headwater.images.data.session import Terms, UploadSession
 from headwater.images.data.uploads import Uploads
+from headwater.images.imports.tries import Tries
 from headwater.images.model import Image, Status, StatusConflict
 from headwater.images.task import UNFINISHED, TaskNotFound, TaskStatus
 from headwater.jobs import leases
 from headwater.jobs.queue import Job, enter
-from headwater.jobs.runner import Later, TryAgain
+from headwater.jobs.runner import Later
 
 _log = logging.getLogger(__name__)
 
 KIND = "copy"
-ATTEMPTS = 6
-_PAUSE_S, _LONGEST_PAUSE_S = 2, 60
-_TRY_AGAIN = frozenset({408, 425, 429})  # what a server answers to a request that is fine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +103,12 @@ class WebCopy:
         clock: Clock = now,
         stopping: Callable[[], bool] = lambda: False,
         task_kept_s: int,
+        retries: int,
     ) -> None:
         """Take what it works with.
 
         Args:
+            retries: How often a server that fails is asked again.
             stopping: Says whether this process is about to end, so that copies make way.
             task_kept_s: How long a task that is over is shown.
         """
@@ -121,6 +120,7 @@ class WebCopy:
         self._clock = clock
         self._stopping = stopping
         self._task_kept_s = task_kept_s
+        self._tries = Tries(retries)
 
     def require(self, url: str) -> None:
         """Return when the URL may be fetched; raise ``UrlRefused`` when not. It is judged again when it is fetched."""
@@ -135,7 +135,7 @@ class WebCopy:
 
         Raises:
             Later: Not all is there that it needs, or the process stops.
-            TryAgain: It failed, and may succeed the next time.
+            Exception: It failed, and may succeed the next time; see ``Tries.again``.
         """
         order = Order.from_dict(job.document)
         if self._task_is_over(order):  # a run before this one came so far and no further
@@ -145,15 +145,13 @@ class WebCopy:
             self._attempt(order, again=job.attempts > 1)
         except Later:
             raise
-        except HeadwaterError as error:
-            if job.attempts < ATTEMPTS and _may_pass(error):
-                raise TryAgain(min(_PAUSE_S * 2.0 ** (job.attempts - 1), _LONGEST_PAUSE_S), str(error)) from error
-            self._give_up(order, str(error))
-        except Exception as error:
-            if job.attempts < ATTEMPTS:
-                raise
-            _log.exception("a copy failed", extra={"image": order.image_id, "error": str(error)})
-            self._give_up(order, "Headwater has erred; its log has more")
+        except Exception as error:  # noqa: BLE001 - raised again, or told to whoever asked for the copy
+            self._tries.again(job.attempts, error)
+            if isinstance(error, HeadwaterError):
+                self._give_up(order, str(error))
+            else:
+                _log.exception("a copy failed", extra={"image": order.image_id, "error": str(error)})
+                self._give_up(order, "Headwater has erred; its log has more")
 
     def _attempt(self, order: Order, *, again: bool) -> None:
         image = self._catalogue.get(order.image_id)
@@ -218,13 +216,6 @@ class WebCopy:
     def _move_task(self, task_id: str, status: TaskStatus, **more: Any) -> None:
         with suppress(TaskNotFound):
             self._tasks.move(task_id, status, self._clock(), kept_s=self._task_kept_s, **more)
-
-
-def _may_pass(error: HeadwaterError) -> bool:
-    """Return whether the same may succeed a while later."""
-    if isinstance(error, RemoteFailed):
-        return error.status is None or error.status >= 500 or error.status in _TRY_AGAIN
-    return isinstance(error, Unavailable | UploadLost)
 
 
 class _Buffers:

@@ -13,10 +13,11 @@ from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused
 from headwater.images.catalogue.tasks import Tasks
-from headwater.images.imports.web_copy import ATTEMPTS, Order
+from headwater.images.imports.web_copy import Order
 from headwater.images.model import Image, Status
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import enter
+from headwater.jobs.runner import ATTEMPTS
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, Page, Service, says, service
@@ -72,9 +73,7 @@ def test_a_size_that_the_server_does_not_say_is_no_hindrance(v1: Service, image:
     assert v1.catalogue.get(image.id).size == len(DATA)
 
 
-@pytest.mark.parametrize(
-    "error", [failed(None), failed(500), failed(503), failed(429), StoreUnavailable("memory", "it rests")]
-)
+@pytest.mark.parametrize("error", [failed(None), failed(500), failed(503), failed(429)])
 def test_what_may_pass_is_tried_again_and_in_the_end_given_up(v1: Service, image: Image, error: HeadwaterError) -> None:
     v1.web.pages[URL] = [Page(DATA[:100], error), error, Page(DATA)]
     assert [each.partition(":")[0] for each in v1.run() + v1.run()] == ["TryAgain", "TryAgain"]
@@ -85,10 +84,21 @@ def test_what_may_pass_is_tried_again_and_in_the_end_given_up(v1: Service, image
 
     other = v1.images.create(ANN, says(copy_from=URL), brings=False)
     v1.web.pages[URL] = [error]
-    tries = [v1.run() for _ in range(ATTEMPTS)]
-    assert [len(each) for each in tries] == [1] * (ATTEMPTS - 1) + [0]
+    tries = [v1.run() for _ in range(6)]  # once, and again as often as the settings say
+    assert [len(each) for each in tries] == [1] * 5 + [0]
     assert v1.catalogue.get(other.id).status is Status.KILLED
     assert v1.waiting() == []
+
+
+def test_a_copy_outlasts_a_store_of_ours_that_is_away_for_longer_than_a_server_is_waited_for(
+    v1: Service, image: Image
+) -> None:
+    v1.web.pages[URL] = [Page(DATA[:100], StoreUnavailable("memory", "it rests"))]
+    for _ in range(10):
+        assert [each.partition(":")[0] for each in v1.run()] == ["StoreUnavailable"]
+    v1.web.pages[URL] = [Page(DATA)]
+    assert v1.run() == []
+    assert v1.catalogue.get(image.id).status is Status.ACTIVE
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any
         records, scrubber, access, stores, limits, pools=pools, journal=journal, clock=clock, running=Running("here")
     )
     kept = Tasks(database)
-    web_copy = WebCopy(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600)
+    web_copy = WebCopy(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600, retries=5)
     made = Service(
         database,
         catalogue,

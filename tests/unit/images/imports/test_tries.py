@@ -1,0 +1,43 @@
+"""What is tried again, after which pauses, and what is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.errors import Invalid, TooLarge, Unavailable
+from headwater.fetching.fetcher import RemoteFailed
+from headwater.images.catalogue.upload_records import UploadLost
+from headwater.images.imports.tries import Tries
+from headwater.jobs.runner import ATTEMPTS, TryAgain
+
+
+def remote(status: int | None) -> RemoteFailed:
+    return RemoteFailed("http://good/x", "it fails", status)
+
+
+def test_a_server_that_fails_is_asked_again_after_pauses_that_double_up_to_a_minute() -> None:
+    pauses = []
+    for attempt in range(1, 8):
+        with pytest.raises(TryAgain) as again:
+            Tries(7).again(attempt, remote(503))
+        pauses.append(again.value.after_s)
+    assert pauses == [2, 4, 8, 16, 32, 60, 60]
+    Tries(7).again(8, remote(503))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 416])
+def test_what_a_server_will_not_give_later_either_is_given_up(status: int) -> None:
+    Tries(5).again(1, remote(status))
+
+
+@pytest.mark.parametrize("error", [Unavailable("the catalogue"), UploadLost("i"), ZeroDivisionError()])
+def test_what_is_ours_runs_again_as_any_job(error: Exception) -> None:
+    for attempt in range(1, ATTEMPTS):
+        with pytest.raises(type(error)):
+            Tries(0).again(attempt, error)
+    Tries(0).again(ATTEMPTS, error)
+
+
+@pytest.mark.parametrize("error", [Invalid("no image"), TooLarge("no")])
+def test_what_is_wrong_with_the_data_is_given_up(error: Exception) -> None:
+    Tries(5).again(1, error)
