@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Write the requirement files with hashes from the direct requirements; arguments go to uv.
 #
-# The tests run on the versions that `make run` installs, so run.txt constrains test.txt.
+# The tests run on the versions that `make run` and the extras install, so those constrain test.txt.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
@@ -12,7 +12,10 @@ lock() { # lock NAME [ARGUMENT...]
 }
 
 lock run "$@"
-lock test --constraints requirements/run.txt "$@"
+lock rabbitmq --constraints requirements/run.txt "$@"
+lock build "$@"
+lock test --constraints requirements/run.txt --constraints requirements/rabbitmq.txt "$@"
+lock audit "$@"
 lock clients "$@"
 lock keystone "$@"
 lock barbican "$@"

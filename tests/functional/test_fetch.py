@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpcore
+import httpcore2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -297,14 +297,14 @@ def test_what_failed_in_a_network_that_is_not_public_is_for_the_log_only(
 ) -> None:
     """10.0.0.1 leads to a server without the page, 10.0.0.2 to none."""
     monkeypatch.setattr(logging.getLogger("headwater.fetching.fetcher"), "disabled", False)
-    connect = httpcore.SyncBackend.connect_tcp
+    connect = httpcore2.SyncBackend.connect_tcp
 
-    def connect_here(self: httpcore.SyncBackend, host: str, port: int, *more: Any) -> httpcore.NetworkStream:
+    def connect_here(self: httpcore2.SyncBackend, host: str, port: int, *more: Any) -> httpcore2.NetworkStream:
         if host == "10.0.0.2":
-            raise httpcore.ConnectError
+            raise httpcore2.ConnectError
         return connect(self, "127.0.0.1", port, *more)
 
-    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect_here)
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect_here)
     reasons = []
     for address in ("10.0.0.1", "10.0.0.2"):
         url = web.url("/none", address)

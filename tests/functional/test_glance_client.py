@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from functional.clients import Client
 from functional.conftest import NewImage

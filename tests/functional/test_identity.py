@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import bcrypt
-import httpx
+import httpx2 as httpx
 import pytest
 
 from functional.clients import Client

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-import httpx
+import httpx2 as httpx
 import pycdlib
 import pytest
 

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from functional.clients import Client

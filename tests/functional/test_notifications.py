@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import amqp
-import httpx
+import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater

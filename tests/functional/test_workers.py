@@ -9,7 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater

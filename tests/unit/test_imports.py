@@ -57,6 +57,10 @@ ROOMS = {
     "bcrypt": ("headwater.identity",),
     "cryptography": ("headwater.images",),
     "oslo_messaging": ("headwater.activity.notifications",),
+    "httpx2": ("headwater.activity.notifications",),
+    "httpcore2": ("headwater.fetching",),
+    "werkzeug": ("headwater.http",),
+    "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
 HOUSE = (

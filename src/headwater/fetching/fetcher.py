@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
-import httpcore
+import httpcore2
 from pydantic import Field
 
 from headwater import __version__
@@ -264,9 +264,9 @@ class _Answer:
             "Accept-Encoding": "identity",
             "Connection": "close",
         }
-        request = httpcore.Request(
+        request = httpcore2.Request(
             method,
-            httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
+            httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
             headers={**sent, **headers},
             extensions={
                 "timeout": {
@@ -348,13 +348,13 @@ class _Answer:
             self._connection.close()
             if isinstance(error, NotResolved):
                 raise self.failed("its host has no address at the moment") from None
-            if isinstance(error, httpcore.TimeoutException):
+            if isinstance(error, httpcore2.TimeoutException):
                 raise self.failed("the server did not answer in time") from error
-            if isinstance(error, httpcore.ConnectError) and _is_about_certificates(error):
+            if isinstance(error, httpcore2.ConnectError) and _is_about_certificates(error):
                 raise self.failed("its certificate does not prove the host") from error
-            if isinstance(error, httpcore.ConnectError):
+            if isinstance(error, httpcore2.ConnectError):
                 raise self.failed("the server cannot be reached") from error
-            if isinstance(error, httpcore.NetworkError | httpcore.ProtocolError | OSError):
+            if isinstance(error, httpcore2.NetworkError | httpcore2.ProtocolError | OSError):
                 raise self.failed("the connection broke off") from error
             raise
 
@@ -373,8 +373,8 @@ class _Connection:
     def __init__(self, url_filter: UrlFilter, target: Target, tls: ssl.SSLContext, watch: _Watch) -> None:
         self.watch = watch
         self._dialler = _Dialler(url_filter, target, watch)
-        self.http = httpcore.HTTPConnection(
-            httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port),
+        self.http = httpcore2.HTTPConnection(
+            httpcore2.Origin(target.scheme.encode(), target.host.encode(), target.port),
             ssl_context=tls,
             network_backend=self._dialler,
         )
@@ -389,13 +389,13 @@ class _Connection:
         self._dialler.close()
 
 
-class _Dialler(httpcore.NetworkBackend):
+class _Dialler(httpcore2.NetworkBackend):
     """Connects to the addresses that passed the filter, whatever name is asked for."""
 
     def __init__(self, url_filter: UrlFilter, target: Target, watch: _Watch) -> None:
         self._filter, self._target, self._watch = url_filter, target, watch
-        self._sockets = httpcore.SyncBackend()
-        self._stream: httpcore.NetworkStream | None = None
+        self._sockets = httpcore2.SyncBackend()
+        self._stream: httpcore2.NetworkStream | None = None
         self.is_guarded = False
 
     def connect_tcp(
@@ -405,27 +405,27 @@ class _Dialler(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         failed: Exception | None = None
         for address in self._filter.addresses(self._target):
             self.is_guarded |= self._filter.is_guarded(self._target, address)
             try:
                 self._stream = self._sockets.connect_tcp(address, self._target.port, self._watch.within(timeout))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error  # with two kinds of addresses one often leads nowhere
             else:
                 return _Watched(self._stream, self._watch)
-        raise failed or httpcore.ConnectError
+        raise failed or httpcore2.ConnectError
 
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
 
 
-class _Watched(httpcore.NetworkStream):
+class _Watched(httpcore2.NetworkStream):
     """A connection whose waits add up."""
 
-    def __init__(self, stream: httpcore.NetworkStream, watch: _Watch) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, watch: _Watch) -> None:
         self._stream, self._watch = stream, watch
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -442,7 +442,7 @@ class _Watched(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         return _Watched(self._stream.start_tls(ssl_context, server_hostname, self._watch.within(timeout)), self._watch)
 
     def get_extra_info(self, info: str) -> Any:
@@ -461,7 +461,7 @@ class _Watch:
         """Return how long the next wait may be."""
         left = float("inf") if self._deadline is None else self._deadline - time.monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout
+            raise httpcore2.ReadTimeout
         return min(left, timeout or left)
 
     def head_is_here(self) -> None:
@@ -478,4 +478,4 @@ class _Watch:
             and self._waited_s > _PATIENCE_S
             and self._received < self._min_speed * self._waited_s
         ):
-            raise httpcore.ReadTimeout
+            raise httpcore2.ReadTimeout

@@ -6,7 +6,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import TypeVar
 
 import anyio.to_thread
-import httpx
+import httpx2 as httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request

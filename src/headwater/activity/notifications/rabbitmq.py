@@ -2,6 +2,8 @@
 
 oslo.messaging's own ``Notifier`` logs a message that it could not deliver and forgets it, and gives each try
 another id. So the message is made here, and handed to the transport below the notifier, which raises.
+
+The library is the extra ``rabbitmq``: the settings do not take a ``transport_url`` without it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import socket
 import ssl
 from pathlib import Path
@@ -40,7 +41,7 @@ class NotificationsSettings(Section):
         SecretStr | None,
         Field(
             description="rabbit://USER:PASSWORD@HOST:PORT[,USER:PASSWORD@HOST:PORT]/VHOST: "
-            "each event goes there in OpenStack's format."
+            "each event goes there in OpenStack's format. Needs the extra headwater[rabbitmq]."
         ),
     ] = None
     transport_tls: Annotated[bool, Field(description="Speak TLS with RabbitMQ.")] = False
@@ -116,6 +117,11 @@ class NotificationsSettings(Section):
             host = text.removeprefix("rabbit://").rpartition("@")[2]
             if not text.startswith("rabbit://") or not host.strip("/") or any(c.isspace() for c in text):
                 raise ValueError("give rabbit://USER:PASSWORD@HOST:PORT/VHOST; no other transport is there")
+            if importlib.util.find_spec("oslo_messaging") is None:  # found, not imported: that takes half a second
+                raise ValueError(
+                    "what speaks with RabbitMQ is not installed: pip install 'headwater[rabbitmq]', "
+                    "or in a checkout pip install --require-hashes -r requirements/rabbitmq.txt"
+                )
         return value
 
     @field_validator("topics", "disabled")

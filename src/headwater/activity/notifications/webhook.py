@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 
-import httpx
+import httpx2
 
 from headwater import __version__
 from headwater.activity.notifications.cloud_event import MEDIA_TYPE, cloud_event
@@ -39,7 +39,7 @@ class Webhook:
         self._key = signing_key(secret.get_secret_value()) if secret else None
         self._clock = clock
         context = ssl.create_default_context(cafile=str(settings.webhook_cafile) if settings.webhook_cafile else None)
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             verify=context,
             timeout=settings.webhook_timeout_s,
             follow_redirects=False,
@@ -58,7 +58,7 @@ class Webhook:
                     read += len(piece)
                     if read > _ANSWER_LIMIT:
                         break
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise TargetUnavailable(self.name, f"{type(error).__name__} {error}".strip()) from error
         if 200 <= status < 300:
             return

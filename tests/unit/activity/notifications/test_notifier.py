@@ -10,8 +10,11 @@ from headwater.activity.notifications import notifier
 from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import RABBITMQ, WEBHOOK
+from headwater.config import load
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.errors import SettingsError
+from headwater.server.settings import Settings
 from unit.activity.notifications.events import Receiver
 
 
@@ -22,6 +25,18 @@ def test_the_library_for_rabbitmq_is_not_loaded_before_somebody_uses_it() -> Non
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_rabbitmq_without_its_library_is_refused_with_what_to_install_and_all_else_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "oslo_messaging", None)  # as where it is not installed
+    webhook = {"HEADWATER_NOTIFICATIONS__WEBHOOK_URL": "http://127.0.0.1:9/"}
+    assert load(Settings, environment=webhook).settings.notifications.webhook_url is not None
+    broker = {"HEADWATER_NOTIFICATIONS__TRANSPORT_URL": "rabbit://u:p4ss@127.0.0.1:9/"}
+    with pytest.raises(SettingsError, match=r"TRANSPORT_URL.*pip install 'headwater\[rabbitmq\]'") as caught:
+        load(Settings, environment=broker)
+    assert "p4ss" not in str(caught.value)
 
 
 def test_a_receiver_that_cannot_be_opened_is_tried_again_and_the_others_begin(
