@@ -2,22 +2,22 @@
 
 Source: RFC 9110, sections 13 and 14. What it says to ignore is ignored: dates that are none, ranges in units that
 are not known, a range whose ``If-Range`` names another representation. All entity tags made here are strong.
+
+werkzeug reads the headers; what it does not tell apart is decided here: a malformed range (416) from none, a suffix
+longer than the whole, a number of more digits than can be computed with.
 """
 
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 
 from starlette.datastructures import Headers
+from werkzeug.http import parse_content_range_header, parse_date, parse_etags, parse_range_header
 
 from headwater.errors import Invalid, PreconditionFailed, RangeNotSatisfiable
 from headwater.http.numbers import whole
 
-_TAGS = re.compile(r'(W/)?("[^"]*")')
-_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
-# Source: clients of the Image API v2.0 ask for a range with this header.
-_LEGACY = re.compile(r"bytes[ \t]+([0-9]+)-([0-9]+)/(\*|[0-9]+)", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+")
 
 
 class SeveralRanges(Invalid):
@@ -70,11 +70,12 @@ def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
         RangeNotSatisfiable: It is malformed, or begins after the end.
     """
     condition = headers.get("if-range")
+    # One strong tag, compared strongly: so it is this tag, letter by letter. A date is compared with nothing.
     if condition is not None and condition.strip() != etag:
         return None
     if "range" not in headers:
         legacy = headers.get("content-range")
-        return None if legacy is None else _legacy(legacy.strip(), size)
+        return None if legacy is None else _legacy(legacy, size)
     given = ",".join(headers.getlist("range"))
     unit, _, ranges = given.partition("=")
     if unit.strip().lower() != "bytes":
@@ -82,24 +83,29 @@ def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
     specs = [spec for each in ranges.split(",") if (spec := each.strip())]
     if len(specs) > 1:
         raise SeveralRanges
-    match = _SPEC.fullmatch(specs[0]) if specs else None
-    if match is None or match[0] == "-":
+    parsed = parse_range_header(f"bytes={_clipped(specs[0])}") if specs else None
+    if parsed is None:
         raise RangeNotSatisfiable(f"The range {given[:80]!r} is not of the form bytes=FIRST-LAST", size)
-    first, last = (whole(digits, size) for digits in match.groups())
-    if first is None:
-        return _within(range(size - (last or 0), size), size, given)
-    return _within(range(first, size if last is None else min(last + 1, size)), size, given)
+    first, stop = parsed.ranges[0]
+    if first < 0:
+        first = max(0, size + first)
+    return _within(range(first, size if stop is None else min(stop, size)), size, given)
 
 
 def _legacy(given: str, size: int) -> range:
-    match = _LEGACY.fullmatch(given)
-    if match is None:
+    # Source: clients of the Image API v2.0 ask for a range with this header.
+    parsed = parse_content_range_header(" ".join(_clipped(given).split()))
+    if parsed is None or (parsed.units or "").lower() != "bytes" or parsed.start is None or parsed.stop is None:
         raise RangeNotSatisfiable(f"Content-Range {given[:80]!r} is not of the form bytes FIRST-LAST/SIZE", size)
-    first, last, whole_size = (whole(digits) for digits in match.groups())
-    if first is None or last is None or (whole_size is not None and last >= whole_size):
+    if parsed.length is not None and parsed.stop > parsed.length:
         # Source: RFC 9110, section 14.4: the last byte is before the end of what the header says is there.
         raise RangeNotSatisfiable(f"Content-Range {given[:80]!r} ends after the size that it names", size)
-    return _within(range(first, min(last + 1, size)), size, given)
+    return _within(range(parsed.start, min(parsed.stop, size)), size, given)
+
+
+def _clipped(text: str) -> str:
+    """Return ``text`` with each number in it at most the largest that is of any use."""
+    return _NUMBER.sub(lambda digits: str(whole(digits[0])), text)
 
 
 def _within(wanted: range, size: int, given: str) -> range:
@@ -111,15 +117,19 @@ def _within(wanted: range, size: int, given: str) -> range:
 def _names(headers: Headers, name: str, etag: str | None, *, weakly: bool) -> bool:
     """Return whether a list of entity tags has this one; weakly: whatever ``W/`` stands before it."""
     given = ",".join(headers.getlist(name)).strip()
-    return given == "*" or any(tag == etag and (weakly or not weak) for weak, tag in _TAGS.findall(given))
+    tags = parse_etags(given)
+    if tags.star_tag:
+        return True
+    if etag is None or etag not in given:  # werkzeug reads what stands without quotes as a tag too
+        return False
+    tag = etag[1:-1]
+    return tags.contains_weak(tag) if weakly else tags.contains(tag)
 
 
 def _seconds(date: str | None) -> float | None:
     """Return an HTTP date as seconds since 1970; ``None`` for none and for what is no date, which counts as absent."""
-    if date is None:
-        return None
     try:
-        moment = parsedate_to_datetime(date)
-        return moment.timestamp() if moment.tzinfo else None
-    except (ValueError, OverflowError):
+        moment = parse_date(date)
+        return None if moment is None else moment.timestamp()
+    except OverflowError:  # an offset of more digits than a day has
         return None
