@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import structlog
+from cachetools import TTLCache
 
 from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
@@ -94,7 +95,8 @@ class Snapshots:
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, Future[Snapshot]] = OrderedDict()  # the least recently used first
         self._weight = 0  # of all that is rendered in _kept
-        self._last_good: OrderedDict[str, tuple[_Key, int]] = OrderedDict()  # by address: which snapshot, when
+        # By address. The last microsecond counts too.
+        self._last_good: TTLCache[str, _Key] = TTLCache(REMEMBERED, STALE_US + 1, now_us)
 
     def at(self, address: str) -> Snapshot:
         """Return the snapshot for who has an address, which is in its canonical form.
@@ -121,17 +123,14 @@ class Snapshots:
         except InstanceNotFound as error:  # removed after the first question
             raise CallerUnknown(address) from error
         with self._lock:
-            self._last_good[address] = (key, now)
-            self._last_good.move_to_end(address)
-            while len(self._last_good) > REMEMBERED:
-                self._last_good.popitem(last=False)
+            self._last_good[address] = key
         return snapshot
 
     def _remembered(self, address: str, error: Unavailable) -> Snapshot:
         with self._lock:
-            key, at = self._last_good.get(address, (None, 0))
+            key = self._last_good.get(address)
             future = None if key is None else self._kept.get(key)
-        if future is None or not future.done() or self._now_us() - at > STALE_US:
+        if future is None or not future.done():
             raise error
         _LOG.warning("the catalogue does not answer; serving the last snapshot", address=address, error=str(error))
         return future.result()

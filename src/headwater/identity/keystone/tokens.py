@@ -2,7 +2,8 @@
 
 Keystone is asked once for each token (``GET /v3/auth/tokens``) and its answer kept, under the token's
 SHA-256, until the token expires or the answer is ``cache_s`` old. Requests that come with the same new
-token at once share one question. What Keystone does not know is remembered for a few seconds only.
+token at once share one question. What Keystone does not know is remembered for a few seconds only, and apart:
+whoever sends junk pushes out other junk, and nobody's good token.
 
 A token that expires while a service works with it (the upload of a large image) passes when the service
 shows a valid token of its own with a role that is trusted with that; Keystone has the last word on for
@@ -19,13 +20,13 @@ import logging
 import re
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from cachetools import TTLCache
 from keystoneauth1 import exceptions
 
 from headwater.errors import Unauthenticated, Unavailable
@@ -34,7 +35,7 @@ from headwater.identity.keystone.service_user import keystone_url, service_sessi
 from headwater.identity.settings import KeystoneSettings
 
 KEPT = 20_000  # answers; about 2 KiB each
-REFUSED_KEPT = 5_000  # of tokens that Keystone does not know: whoever sends junk pushes out other junk only
+REFUSED_KEPT = 5_000  # of tokens that Keystone does not know
 REFUSED_S = 5.0  # how long a refusal is kept
 REST_S = 1.0  # after a failure to reach Keystone, how long it is left in peace
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -85,13 +86,12 @@ class KeystoneTokens:
             SettingsError: ``cafile`` cannot be read.
         """
         self._validate = validate or Questions(settings)
-        self._cache_s = settings.cache_s
         self._trusted_roles = frozenset(role.lower() for role in settings.service_token_roles)
         self._challenge = f'Keystone uri="{settings.public_uri}"'
         self._wall, self._steady = wall, steady
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
-        self._refused: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._lock = threading.Lock()  # of all that follows; held for no longer than a look-up takes
+        self._good: TTLCache[_Key, Answer] = TTLCache(KEPT, settings.cache_s, steady)
+        self._refused: TTLCache[_Key, None] = TTLCache(REFUSED_KEPT, min(REFUSED_S, settings.cache_s), steady)
         self._asking: dict[_Key, Future[Answer | None]] = {}
         self._rest_until = float("-inf")
 
@@ -100,18 +100,16 @@ class KeystoneTokens:
         service_token = headers.get("x-service-token")
         service = None
         if service_token is not None:
-            service = self._look_up(_key(service_token, allow_expired=False))
-            if service is None or service.answer is None or not self._is_trusted(service.answer.caller):
+            service = self._known_good(_key(service_token, allow_expired=False))
+            if service is None or not self._is_trusted(service.caller):
                 return None
         token = _user_token(headers)
         if token is None:
             return None
-        kept = self._look_up(_key(token, allow_expired=False))
-        if (kept is None or kept.answer is None) and service is not None:
-            kept = self._look_up(_key(token, allow_expired=True))
-        if kept is None or kept.answer is None:
-            return None
-        return _combined(kept.answer, service.answer if service is not None else None, token)
+        answer = self._known_good(_key(token, allow_expired=False))
+        if answer is None and service is not None:
+            answer = self._known_good(_key(token, allow_expired=True))
+        return None if answer is None else _combined(answer, service, token)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Return whose token the request has."""
@@ -140,7 +138,7 @@ class KeystoneTokens:
     def close(self) -> None:
         """Let go of what is kept."""
         with self._lock:
-            self._kept.clear()
+            self._good.clear()
             self._refused.clear()
 
     def _is_trusted(self, service: Caller) -> bool:
@@ -151,9 +149,11 @@ class KeystoneTokens:
         if not _TOKEN.fullmatch(token):
             return None
         key = _key(token, allow_expired=allow_expired)
-        if (kept := self._look_up(key)) is not None:
-            return kept.answer
+        if (known := self._known_good(key)) is not None:
+            return known
         with self._lock:
+            if key in self._refused:
+                return None
             asking = self._asking.get(key)
             ours = asking is None
             if asking is None:
@@ -178,42 +178,25 @@ class KeystoneTokens:
             raise
         if answer is not None and not allow_expired and answer.expires_at <= self._wall():
             answer = None
-        if answer is not None:
-            self._keep(self._kept, KEPT, key, _Kept(answer, self._steady() + self._cache_s))
-        else:
-            self._keep(self._refused, REFUSED_KEPT, key, _Kept(None, self._steady() + min(REFUSED_S, self._cache_s)))
+        with self._lock:
+            if answer is not None:
+                self._good[key] = answer
+            else:
+                self._refused[key] = None
         return answer
 
-    def _keep(self, answers: OrderedDict[_Key, _Kept], limit: int, key: _Key, kept: _Kept) -> None:
-        if self._cache_s <= 0:
-            return
+    def _known_good(self, key: _Key) -> Answer | None:
+        """Return Keystone's answer when it is kept and the token has not expired since."""
         with self._lock:
-            answers[key] = kept
-            while len(answers) > limit:
-                answers.popitem(last=False)
-
-    def _look_up(self, key: _Key) -> _Kept | None:
-        """Return what is kept and still good; no lock, as a reader of a dict needs none."""
-        for answers in (self._kept, self._refused):
-            kept = answers.get(key)
-            if kept is None:
-                continue
-            expired = kept.answer is not None and not key[1] and kept.answer.expires_at <= self._wall()
-            if not expired and kept.good_until > self._steady():
-                return kept
-            with self._lock:
-                if answers.get(key) is kept:
-                    del answers[key]
-        return None
+            try:
+                answer = self._good[key]
+            except KeyError:
+                return None
+        may_have_expired = key[1]
+        return answer if may_have_expired or answer.expires_at > self._wall() else None
 
 
 _Key = tuple[bytes, bool]  # SHA-256 of the token; whether it may have expired
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: Answer | None  # None: Keystone knows no such token
-    good_until: float  # by the steady clock
 
 
 def _key(token: str, *, allow_expired: bool) -> _Key:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from cachetools import TTLCache
 
 from headwater.identity.caller import Caller
 from headwater.identity.peer import Peer, PeerUnavailable, Reply
@@ -30,12 +30,6 @@ _JSON = "application/json"
 _CONTENT_TYPES = frozenset({"application/octet-stream", "text/plain"})
 
 _Key = tuple[str, str | None, str | None]  # certificate, project and user
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    data: bytes
-    good_until: float
 
 
 class Barbican:
@@ -61,10 +55,8 @@ class Barbican:
         self._secrets = f"{url.removesuffix('/v1')}/v1/secrets"
         self._peer = peer
         self._as_caller = ask_as_caller
-        self._cache_s = cache_s
-        self._steady = steady
         self._lock = threading.Lock()
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept: TTLCache[_Key, bytes] = TTLCache(KEPT, cache_s, steady)
 
     def get(self, caller: Caller, certificate_id: str) -> bytes:
         """Return the payload of the secret; see ``CertificateSource``."""
@@ -73,14 +65,11 @@ class Barbican:
             key = (certificate_id, caller.project_id, caller.user_id)
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and kept.good_until > self._steady():
-            return kept.data
+        if kept is not None:
+            return kept
         data = self._ask(caller, certificate_id)
         with self._lock:
-            self._kept[key] = _Kept(data, self._steady() + self._cache_s)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._kept[key] = data
         return data
 
     def _ask(self, caller: Caller, certificate_id: str) -> bytes:

@@ -264,10 +264,9 @@ def test_many_requests_with_one_new_token_ask_once(tokens: KeystoneTokens, serve
     assert len(server.asked) == 1
 
 
-def test_what_is_kept_has_a_limit(
-    tokens: KeystoneTokens, server: FakeKeystone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_has_a_limit(server: FakeKeystone, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 3)
+    tokens = authenticator(server, clock)
     for number in range(5):
         server.issue(f"t{number}")
         tokens.caller(with_token(f"t{number}"))
@@ -275,11 +274,26 @@ def test_what_is_kept_has_a_limit(
     assert known == [2, 3, 4]
 
 
+def test_who_is_used_stays_and_who_is_not_goes(
+    server: FakeKeystone, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT", 2)
+    tokens = authenticator(server, clock)
+    for token in ("a", "b"):
+        server.issue(token)
+        tokens.caller(with_token(token))
+    assert tokens.cached(with_token("a")) is not None
+    server.issue("c")
+    tokens.caller(with_token("c"))
+    assert [token for token in "abc" if tokens.cached(with_token(token)) is not None] == ["a", "c"]
+
+
 def test_tokens_that_keystone_does_not_know_push_out_no_user(
-    tokens: KeystoneTokens, server: FakeKeystone, monkeypatch: pytest.MonkeyPatch
+    server: FakeKeystone, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT", 3)
     monkeypatch.setattr(module, "REFUSED_KEPT", 2)
+    tokens = authenticator(server, clock)
     for number in range(3):
         server.issue(f"t{number}")
         tokens.caller(with_token(f"t{number}"))
@@ -293,11 +307,34 @@ def test_tokens_that_keystone_does_not_know_push_out_no_user(
     assert len(server.asked) == asked + 1
 
 
+def test_many_threads_may_look_up_and_keep_at_once(
+    server: FakeKeystone, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caches hold lists that a look-up changes too."""
+    monkeypatch.setattr(module, "KEPT", 8)
+    tokens = authenticator(server, clock)
+    for number in range(32):
+        server.issue(f"t{number}")
+
+    def use(seed: int) -> None:
+        for step in range(400):
+            name = f"t{(seed * 7 + step * 5) % 32}"
+            caller = tokens.cached(with_token(name)) or tokens.caller(with_token(name))
+            assert caller.user_id == f"user-of-{name}"
+            if step % 50 == 0:
+                clock.passed += 1
+
+    with ThreadPoolExecutor(8) as crowd:
+        for done in [crowd.submit(use, seed) for seed in range(8)]:
+            done.result()
+    assert len(tokens._good) <= 8
+
+
 def test_no_token_is_kept_or_shown_in_the_clear(tokens: KeystoneTokens, server: FakeKeystone) -> None:
     server.issue("secret-token")
     caller = tokens.caller(with_token("secret-token"))
     assert "secret-token" not in repr(caller).replace("user-of-secret-token", "")
-    assert all(b"secret-token" not in key for key, _ in [*tokens._kept, *tokens._refused])
+    assert all(b"secret-token" not in key for key, _ in [*tokens._good, *tokens._refused])
 
 
 TOKEN: dict[str, Any] = {
