@@ -10,16 +10,7 @@ from pathlib import Path
 
 from needs import program
 
-KEY_TYPES = (
-    "RSA-PSS",
-    "DSA",
-    "ECC_SECT571K1",
-    "ECC_SECT409K1",
-    "ECC_SECT571R1",
-    "ECC_SECT409R1",
-    "ECC_SECP521R1",
-    "ECC_SECP384R1",
-)
+KEY_TYPES = ("RSA-PSS", "DSA", "ECC_SECP521R1", "ECC_SECP384R1")
 HASH_METHODS = ("SHA-224", "SHA-256", "SHA-384", "SHA-512")
 CERTIFICATE_ID = "0f8b9a52-6c1f-4b0e-9a39-6a1f7c1f6d01"
 

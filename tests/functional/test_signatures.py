@@ -96,6 +96,7 @@ def test_signed_data_is_taken_and_other_data_leaves_nothing(service: HeadwaterPr
         ({"img_signature_certificate_uuid": "../../etc/passwd"}, "which is no UUID"),
         ({"img_signature_hash_method": "MD5"}, "the property img_signature_hash_method is 'MD5'"),
         ({"img_signature_key_type": "DSA"}, "is of type RSA-PSS, and img_signature_key_type says DSA"),
+        ({"img_signature_key_type": "ECC_SECT571K1"}, "type ECC_SECT571K1 cannot be verified here"),
         ({"img_signature": "no base64!"}, "the property img_signature is not base64"),
     ],
 )
