@@ -7,7 +7,7 @@ ARGS ?=
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
-	test-quick test-conformance test-torture check format bench lock clean
+	test-quick test-conformance test-torture check format bench lock audit clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
@@ -61,6 +61,10 @@ bench: setup-check ## Measure upload, download, show, list, create and patch, an
 
 lock: setup-check ## Write requirements/*.txt anew from *.in (ARGS="--upgrade" takes newer versions)
 	@tools/lock.sh $(ARGS)
+
+audit: ## Look the locked packages up for known vulnerabilities (ARGS="run test" names the lock files)
+	@tools/virtual_environment.sh .venv-audit requirements/audit.txt
+	@.venv-audit/bin/python tools/audit.py $(ARGS)
 
 clean: ## Remove all that these targets made, except the data of `make run`
 	@tools/clean.sh
