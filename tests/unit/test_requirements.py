@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,30 @@ def test_the_run_has_neither_what_builds_packages_nor_what_only_an_extra_needs()
 def test_every_package_is_pinned_with_its_hashes(lock: Path) -> None:
     entries = re.split(r"\n(?=\S)", lock.read_text().strip())
     assert [entry for entry in entries if not re.search(r"==\S.*--hash=sha256:[0-9a-f]{64}", entry, re.DOTALL)] == []
+
+
+def imported(*folders: str) -> dict[str, str]:
+    """Return the packages that Python files import, each with one file that does; what nobody installed is left out."""
+    owners = packages_distributions()
+    found: dict[str, str] = {}
+    for path in (path for folder in folders for path in (CHECKOUT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            for name in names:
+                for owner in owners.get(name.partition(".")[0], []):
+                    found.setdefault(normal(owner), str(path.relative_to(CHECKOUT)))
+    return found
+
+
+def test_what_the_program_imports_it_names() -> None:
+    named = {normal(each) for each in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["rabbitmq"])}
+    named |= {"headwater", "pytest"}  # who runs the suites of headwater.testing has pytest
+    assert {name: file for name, file in imported("src").items() if name not in named} == {}
+
+
+def test_what_tests_and_tools_import_is_locked() -> None:
+    """An environment keeps what earlier locks had, so it alone shows nothing."""
+    known = {*locked("test"), *locked("audit"), "headwater"}
+    assert {name: file for name, file in imported("tests", "tools").items() if name not in known} == {}
