@@ -75,7 +75,7 @@ class Hang:
         self.began = threading.Semaphore(0)
         self.go_on = threading.Event()
 
-    def __call__(self, *_: object) -> Any:
+    def __call__(self, *_: object, **__: object) -> Any:
         self.began.release()
         assert self.go_on.wait(30)
         return []
@@ -135,13 +135,14 @@ def test_a_store_that_hangs_is_named_in_time_and_holds_one_thread(
                 assert time.monotonic() - began < 20  # the store hangs for 30 s
                 assert {answer.status_code for answer in answers} == {503}
                 assert answers[0].text == "The store memory does not answer within 0.3 s"
-                looking = [each for each in threading.enumerate() if each.name == "headwater-health"]
-                assert len(looking) == 1
+                assert hang.began.acquire(blocking=False)
+                assert not hang.began.acquire(blocking=False)  # one thread looks, however often it is asked about
                 assert (await http.get("/healthcheck/live")).status_code == 200
                 assert (await http.get("/metrics")).status_code == 200
                 assert (await http.get(IMAGES)).status_code == 200
                 hang.go_on.set()
-                await eventually(lambda: not looking[0].is_alive())
+                looks = [part._look for part in parts_of(worker) if part._look is not None]
+                await eventually(lambda: all(look.done() for look in looks))
                 assert (await http.get("/healthcheck")).status_code == 200
 
     asyncio.run(ask())
@@ -166,7 +167,8 @@ def test_the_catalogue_that_hangs_is_named_in_time_while_every_thread_waits_for_
             monkeypatch.setattr(worker.database, "read", hang)
             async with client(worker) as http:
                 waiting = [asyncio.create_task(http.get(IMAGES)) for _ in range(20)]
-                await asyncio.sleep(0.1)
+                await eventually(lambda: hang.began.acquire(blocking=False))
+                assert not any(each.done() for each in waiting)
                 began = time.monotonic()
                 answer = await http.get("/healthcheck")
                 assert time.monotonic() - began < 20  # the store hangs for 30 s
@@ -175,6 +177,7 @@ def test_the_catalogue_that_hangs_is_named_in_time_while_every_thread_waits_for_
                 assert (await http.get("/metrics")).status_code == 200
                 for each in waiting:
                     each.cancel()
+                await asyncio.gather(*waiting, return_exceptions=True)  # what they would say is of no use here
 
     asyncio.run(ask())
 
