@@ -12,11 +12,11 @@ from sqlalchemy import insert
 
 from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.data.admission import Admission, CatalogueAbsent, StoreAbsent
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.object_store import marked, put
+from headwater.testing.unheard import UnheardImages
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_store_is_known_by_its_objects_and_then_by_its_mark(database: Database
     (root / MARK).unlink()
     with pytest.raises(CatalogueAbsent, match="never had an image"):
         admit(database, root)
-    add(ImageCatalogue(database), image)
+    add(UnheardImages(database), image)
     row = {"image_id": image.id, "position": 0, "store": "file", "object_key": "k", "metadata": "{}"}
     database.write(lambda connection: connection.execute(insert(tables.image_locations), row))
     with pytest.raises(StoreAbsent, match="1 of 1 objects are not there"):

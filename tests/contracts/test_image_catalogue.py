@@ -15,11 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
-from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location
 from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
+from headwater.testing.unheard import UnheardImages
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_an_upgrade_says_whether_there_was_something_to_do(empty: Database) -> N
 
 
 def test_an_upgrade_keeps_what_is_there(database: Database) -> None:
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     image = an_image("kept", tags=("t",))
     add(catalogue, image)
     schema.upgrade(database)
@@ -137,12 +138,12 @@ def test_processes_that_upgrade_at_once_all_end_with_the_newest_schema(database_
     outcomes = [process.communicate(timeout=60) for process in processes]
     assert [(out.decode().strip(), err.decode()) for out, err in outcomes] == [(schema.NEWEST, "")] * 3
     database = Database(database_url)
-    assert ImageCatalogue(database).revision() == 0
+    assert UnheardImages(database).revision() == 0
     database.close()
 
 
 def test_deleting_an_image_takes_what_is_searched_for_with_it(database: Database) -> None:
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     image = an_image(tags=("a", "b"), properties={"p": "1"})
     add(catalogue, image)
     catalogue.delete(image.id, lambda _image: None, 0)
@@ -176,7 +177,7 @@ def test_an_upgrade_keeps_where_the_bytes_are_and_which_ids_were_used(empty: Dat
     to_schema(empty, "0003")
     empty.write(before)
     schema.upgrade(empty)
-    catalogue = ImageCatalogue(empty)
+    catalogue = UnheardImages(empty)
     assert catalogue.get(image.id) == image
     assert catalogue.page(Query(viewer=Viewer(project_id="p"))) == [image]
     assert catalogue.location(image.id) == Location("file", "key")

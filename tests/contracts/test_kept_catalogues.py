@@ -17,12 +17,13 @@ from catalogues import KEPT, fill
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
-from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.model import Location, Status, Visibility
 from headwater.instances.registry import Registry
 from headwater.testing.image_catalogue import add, an_image, anything, renamed
 from headwater.testing.registry import an_instance
+from headwater.testing.unheard import UnheardImages
 
 
 def an_id(number: int) -> str:
@@ -41,7 +42,7 @@ def test_a_kept_catalogue_is_upgraded_with_all_that_is_in_it(database: Database,
     fill(database, number)
     assert schema.upgrade(database) == (number != schema.NEWEST)
 
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     public = catalogue.get(an_id(1))
     assert (public.name, public.visibility, public.protected) == ("image 1", Visibility.PUBLIC, True)
     assert public.properties == {"os_distro": "ubuntu", "ähnlich": "größer 😀"}
@@ -111,7 +112,7 @@ def test_this_release_goes_on_beside_a_schema_that_only_widens(
     fill(database, max(KEPT))
     schema.upgrade(database)
     running = Database(database_url)  # a worker with open connections
-    catalogue, registry = ImageCatalogue(running), Registry(running)
+    catalogue, registry = UnheardImages(running), Registry(running)
     before = an_image("before", owner="p1")
     add(catalogue, before)
     catalogue.page(seen_by("p1"))
@@ -121,7 +122,7 @@ def test_this_release_goes_on_beside_a_schema_that_only_widens(
     started_again = Database(database_url, may_make=False)
     assert schema.check(started_again) == "9999"
     assert not schema.upgrade(started_again)
-    for each in (catalogue, ImageCatalogue(started_again)):
+    for each in (catalogue, UnheardImages(started_again)):
         image = an_image("after", owner="p1", tags=("t",), properties={"p": "1"})
         add(each, image)
         assert image.id in {found.id for found in each.page(seen_by("p1"))}

@@ -10,11 +10,10 @@ import pytest
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Held, Image, ImageLocation, Location
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.unheard import UnheardImages, UnheardLocations
 
 LONG = "https://images.example/" + "x" * 1000
 OWN = ImageLocation(at=Location("file", "key.1"))
@@ -33,7 +32,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def image(database: Database) -> Image:
     image = an_image()
-    add(ImageCatalogue(database), image)
+    add(UnheardImages(database), image)
     return image
 
 
@@ -43,22 +42,22 @@ def holds(database: Database, image: Image, *locations: ImageLocation) -> tuple[
     def change(before: Image, _held: Held) -> tuple[Image, Held]:
         return replace(before, updated_at=before.updated_at + 1), locations
 
-    return LocationRows(database).change(image.id, change, NOON)
+    return UnheardLocations(database).change(image.id, change, NOON)
 
 
 def test_locations_are_kept_in_their_order_with_what_is_said_of_them(database: Database, image: Image) -> None:
-    rows = LocationRows(database)
+    rows = UnheardLocations(database)
     assert rows.of(image.id) == ()
     for order in ((OWN, WEB), (WEB, THIRD, OWN), (THIRD, OWN)):
         changed, _ = holds(database, image, *order)
         assert rows.of(image.id) == order
         assert rows.of_all([image.id, "absent"]) == {image.id: list(order)}
-        assert ImageCatalogue(database).get(image.id) == changed
+        assert UnheardImages(database).get(image.id) == changed
 
 
 def test_our_own_bytes_are_looked_for_first(database: Database, image: Image) -> None:
     holds(database, image, WEB, OWN, THIRD)
-    assert ImageCatalogue(database).locations(image.id) == [OWN.at, WEB.at, THIRD.at]
+    assert UnheardImages(database).locations(image.id) == [OWN.at, WEB.at, THIRD.at]
 
 
 def test_only_our_own_bytes_are_discarded(database: Database, image: Image) -> None:
@@ -68,21 +67,21 @@ def test_only_our_own_bytes_are_discarded(database: Database, image: Image) -> N
     assert DiscardedObjects(database).oldest(10) == [OWN.at]
     _, left = holds(database, image, THIRD, ImageLocation(at=Location("file", "key.2")))
     assert left == []
-    left = ImageCatalogue(database).delete(image.id, lambda _image: None, NOON)
+    left = UnheardImages(database).delete(image.id, lambda _image: None, NOON)
     assert left == [Location("file", "key.2")]
     assert set(DiscardedObjects(database).oldest(10)) == {OWN.at, Location("file", "key.2")}
-    assert LocationRows(database).of(image.id) == ()
+    assert UnheardLocations(database).of(image.id) == ()
 
 
 def test_a_change_that_is_refused_changes_nothing(database: Database, image: Image) -> None:
     holds(database, image, WEB)
-    before = ImageCatalogue(database).get(image.id)
+    before = UnheardImages(database).get(image.id)
 
     def refuse(_image: Image, _held: Held) -> tuple[Image, Held]:
         raise ImageNotFound(image.id)
 
     with pytest.raises(ImageNotFound):
-        LocationRows(database).change(image.id, refuse, NOON)
-    assert (LocationRows(database).of(image.id), ImageCatalogue(database).get(image.id)) == ((WEB,), before)
+        UnheardLocations(database).change(image.id, refuse, NOON)
+    assert (UnheardLocations(database).of(image.id), UnheardImages(database).get(image.id)) == ((WEB,), before)
     with pytest.raises(ImageNotFound):
-        LocationRows(database).change("absent", lambda image, held: (image, held), NOON)
+        UnheardLocations(database).change("absent", lambda image, held: (image, held), NOON)

@@ -13,6 +13,7 @@ from headwater.images.catalogue import tasks
 from headwater.images.catalogue.tasks import TaskQuery, Tasks
 from headwater.images.task import (
     KEPT_S,
+    ImageBusy,
     Task,
     TaskMarkerNotFound,
     TaskNotFound,
@@ -20,6 +21,8 @@ from headwater.images.task import (
     TaskStatusConflict,
     new_task,
 )
+from headwater.testing.image_catalogue import add, an_image
+from headwater.testing.unheard import UnheardImages, commit
 
 NOON = 1_700_000_000_000_000
 
@@ -50,14 +53,16 @@ def test_a_task_comes_back_as_it_was_kept(database: Database) -> None:
 
 def test_a_task_moves_on_and_says_what_came_of_it(database: Database) -> None:
     kept, task = Tasks(database), added(database, 1, image_id="i1")
-    assert database.read(lambda connection: tasks.is_busy(connection, "i1"))
+    add(UnheardImages(database), an_image(id="i1"))
+    with pytest.raises(ImageBusy):
+        commit(database, tasks.none_works_on("i1"))
     kept.move(task.id, TaskStatus.PROCESSING, NOON + 5)
     ended = kept.move(task.id, TaskStatus.FAILURE, NOON + 9, message="why", result={"a": 1})
     assert kept.get(task.id) == ended
     assert (ended.message, ended.result, ended.updated_at) == ("why", {"a": 1}, NOON + 9)
     assert ended.expires_at == NOON + 9 + KEPT_S * 1_000_000
     assert kept.move(task.id, TaskStatus.FAILURE, NOON + 99, message="again") == ended
-    assert not database.read(lambda connection: tasks.is_busy(connection, "i1"))
+    commit(database, tasks.none_works_on("i1"))
     with pytest.raises(TaskStatusConflict):
         kept.move(task.id, TaskStatus.SUCCESS, NOON + 99)
     assert kept.forget_expired(NOON + 9) == 0

@@ -1,24 +1,23 @@
 """What was done, by whom, to which image: told to all that want to know.
 
-A use case opens an entry, and lets it hear of what is kept::
+A unit of work opens an entry, lets it know what moved, and keeps the events that its listeners want to send::
 
     with self._journal.entry(caller, "image.update", image_id) as entry:
         …
-        self._catalogue.change(image_id, change, entry.keep)
+        events = entry.moved(before, after)
 
-A listener hears twice of a deed: inside the transaction that keeps it, where it may keep something itself (a
-notification that must not be lost), and when it is over, done or refused (a record of it).
+A listener hears twice of a deed: inside the transaction that keeps it, where it returns what others must be told (an
+event that is neither lost nor told of what did not happen), and when it is over, done or refused (a record of it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
-
+from headwater.activity.notifications.event import Event
 from headwater.identity.caller import Caller
 
 
@@ -37,24 +36,27 @@ class Deed(AbstractContextManager["Deed"]):
         self.namespace: str | None = None  # of metadata definitions, where it is about those
         self._listeners = listeners
 
-    def keep(self, connection: Connection, before: Any, after: Any) -> None:
-        """Hear of what is kept; see ``rows.Keep``."""
+    def moved(self, before: Any, after: Any) -> list[Event]:
+        """Note what is kept, and return what others must be told of it; again when its transaction is run again."""
         self.before, self.after = before, after
+        return [event for listener in self._listeners for event in listener.moved(self)]
+
+    def end(self, error: BaseException | None) -> None:
+        """Say that it is over; ``error`` says why it failed."""
         for listener in self._listeners:
-            listener.kept(connection, self)
+            listener.ended(self, error)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        for listener in self._listeners:
-            listener.ended(self, error)
+        self.end(error)
 
 
 class Listener(Protocol):
     """Wants to know what was done; called by many threads."""
 
-    def kept(self, connection: Connection, deed: Deed) -> None:
-        """Hear of a deed inside its transaction; once more when that is run again."""
+    def moved(self, deed: Deed) -> Iterable[Event]:
+        """Return what others must be told; called inside the deed's transaction, once more when that is run again."""
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         """Hear that a deed is over; ``error`` says why it failed. Nothing may be raised here."""

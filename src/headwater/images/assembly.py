@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headwater.activity.journal import Journal
@@ -13,12 +13,14 @@ from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.settings import KeystoneSettings
 from headwater.images.access import Access
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.catalogue.usage import ProjectUsage
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
@@ -37,7 +39,7 @@ from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.properties.guard import NamedRules, open_guard
 from headwater.images.quotas.limits import QuotasSettings, open_limits
-from headwater.images.quotas.service import Quotas
+from headwater.images.quotas.service import Allowance, Quotas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.sharing.service import Sharing
@@ -75,6 +77,21 @@ class ImagePools:
     house: Pool  # one for each store, so that one which hangs keeps no other from being swept, and some more
 
 
+def open_changes(
+    database: Database,
+    access: Access,
+    notifications: Notifications,
+    room: Callable[[], Allowance | None] = lambda: None,
+) -> Changes:
+    """Return the unit of work of one process: the audit trail is told of each change, and so are ``notifications``.
+
+    Args:
+        room: Returns what projects may use; by default any amount.
+    """
+    journal = Journal([Notices(notifications), Audit()])
+    return Changes(database, access, journal=journal, outbox=notifications.postbox, room=room)
+
+
 class ImageService:
     """The use cases of images, and what works for images while nobody waits."""
 
@@ -98,60 +115,50 @@ class ImageService:
         self.catalogue = ImageCatalogue(database)
         self.access = access = Access(self.catalogue, policy)
         self.notifications = Notifications(sections.notifications, database)
-        notices = Notices(self.notifications)
-        journal = Journal([notices, Audit()])
+        self.quotas = Quotas(open_limits(sections.quotas, sections.keystone), ProjectUsage(database))
+        changes = open_changes(database, access, self.notifications, self.quotas.allowance)
         discarded = DiscardedObjects(database)
         scrubber = Scrubber(discarded, stores)
         guard = open_guard(limits, policy)
-        self.quotas = Quotas(open_limits(sections.quotas, sections.keystone), database)
         web = Web(stores, fetcher, limits.size_cap)
-        self.locations = Locations(LocationRows(database), access, stores, web, limits)
-        self.images = Images(
-            self.catalogue,
-            access,
-            scrubber,
-            limits,
-            locations=self.locations,
-            allowances=self.quotas.allowance,
-            guard=guard,
-            journal=journal,
-        )
+        location_rows = LocationRows(database)
+        self.locations = Locations(location_rows, access, stores, web, limits)
+        self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard)
         running = Running()
         records = UploadRecords(database)
-        self._leftovers = Leftovers(records, scrubber, running, journal=journal)
+        self._leftovers = Leftovers(changes, records, scrubber, running)
         self.uploads = Uploads(
+            changes,
             records,
             scrubber,
-            access,
             stores,
             limits,
             pools=Pools(pools.hashing, pools.storing),
             running=running,
-            allowances=self.quotas.allowance,
             signatures=open_signatures(sections.signatures, sections.keystone),
-            journal=journal,
         )
-        self.downloads = Downloads(self.catalogue, access, stores, journal=journal, notices=notices)
+        notices = Notices(self.notifications)
+        self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)
         kept_s = limits.task_time_to_live_h * 3600
         self.location_import = LocationImport(
-            database,
-            access,
-            web,
-            fetcher,
-            limits,
-            allowances=self.quotas.allowance,
-            journal=journal,
+            changes,
+            self.catalogue,
+            location_rows,
+            tasks,
+            web=web,
+            fetcher=fetcher,
+            settings=limits,
             stopping=self._is_stopping,
         )
         web_copy = WebCopy(
             self.catalogue,
+            changes,
             self.uploads,
             fetcher,
             tasks,
             stopping=self._is_stopping,
-            journal=journal,
             task_kept_s=kept_s,
             retries=limits.http_retries,
         )
@@ -170,20 +177,19 @@ class ImageService:
             "forget-events": standing(self.notifications.forget, _FORGET_EVERY_S),
         }
         self.house = Runner(self._all_jobs, self._standing, pools.house)
-        self.sharing = Sharing(access, members, limits.member_quota, journal=journal)
-        self.metadefs = Metadefs(MetadefCatalogue(database), policy, journal=journal)
+        self.sharing = Sharing(access, changes, members, limits.member_quota)
+        self.metadefs = Metadefs(MetadefCatalogue(database), policy, changes)
         self.images_v1 = ImagesV1(
             self.catalogue,
             access,
+            changes,
             self.images,
             self.uploads,
-            web_copy,
+            web_copy=web_copy,
             web=web,
-            allowances=self.quotas.allowance,
             guard=guard,
-            journal=journal,
         )
-        self.sharing_v1 = SharingV1(access, members, limits.member_quota, journal=journal)
+        self.sharing_v1 = SharingV1(access, changes, members, limits.member_quota)
 
     def renew_leases(self) -> None:
         """Say that this process lives, and so does what it works on."""

@@ -5,28 +5,34 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue import locations as held_locations
+from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.images import changed, created, deleted
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
-from headwater.images.catalogue.rows import Keep, unheard
+from headwater.images.catalogue.transaction import Step
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Held, Image, Status, Visibility
 from headwater.images.names import is_reachable
 from headwater.images.properties.guard import PropertyGuard
-from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
+
+Also = Callable[[Image], Sequence[Step[Any]]]  # what is entered beside a new image
+
+
+def _nothing(_image: Image) -> tuple[()]:
+    return ()
+
 
 # Source: Glance asks for these besides the rule of the call.
 _PUBLISHING = {Visibility.PUBLIC: "publicize_image", Visibility.COMMUNITY: "communitize_image"}
@@ -60,37 +66,33 @@ class Images:
 
     def __init__(
         self,
-        catalogue: ImageCatalogue,
         access: Access,
+        changes: Changes,
         scrubber: Scrubber,
         settings: ImagesSettings,
         *,
         locations: Locations | None = None,
-        allowances: Allowances = unlimited,
-        journal: Journal | None = None,
         guard: PropertyGuard | None = None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.settings = settings
         self.schemas = ImageSchemas(settings)
-        self._catalogue = catalogue
         self._access = access
+        self._changes = changes
         self._scrubber = scrubber
         self._locations = locations
-        self._allowances = allowances
-        self._journal = journal or Journal()
         self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, caller: Caller, document: Mapping[str, Any], *, also: Keep = unheard) -> Image:
+    def create(self, caller: Caller, document: Mapping[str, Any], *, also: Also = _nothing) -> Image:
         """Enter a new image into the catalogue, queued for its data.
 
         Args:
             document: The flat object of the API; all keys are optional. The owner is the caller's project
                 unless it says otherwise.
-            also: Keeps what belongs to the image, in the same transaction.
+            also: Returns what is entered beside the image, in the same transaction.
 
         Raises:
             Forbidden: The caller may not create this image.
@@ -102,9 +104,9 @@ class Images:
         at = self._clock()
         given = document.get("id")
         blank = Image(id=given.lower() if isinstance(given, str) else self._new_id(), created_at=at, updated_at=at)
-        with self._journal.entry(caller, "image.create") as entry:
+        with self._changes.told(caller, "image.create") as change:
             self.schemas.require_image({k: v for k, v in document.items() if k not in ("size", "virtual_size")})
-            entry.image_id = blank.id  # not before it is known to be an id
+            change.deed.image_id = blank.id  # not before it is known to be an id
             for name in document:
                 if name == "locations":
                     raise attributes.ReservedAttribute(name)
@@ -116,14 +118,8 @@ class Images:
             self._require_visibility(caller, image)
             self._require_tags_and_quotas(None, image)
 
-            guarded = self._allowances().guarded(entry.keep)
-
-            def keep(connection: Connection, before: Any, after: Any) -> None:
-                guarded(connection, before, after)
-                also(connection, before, after)
-
-            self._catalogue.create(image, fresh_id=given is None, keep=keep)
-            return self._shown(caller, image)
+            change.read_limits()
+            return self._shown(caller, change.commit(created(image, fresh_id=given is None), *also(image)))
 
     def get(self, caller: Caller, image_id: str) -> Image:
         """Return one image or raise ``ImageNotFound``."""
@@ -158,55 +154,57 @@ class Images:
             HeadwaterError: As ``attributes.patched`` says.
         """
 
-        relocate: Relocate | None = None
-
-        def change(image: Image, held: Held = ()) -> tuple[Image, Held]:
-            self._access.require("modify_image", caller, image)
-            document = attributes.writable(image)
-            mine = [each for each in operations if relocate is not None and each.name == "locations"]
-            others = [each for each in operations if relocate is None or each.name != "locations"]
-            if self._guard is not None:
-                document = self._guard.patched(caller, image, document, others)
-            else:
-                for operation in others:
-                    attributes.patched(image, document, operation)
-            self.schemas.require_image(document)
-            relocated, held_after = image, held
-            for operation in mine:
-                if relocate is not None:
-                    relocated, held_after = relocate(relocated, held_after, operation)
-            after = attributes.with_writable(relocated, document)
-            if after.status is not image.status:
-                after.require_formats()
-            if after.owner != image.owner:
-                self._access.require_admin(caller, "the owner of an image")
-            if after.visibility is not image.visibility:
-                self._require_visibility(caller, after)
-            self._require_tags_and_quotas(image, after)
-            return self._touched(image, after, also=held_after != held), held_after
-
-        changes_owner = any(operation.name == "owner" for operation in operations)
-        allowances = self._allowances if changes_owner else unlimited
-        with self._journal.entry(caller, "image.update", image_id) as entry:
-            entry.image = image = self._access.visible(caller, image_id)
-            self._access.require("modify_image", caller, image)
-            keep = allowances().guarded(entry.keep)
-            if self._locations is not None:
-                relocate = self._locations.patch(caller, image, operations)
-            if self._locations is None or relocate is None:
-                after = self._catalogue.change(image_id, lambda image: change(image)[0], keep)
-                return self._shown(caller, after)
-            room = self._allowances()
-            after, left = self._locations.rows.change(
-                image_id,
-                change,
-                self._clock(),
-                keep,
-                lambda c, image: room.require(c, image.owner, "image_size_total"),
-            )
+        with self._changes.of(caller, "image.update", image_id, rule="modify_image") as change:
+            relocate = self._locations.patch(caller, change.image, operations) if self._locations is not None else None
+            if relocate is not None or any(operation.name == "owner" for operation in operations):
+                change.read_limits()
+            if relocate is None:
+                step = changed(image_id, lambda image: self._patched(caller, image, operations))
+                return self._shown(caller, change.commit(step))
+            relocated = partial(self._relocated, caller, operations, relocate)
+            after, left = change.commit(held_locations.changed(image_id, relocated, self._clock()))
         for location in left:
             self._scrubber.remove(location)
         return self._shown(caller, after)
+
+    def _patched(self, caller: Caller, image: Image, operations: Sequence[attributes.Operation]) -> Image:
+        document = self._document(caller, image, operations)
+        after = self._judged(caller, image, attributes.with_writable(image, document))
+        return self._touched(image, after)
+
+    def _relocated(
+        self, caller: Caller, operations: Sequence[attributes.Operation], relocate: Relocate, image: Image, held: Held
+    ) -> tuple[Image, Held]:
+        """Return the image and its locations after all operations; those on locations are for ``relocate``."""
+        document = self._document(caller, image, [each for each in operations if each.name != "locations"])
+        after, held_after = image, held
+        for operation in operations:
+            if operation.name == "locations":
+                after, held_after = relocate(after, held_after, operation)
+        after = self._judged(caller, image, attributes.with_writable(after, document))
+        return self._touched(image, after, also=held_after != held), held_after
+
+    def _document(self, caller: Caller, image: Image, operations: Sequence[attributes.Operation]) -> dict[str, Any]:
+        """Return what the API writes of an image, after operations on it."""
+        document = attributes.writable(image)
+        if self._guard is not None:
+            document = self._guard.patched(caller, image, document, operations)
+        else:
+            for operation in operations:
+                attributes.patched(image, document, operation)
+        self.schemas.require_image(document)
+        return document
+
+    def _judged(self, caller: Caller, before: Image, after: Image) -> Image:
+        """Return what a patch makes of an image, if the caller may make that of it and an image may be so."""
+        if after.status is not before.status:
+            after.require_formats()
+        if after.owner != before.owner:
+            self._access.require_admin(caller, "the owner of an image")
+        if after.visibility is not before.visibility:
+            self._require_visibility(caller, after)
+        self._require_tags_and_quotas(before, after)
+        return after
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes.
@@ -214,14 +212,8 @@ class Images:
         Raises:
             ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
         """
-
-        def allowed(image: Image) -> None:
-            self._access.require("delete_image", caller, image)
-            image.require_deletable()
-
-        with self._journal.entry(caller, "image.delete", image_id) as entry:
-            entry.image = self._access.visible(caller, image_id)
-            left = self._catalogue.delete(image_id, allowed, self._clock(), entry.keep)
+        with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
+            left = change.commit(deleted(image_id, Image.require_deletable, self._clock()))
         for location in left:
             self._scrubber.remove(location)
 
@@ -230,26 +222,26 @@ class Images:
         if not 0 < len(tag) <= 255 or "\x00" in tag:
             raise BadTag(tag)
 
-        def change(image: Image) -> Image:
-            self._access.require("modify_image", caller, image)
+        def tagged(image: Image) -> Image:
             if tag in image.tags:
                 return image
             after = replace(image, tags=(*image.tags, tag))
             self._require_tags_and_quotas(image, after)
             return self._touched(image, after)
 
-        self._change(caller, image_id, "image.update", change)
+        with self._changes.of(caller, "image.update", image_id, rule="modify_image") as change:
+            change.commit(changed(image_id, tagged))
 
     def remove_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Take a tag off the image or raise ``TagNotFound``."""
 
-        def change(image: Image) -> Image:
-            self._access.require("modify_image", caller, image)
+        def untagged(image: Image) -> Image:
             if tag not in image.tags:
                 raise TagNotFound(image_id, tag)
             return self._touched(image, replace(image, tags=tuple(each for each in image.tags if each != tag)))
 
-        self._change(caller, image_id, "image.update", change)
+        with self._changes.of(caller, "image.update", image_id, rule="modify_image") as change:
+            change.commit(changed(image_id, untagged))
 
     def deactivate(self, caller: Caller, image_id: str) -> None:
         """Keep the image's data from being used, until ``reactivate``."""
@@ -260,28 +252,15 @@ class Images:
         self._move(caller, image_id, "reactivate", Status.DEACTIVATED, Status.ACTIVE)
 
     def _move(self, caller: Caller, image_id: str, action: str, before: Status, after: Status) -> None:
-        def change(image: Image) -> Image:
-            self._access.require(action, caller, image)
+        def moved(image: Image) -> Image:
             if image.status is after:
                 return image
             if image.status is not before:
                 raise ActionRefused(action, image)
             return self._touched(image, image.moved_to(after))
 
-        self._change(caller, image_id, f"image.{action}", change)
-
-    def _change(
-        self,
-        caller: Caller,
-        image_id: str,
-        action: str,
-        change: Callable[[Image], Image],
-        allowances: Allowances = unlimited,
-    ) -> Image:
-        """Change an image that the caller sees, and tell of it as ``action``."""
-        with self._journal.entry(caller, action, image_id) as entry:
-            entry.image = self._access.visible(caller, image_id)
-            return self._catalogue.change(image_id, change, allowances().guarded(entry.keep))
+        with self._changes.of(caller, f"image.{action}", image_id, rule=action) as change:
+            change.commit(changed(image_id, moved))
 
     def _shown(self, caller: Caller, image: Image) -> Image:
         """Return the image without what the caller may not read."""

@@ -62,6 +62,14 @@ class TaskStatusConflict(Conflict):
         self.task_id, self.now, self.wanted = task_id, now, wanted
 
 
+class ImageBusy(Conflict):
+    """A task works on this image already."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image has active task: wait until it ends (image {image_id})")
+        self.image_id = image_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One task. A change makes a new one; the old one stays as it was."""

@@ -17,12 +17,15 @@ import os
 import socket
 from collections.abc import Callable
 
+from headwater.activity.notifications.notifier import Notifications
 from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
+from headwater.images.access import Access
+from headwater.images.assembly import open_changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.upload_records import UploadRecords
@@ -97,7 +100,9 @@ def _prepare(settings: Settings) -> dict[str, str]:
         stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
         identities = Admission(database).admit(stores)
         scrubber = Scrubber(DiscardedObjects(database), stores)
-        leftovers = Leftovers(UploadRecords(database), scrubber, Running())
+        notifications = Notifications(settings.notifications, database)
+        changes = open_changes(database, Access(ImageCatalogue(database), policy), notifications)
+        leftovers = Leftovers(changes, UploadRecords(database), scrubber, Running())
         Jobs(database).release_dead(now())
         cleared = leftovers.clear_all()
         if cleared:

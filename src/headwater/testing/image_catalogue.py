@@ -13,12 +13,13 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue, ImageExists, MarkerNotFound
+from headwater.images.catalogue.images import ImageExists, MarkerNotFound
 from headwater.images.catalogue.lists import listing, pages
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost, UploadRecords
+from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
+from headwater.testing.unheard import UnheardImages, UnheardUploads
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -33,7 +34,7 @@ def an_image(name: str | None = None, **fields: Any) -> Image:
     return Image(**given)
 
 
-def add(catalogue: ImageCatalogue, *images: Image) -> None:
+def add(catalogue: UnheardImages, *images: Image) -> None:
     """Keep new images."""
     for image in images:
         catalogue.create(image, fresh_id=True)
@@ -108,7 +109,7 @@ def _holds(value: Any, wanted: Condition) -> bool:
     return tests[wanted.comparison]()
 
 
-def all_pages(catalogue: ImageCatalogue, query: Query) -> list[Image]:
+def all_pages(catalogue: UnheardImages, query: Query) -> list[Image]:
     """Return the pages of a list, one after the other, put together."""
     found: list[Image] = []
     for _ in range(1000):
@@ -197,12 +198,12 @@ class ImageCatalogueContract:
     """To run it on a database: subclass, and give a ``database`` fixture with the newest schema and no image."""
 
     @pytest.fixture
-    def catalogue(self, database: Database) -> ImageCatalogue:
-        return ImageCatalogue(database)
+    def catalogue(self, database: Database) -> UnheardImages:
+        return UnheardImages(database)
 
     @pytest.fixture
-    def records(self, database: Database) -> UploadRecords:
-        return UploadRecords(database)
+    def records(self, database: Database) -> UnheardUploads:
+        return UnheardUploads(database)
 
     @pytest.fixture
     def discarded(self, database: Database) -> DiscardedObjects:
@@ -210,7 +211,7 @@ class ImageCatalogueContract:
 
     # --- One image -------------------------------------------------------------------------------
 
-    def test_an_image_comes_back_as_it_was(self, catalogue: ImageCatalogue) -> None:
+    def test_an_image_comes_back_as_it_was(self, catalogue: UnheardImages) -> None:
         full = an_image(
             "noble 😀",
             status=Status.ACTIVE,
@@ -235,7 +236,7 @@ class ImageCatalogueContract:
         assert list(catalogue.get(full.id).properties) == ["z", "a", "ключ", "long"]
         assert catalogue.get(empty.id) == empty
 
-    def test_an_image_that_is_not_there_is_not_found(self, catalogue: ImageCatalogue) -> None:
+    def test_an_image_that_is_not_there_is_not_found(self, catalogue: UnheardImages) -> None:
         add(catalogue, there := an_image())
         for image_id in ("", "nobody", "x" * 300, str(uuid.UUID(int=0)), "ä😀", "' OR '1'='1", there.id + " "):
             with pytest.raises(ImageNotFound):
@@ -249,7 +250,7 @@ class ImageCatalogueContract:
             assert catalogue.location(image_id) is None
         assert catalogue.page(Query()) == [there]
 
-    def test_an_id_that_is_taken_is_refused_and_the_image_keeps_its_place(self, catalogue: ImageCatalogue) -> None:
+    def test_an_id_that_is_taken_is_refused_and_the_image_keeps_its_place(self, catalogue: UnheardImages) -> None:
         first = an_image("first", tags=("t",), properties={"p": "1"})
         add(catalogue, first)
         for fresh_id in (True, False):
@@ -258,7 +259,7 @@ class ImageCatalogueContract:
         assert catalogue.get(first.id) == first
         assert catalogue.page(Query(tags=("u",))) == []
 
-    def test_the_id_of_a_deleted_image_is_never_used_again(self, catalogue: ImageCatalogue) -> None:
+    def test_the_id_of_a_deleted_image_is_never_used_again(self, catalogue: UnheardImages) -> None:
         image = an_image(tags=("t",), properties={"p": "1"})
         add(catalogue, image)
         catalogue.delete(image.id, anything, NOON)
@@ -268,7 +269,7 @@ class ImageCatalogueContract:
             catalogue.get(image.id)
         assert catalogue.page(Query(tags=("t",))) == catalogue.page(Query(properties=(("p", "1"),))) == []
 
-    def test_deleted_images_of_one_moment_are_read_in_blocks(self, catalogue: ImageCatalogue) -> None:
+    def test_deleted_images_of_one_moment_are_read_in_blocks(self, catalogue: UnheardImages) -> None:
         images = sorted((an_image(f"n{number}") for number in range(5)), key=lambda image: image.id)
         add(catalogue, *images)
         for image in images:
@@ -281,7 +282,7 @@ class ImageCatalogueContract:
             catalogue.find_deleted(an_image().id)
 
     def test_a_page_begins_after_an_image_that_is_in_no_list_any_more(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, catalogue: UnheardImages, many: list[Image]
     ) -> None:
         for sort in ((("created_at", "desc"),), (("name", "asc"),), (("status", "desc"), ("size", "asc"))):
             query = Query(limit=1000, sort=sort)
@@ -289,7 +290,7 @@ class ImageCatalogueContract:
                 wanted = catalogue.page(replace(query, marker=marker.id))
                 assert catalogue.page(replace(query, after=marker)) == wanted
 
-    def test_an_image_that_may_not_be_deleted_stays(self, catalogue: ImageCatalogue) -> None:
+    def test_an_image_that_may_not_be_deleted_stays(self, catalogue: UnheardImages) -> None:
         image = an_image(protected=True)
         add(catalogue, image)
         with pytest.raises(ImageProtected):
@@ -298,7 +299,7 @@ class ImageCatalogueContract:
 
     # --- Changes ---------------------------------------------------------------------------------
 
-    def test_a_change_counts_the_revision_and_is_kept(self, catalogue: ImageCatalogue) -> None:
+    def test_a_change_counts_the_revision_and_is_kept(self, catalogue: UnheardImages) -> None:
         image = an_image("before", tags=("a", "b"), properties={"kept": "1", "changed": "1", "gone": "1"})
         add(catalogue, image)
         after = catalogue.change(
@@ -322,14 +323,14 @@ class ImageCatalogueContract:
         pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
         assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
 
-    def test_a_change_to_the_same_is_none(self, catalogue: ImageCatalogue) -> None:
+    def test_a_change_to_the_same_is_none(self, catalogue: UnheardImages) -> None:
         image = an_image("same", visibility=Visibility.PUBLIC)
         add(catalogue, image)
         before = catalogue.revision()
         assert catalogue.change(image.id, renamed("same")) == image
         assert catalogue.revision() == before
 
-    def test_a_change_that_fails_changes_nothing(self, catalogue: ImageCatalogue) -> None:
+    def test_a_change_that_fails_changes_nothing(self, catalogue: UnheardImages) -> None:
         image = an_image("before")
         add(catalogue, image)
 
@@ -340,7 +341,7 @@ class ImageCatalogueContract:
             catalogue.change(image.id, refuse)
         assert catalogue.get(image.id) == image
 
-    def test_changes_at_once_are_all_kept(self, catalogue: ImageCatalogue) -> None:
+    def test_changes_at_once_are_all_kept(self, catalogue: UnheardImages) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
         before = catalogue.revision()
@@ -378,13 +379,13 @@ class ImageCatalogueContract:
     # --- Lists -----------------------------------------------------------------------------------
 
     @pytest.fixture
-    def many(self, catalogue: ImageCatalogue) -> list[Image]:
+    def many(self, catalogue: UnheardImages) -> list[Image]:
         images = many_images()
         add(catalogue, *images)
         return images
 
     def test_pages_by_every_key_put_together_are_the_whole_list(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, catalogue: UnheardImages, many: list[Image]
     ) -> None:
         for sort in SORTS:
             whole = [image.id for image in expected(many, Query(sort=sort, limit=1000))]
@@ -393,7 +394,7 @@ class ImageCatalogueContract:
                 found = [image.id for image in all_pages(catalogue, Query(sort=sort, limit=limit))]
                 assert found == whole, (sort, limit)
 
-    def test_a_list_shows_what_its_filters_say_in_its_order(self, catalogue: ImageCatalogue, many: list[Image]) -> None:
+    def test_a_list_shows_what_its_filters_say_in_its_order(self, catalogue: UnheardImages, many: list[Image]) -> None:
         for name, query in FILTERS.items():
             for sort in ((("created_at", "desc"), ("id", "desc")), (("name", "asc"),), (("size", "desc"),)):
                 wanted = replace(query, sort=sort, limit=5)
@@ -405,7 +406,7 @@ class ImageCatalogueContract:
         assert none == {"no name", "a property nobody has", "a tag nobody has"}
 
     def test_a_deletion_between_two_pages_neither_hides_nor_repeats_an_image(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, catalogue: UnheardImages, many: list[Image]
     ) -> None:
         whole = expected(many, Query(limit=1000))
         seen: list[Image] = []
@@ -418,14 +419,14 @@ class ImageCatalogueContract:
         assert seen == whole
 
     def test_a_marker_that_dropped_out_of_the_list_still_marks_its_place(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, catalogue: UnheardImages, many: list[Image]
     ) -> None:
         query = Query(conditions=(Condition("status", "eq", "active"),), sort=(("name", "asc"),), limit=1000)
         for marker in many:
             asked = replace(query, marker=marker.id)
             assert catalogue.page(asked) == expected(many, asked)
 
-    def test_names_tags_and_properties_are_found_by_exactly_their_characters(self, catalogue: ImageCatalogue) -> None:
+    def test_names_tags_and_properties_are_found_by_exactly_their_characters(self, catalogue: UnheardImages) -> None:
         images = {each: an_image(each, owner=each, tags=(each,), properties={each: "1", "p": each}) for each in EXACT}
         add(catalogue, *images.values())
         for text, image in images.items():
@@ -439,13 +440,13 @@ class ImageCatalogueContract:
             ):
                 assert catalogue.page(query) == [image], query
 
-    def test_tags_that_differ_in_a_code_point_only_are_kept_side_by_side(self, catalogue: ImageCatalogue) -> None:
+    def test_tags_that_differ_in_a_code_point_only_are_kept_side_by_side(self, catalogue: UnheardImages) -> None:
         image = an_image(tags=EXACT, properties=dict.fromkeys(EXACT, "x"))
         add(catalogue, image)
         assert catalogue.get(image.id) == image
 
     def test_a_page_ends_early_where_its_images_hold_many_bytes(
-        self, catalogue: ImageCatalogue, monkeypatch: pytest.MonkeyPatch
+        self, catalogue: UnheardImages, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pages, "SLICE", 3)
         monkeypatch.setattr(pages, "BYTES", 4500)
@@ -474,7 +475,7 @@ class ImageCatalogueContract:
         assert max(read) == 3
 
     def test_many_small_images_are_one_page_without_a_cut(
-        self, catalogue: ImageCatalogue, many: list[Image], monkeypatch: pytest.MonkeyPatch
+        self, catalogue: UnheardImages, many: list[Image], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pages, "SLICE", 4)
         for sort in ((("created_at", "desc"),), (("name", "asc"), ("size", "desc"))):
@@ -483,11 +484,11 @@ class ImageCatalogueContract:
                 page = catalogue.page(query)
                 assert (page, page.is_cut) == (expected(many, query), False)
 
-    def test_a_page_of_none_is_empty(self, catalogue: ImageCatalogue, many: list[Image]) -> None:
+    def test_a_page_of_none_is_empty(self, catalogue: UnheardImages, many: list[Image]) -> None:
         assert catalogue.page(Query(limit=0)) == []
 
     def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, catalogue: UnheardImages, many: list[Image]
     ) -> None:
         bootable = [
             image
@@ -500,7 +501,7 @@ class ImageCatalogueContract:
     # --- The number of the public images ---------------------------------------------------------
 
     def test_the_revision_grows_with_changes_of_public_images_only(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         def grows(work: Callable[[], object]) -> bool:
             before = catalogue.revision()
@@ -526,7 +527,7 @@ class ImageCatalogueContract:
         assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), records.uploads()))
 
     def test_the_revision_grows_when_a_public_image_becomes_active(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
@@ -540,7 +541,7 @@ class ImageCatalogueContract:
     # --- The records of bytes ----------------------------------------------------------------------
 
     def test_an_upload_is_in_the_books_until_the_image_has_its_bytes(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -556,7 +557,7 @@ class ImageCatalogueContract:
         assert catalogue.location(image.id) == upload.location
 
     def test_an_upload_that_may_not_begin_is_not_recorded(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         image = an_image(status=Status.ACTIVE)
         add(catalogue, image)
@@ -571,7 +572,7 @@ class ImageCatalogueContract:
         assert records.uploads() == []
 
     def test_an_abandoned_upload_leaves_the_image_waiting(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -585,7 +586,7 @@ class ImageCatalogueContract:
         records.begin_upload(an_upload(image), moved(Status.SAVING))
 
     def test_the_bytes_of_an_abandoned_upload_are_noted_until_they_are_removed(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -597,7 +598,7 @@ class ImageCatalogueContract:
         assert discarded.oldest(10) == []
 
     def test_an_upload_that_was_given_up_is_lost_and_changes_nothing(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -614,7 +615,7 @@ class ImageCatalogueContract:
         assert not records.take_over(upload, moved(Status.QUEUED), NOON)
 
     def test_an_upload_that_shows_a_sign_of_life_is_not_taken_over(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -627,7 +628,7 @@ class ImageCatalogueContract:
         assert discarded.oldest(10) == []
 
     def test_a_finished_upload_is_not_taken_over(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -639,7 +640,7 @@ class ImageCatalogueContract:
         assert discarded.oldest(10) == []
 
     def test_an_image_deleted_during_its_upload_is_gone(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -654,7 +655,7 @@ class ImageCatalogueContract:
         assert records.abandon_upload(image.id, upload.location, moved(Status.QUEUED), discarded_at=None)
         assert records.uploads() == []
 
-    def test_a_change_during_an_upload_is_kept(self, catalogue: ImageCatalogue, records: UploadRecords) -> None:
+    def test_a_change_during_an_upload_is_kept(self, catalogue: UnheardImages, records: UnheardUploads) -> None:
         image = an_image("before")
         add(catalogue, image)
         upload = an_upload(image)
@@ -663,7 +664,7 @@ class ImageCatalogueContract:
         active = records.finish_upload(image.id, upload.location, moved(Status.ACTIVE, size=1))
         assert (active.name, active.tags, active.properties, active.size) == ("during", ("t",), {"p": "1"}, 1)
 
-    def test_of_many_uploads_at_once_one_begins(self, catalogue: ImageCatalogue, records: UploadRecords) -> None:
+    def test_of_many_uploads_at_once_one_begins(self, catalogue: UnheardImages, records: UnheardUploads) -> None:
         image = an_image()
         add(catalogue, image)
         outcomes: list[str] = []
@@ -687,7 +688,7 @@ class ImageCatalogueContract:
         assert len(records.uploads()) == 1
 
     def test_of_an_uploader_and_one_who_takes_over_one_wins(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         for _ in range(5):
             image = an_image()
@@ -702,7 +703,7 @@ class ImageCatalogueContract:
             assert (upload.location in discarded.oldest(100)) != finished
             assert (catalogue.location(image.id) == upload.location) == finished
 
-    def test_what_a_deleted_image_was_is_kept_until_it_is_purged(self, catalogue: ImageCatalogue) -> None:
+    def test_what_a_deleted_image_was_is_kept_until_it_is_purged(self, catalogue: UnheardImages) -> None:
         images = [an_image(f"n{n}", owner="ab"[n % 2], tags=("t",), properties={"p": "😀"}) for n in range(4)]
         add(catalogue, *images)
         for at, image in enumerate(images):
@@ -718,7 +719,7 @@ class ImageCatalogueContract:
                 catalogue.create(image, fresh_id=False)
 
     def test_a_writer_renews_all_its_uploads_and_no_others(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: UnheardImages, records: UnheardUploads
     ) -> None:
         images = [an_image() for _ in range(3)]
         add(catalogue, *images)
@@ -731,7 +732,7 @@ class ImageCatalogueContract:
         }
 
     def test_deleting_an_image_notes_its_bytes_until_they_are_removed(
-        self, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
     ) -> None:
         places = []
         for number in range(3):
@@ -761,7 +762,7 @@ def an_upload(image: Image) -> Upload:
     return Upload(image.id, Location("file", f"{image.id}.{uuid.uuid4().hex[:8]}"), "somebody", NOON)
 
 
-def _race_to_end(records: UploadRecords, upload: Upload) -> list[str]:
+def _race_to_end(records: UnheardUploads, upload: Upload) -> list[str]:
     """Let the uploader finish while another takes the upload over; return who did it."""
     start = threading.Barrier(2)
     winners: list[str] = []

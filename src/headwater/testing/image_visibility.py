@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
 
+from headwater.activity.journal import Deed, Journal
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
-from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
 from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
+from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")
 MEMBER_STATUSES = ("pending", "accepted", "rejected", "all")
@@ -68,13 +67,13 @@ def _listed(image: Image, shares: Shares, query: Query) -> bool:
             return False
 
 
-def share(members: Members, image_id: str, project: str, at: int, limit: int) -> Member:
+def share(members: UnheardMembers, image_id: str, project: str, at: int, limit: int) -> Member:
     """Share an image with a project that has not said anything yet."""
     new = Member(image_id=image_id, member=project, status=MemberStatus.PENDING, created_at=at, updated_at=at)
     return members.add(new, limit, anything)
 
 
-def fill(catalogue: ImageCatalogue, members: Members) -> tuple[list[Image], Shares]:
+def fill(catalogue: UnheardImages, members: UnheardMembers) -> tuple[list[Image], Shares]:
     """Keep images of every owner and visibility, shared with projects that gave every answer."""
     names = (None, "b", "a", "B", None, "ä", "")
     images = [
@@ -113,18 +112,18 @@ class ImageVisibilityContract:
     """To test one database: subclass, and give a ``database`` fixture with the newest schema."""
 
     @pytest.fixture
-    def catalogue(self, database: Database) -> ImageCatalogue:
+    def catalogue(self, database: Database) -> UnheardImages:
         """Return the catalogue under test."""
-        return ImageCatalogue(database)
+        return UnheardImages(database)
 
     @pytest.fixture
-    def members(self, database: Database) -> Members:
+    def members(self, database: Database) -> UnheardMembers:
         """Return the members under test."""
-        return Members(database)
+        return UnheardMembers(database)
 
     # --- Lists -----------------------------------------------------------------------------------
 
-    def test_everybody_is_shown_what_is_theirs_to_see(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_everybody_is_shown_what_is_theirs_to_see(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         images, shares = fill(catalogue, members)
         for who, viewer in VIEWERS.items():
             for visibility in VISIBILITIES:
@@ -137,7 +136,7 @@ class ImageVisibilityContract:
                         assert catalogue.page(query) == wanted, (who, visibility, status, hidden)
 
     def test_an_image_is_found_where_its_last_change_has_put_it(
-        self, catalogue: ImageCatalogue, members: Members
+        self, catalogue: UnheardImages, members: UnheardMembers
     ) -> None:
         """By every filter that has an index of its own for each audience."""
         image = an_image("one", owner="a", visibility=Visibility.PRIVATE, tags=("red",), properties={"os": "ubuntu"})
@@ -167,7 +166,7 @@ class ImageVisibilityContract:
                             assert catalogue.page(query) == shown([image], {}, query), (state, query)
 
     def test_a_list_paged_one_by_one_is_the_whole_list_in_every_order(
-        self, catalogue: ImageCatalogue, members: Members
+        self, catalogue: UnheardImages, members: UnheardMembers
     ) -> None:
         images, shares = fill(catalogue, members)
         for project in ("a", "c", None):
@@ -185,7 +184,9 @@ class ImageVisibilityContract:
                     pages = replace(query, limit=1 if project == "c" else 7)
                     assert all_pages(catalogue, pages) == wanted, (project, key, direction)
 
-    def test_two_keys_and_every_visibility_page_as_well(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_two_keys_and_every_visibility_page_as_well(
+        self, catalogue: UnheardImages, members: UnheardMembers
+    ) -> None:
         images, shares = fill(catalogue, members)
         for visibility in VISIBILITIES:
             for viewer in VIEWERS.values():
@@ -194,7 +195,7 @@ class ImageVisibilityContract:
                 assert all_pages(catalogue, query) == wanted, (visibility, viewer)
 
     def test_a_page_may_begin_after_an_image_that_the_list_does_not_show(
-        self, catalogue: ImageCatalogue, members: Members
+        self, catalogue: UnheardImages, members: UnheardMembers
     ) -> None:
         images, shares = fill(catalogue, members)
         for image in images[::5]:
@@ -215,7 +216,9 @@ class ImageVisibilityContract:
             pytest.param(Query(conditions=(Condition("name", "in", ("a", "b")),)), id="names"),
         ],
     )
-    def test_a_filter_shows_nobody_more(self, narrowed: Query, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_a_filter_shows_nobody_more(
+        self, narrowed: Query, catalogue: UnheardImages, members: UnheardMembers
+    ) -> None:
         images, shares = fill(catalogue, members)
         for who, viewer in VIEWERS.items():
             for visibility in VISIBILITIES:
@@ -230,7 +233,7 @@ class ImageVisibilityContract:
     # --- One image -------------------------------------------------------------------------------
 
     def test_one_image_comes_with_whether_it_is_shared_with_the_project(
-        self, catalogue: ImageCatalogue, members: Members
+        self, catalogue: UnheardImages, members: UnheardMembers
     ) -> None:
         image, other = (an_image(owner="a", tags=("t",), properties={"k": "v"}) for _ in range(2))
         add(catalogue, image, other)
@@ -252,7 +255,9 @@ class ImageVisibilityContract:
                 with pytest.raises(ImageNotFound):
                     catalogue.get_seen(nobody, caller)
 
-    def test_each_visibility_is_seen_one_by_one_as_in_lists(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_each_visibility_is_seen_one_by_one_as_in_lists(
+        self, catalogue: UnheardImages, members: UnheardMembers
+    ) -> None:
         for visibility in Visibility:
             for owner in ("a", None):
                 image = an_image(owner=owner, visibility=visibility)
@@ -272,9 +277,9 @@ class ImageVisibilityContract:
                         seen = False
                     assert seen is sees, (visibility, owner, caller)
 
-    # --- Members ---------------------------------------------------------------------------------
+    # --- UnheardMembers ---------------------------------------------------------------------------------
 
-    def test_a_member_is_asked_and_answers(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_a_member_is_asked_and_answers(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
         added = share(members, image.id, "b", NOON, 2)
@@ -285,7 +290,7 @@ class ImageVisibilityContract:
             changed = members.set_status(image.id, "b", status, NOON + SECOND)
             assert changed == replace(added, status=status, updated_at=NOON + SECOND) == members.get(image.id, "b")
 
-    def test_members_are_listed_by_age(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_members_are_listed_by_age(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image, other = an_image(owner="a"), an_image(owner="a")
         add(catalogue, image, other)
         for project, at in (("z", 1), ("y", 2), ("B", 2), ("b", 2), ("b ", 2), ("ä", 2)):
@@ -294,14 +299,14 @@ class ImageVisibilityContract:
         assert [each.member for each in members.of(image.id)] == ["z", "B", "b", "b ", "y", "ä"]
         assert members.of(an_image().id) == []
 
-    def test_nobody_is_a_member_twice(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_nobody_is_a_member_twice(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
         share(members, image.id, "b", NOON, 1)
         with pytest.raises(MemberExists):  # though there is no more room either
             share(members, image.id, "b", NOON, 1)
 
-    def test_an_image_has_so_many_members_and_no_more(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_an_image_has_so_many_members_and_no_more(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image, other = an_image(owner="a"), an_image(owner="a")
         add(catalogue, image, other)
         for project in ("b", "c"):
@@ -316,7 +321,7 @@ class ImageVisibilityContract:
         share(members, image.id, "e", NOON, -1)
         assert [each.member for each in members.of(image.id)] == ["c", "d", "e"]
 
-    def test_who_is_no_member_cannot_answer_or_leave(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_who_is_no_member_cannot_answer_or_leave(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
         share(members, image.id, "b", NOON, -1)
@@ -330,18 +335,26 @@ class ImageVisibilityContract:
         with pytest.raises(MemberNotFound):
             members.remove(image.id, "b", anything)
 
-    def test_members_are_put_all_at_once_and_need_not_answer(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_members_are_put_all_at_once_and_need_not_answer(
+        self, catalogue: UnheardImages, members: UnheardMembers
+    ) -> None:
         image = an_image(owner="a")
         add(catalogue, image)
         share(members, image.id, "asked", NOON, 3)
         kept: list[tuple[str | None, str | None]] = []
 
-        def keep(_connection: Connection, before: Member | None, after: Member | None) -> None:
-            kept.append((before.member if before else None, after.member if after else None))
+        class Heard:
+            def moved(self, deed: Deed) -> tuple[()]:
+                before, after = deed.before, deed.after
+                kept.append((before.member if before else None, after.member if after else None))
+                return ()
+
+            def ended(self, deed: Deed, error: BaseException | None) -> None:
+                """Wait for nothing more."""
 
         def put(wanted: dict[str, bool | None], *, others_stay: bool) -> dict[str, tuple[str, bool]]:
             kept.clear()
-            members.put(image.id, wanted, 3, anything, keep, at=NOON + 1, others_stay=others_stay)
+            members.put(image.id, wanted, 3, anything, Journal([Heard()]), at=NOON + 1, others_stay=others_stay)
             return {each.member: (each.status.value, each.can_share) for each in members.of(image.id)}
 
         both = {"asked": ("pending", False), "new": ("accepted", True)}
@@ -366,11 +379,11 @@ class ImageVisibilityContract:
         ]
         assert members.with_project("b") == []
 
-    def test_an_image_that_is_not_there_has_no_members(self, members: Members) -> None:
+    def test_an_image_that_is_not_there_has_no_members(self, members: UnheardMembers) -> None:
         with pytest.raises(ImageNotFound):
             share(members, an_image().id, "b", NOON, -1)
 
-    def test_members_go_with_their_image(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_members_go_with_their_image(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image = an_image(owner="a", visibility=Visibility.SHARED)
         add(catalogue, image)
         share(members, image.id, "b", NOON, -1)
@@ -378,7 +391,7 @@ class ImageVisibilityContract:
         assert members.of(image.id) == []
         assert catalogue.page(Query(viewer=Viewer(project_id="b"), member_status="all")) == []
 
-    def test_members_stay_while_the_image_is_private(self, catalogue: ImageCatalogue, members: Members) -> None:
+    def test_members_stay_while_the_image_is_private(self, catalogue: UnheardImages, members: UnheardMembers) -> None:
         image = an_image(owner="a", visibility=Visibility.SHARED)
         add(catalogue, image)
         share(members, image.id, "b", NOON, -1)

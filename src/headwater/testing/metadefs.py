@@ -17,7 +17,6 @@ from headwater.images.metadefs import loading, reading
 from headwater.images.metadefs.catalogue import (
     DOCUMENT_LIMIT,
     SORT_KEYS,
-    MetadefCatalogue,
     NamespaceTooLarge,
     Query,
     Sight,
@@ -30,6 +29,7 @@ from headwater.images.metadefs.model import (
     NamespaceVisibility,
     Tag,
 )
+from headwater.testing.unheard import UnheardNamespaces
 
 NOON = 1_700_000_000_000_000
 ALL = Sight(everything=True)
@@ -62,10 +62,10 @@ class MetadefsContract:
     """To run it on a database: subclass, and give a ``database`` fixture with the newest schema and no namespace."""
 
     @pytest.fixture
-    def catalogue(self, database: Database) -> MetadefCatalogue:
-        return MetadefCatalogue(database)
+    def catalogue(self, database: Database) -> UnheardNamespaces:
+        return UnheardNamespaces(database)
 
-    def test_a_namespace_comes_back_as_it_was(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_namespace_comes_back_as_it_was(self, catalogue: UnheardNamespaces) -> None:
         namespace = a_full_namespace("Mine ☃")
         catalogue.create(namespace)
         assert catalogue.get("Mine ☃") == namespace
@@ -73,7 +73,7 @@ class MetadefsContract:
         head = replace(namespace, properties=(), objects=(), tags=())
         assert catalogue.page(Query(limit=10), ALL, as_heads=True) == [head] != [namespace]
 
-    def test_what_is_not_there_is_not_found(self, catalogue: MetadefCatalogue) -> None:
+    def test_what_is_not_there_is_not_found(self, catalogue: UnheardNamespaces) -> None:
         catalogue.create(a_namespace("a"))
         for wanted in ("b", "A", "a ", "", "a\0", "' OR 1=1 --", "x" * 5000):
             with pytest.raises(NamespaceNotFound):
@@ -83,7 +83,7 @@ class MetadefsContract:
             with pytest.raises(NamespaceNotFound):
                 catalogue.delete(wanted, lambda namespace: None)
 
-    def test_a_taken_name_is_refused(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_taken_name_is_refused(self, catalogue: UnheardNamespaces) -> None:
         first = a_namespace("a")
         catalogue.create(first)
         catalogue.create(a_namespace("b"))
@@ -93,7 +93,7 @@ class MetadefsContract:
             catalogue.change("b", lambda namespace: replace(namespace, namespace="a"))
         assert catalogue.get("a") == first
 
-    def test_a_renamed_namespace_keeps_all_that_it_holds(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_renamed_namespace_keeps_all_that_it_holds(self, catalogue: UnheardNamespaces) -> None:
         before = a_full_namespace("old")
         catalogue.create(before)
         after = catalogue.change("old", lambda namespace: replace(namespace, namespace="new"))
@@ -102,7 +102,7 @@ class MetadefsContract:
             catalogue.get("old")
         assert catalogue.page(Query(limit=5, resource_types=("OS::Nova::Flavor",)), ALL) == [after]
 
-    def test_a_change_that_fails_changes_nothing(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_change_that_fails_changes_nothing(self, catalogue: UnheardNamespaces) -> None:
         before = a_full_namespace("a")
         catalogue.create(before)
 
@@ -113,21 +113,21 @@ class MetadefsContract:
             catalogue.change("a", fail)
         assert catalogue.get("a") == before
 
-    def test_a_deleted_namespace_leaves_its_resource_types(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_deleted_namespace_leaves_its_resource_types(self, catalogue: UnheardNamespaces) -> None:
         catalogue.create(a_full_namespace("a"))
         catalogue.delete("a", lambda namespace: None)
         assert catalogue.page(Query(limit=5), ALL) == []
         assert [each.name for each in catalogue.resource_types()] == ["OS::Glance::Image", "OS::Nova::Flavor"]
         catalogue.create(a_full_namespace("a"))
 
-    def test_what_may_not_be_deleted_stays(self, catalogue: MetadefCatalogue) -> None:
+    def test_what_may_not_be_deleted_stays(self, catalogue: UnheardNamespaces) -> None:
         namespace = a_namespace("a", protected=True)
         catalogue.create(namespace)
         with pytest.raises(HeadwaterError):
             catalogue.delete("a", lambda found: found.require_deletable("it"))
         assert catalogue.get("a") == namespace
 
-    def test_pages_show_each_namespace_once_in_order(self, catalogue: MetadefCatalogue) -> None:
+    def test_pages_show_each_namespace_once_in_order(self, catalogue: UnheardNamespaces) -> None:
         # Names, owners and titles that a locale would mix up, some without, and moments that are shared.
         names = ["a", "A", "z", "Z", "ä", "10", "9", "_", "😀", "\ufb01"]
         for place, name in enumerate(names):
@@ -143,7 +143,7 @@ class MetadefsContract:
                 shown = list(self._paged(catalogue, key, direction))
                 assert [each.namespace for each in shown] == [each.namespace for each in wanted], (key, direction)
 
-    def _paged(self, catalogue: MetadefCatalogue, key: str, direction: str) -> Iterator[Namespace]:
+    def _paged(self, catalogue: UnheardNamespaces, key: str, direction: str) -> Iterator[Namespace]:
         marker: str | None = None
         while True:
             query = Query(limit=3, marker=marker, sort_key=key, sort_dir="asc" if direction == "asc" else "desc")
@@ -153,7 +153,7 @@ class MetadefsContract:
                 return
             marker = page[-1].namespace
 
-    def test_lists_show_what_the_caller_sees(self, catalogue: MetadefCatalogue) -> None:
+    def test_lists_show_what_the_caller_sees(self, catalogue: UnheardNamespaces) -> None:
         catalogue.create(a_namespace("public"))
         catalogue.create(a_namespace("mine", visibility="private", owner="p1"))
         catalogue.create(a_namespace("theirs", visibility="private", owner="p2"))
@@ -170,7 +170,7 @@ class MetadefsContract:
         with pytest.raises(NamespaceNotFound):
             names(Sight(project_id="p1"), marker="theirs")
 
-    def test_lists_of_resource_types_show_those_for_any_of_them(self, catalogue: MetadefCatalogue) -> None:
+    def test_lists_of_resource_types_show_those_for_any_of_them(self, catalogue: UnheardNamespaces) -> None:
         for name, types in {"a": ["X"], "b": ["Y"], "c": ["X", "Y"], "d": ["Z"], "e": []}.items():
             catalogue.create(a_namespace(name, resource_type_associations=[{"name": each} for each in types]))
 
@@ -182,7 +182,7 @@ class MetadefsContract:
         catalogue.change("c", lambda namespace: replace(namespace, associations=namespace.associations[1:]))
         assert [names("X"), names("Y")] == ["a", "bc"]
 
-    def test_a_namespace_that_is_too_large_is_refused(self, catalogue: MetadefCatalogue) -> None:
+    def test_a_namespace_that_is_too_large_is_refused(self, catalogue: UnheardNamespaces) -> None:
         catalogue.create(a_namespace("a"))
         huge = {"p": {"title": "x" * DOCUMENT_LIMIT, "type": "string"}}
         with pytest.raises(NamespaceTooLarge):
@@ -193,7 +193,7 @@ class MetadefsContract:
             )
         assert [each.namespace for each in catalogue.page(Query(limit=5), ALL)] == ["a"]
 
-    def test_changes_at_once_are_all_kept(self, catalogue: MetadefCatalogue) -> None:
+    def test_changes_at_once_are_all_kept(self, catalogue: UnheardNamespaces) -> None:
         catalogue.create(a_namespace("a"))
         failures: list[Exception] = []
 
@@ -208,7 +208,7 @@ class MetadefsContract:
         assert failures == []
         assert {tag.name for tag in catalogue.get("a").tags} == {f"t{number}" for number in range(8)}
 
-    def test_one_of_several_that_create_the_same_namespace_wins(self, catalogue: MetadefCatalogue) -> None:
+    def test_one_of_several_that_create_the_same_namespace_wins(self, catalogue: UnheardNamespaces) -> None:
         outcomes: list[str] = []
 
         def create() -> None:
@@ -221,7 +221,7 @@ class MetadefsContract:
         _at_once([create] * 6)
         assert sorted(outcomes) == ["exists"] * 5 + ["made"]
 
-    def test_several_that_name_a_new_resource_type_all_succeed(self, catalogue: MetadefCatalogue) -> None:
+    def test_several_that_name_a_new_resource_type_all_succeed(self, catalogue: UnheardNamespaces) -> None:
         failures: list[Exception] = []
 
         def create(number: int) -> None:
@@ -235,7 +235,7 @@ class MetadefsContract:
         assert failures == []
         assert [each.name for each in catalogue.resource_types()] == [f"T{place}" for place in range(5)]
 
-    def test_the_base_set_is_loaded_once_and_never_again(self, catalogue: MetadefCatalogue) -> None:
+    def test_the_base_set_is_loaded_once_and_never_again(self, catalogue: UnheardNamespaces) -> None:
         changed: list[list[str]] = []
         _at_once([lambda: changed.append(loading.load_base(catalogue, lambda: NOON))] * 3)
         assert sorted(len(each) for each in changed) == [0, 0, 32]
@@ -247,7 +247,7 @@ class MetadefsContract:
             catalogue.get("OS::Compute::XenAPI")
 
     def test_a_newer_edition_of_the_base_set_brings_what_is_missing_only(
-        self, catalogue: MetadefCatalogue, monkeypatch: pytest.MonkeyPatch
+        self, catalogue: UnheardNamespaces, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         loading.load_base(catalogue, lambda: NOON)
         catalogue.delete("OS::Compute::XenAPI", lambda namespace: None)
@@ -256,7 +256,7 @@ class MetadefsContract:
         assert loading.load_base(catalogue, lambda: NOON) == ["OS::Compute::XenAPI"]
         assert catalogue.get("OS::Compute::Quota") == mine
 
-    def test_files_are_loaded_all_or_none(self, catalogue: MetadefCatalogue, tmp_path: Path) -> None:
+    def test_files_are_loaded_all_or_none(self, catalogue: UnheardNamespaces, tmp_path: Path) -> None:
         (tmp_path / "a.json").write_text('{"namespace": "a"}')
         (tmp_path / "b.json").write_text('{"namespace": "b", "tags": [{"name": "x"}, {"name": "X"}]}')
         with pytest.raises(loading.DefinitionFileWrong, match=r"b\.json"):

@@ -10,18 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
+from headwater.activity.journal import Deed, Journal
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.members import Members
-from headwater.images.catalogue.rows import unheard
-from headwater.images.catalogue.upload_records import UploadRecords
+from headwater.images.catalogue.images import changed, created
+from headwater.images.catalogue.transaction import Step
+from headwater.images.catalogue.upload_records import begun, finished
+from headwater.images.catalogue.usage import ProjectUsage
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools, UploadSession
 from headwater.images.data.uploads import Uploads
@@ -34,6 +36,7 @@ from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import NOON, add, an_image, an_upload, anything, moved
 from headwater.testing.rules import EveryoneMay
+from headwater.testing.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.threads import Pool
 
 CALLER = Caller(project_id="p", roles=frozenset({"admin"}))
@@ -62,13 +65,23 @@ class Service:
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 26))
         stores = {"memory": self.store}
         settings = ImagesSettings(require_format_match=False, tag_quota=3, property_quota=3)
-        self.catalogue, self.records = ImageCatalogue(database), UploadRecords(database)
-        self.quotas = Quotas(limits, database)
-        access = Access(self.catalogue, EveryoneMay())
-        allowances = self.quotas.allowance
+        self.catalogue, self.records = UnheardImages(database), UnheardUploads(database)
+        self.quotas = Quotas(limits, ProjectUsage(database))
+        self.access = access = Access(self.catalogue, EveryoneMay())
         scrubber = Scrubber(DiscardedObjects(database), stores)
-        self.images = Images(self.catalogue, access, scrubber, settings, allowances=allowances)
-        self.uploads = Uploads(self.records, scrubber, access, stores, settings, pools=pools, allowances=allowances)
+        changes = self.changes()
+        self.images = Images(access, changes, scrubber, settings)
+        self.uploads = Uploads(changes, self.records, scrubber, stores, settings, pools=pools)
+
+    def changes(self, journal: Journal | None = None) -> Changes:
+        """Return a unit of work that keeps the limits."""
+        return Changes(self.database, self.access, journal=journal, room=self.quotas.allowance)
+
+    def commit(self, step: Step[Image], journal: Journal | None = None) -> Image:
+        """Run a step, held to the limits of now."""
+        with self.changes(journal).told(None, "test") as change:
+            change.read_limits()
+            return change.commit(step)
 
     def image(self, **attributes: Any) -> Image:
         return self.images.create(CALLER, {**DATA, **attributes})
@@ -185,7 +198,7 @@ class ProjectQuotasContract:
 
     def test_one_image_gets_as_many_tags_properties_and_members_at_once_as_it_may(self, service: Service) -> None:
         image = service.image(owner=None).id
-        members = Members(service.database)
+        members = UnheardMembers(service.database)
 
         def add_tag(number: int) -> None:
             service.images.add_tag(CALLER, image, f"t{number}")
@@ -215,15 +228,19 @@ class ProjectQuotasContract:
         limits(image_count_total=1)
         with ThreadPoolExecutor(1) as thread:
 
-            def kept(connection: Connection, _before: Image | None, _after: Image | None) -> None:
-                """Do not commit before the other one had time to overtake."""
-                second.append(thread.submit(service.image))
-                with pytest.raises(TimeoutError):
-                    second[-1].result(timeout=0.5)
+            class Slow:
+                def moved(self, _deed: Deed) -> tuple[()]:
+                    """Do not commit before the other one had time to overtake."""
+                    second.append(thread.submit(service.image))
+                    with pytest.raises(TimeoutError):
+                        second[-1].result(timeout=0.5)
+                    return ()
+
+                def ended(self, deed: Deed, error: BaseException | None) -> None:
+                    """Wait for nothing more."""
 
             second: list[Future[Image]] = []
-            keep = service.quotas.allowance().guarded(kept)
-            service.catalogue.create(an_image(owner="p"), fresh_id=True, keep=keep)
+            service.commit(created(an_image(owner="p"), fresh_id=True), Journal([Slow()]))
             with pytest.raises(ProjectOverLimit):
                 second[-1].result(timeout=60)
         assert len(second) == 1
@@ -338,25 +355,23 @@ class ProjectQuotasContract:
         self, service: Service, limits: ChangingLimits
     ) -> None:
         limits(image_stage_total=3 * MIB, image_size_total=2 * MIB, image_count_uploading=2)
-        keep = service.quotas.allowance().guarded(unheard)
         first, second = service.image(), service.image()
         staging = replace(an_upload(first), size=3 * MIB)
-        service.records.begin_upload(staging, moved(Status.UPLOADING), keep)
+        service.commit(begun(staging, moved(Status.UPLOADING)))
         with pytest.raises(ProjectOverLimit, match="image_stage_total"):
-            service.records.begin_upload(replace(an_upload(second), size=1), moved(Status.UPLOADING), keep)
+            service.commit(begun(replace(an_upload(second), size=1), moved(Status.UPLOADING)))
         assert service.usage() == {
             "image_size_total": 0,
             "image_stage_total": 3,
             "image_count_total": 2,
             "image_count_uploading": 1,
         }
-        service.catalogue.change(first.id, moved(Status.IMPORTING), keep)
+        service.commit(changed(first.id, moved(Status.IMPORTING)))
         with pytest.raises(ProjectOverLimit, match="image_size_total"):
-            service.records.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+            service.commit(finished(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB)))
         assert service.catalogue.get(first.id).status is Status.IMPORTING
         limits(image_size_total=3 * MIB)
-        keep = service.quotas.allowance().guarded(unheard)
-        service.records.finish_upload(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB), keep)
+        service.commit(finished(first.id, staging.location, moved(Status.ACTIVE, size=3 * MIB)))
         assert (service.usage()["image_size_total"], service.usage()["image_stage_total"]) == (3, 0)
 
     # --- Limits that change ----------------------------------------------------------------------

@@ -18,15 +18,15 @@ from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access, AdminOnly
 from headwater.images.catalogue import rows
-from headwater.images.catalogue.images import ImageCatalogue, MarkerNotFound
+from headwater.images.catalogue.images import MarkerNotFound
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Direction, Query
-from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.image_visibility import share
+from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -56,21 +56,21 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
+def catalogue(database: Database) -> UnheardImages:
+    return UnheardImages(database)
 
 
 @pytest.fixture
-def access(catalogue: ImageCatalogue) -> Access:
+def access(catalogue: UnheardImages) -> Access:
     return Access(catalogue, POLICY)
 
 
 @pytest.fixture
-def images(catalogue: ImageCatalogue, database: Database) -> dict[Visibility, Image]:
+def images(catalogue: UnheardImages, database: Database) -> dict[Visibility, Image]:
     """One image of project a for each visibility; project m is a member of each."""
     made = {visibility: an_image(visibility.value, owner="a", visibility=visibility) for visibility in Visibility}
     add(catalogue, *made.values())
-    members = Members(database)
+    members = UnheardMembers(database)
     for image in made.values():
         share(members, image.id, "m", NOON, -1)
         members.set_status(image.id, "m", MemberStatus.REJECTED, NOON)
@@ -125,7 +125,7 @@ def test_what_is_seen_may_be_refused_and_what_is_not_seen_is_missing(
             assert outcome(access, caller, image, rule) == expected(visibility, changes), (visibility, rule)
 
 
-def test_who_has_no_project_does_not_own_what_has_no_owner(access: Access, catalogue: ImageCatalogue) -> None:
+def test_who_has_no_project_does_not_own_what_has_no_owner(access: Access, catalogue: UnheardImages) -> None:
     image = an_image(visibility=Visibility.PRIVATE)
     add(catalogue, image)
     assert outcome(access, HOMELESS, image, "get_image") == MISSING
@@ -158,7 +158,7 @@ def test_a_marker_may_be_any_image_that_is_seen(access: Access, images: dict[Vis
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 @pytest.mark.parametrize("key", SORT_KEYS)
 def test_a_page_goes_on_where_its_marker_was_deleted_for_all_who_saw_it(
-    access: Access, catalogue: ImageCatalogue, images: dict[Visibility, Image], key: str, direction: Direction
+    access: Access, catalogue: UnheardImages, images: dict[Visibility, Image], key: str, direction: Direction
 ) -> None:
     query = Query(visibility="all", member_status="all", sort=((key, direction),))
     callers = (ADMIN, OWNER, MEMBER, STRANGER)
@@ -175,7 +175,7 @@ def test_a_page_goes_on_where_its_marker_was_deleted_for_all_who_saw_it(
 
 
 def test_a_deleted_marker_that_was_not_seen_is_told_like_one_that_never_was(
-    access: Access, catalogue: ImageCatalogue, images: dict[Visibility, Image]
+    access: Access, catalogue: UnheardImages, images: dict[Visibility, Image]
 ) -> None:
     for gone in images.values():
         catalogue.delete(gone.id, lambda image: None, NOON)
@@ -223,7 +223,7 @@ def test_a_list_is_the_callers_whatever_viewer_the_query_names(access: Access, i
 
 
 def test_properties_of_an_image_do_not_decide_who_may_do_what(
-    catalogue: ImageCatalogue, database: Database, tmp_path: Path
+    catalogue: UnheardImages, database: Database, tmp_path: Path
 ) -> None:
     claims = dict.fromkeys(("member", "member_id", "tenant", "project_id", "owner"), "b")
     image = an_image(owner="a", visibility=Visibility.PUBLIC, properties=claims)
@@ -244,7 +244,7 @@ def test_admins_are_told_from_others(access: Access) -> None:
 
 @pytest.mark.parametrize("caller", [STRANGER, READING_STRANGER], ids=["member", "reader"])
 def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_there(
-    database: Database, catalogue: ImageCatalogue, access: Access, caller: Caller
+    database: Database, catalogue: UnheardImages, access: Access, caller: Caller
 ) -> None:
     asked: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, said, *_more: asked.append(said))
@@ -269,7 +269,7 @@ def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_t
 
 
 def test_an_image_of_others_takes_the_same_steps_as_none(
-    database: Database, catalogue: ImageCatalogue, monkeypatch: pytest.MonkeyPatch
+    database: Database, catalogue: UnheardImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same statements, no row of either, and the same questions to the policy: so the time tells nothing."""
     steps: list[object] = []

@@ -14,11 +14,12 @@ from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.catalogue.upload_records import Upload
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
 from headwater.images.schemas import SchemaViolation
@@ -29,6 +30,7 @@ from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import NOON
 from headwater.testing.object_store import put
 from headwater.testing.rules import EveryoneMay
+from headwater.testing.unheard import UnheardImages, UnheardUploads
 
 ID = "11111111-1111-4111-8111-111111111111"
 
@@ -56,13 +58,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
+def catalogue(database: Database) -> UnheardImages:
+    return UnheardImages(database)
 
 
 @pytest.fixture
-def records(database: Database) -> UploadRecords:
-    return UploadRecords(database)
+def records(database: Database) -> UnheardUploads:
+    return UnheardUploads(database)
 
 
 @pytest.fixture
@@ -76,12 +78,13 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def images(database: Database, catalogue: ImageCatalogue, store: MemoryStore, clock: Clock) -> Images:
+def images(database: Database, catalogue: UnheardImages, store: MemoryStore, clock: Clock) -> Images:
     numbers = itertools.count(1)
     settings = ImagesSettings(property_quota=3, tag_quota=2)
+    access = Access(catalogue, EveryoneMay())
     return Images(
-        catalogue,
-        Access(catalogue, EveryoneMay()),
+        access,
+        Changes(database, access),
         Scrubber(DiscardedObjects(database), {"memory": store}),
         settings,
         clock=clock,
@@ -89,7 +92,7 @@ def images(database: Database, catalogue: ImageCatalogue, store: MemoryStore, cl
     )
 
 
-def with_data(images: Images, records: UploadRecords, store: MemoryStore, **document: Any) -> Image:
+def with_data(images: Images, records: UnheardUploads, store: MemoryStore, **document: Any) -> Image:
     image = images.create(OPERATOR, {"disk_format": "raw", "container_format": "bare", **document})
     location = Location("memory", f"{image.id}.x")
     put(store, location.object_key, b"data")
@@ -194,7 +197,7 @@ def test_tags_come_and_go_one_by_one(images: Images, clock: Clock) -> None:
         images.add_tag(OPERATOR, "nobody", "x")
 
 
-def test_deactivate_and_reactivate_may_be_repeated(images: Images, records: UploadRecords, store: MemoryStore) -> None:
+def test_deactivate_and_reactivate_may_be_repeated(images: Images, records: UnheardUploads, store: MemoryStore) -> None:
     image = with_data(images, records, store)
     for action, status in (
         (images.deactivate, Status.DEACTIVATED),
@@ -215,7 +218,7 @@ def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Im
 
 
 def test_deleting_an_image_removes_its_bytes(
-    images: Images, catalogue: ImageCatalogue, records: UploadRecords, discarded: DiscardedObjects, store: MemoryStore
+    images: Images, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects, store: MemoryStore
 ) -> None:
     image = with_data(images, records, store)
     images.delete(OPERATOR, image.id)
@@ -225,7 +228,7 @@ def test_deleting_an_image_removes_its_bytes(
         images.delete(OPERATOR, image.id)
 
 
-def test_a_protected_image_stays_with_its_bytes(images: Images, records: UploadRecords, store: MemoryStore) -> None:
+def test_a_protected_image_stays_with_its_bytes(images: Images, records: UnheardUploads, store: MemoryStore) -> None:
     image = with_data(images, records, store, protected=True)
     with pytest.raises(ImageProtected):
         images.delete(OPERATOR, image.id)
@@ -235,7 +238,7 @@ def test_a_protected_image_stays_with_its_bytes(images: Images, records: UploadR
 
 def test_an_image_can_be_deleted_while_its_store_does_not_work(
     images: Images,
-    records: UploadRecords,
+    records: UnheardUploads,
     discarded: DiscardedObjects,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
@@ -253,23 +256,24 @@ def test_an_image_can_be_deleted_while_its_store_does_not_work(
 
 
 def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
-    database: Database, catalogue: ImageCatalogue, store: MemoryStore, clock: Clock
+    database: Database, catalogue: UnheardImages, store: MemoryStore, clock: Clock
 ) -> None:
     told: list[str | None] = []
 
     class Listener:
-        def kept(self, connection: Any, deed: Deed) -> None:
+        def moved(self, deed: Deed) -> tuple[()]:
             """Wait for the end."""
+            return ()
 
         def ended(self, deed: Deed, error: BaseException | None) -> None:
             told.append(deed.image_id)
 
+    access = Access(catalogue, EveryoneMay())
     images = Images(
-        catalogue,
-        Access(catalogue, EveryoneMay()),
+        access,
+        Changes(database, access, journal=Journal([Listener()])),
         Scrubber(DiscardedObjects(database), {"memory": store}),
         ImagesSettings(),
-        journal=Journal([Listener()]),
         clock=clock,
     )
     with pytest.raises(SchemaViolation):

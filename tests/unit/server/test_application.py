@@ -27,6 +27,7 @@ from headwater.server.settings import ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.unheard import UnheardImages
 
 IMAGES = "/v2/images"
 
@@ -261,7 +262,7 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
     worker: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = an_image("x", disk_format="raw", container_format="bare")
-    add(worker._images.catalogue, image)
+    add(UnheardImages(worker.database), image)
     data = worker._images.uploads.begin(OPERATOR, image.id)
     records = worker._images.uploads._records
     worker.database.write(lambda connection: discard(connection, [Location("memory", "old")], NOON))

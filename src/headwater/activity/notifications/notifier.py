@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from headwater.activity.notifications.event import Event
-from headwater.activity.notifications.outbox import Outbox
+from headwater.activity.notifications.outbox import Outbox, Postbox
 from headwater.activity.notifications.sender import Sender, drop_forgotten
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import RABBITMQ, WEBHOOK, Target
@@ -43,9 +41,10 @@ class Notifications:
         """Return whether anybody is told of events of this type."""
         return self.is_on and self._settings.tells(event_type)
 
-    def keep(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Keep events in the transaction of what they tell of; they are delivered once it is committed."""
-        self._outbox.keep(connection, self._targets, [e for e in events if self.tells(e.type)], self._clock())
+    @property
+    def postbox(self) -> Postbox:
+        """Where transactions put events for all that the settings name."""
+        return Postbox(self._outbox, self._targets, self._clock)
 
     def tell(self, events: Sequence[Event]) -> None:
         """Keep events of what changed nothing in the catalogue."""

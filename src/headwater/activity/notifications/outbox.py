@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.activity.notifications.event import Event
+from headwater.clock import Clock
 from headwater.database.engine import Database
 from headwater.database.tables import notification_targets, notifications
 from headwater.jobs import leases
@@ -142,6 +143,17 @@ class Outbox:
         mine = (notification_targets.c.target == target) & (notification_targets.c.sender == own)
         statement = update(notification_targets).where(mine).values(**values)
         self._database.write(lambda connection: connection.execute(statement))
+
+
+class Postbox:
+    """The outbox as transactions see it: they say what, and not for whom."""
+
+    def __init__(self, outbox: Outbox, targets: Sequence[str], clock: Clock) -> None:
+        self._outbox, self._targets, self._clock = outbox, tuple(targets), clock
+
+    def keep(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Keep events in the transaction of what they tell of; they are delivered once it is committed."""
+        self._outbox.keep(connection, self._targets, events, self._clock())
 
 
 def _waiting(row: Any) -> Waiting:

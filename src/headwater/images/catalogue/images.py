@@ -1,4 +1,4 @@
-"""The images kept in SQL: get, page, create, change, delete.
+"""The images kept in SQL: get and page, and the steps of changes that create, change and delete them.
 
 The bytes on their way in, and those to be discarded, are in ``upload_records.py`` and ``discarded.py``.
 """
@@ -22,8 +22,6 @@ from headwater.images.catalogue.rows import (
     GET_FOR,
     GET_SEEN,
     ImageNotFound,
-    Keep,
-    changed,
     deleted_of,
     digest,
     image_of,
@@ -31,8 +29,9 @@ from headwater.images.catalogue.rows import (
     locked,
     members_of_deleted,
     removed,
-    unheard,
+    replaced,
 )
+from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.model import Image, Location, Status, Visibility
 
 
@@ -130,58 +129,6 @@ class ImageCatalogue:
         )
         return self._database.read(lambda connection: [image_of(row) for row in connection.execute(query)])
 
-    # --- Writing ---------------------------------------------------------------------------------
-
-    def create(self, image: Image, *, fresh_id: bool, keep: Keep = unheard) -> None:
-        """Keep a new image.
-
-        Args:
-            fresh_id: The id was made at random just now, so it cannot be one that was used before.
-
-        Raises:
-            ImageExists: An image has the id, or had it before it was deleted.
-        """
-
-        def work(connection: Connection) -> None:
-            inserted(connection, image)
-            if not fresh_id and connection.execute(_USED, {"id": image.id}).first() is not None:
-                raise ImageExists(image.id)
-            keep(connection, None, image)
-
-        try:
-            self._database.write(work)
-        except IntegrityError as error:
-            raise ImageExists(image.id) from error
-
-    def change(self, image_id: str, change: Callable[[Image], Image], keep: Keep = unheard) -> Image:
-        """Replace one image by ``change`` of it and return the new one.
-
-        Raises:
-            ImageNotFound: There is no such image.
-        """
-        return self._database.write(lambda connection: changed(connection, image_id, change, keep))
-
-    def delete(self, image_id: str, allowed: Callable[[Image], None], now: int, keep: Keep = unheard) -> list[Location]:
-        """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
-
-        Args:
-            allowed: Raises when this image may not be deleted.
-
-        Raises:
-            ImageNotFound: There is no such image.
-        """
-
-        def work(connection: Connection) -> list[Location]:
-            image = locked(connection, image_id)
-            allowed(image)
-            locations = [Location(*row) for row in connection.execute(_LOCATIONS, {"id": image_id})]
-            discard(connection, locations, now)
-            removed(connection, image, now)
-            keep(connection, image, None)
-            return [location for location in locations if not location.is_external]
-
-        return self._database.write(work)
-
     # --- The deleted -----------------------------------------------------------------------------
 
     def deleted(self, *, since: int, limit: int, owner: str | None = None, after: str = "") -> list[tuple[Image, int]]:
@@ -247,3 +194,63 @@ _USED = union_all(
     select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
 )
 _PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.catalogue_revisions.c.scope == "public")
+
+
+# --- Steps of changes -----------------------------------------------------------------------------
+
+
+def created(image: Image, *, fresh_id: bool) -> Step[Image]:
+    """Keep a new image, and return it.
+
+    Args:
+        fresh_id: The id was made at random just now, so it cannot be one that was used before.
+
+    Raises:
+        ImageExists: An image has the id, or had it before it was deleted.
+    """
+
+    def step(transaction: Transaction) -> Image:
+        try:
+            inserted(transaction, image)
+        except IntegrityError as error:
+            raise ImageExists(image.id) from error
+        if not fresh_id and transaction.connection.execute(_USED, {"id": image.id}).first() is not None:
+            raise ImageExists(image.id)
+        return image
+
+    return step
+
+
+def changed(image_id: str, change: Callable[[Image], Image]) -> Step[Image]:
+    """Replace one image by ``change`` of it, which is a pure function, and return the new one.
+
+    Raises:
+        ImageNotFound: There is no such image.
+    """
+
+    def step(transaction: Transaction) -> Image:
+        before = locked(transaction, image_id)
+        return replaced(transaction, before, change(before))
+
+    return step
+
+
+def deleted(image_id: str, allowed: Callable[[Image], None], now: int) -> Step[list[Location]]:
+    """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
+
+    Args:
+        allowed: Raises when this image may not be deleted.
+
+    Raises:
+        ImageNotFound: There is no such image.
+    """
+
+    def step(transaction: Transaction) -> list[Location]:
+        image = locked(transaction, image_id)
+        allowed(image)
+        locations = [Location(*row) for row in transaction.connection.execute(_LOCATIONS, {"id": image_id})]
+        discard(transaction.connection, locations, now)
+        removed(transaction, image, now)
+        return [location for location in locations if not location.is_external]
+
+    return step

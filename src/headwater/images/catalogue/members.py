@@ -7,11 +7,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_members, images
-from headwater.images.catalogue.rows import Keep, locked, unheard
+from headwater.images.catalogue.rows import locked
+from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.member import MayNotShare, Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image
 
@@ -21,85 +21,6 @@ class Members:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def add(self, new: Member, limit: int, allowed: Callable[[Image], None], keep: Keep = unheard) -> Member:
-        """Share the image with a project and return it as a member.
-
-        Args:
-            limit: How many members an image may have; -1: any number.
-            allowed: Raises when the image, which nobody else changes meanwhile, may not be shared.
-
-        Raises:
-            ImageNotFound, MemberExists, TooManyMembers: As their names say.
-        """
-        image_id, member = new.image_id, new.member
-
-        def work(connection: Connection) -> None:
-            image = locked(connection, image_id)
-            allowed(image)
-            mine = image_members.c.image_id == image_id
-            if connection.execute(select(image_members.c.member).where(mine, image_members.c.member == member)).first():
-                raise MemberExists(image_id, member)
-            if limit >= 0 and (connection.scalar(select(func.count()).where(mine)) or 0) >= limit:
-                raise TooManyMembers(limit)
-            _insert(connection, new, image.created_at)
-            keep(connection, None, new)
-
-        try:
-            self._database.write(work)
-        except IntegrityError as error:
-            raise MemberExists(image_id, member) from error
-        return new
-
-    def put(
-        self,
-        image_id: str,
-        wanted: Mapping[str, bool | None],
-        limit: int,
-        allowed: Callable[[Image], None],
-        keep: Keep = unheard,
-        *,
-        at: int,
-        others_stay: bool,
-        sharer: str | None = None,
-    ) -> None:
-        """Share the image with these projects, which need not accept, in one step.
-
-        Args:
-            wanted: For each project whether it may share the image further; ``None`` leaves that as it is.
-            limit: How many members an image may have; -1: any number.
-            allowed: Raises when the image, which nobody else changes meanwhile, may not be shared so.
-            others_stay: Keep the members that are not named.
-            sharer: The member that does this, if its being allowed to share further is why it may.
-
-        Raises:
-            ImageNotFound, TooManyMembers, MayNotShare: As their names say.
-        """
-
-        def work(connection: Connection) -> None:
-            image = locked(connection, image_id)
-            allowed(image)
-            _require_sharer(connection, image_id, sharer)
-            rows = connection.execute(select(image_members).where(image_members.c.image_id == image_id))
-            members = {row.member: _member(row) for row in rows}
-            left = members.keys() | wanted.keys() if others_stay else wanted.keys()
-            if -1 < limit < len(left) and not left <= members.keys():
-                raise TooManyMembers(limit)
-            for name in sorted(members.keys() - left):
-                connection.execute(delete(image_members).where(*_of(image_id, name)))
-                keep(connection, members[name], None)
-            for name, can_share in wanted.items():
-                before = members.get(name)
-                after = _put(image_id, name, before, can_share, at)
-                if before is None:
-                    _insert(connection, after, image.created_at)
-                elif after != before:
-                    values = {"can_share": after.can_share, "updated_at": at}
-                    connection.execute(update(image_members).where(*_of(image_id, name)).values(values))
-                if after != before:
-                    keep(connection, before, after)
-
-        self._database.write(work)
 
     def with_project(self, member: str) -> list[tuple[Member, str | None, str]]:
         """Return what is shared with a project, oldest image first: each with the image's owner and visibility."""
@@ -125,46 +46,127 @@ class Members:
         row = self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else _member(row)
 
-    def set_status(self, image_id: str, member: str, status: MemberStatus, at: int, keep: Keep = unheard) -> Member:
-        """Keep what the project said and return the member; raise ``MemberNotFound`` when it is none."""
 
-        def work(connection: Connection) -> Member:
-            before = _locked(connection, image_id, member)
-            after = replace(before, status=status, updated_at=at)
-            values = {"status": status.value, "updated_at": at}
-            connection.execute(update(image_members).where(*_of(image_id, member)).values(values))
-            keep(connection, before, after)
-            return after
+# --- Steps of changes -----------------------------------------------------------------------------
 
-        return self._database.write(work)
 
-    def remove(
-        self,
-        image_id: str,
-        member: str,
-        allowed: Callable[[Image], None],
-        keep: Keep = unheard,
-        *,
-        sharer: str | None = None,
-    ) -> None:
-        """Share the image with this project no more.
+def added(new: Member, limit: int, allowed: Callable[[Image], None]) -> Step[Member]:
+    """Share the image with a project and return it as a member.
 
-        Args:
-            allowed: Raises when the image, which nobody else changes meanwhile, may not lose its members.
-            sharer: The member that does this, if its being allowed to share further is why it may.
+    Args:
+        limit: How many members an image may have; -1: any number.
+        allowed: Raises when the image may not be shared.
 
-        Raises:
-            ImageNotFound, MemberNotFound, MayNotShare: As their names say.
-        """
+    Raises:
+        ImageNotFound, MemberExists, TooManyMembers: As their names say.
+    """
+    image_id, member = new.image_id, new.member
 
-        def work(connection: Connection) -> None:
-            allowed(locked(connection, image_id))
-            _require_sharer(connection, image_id, sharer)
-            before = _locked(connection, image_id, member)
-            connection.execute(delete(image_members).where(*_of(image_id, member)))
-            keep(connection, before, None)
+    def step(transaction: Transaction) -> Member:
+        connection = transaction.connection
+        image = locked(transaction, image_id)
+        allowed(image)
+        mine = image_members.c.image_id == image_id
+        if connection.execute(select(image_members.c.member).where(mine, image_members.c.member == member)).first():
+            raise MemberExists(image_id, member)
+        if limit >= 0 and (connection.scalar(select(func.count()).where(mine)) or 0) >= limit:
+            raise TooManyMembers(limit)
+        _insert(connection, new, image.created_at)
+        transaction.heard(None, new)
+        return new
 
-        self._database.write(work)
+    return step
+
+
+def put(
+    image_id: str,
+    wanted: Mapping[str, bool | None],
+    limit: int,
+    allowed: Callable[[Image], None],
+    *,
+    at: int,
+    others_stay: bool,
+    sharer: str | None = None,
+) -> Step[None]:
+    """Share the image with these projects, which need not accept; each of them is a deed of its own.
+
+    Args:
+        wanted: For each project whether it may share the image further; ``None`` leaves that as it is.
+        limit: How many members an image may have; -1: any number.
+        allowed: Raises when the image may not be shared so.
+        others_stay: Keep the members that are not named.
+        sharer: The member that does this, if its being allowed to share further is why it may.
+
+    Raises:
+        ImageNotFound, TooManyMembers, MayNotShare: As their names say.
+    """
+
+    def step(transaction: Transaction) -> None:
+        connection = transaction.connection
+        image = locked(transaction, image_id)
+        allowed(image)
+        _require_sharer(connection, image_id, sharer)
+        rows = connection.execute(select(image_members).where(image_members.c.image_id == image_id))
+        members = {row.member: _member(row) for row in rows}
+        left = members.keys() | wanted.keys() if others_stay else wanted.keys()
+        if -1 < limit < len(left) and not left <= members.keys():
+            raise TooManyMembers(limit)
+        for name in sorted(members.keys() - left):
+            connection.execute(delete(image_members).where(*_of(image_id, name)))
+            transaction.heard(members[name], None, "image.member.delete")
+        for name, can_share in wanted.items():
+            before = members.get(name)
+            after = _put(image_id, name, before, can_share, at)
+            if before is None:
+                _insert(connection, after, image.created_at)
+                transaction.heard(None, after, "image.member.create")
+            elif after != before:
+                values = {"can_share": after.can_share, "updated_at": at}
+                connection.execute(update(image_members).where(*_of(image_id, name)).values(values))
+                transaction.heard(before, after, "image.member.update")
+
+    return step
+
+
+def answered(image_id: str, member: str, status: MemberStatus, at: int) -> Step[Member]:
+    """Keep what the project said and return the member.
+
+    Raises:
+        ImageNotFound, MemberNotFound: As their names say.
+    """
+
+    def step(transaction: Transaction) -> Member:
+        locked(transaction, image_id)
+        before = _locked(transaction.connection, image_id, member)
+        after = replace(before, status=status, updated_at=at)
+        values = {"status": status.value, "updated_at": at}
+        transaction.connection.execute(update(image_members).where(*_of(image_id, member)).values(values))
+        transaction.heard(before, after)
+        return after
+
+    return step
+
+
+def removed(image_id: str, member: str, allowed: Callable[[Image], None], *, sharer: str | None = None) -> Step[None]:
+    """Share the image with this project no more.
+
+    Args:
+        allowed: Raises when the image may not lose its members.
+        sharer: The member that does this, if its being allowed to share further is why it may.
+
+    Raises:
+        ImageNotFound, MemberNotFound, MayNotShare: As their names say.
+    """
+
+    def step(transaction: Transaction) -> None:
+        connection = transaction.connection
+        allowed(locked(transaction, image_id))
+        _require_sharer(connection, image_id, sharer)
+        before = _locked(connection, image_id, member)
+        connection.execute(delete(image_members).where(*_of(image_id, member)))
+        transaction.heard(before, None)
+
+    return step
 
 
 def _require_sharer(connection: Connection, image_id: str, sharer: str | None) -> None:

@@ -1,15 +1,16 @@
 """Images as rows: an Image to its row and back, and the change of one inside a transaction.
 
-A change is a pure function from Image to Image, run inside one transaction that holds the row, so two
-changes at once follow each other and neither is lost.
+An image is changed while its row is held, so two changes at once follow each other and neither is lost. Whatever
+becomes of it, its transaction hears of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, insert, literal_column, or_, select, update
@@ -18,15 +19,10 @@ from headwater.database import tables
 from headwater.database.documents import known
 from headwater.errors import NotFound
 from headwater.images.catalogue.lists import audience
+from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.model import Image, Status, Visibility
 
-# Hears, inside the transaction, of each thing that is kept: as it was (None: it is new) and as it is
-# (None: it is no more). It may be called again when the transaction has to be run again.
-Keep = Callable[[Connection, Any, Any], None]
-
-
-def unheard(_connection: Connection, _before: Any, _after: Any) -> None:
-    """Tell nobody."""
+T = TypeVar("T")
 
 
 class ImageNotFound(NotFound):
@@ -155,31 +151,35 @@ def tag_rows(image: Image) -> list[dict[str, Any]]:
     return [{"tag": tag, **same} for tag in image.tags]
 
 
-def locked(connection: Connection, image_id: str) -> Image:
-    """Return one image, which nobody else changes until the transaction ends, or raise ``ImageNotFound``."""
-    row = connection.execute(GET_LOCKED, {"id": image_id}).first()
-    if row is None:
-        raise ImageNotFound(image_id)
-    return image_of(row)
-
-
-def inserted(connection: Connection, image: Image) -> None:
-    """Keep a new image."""
-    connection.execute(_INSERT_IMAGE, row_of(image))
-    _enter(connection, property_rows(image), tag_rows(image))
-    _count_public(connection, image)
-
-
-def changed(connection: Connection, image_id: str, change: Callable[[Image], Image], keep: Keep = unheard) -> Image:
-    """Replace one image by ``change`` of it and return the new one.
+def locked(transaction: Transaction, image_id: str) -> Image:
+    """Return one image, which nobody else changes until the transaction ends.
 
     Raises:
         ImageNotFound: There is no such image.
+        Forbidden: It is not the caller's to change (so), as it is by now.
     """
-    before = locked(connection, image_id)
-    after = change(before)
+    row = transaction.connection.execute(GET_LOCKED, {"id": image_id}).first()
+    if row is None:
+        raise ImageNotFound(image_id)
+    image = image_of(row)
+    transaction.judge(image)
+    return image
+
+
+def inserted(transaction: Transaction, image: Image) -> None:
+    """Keep a new image."""
+    connection = transaction.connection
+    connection.execute(_INSERT_IMAGE, row_of(image))
+    _enter(connection, property_rows(image), tag_rows(image))
+    _count_public(connection, image)
+    transaction.heard(None, image)
+
+
+def replaced(transaction: Transaction, before: Image, after: Image) -> Image:
+    """Put ``after`` in the place of an image that is locked, and return it as it is kept."""
     if after == before:
         return before
+    connection, image_id = transaction.connection, before.id
     after = replace(after, revision=before.revision + 1)
     row = row_of(after)
     old = row_of(before)
@@ -190,12 +190,13 @@ def changed(connection: Connection, image_id: str, change: Callable[[Image], Ima
         moved = update(tables.uploads).where(tables.uploads.c.image_id == image_id)
         connection.execute(moved.values(owner=after.owner))
     _count_public(connection, before, after)
-    keep(connection, before, after)
+    transaction.heard(before, after)
     return after
 
 
-def removed(connection: Connection, image: Image, now: int) -> None:
+def removed(transaction: Transaction, image: Image, now: int) -> None:
     """Take the image out of all lists; what it was is kept among the deleted ones until it is purged."""
+    connection = transaction.connection
     members: list[str] = []  # who else saw it: a page that they have may end with it
     if image.visibility is Visibility.SHARED:
         table = tables.image_members
@@ -205,6 +206,18 @@ def removed(connection: Connection, image: Image, now: int) -> None:
     connection.execute(insert(tables.deleted_images), row)
     connection.execute(delete(tables.images).where(tables.images.c.id == image.id))
     _count_public(connection, image)
+    transaction.heard(image, None)
+
+
+def if_there(step: Step[T]) -> Step[T | None]:
+    """Do as ``step``, or nothing when there is no such image."""
+
+    def step_if_there(transaction: Transaction) -> T | None:
+        with contextlib.suppress(ImageNotFound):
+            return step(transaction)
+        return None
+
+    return step_if_there
 
 
 def deleted_of(document: str) -> Image:

@@ -1,4 +1,4 @@
-"""Tasks kept in SQL."""
+"""Tasks kept in SQL, and the steps of changes that begin and end them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from headwater.database.engine import Database
 from headwater.images.catalogue.lists import pages
 from headwater.images.catalogue.lists.listing import Direction
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.rows import locked
+from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.task import (
     UNFINISHED,
+    ImageBusy,
     Task,
     TaskMarkerNotFound,
     TaskNotFound,
     TaskStatus,
 )
+from headwater.jobs import queue
 
 SORT_KEYS = ("created_at", "updated_at", "status", "type", "id", "expires_at", "owner")
 _ABSENT: Mapping[str, int | str] = MappingProxyType({"expires_at": 0, "owner": ""})  # sorted before what there is
@@ -47,40 +51,6 @@ def place(task: Any, sort_key: str) -> int | str:
     return _ABSENT[sort_key] if value is None else value
 
 
-# --- Inside a transaction -------------------------------------------------------------------------
-
-
-def enter(connection: Connection, task: Task) -> None:
-    """Keep a new task, inside the transaction that enters its job."""
-    connection.execute(insert(tables.tasks), _row(task))
-
-
-def is_busy(connection: Connection, image_id: str) -> bool:
-    """Return whether a task that is not finished works on the image."""
-    table = tables.tasks
-    query = select(table.c.id).where(table.c.image_id == image_id, table.c.status.in_(sorted(UNFINISHED)))
-    return connection.execute(query.limit(1)).first() is not None
-
-
-def moved(connection: Connection, task_id: str, status: TaskStatus, now: int, **more: Any) -> Task:
-    """Move a task on, with its ``result`` or ``message``, and return it.
-
-    One that is in ``status`` already stays as it is: what moves it may run twice.
-
-    Raises:
-        TaskNotFound, TaskStatusConflict: As their names say.
-    """
-    row = connection.execute(select(tables.tasks).where(tables.tasks.c.id == task_id).with_for_update()).first()
-    if row is None:
-        raise TaskNotFound(task_id)
-    before = _task(row)
-    if before.status is status:
-        return before
-    after = before.moved_to(status, now, **more)
-    connection.execute(update(tables.tasks).where(tables.tasks.c.id == task_id).values(_row(after)))
-    return after
-
-
 class Tasks:
     """All tasks of one database; safe to use from several threads."""
 
@@ -89,7 +59,7 @@ class Tasks:
 
     def add(self, task: Task) -> None:
         """Keep a new task that no transaction of another use case keeps."""
-        self._database.write(lambda connection: enter(connection, task))
+        self._database.write(lambda connection: _enter(connection, task))
 
     def get(self, task_id: str) -> Task:
         """Return one task or raise ``TaskNotFound``."""
@@ -134,12 +104,77 @@ class Tasks:
 
     def move(self, task_id: str, status: TaskStatus, now: int, **more: Any) -> Task:
         """Move a task on; see ``moved``."""
-        return self._database.write(lambda connection: moved(connection, task_id, status, now, **more))
+        return self._database.write(lambda connection: _move(connection, task_id, status, now, **more))
 
     def forget_expired(self, now: int) -> int:
         """Forget the tasks that were shown long enough, and return how many."""
         statement = delete(tables.tasks).where(tables.tasks.c.expires_at < now)
         return self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+# --- Steps of changes -----------------------------------------------------------------------------
+
+
+def entered(task: Task) -> Step[None]:
+    """Keep a new task, beside the job that does its work."""
+
+    def step(transaction: Transaction) -> None:
+        _enter(transaction.connection, task)
+
+    return step
+
+
+def job(kind: str, document: Mapping[str, Any], now: int) -> Step[str]:
+    """Enter a job beside what makes it necessary, and return its id; see ``jobs.queue.enter``."""
+
+    def step(transaction: Transaction) -> str:
+        return queue.enter(transaction.connection, kind, document, now=now)
+
+    return step
+
+
+def none_works_on(image_id: str) -> Step[None]:
+    """Let nobody else change the image; raise ``ImageBusy`` when a task that is not finished works on it."""
+
+    def step(transaction: Transaction) -> None:
+        locked(transaction, image_id)
+        table = tables.tasks
+        query = select(table.c.id).where(table.c.image_id == image_id, table.c.status.in_(sorted(UNFINISHED)))
+        if transaction.connection.execute(query.limit(1)).first() is not None:
+            raise ImageBusy(image_id)
+
+    return step
+
+
+def moved(task_id: str, status: TaskStatus, now: int, **more: Any) -> Step[Task]:
+    """Move a task on, with its ``result`` or ``message``, and return it.
+
+    One that is in ``status`` already stays as it is: what moves it may run twice.
+
+    Raises:
+        TaskNotFound, TaskStatusConflict: As their names say.
+    """
+
+    def step(transaction: Transaction) -> Task:
+        return _move(transaction.connection, task_id, status, now, **more)
+
+    return step
+
+
+def _enter(connection: Connection, task: Task) -> None:
+    connection.execute(insert(tables.tasks), _row(task))
+
+
+def _move(connection: Connection, task_id: str, status: TaskStatus, now: int, **more: Any) -> Task:
+    row = connection.execute(select(tables.tasks).where(tables.tasks.c.id == task_id).with_for_update()).first()
+    if row is None:
+        raise TaskNotFound(task_id)
+    before = _task(row)
+    if before.status is status:
+        return before
+    after = before.moved_to(status, now, **more)
+    connection.execute(update(tables.tasks).where(tables.tasks.c.id == task_id).values(_row(after)))
+    return after
 
 
 _JSON = ("input", "result")

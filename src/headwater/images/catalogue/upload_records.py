@@ -1,4 +1,4 @@
-"""Uploads on their way, kept in SQL.
+"""Uploads on their way, kept in SQL, and the steps of changes that begin and end them.
 
 The records make every crash harmless: whoever finds one whose writer is gone undoes the work that it names.
 See ``data/uploads.py`` for the order of steps, and ``database/tables.py``.
@@ -6,7 +6,6 @@ See ``data/uploads.py`` for the order of steps, and ``database/tables.py``.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +15,10 @@ from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Gone
 from headwater.images.catalogue.discarded import discard
-from headwater.images.catalogue.rows import ImageNotFound, Keep, changed, unheard
+from headwater.images.catalogue.images import changed
+from headwater.images.catalogue.rows import ImageNotFound, if_there, locked, replaced
+from headwater.images.catalogue.transaction import Step, Transaction
+from headwater.images.catalogue.usage import Used
 from headwater.images.model import Image, Location
 
 
@@ -53,47 +55,8 @@ class UploadRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_upload(self, upload: Upload, change: Callable[[Image], Image], keep: Keep = unheard) -> Image:
-        """Note that bytes will be written, and change the image accordingly, in one step.
-
-        ``keep`` hears of it when both are written.
-
-        Raises:
-            ImageNotFound: There is no such image.
-        """
-
-        def work(connection: Connection) -> Image:
-            changes: list[tuple[Image, Image]] = []
-            image = changed(connection, upload.image_id, change, lambda _, *images: changes.append(images))
-            # A row that an upload of a former life of this image left behind makes way; its bytes do not.
-            left = connection.execute(
-                select(tables.uploads.c.store, tables.uploads.c.object_key).where(
-                    tables.uploads.c.image_id == upload.image_id
-                )
-            ).all()
-            if left:
-                discard(connection, [Location(*row) for row in left], upload.expires_at)
-                connection.execute(delete(tables.uploads).where(tables.uploads.c.image_id == upload.image_id))
-            connection.execute(
-                insert(tables.uploads),
-                {
-                    "image_id": upload.image_id,
-                    "store": upload.location.store,
-                    "object_key": upload.location.object_key,
-                    "writer": upload.writer,
-                    "expires_at": upload.expires_at,
-                    "size": upload.size,
-                    "owner": image.owner,
-                },
-            )
-            for before, after in changes:
-                keep(connection, before, after)
-            return image
-
-        return self._database.write(work)
-
     def grow_upload(
-        self, image_id: str, location: Location, size: int, excess: Callable[[Connection, str | None], int]
+        self, image_id: str, location: Location, size: int, excess: Callable[[Used, str | None], int]
     ) -> int:
         """Note that ``size`` bytes come; return how many of them there is room for.
 
@@ -111,96 +74,10 @@ class UploadRecords:
             if row is None:
                 raise UploadLost(image_id)
             connection.execute(update(table).where(*ours).values(size=size))
-            room = size - max(0, excess(connection, row.owner))
+            room = size - max(0, excess(Used(connection), row.owner))
             if room < size:
                 connection.execute(update(table).where(*ours).values(size=room))
             return room
-
-        return self._database.write(work)
-
-    def finish_upload(
-        self, image_id: str, location: Location, change: Callable[[Image], Image], keep: Keep = unheard
-    ) -> Image:
-        """Note that the bytes are durable and the image has them, in one step.
-
-        ``keep`` hears of it when both are written.
-
-        Raises:
-            ImageGone: The image was deleted meanwhile.
-            UploadLost: The upload was given up meanwhile.
-        """
-
-        def work(connection: Connection) -> Image:
-            changes: list[tuple[Image, Image]] = []
-            ended = _end_upload(connection, location)
-            try:
-                image = changed(
-                    connection, image_id, change if ended else _same, lambda _, *images: changes.append(images)
-                )
-            except ImageNotFound as error:
-                raise ImageGone(image_id) from error
-            if not ended:
-                raise UploadLost(image_id)
-            connection.execute(
-                insert(tables.image_locations),
-                {
-                    "image_id": image_id,
-                    "position": 0,
-                    "store": location.store,
-                    "object_key": location.object_key,
-                    "metadata": "{}",
-                },
-            )
-            for before, after in changes:
-                keep(connection, before, after)
-            return image
-
-        return self._database.write(work)
-
-    def abandon_upload(
-        self,
-        image_id: str,
-        location: Location,
-        change: Callable[[Image], Image],
-        keep: Keep = unheard,
-        *,
-        discarded_at: int | None,
-    ) -> bool:
-        """Note that the bytes will not come; return whether the upload was still recorded.
-
-        ``change`` is made to the image if it is still there; ``keep`` hears of it.
-
-        Args:
-            discarded_at: Note the bytes, at this time, as discarded; ``None`` when there are none.
-        """
-
-        def work(connection: Connection) -> bool:
-            if not _end_upload(connection, location):
-                return False
-            if discarded_at is not None:
-                discard(connection, [location], discarded_at)
-            with contextlib.suppress(ImageNotFound):  # deleted meanwhile: nothing to give back
-                changed(connection, image_id, change, keep)
-            return True
-
-        return self._database.write(work)
-
-    def take_over(self, upload: Upload, change: Callable[[Image], Image], now: int, keep: Keep = unheard) -> bool:
-        """End an upload for its writer, which is gone, and note its bytes as discarded, in one step.
-
-        ``keep`` hears of the image's change.
-
-        Whoever removes bytes first takes them over: the writer may only have been slow, and finish now. Return
-        ``False`` when it has, or has renewed its lease since ``upload`` was read.
-        """
-
-        def work(connection: Connection) -> bool:
-            if not _end_upload(connection, upload.location, upload.expires_at):
-                return False
-            discard(connection, [upload.location], now)
-            with contextlib.suppress(ImageNotFound):
-                changed(connection, upload.image_id, change, keep)
-            return True
 
         return self._database.write(work)
 
@@ -228,8 +105,114 @@ class UploadRecords:
         )
 
 
-def _same(image: Image) -> Image:
-    return image
+# --- Steps of changes -----------------------------------------------------------------------------
+
+
+def begun(upload: Upload, change: Callable[[Image], Image]) -> Step[Image]:
+    """Note that bytes will be written, and change the image accordingly.
+
+    Raises:
+        ImageNotFound: There is no such image.
+    """
+
+    def step(transaction: Transaction) -> Image:
+        connection = transaction.connection
+        image = changed(upload.image_id, change)(transaction)
+        # A row that an upload of a former life of this image left behind makes way; its bytes do not.
+        left = connection.execute(
+            select(tables.uploads.c.store, tables.uploads.c.object_key).where(
+                tables.uploads.c.image_id == upload.image_id
+            )
+        ).all()
+        if left:
+            discard(connection, [Location(*row) for row in left], upload.expires_at)
+            connection.execute(delete(tables.uploads).where(tables.uploads.c.image_id == upload.image_id))
+        connection.execute(
+            insert(tables.uploads),
+            {
+                "image_id": upload.image_id,
+                "store": upload.location.store,
+                "object_key": upload.location.object_key,
+                "writer": upload.writer,
+                "expires_at": upload.expires_at,
+                "size": upload.size,
+                "owner": image.owner,
+            },
+        )
+        return image
+
+    return step
+
+
+def finished(image_id: str, location: Location, change: Callable[[Image], Image]) -> Step[Image]:
+    """Note that the bytes are durable and the image has them.
+
+    Raises:
+        ImageGone: The image was deleted meanwhile.
+        UploadLost: The upload was given up meanwhile.
+    """
+
+    def step(transaction: Transaction) -> Image:
+        is_ours = _end_upload(transaction.connection, location)
+        try:
+            before = locked(transaction, image_id)
+        except ImageNotFound as error:
+            raise ImageGone(image_id) from error
+        if not is_ours:
+            raise UploadLost(image_id)
+        image = replaced(transaction, before, change(before))
+        transaction.connection.execute(
+            insert(tables.image_locations),
+            {
+                "image_id": image_id,
+                "position": 0,
+                "store": location.store,
+                "object_key": location.object_key,
+                "metadata": "{}",
+            },
+        )
+        return image
+
+    return step
+
+
+def abandoned(
+    image_id: str, location: Location, change: Callable[[Image], Image], *, discarded_at: int | None
+) -> Step[bool]:
+    """Note that the bytes will not come; return whether the upload was still recorded.
+
+    ``change`` is made to the image if it is still there.
+
+    Args:
+        discarded_at: Note the bytes, at this time, as discarded; ``None`` when there are none.
+    """
+
+    def step(transaction: Transaction) -> bool:
+        if not _end_upload(transaction.connection, location):
+            return False
+        if discarded_at is not None:
+            discard(transaction.connection, [location], discarded_at)
+        if_there(changed(image_id, change))(transaction)
+        return True
+
+    return step
+
+
+def taken_over(upload: Upload, change: Callable[[Image], Image], now: int) -> Step[bool]:
+    """End an upload for its writer, which is gone, and note its bytes as discarded.
+
+    Whoever removes bytes first takes them over: the writer may only have been slow, and finish now. Return
+    ``False`` when it has, or has renewed its lease since ``upload`` was read.
+    """
+
+    def step(transaction: Transaction) -> bool:
+        if not _end_upload(transaction.connection, upload.location, upload.expires_at):
+            return False
+        discard(transaction.connection, [upload.location], now)
+        if_there(changed(upload.image_id, change))(transaction)
+        return True
+
+    return step
 
 
 def _end_upload(connection: Connection, location: Location, expires_at: int | None = None) -> bool:

@@ -11,6 +11,8 @@ place free. On SQLite all writes queue already.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql
 
+from headwater.database.engine import Database
 from headwater.database.tables import image_locations, images, project_locks, uploads
 from headwater.images.model import Status
 
@@ -73,6 +76,49 @@ def stored_size(connection: Connection, project_id: str) -> int:
 def staged_size(connection: Connection, project_id: str) -> int:
     """Return the bytes of the project that wait for their import, and of those that are on their way there."""
     return _scalar(connection, _STAGED_SIZE, project_id) + _scalar(connection, _COMING_STAGED_SIZE, project_id)
+
+
+_Count = Callable[[Connection, str, int], int]
+
+# How much of each resource a project uses, counted a little beyond what would be too much.
+_COUNTS: Mapping[str, _Count] = MappingProxyType(
+    {
+        "image_size_total": lambda connection, project_id, _most: stored_size(connection, project_id),
+        "image_stage_total": lambda connection, project_id, _most: staged_size(connection, project_id),
+        "image_count_total": image_count,
+        "image_count_uploading": uploading_count,
+    }
+)
+
+
+class Used:
+    """What projects use, as one transaction leaves it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def of(self, project_id: str, resource: str, most: int) -> int:
+        """Return how much a project uses of a resource; what is beyond ``most`` may not be counted.
+
+        From here to the end of the transaction nobody else takes anything for this project.
+        """
+        lock(self._connection, project_id)
+        return _COUNTS[resource](self._connection, project_id, most)
+
+
+class ProjectUsage:
+    """What the projects of one database use; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, project_id: str) -> dict[str, int]:
+        """Return how much a project uses of each resource, sizes in bytes."""
+        return self._database.read(
+            lambda connection: {
+                name: count(connection, project_id, NO_MATTER_HOW_MANY) for name, count in _COUNTS.items()
+            }
+        )
 
 
 def _scalar(connection: Connection, query: Select[Any], project_id: str, most: int | None = None) -> int:

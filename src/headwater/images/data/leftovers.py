@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from headwater.activity.journal import Deed, Journal
 from headwater.clock import Clock, now
-from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.upload_records import Upload, UploadRecords, taken_over
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.model import Image, Location, Status
 from headwater.jobs import leases
@@ -50,17 +50,17 @@ class Leftovers:
 
     def __init__(
         self,
+        changes: Changes,
         records: UploadRecords,
         scrubber: Scrubber,
         running: Running,
         *,
-        journal: Journal | None = None,
         clock: Clock = now,
     ) -> None:
+        self._changes = changes
         self._records = records
         self._scrubber = scrubber
         self._running = running
-        self._journal = journal or Journal()
         self._clock = clock
 
     def clear_all(self) -> int:
@@ -84,9 +84,9 @@ class Leftovers:
         for upload in self._records.uploads():
             if not is_left(upload):
                 continue
-            entry = self._journal.entry(None, "image.update", upload.image_id)
-            if self._records.take_over(upload, self._waiting, self._clock(), entry.keep):
-                tell(entry)
+            with self._changes.told(None, "image.update", upload.image_id, if_moved=True) as change:
+                is_ours = change.commit(taken_over(upload, self._waiting, self._clock()))
+            if is_ours:
                 _log.info("an upload that broke off was cleared", extra={"image": upload.image_id})
                 cleared += 1
         return cleared
@@ -101,10 +101,3 @@ class Leftovers:
 
     def _waiting(self, image: Image) -> Image:
         return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
-
-
-def tell(entry: Deed) -> None:
-    """Tell of what was done to an image, unless that was deleted meanwhile."""
-    if entry.after is not None:
-        with entry:
-            pass

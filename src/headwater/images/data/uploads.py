@@ -22,21 +22,18 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
-from headwater.images.access import Access
-from headwater.images.catalogue.rows import Keep
+from headwater.images.catalogue import upload_records as steps
+from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.upload_records import Upload, UploadRecords
-from headwater.images.data.leftovers import Running, tell
+from headwater.images.catalogue.usage import Used
+from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import USUAL, ImageTooLarge, Pools, Terms, UploadSession, Work
 from headwater.images.inspection.inspect import Finding, Inspection, Rules
 from headwater.images.model import Image, Location, Status
-from headwater.images.quotas.service import UNLIMITED, Allowances, unlimited
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Signatures
 from headwater.jobs import leases
@@ -60,25 +57,21 @@ class Uploads:
 
     def __init__(
         self,
+        changes: Changes,
         records: UploadRecords,
         scrubber: Scrubber,
-        access: Access,
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
         *,
         pools: Pools,
-        allowances: Allowances = unlimited,
-        journal: Journal | None = None,
         signatures: Signatures | None = None,
         clock: Clock = now,
         running: Running | None = None,
     ) -> None:
+        self._changes = changes
         self._records = records
         self._scrubber = scrubber
-        self._allowances = allowances
-        self._journal = journal or Journal()
         self._signatures = signatures or Signatures(clock=clock)
-        self._access = access
         self._stores = stores
         self._settings = settings
         self._pools = pools
@@ -106,12 +99,11 @@ class Uploads:
         """
         if size is not None and size > self._settings.size_cap:
             raise ImageTooLarge(self._settings.size_cap)
-        with self._journal.entry(caller, "image.prepare", image_id) as entry:
-            self._access.visible(caller, image_id, "upload_image")
-            keep = self._allowances().guarded(entry.keep)
-            return self._begun(caller, image_id, size, terms, keep)
+        with self._changes.of(caller, "image.prepare", image_id, rule="upload_image") as change:
+            change.read_limits()
+            return self._begun(change, caller, image_id, size, terms)
 
-    def _begun(self, caller: Caller, image_id: str, size: int | None, terms: Terms, keep: Keep) -> UploadSession:
+    def _begun(self, change: Change, caller: Caller, image_id: str, size: int | None, terms: Terms) -> UploadSession:
         name = terms.store or self._settings.store or self.store_names[0]
         if name not in self.store_names:
             raise StoreUnknown(name, self.store_names)
@@ -119,7 +111,7 @@ class Uploads:
         upload = Upload(image_id, location, self._running.writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         self._running.add(location)
         try:
-            image = self._records.begin_upload(upload, lambda image: self._claimed(caller, image, terms), keep)
+            image = change.commit(steps.begun(upload, lambda image: self._claimed(image, terms)))
             writer: ObjectWriter | None = None
             try:
                 writer = self._stores[name].begin(location.object_key, size)
@@ -157,8 +149,7 @@ class Uploads:
             writer=writer,
         )
 
-    def _claimed(self, caller: Caller, image: Image, terms: Terms) -> Image:
-        self._access.require("upload_image", caller, image)
+    def _claimed(self, image: Image, terms: Terms) -> Image:
         saving = image.moved_to(Status.SAVING)
         if terms.needs_formats:
             image.require_formats()
@@ -171,11 +162,9 @@ class Uploads:
     def _note_failure(
         self, caller: Caller, image_id: str, location: Location, terms: Terms, *, discarded_at: int | None
     ) -> bool:
-        entry = self._journal.entry(caller, "image.update", image_id)
-        change = self._after_failure(terms)
-        waits = self._records.abandon_upload(image_id, location, change, entry.keep, discarded_at=discarded_at)
-        tell(entry)
-        return waits
+        with self._changes.told(caller, "image.update", image_id, if_moved=True) as change:
+            after = self._after_failure(terms)
+            return change.commit(steps.abandoned(image_id, location, after, discarded_at=discarded_at))
 
     # --- What sessions ask of their owner ---------------------------------------------------------
 
@@ -189,15 +178,15 @@ class Uploads:
             ProjectOverLimit: So many are more than the image's owner may have.
             UploadLost: The upload was given up meanwhile.
         """
-        allowance = self._allowances()
-        if allowance is UNLIMITED:
+        room = self._changes.room()
+        if room is None:
             return self._settings.size_cap
         wished = needed + min(needed // 8, GRANTED_AHEAD)
 
-        def excess(connection: Connection, owner: str | None) -> int:
-            over = allowance.excess(connection, owner, "image_size_total")
+        def excess(used: Used, owner: str | None) -> int:
+            over = room.excess(used, owner, "image_size_total")
             if over > wished - needed:
-                raise allowance.refusal(owner, "image_size_total")
+                raise room.refusal(owner, "image_size_total")
             return over
 
         return self._records.grow_upload(session.image_id, session.location, wished, excess)
@@ -205,7 +194,7 @@ class Uploads:
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Give the durable bytes to the image; see the module."""
 
-        def change(image: Image) -> Image:
+        def active(image: Image) -> Image:
             self._signatures.require_same(session.verification, image)
             return replace(
                 image.moved_to(Status.ACTIVE),
@@ -217,8 +206,8 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        with self._journal.entry(session.caller, "image.upload", session.image_id) as entry:
-            image = self._records.finish_upload(session.image_id, session.location, change, entry.keep)
+        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
+            image = change.commit(steps.finished(session.image_id, session.location, active))
         self._running.discard(session.location)
         return image
 

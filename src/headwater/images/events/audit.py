@@ -10,8 +10,6 @@ import logging
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection
-
 from headwater.activity.journal import Deed
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.images.member import Member
@@ -30,8 +28,9 @@ _SILENT = frozenset({"revision", "updated_at", "properties"})
 class Audit:
     """A listener of the journal; safe to use from several threads."""
 
-    def kept(self, connection: Connection, deed: Deed) -> None:
+    def moved(self, _deed: Deed) -> tuple[()]:
         """Write nothing yet: the transaction may still fail."""
+        return ()
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         """Write the record."""

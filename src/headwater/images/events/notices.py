@@ -6,10 +6,8 @@ Kept in the transaction of the deed, so that nothing is told that did not happen
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-from sqlalchemy import Connection
 
 from headwater.activity.journal import Deed
 from headwater.activity.notifications.event import Event
@@ -43,12 +41,12 @@ class Notices:
         self._clock = clock
         self._new_id = new_id
 
-    def kept(self, connection: Connection, deed: Deed) -> None:
-        """Keep the events of a deed beside it."""
+    def moved(self, deed: Deed) -> Iterable[Event]:
+        """Return the events of a deed, those that somebody is told of."""
         if not self._notifications.is_on:
-            return
+            return ()
         at = self._clock()
-        self._notifications.keep(connection, [self._event(deed, at, *each) for each in _told(deed, at)])
+        return [self._event(deed, at, *each) for each in _told(deed, at) if self._notifications.tells(each[0])]
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         """Nothing more is told: what failed did not happen."""

@@ -22,27 +22,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
-from headwater.database.engine import Database
 from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge
 from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused, shown
 from headwater.identity.caller import Caller
-from headwater.images.access import Access
-from headwater.images.catalogue import tasks
-from headwater.images.catalogue.locations import held_by, keep_held
-from headwater.images.catalogue.rows import GET, GET_LOCKED, ImageNotFound, changed, image_of, locked
+from headwater.images.catalogue import images, locations, tasks
+from headwater.images.catalogue.changes import Change, Changes
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.locations import LocationRows
+from headwater.images.catalogue.rows import ImageNotFound, if_there
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.transaction import Step
 from headwater.images.imports.tries import Tries
 from headwater.images.locations.rules import InvalidLocation, Validation, checked
 from headwater.images.locations.service import Web
-from headwater.images.model import Image, ImageLocation, Location, Status
-from headwater.images.quotas.service import Allowances, unlimited
+from headwater.images.model import Held, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict, new_task
-from headwater.jobs import queue
 from headwater.jobs.queue import Job
 from headwater.jobs.runner import Later, TryAgain
 
@@ -58,14 +55,6 @@ class WebLocationsOnly(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("http store must be enabled to use location API by normal user.")
-
-
-class ImageBusy(Conflict):
-    """A task works on this image already."""
-
-    def __init__(self, image_id: str) -> None:
-        super().__init__(f"Image has active task: wait until it ends (image {image_id})")
-        self.image_id = image_id
 
 
 class ImageNotQueued(Conflict):
@@ -126,15 +115,15 @@ class LocationImport:
 
     def __init__(
         self,
-        database: Database,
-        access: Access,
+        changes: Changes,
+        catalogue: ImageCatalogue,
+        rows: LocationRows,
+        kept: Tasks,
+        *,
         web: Web,
         fetcher: Fetcher,
         settings: ImagesSettings,
-        *,
         stopping: Callable[[], bool],
-        allowances: Allowances = unlimited,
-        journal: Journal | None = None,
         clock: Clock = now,
     ) -> None:
         """Prepare.
@@ -142,15 +131,15 @@ class LocationImport:
         Args:
             stopping: Whether this process is about to end; a job then goes to another one.
         """
-        self._database = database
-        self._access = access
+        self._changes = changes
+        self._catalogue = catalogue
+        self._rows = rows
+        self._tasks = kept
         self._web = web
         self._fetcher = fetcher
         self._settings = settings
         self._stopping = stopping
         self._tries = Tries(settings.http_retries)
-        self._allowances = allowances
-        self._journal = journal or Journal()
         self._clock = clock
 
     # --- The request -----------------------------------------------------------------------------
@@ -165,12 +154,11 @@ class LocationImport:
             ImageNotQueued, ImageBusy, FormatsMissing: The image does not wait for data.
         """
         asked = wanted(document)
-        with self._journal.entry(caller, "image.prepare", image_id) as entry:
-            image = self._access.visible(caller, image_id, "add_image_location")
+        with self._changes.of(caller, "image.prepare", image_id, rule="add_image_location") as change:
             if not self._web.takes(asked.url) and "service" not in caller.roles | caller.service_roles:
                 raise WebLocationsOnly
-            _require_waiting(image)
-            keep = self._allowances().guarded(entry.keep)
+            _require_waiting(change.image)
+            change.read_limits()
             self._web.location(asked.url)
             self._web.check(asked.url)
             at = self._clock()
@@ -179,25 +167,21 @@ class LocationImport:
             task = new_task(caller, KIND, told, now=at, image_id=image_id)
 
             def importing(image: Image) -> Image:
-                self._access.require("add_image_location", caller, image)
                 _require_waiting(image)
                 return replace(image.moved_to(Status.IMPORTING), updated_at=max(at, image.updated_at + 1))
 
-            def work(connection: Connection) -> None:
-                locked(connection, image_id)
-                if tasks.is_busy(connection, image_id):
-                    raise ImageBusy(image_id)
-                changed(connection, image_id, importing, keep)
-                tasks.enter(connection, task)
-                job = {
-                    "task_id": task.id,
-                    "image_id": image_id,
-                    "url": asked.url,
-                    "validation_data": _told(asked.validation),
-                }
-                queue.enter(connection, KIND, job, now=at)
-
-            self._database.write(work)
+            job = {
+                "task_id": task.id,
+                "image_id": image_id,
+                "url": asked.url,
+                "validation_data": _told(asked.validation),
+            }
+            change.commit(
+                tasks.none_works_on(image_id),
+                images.changed(image_id, importing),
+                tasks.entered(task),
+                tasks.job(KIND, job, at),
+            )
             return task
 
     # --- The job ---------------------------------------------------------------------------------
@@ -206,7 +190,7 @@ class LocationImport:
         """Do the work; run by ``headwater/jobs``."""
         task_id, at = job.document["task_id"], self._clock()
         try:
-            task = self._database.write(lambda c: tasks.moved(c, task_id, TaskStatus.PROCESSING, at))
+            task = self._tasks.move(task_id, TaskStatus.PROCESSING, at)
         except (TaskNotFound, TaskStatusConflict):
             return  # ended already, by a run whose end could not be noted
         said = job.document["validation_data"]
@@ -241,7 +225,7 @@ class LocationImport:
             return Location("", url)
 
     def _import(self, work: _Work) -> None:
-        image, has_location = self._database.read(lambda connection: _present(connection, work))
+        image, has_location = self._present(work)
         reads = self._settings.do_secure_hash
         if has_location:  # this job was here before, and did not come to an end with hashing
             size = image.size or 0
@@ -297,7 +281,7 @@ class LocationImport:
                     if self._stopping():
                         raise Later(0, "this process ends")
                     if time.monotonic() - looked > LOOK_EVERY_S:
-                        self._database.read(lambda connection: _present(connection, work))
+                        self._present(work)
                         looked = time.monotonic()
             return count
 
@@ -321,86 +305,85 @@ class LocationImport:
     def _activate(self, work: _Work, size: int, hashes: dict[str, Any], *, ends: bool) -> None:
         """Give the image its location, and what is known of its hashes; where nothing is left to do, end the task."""
 
-        def active(image: Image) -> Image:
+        def active(image: Image, held: Held) -> tuple[Image, Held]:
+            if image.status is not Status.IMPORTING:
+                raise ImageLost
             image.require_formats()
             moved = image.moved_to(Status.ACTIVE)
-            return replace(moved, size=size, updated_at=self._later_than(image), **hashes)
+            at = ImageLocation(at=work.at)
+            return replace(moved, size=size, updated_at=self._later_than(image), **hashes), (*held, at)
 
-        allowance = self._allowances()
-        with self._journal.entry(work.caller, "image.activate", work.image_id) as entry:
-
-            def write(connection: Connection) -> None:
-                importing = _locked_image(connection, work.image_id).status is Status.IMPORTING
-                self._require_ours(connection, work)
-                if not importing:
-                    raise ImageLost
-                image = changed(connection, work.image_id, active, entry.keep)
-                keep_held(connection, work.image_id, (), (ImageLocation(at=work.at),))
-                allowance.require(connection, image.owner, "image_size_total")
-                if ends:
-                    self._succeed(connection, work)
-
-            self._database.write(write)
+        with self._changes.told(work.caller, "image.activate", work.image_id) as change:
+            change.read_limits()
+            self._commit(change, work, active, *([self._succeeded(work)] if ends else []))
 
     def _finish(self, work: _Work, hashes: dict[str, Any], message: str = "") -> None:
         """Say of the active image what its hashes are, and end the task."""
 
-        def hashed(image: Image) -> Image:
+        def hashed(image: Image, held: Held) -> tuple[Image, Held]:
+            if not work.is_at(held):
+                raise ImageLost
             if image.os_hash_value not in (None, hashes.get("os_hash_value")):
                 raise ImportFailed("the data does not have the hash that the image was given meanwhile")
-            return replace(image, updated_at=self._later_than(image), **hashes)
+            return replace(image, updated_at=self._later_than(image), **hashes), held
 
-        with self._journal.entry(work.caller, "image.update", work.image_id) as entry:
-
-            def write(connection: Connection) -> None:
-                _locked_image(connection, work.image_id)
-                self._require_ours(connection, work)
-                if not _has(connection, work):
-                    raise ImageLost
-                changed(connection, work.image_id, hashed, entry.keep)
-                self._succeed(connection, work, message)
-
-            self._database.write(write)
-
-    def _require_ours(self, connection: Connection, work: _Work) -> None:
-        """Raise unless the task still goes on.
-
-        A process that stood still for longer than its lease finds that another one has ended the task, and that
-        the image may be importing something else by now.
-        """
-        tasks.moved(connection, work.task.id, TaskStatus.PROCESSING, self._clock())
-
-    def _succeed(self, connection: Connection, work: _Work, message: str = "") -> None:
-        result = {"image_id": work.image_id}
-        self._end(connection, work, TaskStatus.SUCCESS, result=result, message=message)
-
-    def _end(self, connection: Connection, work: _Work, status: TaskStatus, **more: Any) -> None:
-        kept_s = self._settings.task_time_to_live_h * 3600
-        tasks.moved(connection, work.task.id, status, self._clock(), kept_s=kept_s, **more)
+        with self._changes.told(work.caller, "image.update", work.image_id) as change:
+            self._commit(change, work, hashed, self._succeeded(work, message))
 
     def _failed(self, work: _Work, reason: str) -> None:
         """End the task; an image that it still holds waits again, without location and hashes."""
 
-        def waiting(image: Image) -> Image:
-            return replace(
+        def waiting(image: Image, held: Held) -> tuple[Image, Held]:
+            if image.status is not Status.IMPORTING:
+                return image, held
+            after = replace(
                 image.moved_to(Status.QUEUED),
                 checksum=None,
                 os_hash_algo=None,
                 os_hash_value=None,
                 updated_at=self._later_than(image),
             )
+            return after, ()
 
-        def write(connection: Connection) -> None:
-            row = connection.execute(GET_LOCKED, {"id": work.image_id}).first()
-            self._require_ours(connection, work)
-            if row is not None and image_of(row).status is Status.IMPORTING:
-                changed(connection, work.image_id, waiting, entry.keep)
-                keep_held(connection, work.image_id, held_by(connection, work.image_id), ())
-            self._end(connection, work, TaskStatus.FAILURE, message=reason)
-
-        with self._journal.entry(work.caller, "image.update", work.image_id) as entry:
-            self._database.write(write)
+        give_back = if_there(locations.changed(work.image_id, waiting, self._clock()))
+        with self._changes.told(work.caller, "image.update", work.image_id) as change:
+            change.commit(give_back, self._goes_on(work), self._ended(work, TaskStatus.FAILURE, message=reason))
         _log.info("a location was not imported", extra={"image": work.image_id, "task": work.task.id, "reason": reason})
+
+    def _commit(
+        self, change: Change, work: _Work, to: Callable[[Image, Held], tuple[Image, Held]], *more: Step[Any]
+    ) -> None:
+        """Change the image, if the task still goes on; raise ``ImageLost`` when there is no such image."""
+        try:
+            change.commit(locations.changed(work.image_id, to, self._clock()), self._goes_on(work), *more)
+        except ImageNotFound as error:
+            raise ImageLost from error
+
+    def _goes_on(self, work: _Work) -> Step[Task]:
+        """Raise ``TaskStatusConflict`` unless the task still goes on.
+
+        A process that stood still for longer than its lease finds that another one has ended the task, and that
+        the image may be importing something else by now.
+        """
+        return tasks.moved(work.task.id, TaskStatus.PROCESSING, self._clock())
+
+    def _succeeded(self, work: _Work, message: str = "") -> Step[Task]:
+        return self._ended(work, TaskStatus.SUCCESS, result={"image_id": work.image_id}, message=message)
+
+    def _ended(self, work: _Work, status: TaskStatus, **more: Any) -> Step[Task]:
+        kept_s = self._settings.task_time_to_live_h * 3600
+        return tasks.moved(work.task.id, status, self._clock(), kept_s=kept_s, **more)
+
+    def _present(self, work: _Work) -> tuple[Image, bool]:
+        """Return the image, and whether it has the location already; raise ``ImageLost`` when it is not to be had."""
+        try:
+            image = self._catalogue.get(work.image_id)
+        except ImageNotFound as error:
+            raise ImageLost from error
+        has = work.is_at(self._rows.of(work.image_id))
+        if not has and image.status is not Status.IMPORTING:
+            raise ImageLost
+        return image, has
 
     def _later_than(self, image: Image) -> int:
         return max(self._clock(), image.updated_at + 1)
@@ -415,6 +398,10 @@ class _Work:
     at: Location
     validation: Validation | None
     attempt: int
+
+    def is_at(self, held: Held) -> bool:
+        """Return whether the location is one of these."""
+        return any(each.at == self.at for each in held)
 
     @property
     def caller(self) -> Caller:
@@ -431,25 +418,3 @@ def _told(validation: Validation | None) -> dict[str, Any]:
     if validation is None:
         return {}
     return {"os_hash_algo": validation.os_hash_algo, "os_hash_value": validation.os_hash_value}
-
-
-def _locked_image(connection: Connection, image_id: str) -> Image:
-    try:
-        return locked(connection, image_id)
-    except ImageNotFound as error:
-        raise ImageLost from error
-
-
-def _present(connection: Connection, work: _Work) -> tuple[Image, bool]:
-    """Return the image, and whether it has the location already; raise ``ImageLost`` when it is not to be had."""
-    row = connection.execute(GET, {"id": work.image_id}).first()
-    if row is None:
-        raise ImageLost
-    image, has = image_of(row), _has(connection, work)
-    if not has and image.status is not Status.IMPORTING:
-        raise ImageLost
-    return image, has
-
-
-def _has(connection: Connection, work: _Work) -> bool:
-    return any(each.at == work.at for each in held_by(connection, work.image_id))

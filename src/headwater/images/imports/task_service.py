@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
-
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.fetching.url_filter import UrlRefused
@@ -22,6 +20,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue import tasks
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.tasks import TaskQuery, Tasks
+from headwater.images.catalogue.transaction import Step
 from headwater.images.imports.web_copy import Order, WebCopy
 from headwater.images.model import Image, Status
 from headwater.images.service import Images
@@ -127,19 +126,14 @@ class TaskService:
             raise TaskUrlRefused(error) from error
         # Whoever sees the image sees its tasks, and a query may hold a signature.
         told = {**asked, "import_from": re.split(r"[?#]", url, maxsplit=1)[0]}
-        task = entered = new_task(caller, "import", told, now=self._clock())
+        task = new_task(caller, "import", told, now=self._clock())
 
-        def also(connection: Connection, _before: Image | None, image: Image) -> None:
-            nonlocal entered
-            entered = replace(task, image_id=image.id)
-            tasks.enter(connection, entered)
-            self._web_copy.enter(
-                connection,
-                Order(image_id=image.id, url=url, caller=caller, task_id=task.id, failed=Status.QUEUED),
-            )
+        def also(image: Image) -> tuple[Step[None], Step[str]]:
+            order = Order(image_id=image.id, url=url, caller=caller, task_id=task.id, failed=Status.QUEUED)
+            return tasks.entered(replace(task, image_id=image.id)), self._web_copy.entered(order)
 
-        self._images.create(caller, properties, also=also)
-        return entered
+        image = self._images.create(caller, properties, also=also)
+        return replace(task, image_id=image.id)
 
     def _refused(self, task: Task) -> Task:
         """Keep a task that nobody can begin like this. Source: Glance takes it, and then it fails."""

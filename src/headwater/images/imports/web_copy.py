@@ -22,17 +22,17 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.database.documents import known
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import Caller
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue import tasks
+from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.images import ImageCatalogue, changed
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.transaction import Step
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.pipeline import BUFFER, BUFFERS
 from headwater.images.data.session import Terms, UploadSession
@@ -41,7 +41,7 @@ from headwater.images.imports.tries import Tries
 from headwater.images.model import Image, Status, StatusConflict
 from headwater.images.task import UNFINISHED, TaskNotFound, TaskStatus
 from headwater.jobs import leases
-from headwater.jobs.queue import Job, enter
+from headwater.jobs.queue import Job
 from headwater.jobs.runner import Later
 
 _log = logging.getLogger(__name__)
@@ -95,11 +95,11 @@ class WebCopy:
     def __init__(
         self,
         catalogue: ImageCatalogue,
+        changes: Changes,
         uploads: Uploads,
         fetcher: Fetcher,
-        tasks: Tasks,
+        kept: Tasks,
         *,
-        journal: Journal | None = None,
         clock: Clock = now,
         stopping: Callable[[], bool] = lambda: False,
         task_kept_s: int,
@@ -113,10 +113,10 @@ class WebCopy:
             task_kept_s: How long a task that is over is shown.
         """
         self._catalogue = catalogue
+        self._changes = changes
         self._uploads = uploads
         self._fetcher = fetcher
-        self._tasks = tasks
-        self._journal = journal or Journal()
+        self._tasks = kept
         self._clock = clock
         self._stopping = stopping
         self._task_kept_s = task_kept_s
@@ -126,9 +126,9 @@ class WebCopy:
         """Return when the URL may be fetched; raise ``UrlRefused`` when not. It is judged again when it is fetched."""
         self._fetcher.check(url)
 
-    def enter(self, connection: Connection, order: Order) -> None:
-        """Take an order, inside the transaction that makes its image wait for the data."""
-        enter(connection, KIND, order.to_dict(), now=self._clock())
+    def entered(self, order: Order) -> Step[str]:
+        """Take an order, beside what makes its image wait for the data."""
+        return tasks.job(KIND, order.to_dict(), self._clock())
 
     def run(self, job: Job) -> None:
         """Carry out the order that a job keeps.
@@ -197,13 +197,13 @@ class WebCopy:
         self._after_failure(order)
 
     def _after_failure(self, order: Order) -> None:
-        def change(image: Image) -> Image:
+        def failed(image: Image) -> Image:
             if image.status is not Status.QUEUED or order.failed is Status.QUEUED:
                 return image
             return replace(image, status=order.failed, updated_at=max(self._clock(), image.updated_at + 1))
 
-        with self._journal.entry(order.caller, "image.update", order.image_id) as entry, suppress(ImageNotFound):
-            self._catalogue.change(order.image_id, change, entry.keep)
+        with self._changes.told(order.caller, "image.update", order.image_id) as change, suppress(ImageNotFound):
+            change.commit(changed(order.image_id, failed))
 
     def _task_is_over(self, order: Order) -> bool:
         if order.task_id is None:

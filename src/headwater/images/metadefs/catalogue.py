@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
 from headwater.database.engine import Database
-from headwater.errors import TooLarge, Unavailable
-from headwater.images.catalogue.rows import Keep, unheard
+from headwater.errors import TooLarge
+from headwater.images.catalogue.transaction import Step, Transaction, written
 from headwater.images.metadefs.model import (
     Association,
     MetadefObject,
@@ -31,11 +30,8 @@ from headwater.images.metadefs.model import (
     Tag,
 )
 
-T = TypeVar("T")
-
 DOCUMENT_LIMIT = 4 << 20  # bytes of all that one namespace holds
 SORT_KEYS = ("namespace", "created_at", "updated_at", "display_name", "visibility", "owner")
-_ATTEMPTS = 5
 
 
 class NamespaceTooLarge(TooLarge):
@@ -47,13 +43,6 @@ class NamespaceTooLarge(TooLarge):
             "divide it into several namespaces"
         )
         self.namespace, self.size = namespace, size
-
-
-class NamespaceBusy(Unavailable):
-    """Several changes met each other again and again."""
-
-    def __init__(self) -> None:
-        super().__init__("The metadata definitions are being changed by others at this moment; try again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,50 +141,6 @@ class MetadefCatalogue:
 
     # --- Writing ---------------------------------------------------------------------------------
 
-    def create(self, namespace: Namespace, keep: Keep = unheard) -> None:
-        """Keep a new namespace or raise ``NamespaceExists``; ``keep`` hears of it inside the transaction."""
-
-        def work(connection: Connection) -> None:
-            _insert(connection, namespace)
-            keep(connection, None, namespace)
-
-        self._write(work)
-
-    def change(self, namespace: str, change: Callable[[Namespace], Namespace], keep: Keep = unheard) -> Namespace:
-        """Replace one namespace by ``change`` of it and return the new one.
-
-        Raises:
-            NamespaceNotFound: There is no such namespace.
-            NamespaceExists: The new name is another's.
-        """
-
-        def work(connection: Connection) -> Namespace:
-            before = _get(connection, namespace, locked=True)
-            after = change(before)
-            _update(connection, before, after)
-            keep(connection, before, after)
-            return after
-
-        return self._write(work)
-
-    def delete(self, namespace: str, allowed: Callable[[Namespace], None], keep: Keep = unheard) -> None:
-        """Forget one namespace and all that it holds.
-
-        Args:
-            allowed: Raises when this namespace may not be deleted.
-
-        Raises:
-            NamespaceNotFound: There is no such namespace.
-        """
-
-        def work(connection: Connection) -> None:
-            found = _get(connection, namespace, locked=True)
-            allowed(found)
-            connection.execute(delete(_TABLE).where(_TABLE.c.id == found.id))
-            keep(connection, found, None)
-
-        self._write(work)
-
     def load(self, namespaces: Iterable[Namespace], known: Callable[[Namespace, Namespace], Namespace]) -> list[str]:
         """Keep all of these, or none when one of them cannot be kept; return the names of what changed.
 
@@ -203,7 +148,7 @@ class MetadefCatalogue:
             known: Makes of a namespace that is there and the one of the same name that is offered what shall be there.
         """
         offered = list(namespaces)
-        return self._write(lambda connection: _load(connection, offered, known))
+        return written(self._database, lambda connection: _load(connection, offered, known))
 
     def load_once(self, edition: int, namespaces: Callable[[], Iterable[Namespace]]) -> list[str]:
         """Keep those of the base definitions that are not there, unless this edition was loaded before.
@@ -226,16 +171,58 @@ class MetadefCatalogue:
             connection.execute(update(revisions).where(here).values(revision=edition))
             return names
 
-        return self._write(work)
+        return written(self._database, work)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work``, which looks for what is taken before it inserts; again when another was faster."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._database.write(work)
-            except IntegrityError:
-                continue
-        raise NamespaceBusy
+
+# --- Steps of changes -----------------------------------------------------------------------------
+
+
+def created(namespace: Namespace) -> Step[Namespace]:
+    """Keep a new namespace, and return it, or raise ``NamespaceExists``."""
+
+    def step(transaction: Transaction) -> Namespace:
+        _insert(transaction.connection, namespace)
+        transaction.heard(None, namespace)
+        return namespace
+
+    return step
+
+
+def changed(namespace: str, change: Callable[[Namespace], Namespace]) -> Step[Namespace]:
+    """Replace one namespace by ``change`` of it, which is a pure function, and return the new one.
+
+    Raises:
+        NamespaceNotFound: There is no such namespace.
+        NamespaceExists: The new name is another's.
+    """
+
+    def step(transaction: Transaction) -> Namespace:
+        before = _get(transaction.connection, namespace, locked=True)
+        after = change(before)
+        _update(transaction.connection, before, after)
+        transaction.heard(before, after)
+        return after
+
+    return step
+
+
+def deleted(namespace: str, allowed: Callable[[Namespace], None]) -> Step[None]:
+    """Forget one namespace and all that it holds.
+
+    Args:
+        allowed: Raises when this namespace may not be deleted.
+
+    Raises:
+        NamespaceNotFound: There is no such namespace.
+    """
+
+    def step(transaction: Transaction) -> None:
+        found = _get(transaction.connection, namespace, locked=True)
+        allowed(found)
+        transaction.connection.execute(delete(_TABLE).where(_TABLE.c.id == found.id))
+        transaction.heard(found, None)
+
+    return step
 
 
 _TABLE = tables.metadef_namespaces

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
-from headwater.activity.journal import Deed, Journal
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.changes import Changes
+from headwater.images.metadefs import catalogue as namespaces
 from headwater.images.metadefs import reading
 from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
 from headwater.images.metadefs.model import (
@@ -109,14 +110,14 @@ class Metadefs:
         self,
         catalogue: MetadefCatalogue,
         policy: Policy,
+        changes: Changes,
+        *,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
-        *,
-        journal: Journal | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._policy = policy
-        self._journal = journal or Journal()
+        self._changes = changes
         self._clock = clock
         self._new_id = new_id
 
@@ -132,7 +133,7 @@ class Metadefs:
         reading.require_writable(document, "self", "schema", "created_at", "updated_at")
         made = reading.namespace(document, self._new_id(), self._clock(), owner=caller.project_id)
         target = _own(caller)
-        with self._entry(caller, "metadef_namespace.create", made.namespace) as entry:
+        with self._changes.told(caller, "metadef_namespace.create", namespace=made.namespace) as change:
             self._policy.require("add_metadef_namespace", caller, target)
             for rule, parts in (
                 ("add_metadef_resource_type_association", made.associations),
@@ -142,8 +143,7 @@ class Metadefs:
             ):
                 if parts:
                     self._policy.require(rule, caller, target)
-            self._catalogue.create(made, entry.keep)
-        return made
+            return change.commit(namespaces.created(made))
 
     def namespaces(self, caller: Caller, query: Query) -> tuple[list[Namespace], Namespace | None]:
         """Return one page, and what the next one begins after; ``None`` when the list ends here.
@@ -204,8 +204,9 @@ class Metadefs:
             self._require(caller, namespace, name, "delete_metadef_namespace")
             namespace.require_deletable("it")
 
-        with self._entry(caller, "metadef_namespace.delete", name) as entry:
-            self._catalogue.delete(name, allowed, entry.keep)
+        with self._changes.told(caller, "metadef_namespace.delete", namespace=name) as change:
+            self._require(caller, self._catalogue.get(name), name, "delete_metadef_namespace")
+            change.commit(namespaces.deleted(name, allowed))
 
     # --- Resource types --------------------------------------------------------------------------
 
@@ -431,28 +432,29 @@ class Metadefs:
             self._policy.require(rule, caller, _target(namespace))
 
     def _changed(self, caller: Caller, name: str, rule: str, change: Callable[[Namespace], Namespace]) -> Namespace:
-        def checked(before: Namespace) -> Namespace:
-            self._require(caller, before, name, rule)
-            return change(before)
-
-        with self._entry(caller, _ACTIONS[rule], name) as entry:
-            return self._catalogue.change(name, checked, entry.keep)
+        return self._told(caller, _ACTIONS[rule], name, (rule,), change)
 
     def _emptied(
         self, caller: Caller, name: str, parts: Parts, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
     ) -> None:
-        def checked(before: Namespace) -> Namespace:
-            self._require(caller, before, name, *rules)
+        def emptied(before: Namespace) -> Namespace:
             before.require_deletable(f"its {parts}")
             return change(before)
 
-        with self._entry(caller, f"metadef_namespace.delete_{parts}", name) as entry:
-            self._catalogue.change(name, checked, entry.keep)
+        self._told(caller, f"metadef_namespace.delete_{parts}", name, rules, emptied)
 
-    def _entry(self, caller: Caller, action: str, namespace: str) -> Deed:
-        entry = self._journal.entry(caller, action)
-        entry.namespace = namespace
-        return entry
+    def _told(
+        self, caller: Caller, action: str, name: str, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
+    ) -> Namespace:
+        """Change a namespace that the caller sees and may change by all these rules, and tell of it as ``action``."""
+
+        def checked(before: Namespace) -> Namespace:
+            self._require(caller, before, name, *rules)
+            return change(before)
+
+        with self._changes.told(caller, action, namespace=name) as unit:
+            self._require(caller, self._catalogue.get(name), name, *rules)
+            return unit.commit(namespaces.changed(name, checked))
 
 
 def _without_properties(namespace: Namespace) -> Namespace:

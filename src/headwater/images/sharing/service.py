@@ -6,14 +6,15 @@ whether its lists show the image. Making the image private keeps the members for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.errors import Forbidden, Invalid
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
+from headwater.images.catalogue import members as steps
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.members import Members
 from headwater.images.member import Member, MemberNotFound, MemberStatus
 from headwater.images.model import Image, Visibility
@@ -35,18 +36,16 @@ class BadMember(Invalid):
 class Sharing:
     """The use cases; safe to use from several threads."""
 
-    def __init__(
-        self, access: Access, members: Members, quota: int, *, journal: Journal | None = None, clock: Clock = now
-    ) -> None:
+    def __init__(self, access: Access, changes: Changes, members: Members, quota: int, *, clock: Clock = now) -> None:
         """Take what they work on.
 
         Args:
             quota: How many members one image may have; -1: any number.
         """
         self._access = access
+        self._changes = changes
         self._members = members
         self._quota = quota
-        self._journal = journal or Journal()
         self._clock = clock
 
     def add(self, caller: Caller, image_id: str, document: dict[str, Any]) -> Member:
@@ -64,14 +63,13 @@ class Sharing:
             raise BadMember("A member is the id of a project: 255 characters at most, without NUL, not just dots")
         at = self._clock()
         new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
-        with self._journal.entry(caller, "image.member.create", image_id) as entry:
-            entry.image = self._access.visible(caller, image_id)
-            return self._members.add(new, self._quota, self._sharable(caller, "add_member", "create"), entry.keep)
+        with self._changes.of(caller, "image.member.create", image_id, rule="add_member") as change:
+            return change.commit(steps.added(new, self._quota, partial(_require_shared, "create")))
 
     def list(self, caller: Caller, image_id: str) -> list[Member]:
         """Return the members that the caller may know: all for the owner and admins, else itself."""
         image = self._access.visible(caller, image_id, "get_members")
-        self._require_shared("list", image)
+        _require_shared("list", image)
         found = self._members.of(image_id)
         return found if self._manages(caller, image) else [each for each in found if each.member == caller.project_id]
 
@@ -79,7 +77,7 @@ class Sharing:
         """Return one member, if the caller may know of it."""
         image = self._access.visible(caller, image_id)
         found = self._known(caller, image, member)
-        self._require("get_member", caller, image, member)
+        self._access.require("get_member", caller, image, member_id=member)
         return found
 
     def answer(self, caller: Caller, image_id: str, member: str, document: dict[str, Any]) -> Member:
@@ -90,29 +88,17 @@ class Sharing:
             Forbidden: The caller is not that project, nor an admin.
         """
         said = document.get("status")
-        with self._journal.entry(caller, "image.member.update", image_id) as entry:
-            entry.image = image = self._access.visible(caller, image_id)
-            self._known(caller, image, member)
-            self._require("modify_member", caller, image, member)
+        with self._changes.of(caller, "image.member.update", image_id) as change:
+            self._known(caller, change.image, member)
+            change.require("modify_member", member_id=member)
             if said not in list(MemberStatus):
                 raise BadMember('Incorrect request: Status must be "pending", "accepted" or "rejected".')
-            return self._members.set_status(image_id, member, MemberStatus(said), self._clock(), entry.keep)
+            return change.commit(steps.answered(image_id, member, MemberStatus(said), self._clock()))
 
     def remove(self, caller: Caller, image_id: str, member: str) -> None:
         """Share the image with this project no more."""
-        with self._journal.entry(caller, "image.member.delete", image_id) as entry:
-            entry.image = self._access.visible(caller, image_id)
-            allowed = self._sharable(caller, "delete_member", "delete")
-            self._members.remove(image_id, member, allowed, entry.keep)
-
-    def _sharable(self, caller: Caller, rule: str, action: str) -> Callable[[Image], None]:
-        """Return what raises unless the caller may do ``action`` to the members of an image."""
-
-        def allowed(image: Image) -> None:
-            self._access.require(rule, caller, image)
-            self._require_shared(action, image)
-
-        return allowed
+        with self._changes.of(caller, "image.member.delete", image_id, rule="delete_member") as change:
+            change.commit(steps.removed(image_id, member, partial(_require_shared, "delete")))
 
     def _known(self, caller: Caller, image: Image, member: str) -> Member:
         """Return a member that the caller may know of. One member does not learn who the others are."""
@@ -125,9 +111,7 @@ class Sharing:
     def _manages(self, caller: Caller, image: Image) -> bool:
         return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)
 
-    def _require_shared(self, action: str, image: Image) -> None:
-        if image.visibility is not Visibility.SHARED:
-            raise NotShared(action, image.id)
 
-    def _require(self, rule: str, caller: Caller, image: Image, member: str) -> None:
-        self._access.require(rule, caller, image, member_id=member)
+def _require_shared(action: str, image: Image) -> None:
+    if image.visibility is not Visibility.SHARED:
+        raise NotShared(action, image.id)

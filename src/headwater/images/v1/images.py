@@ -7,23 +7,22 @@ its data at once; when that data does not come, the image is killed, not queued:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Journal
 from headwater.clock import Clock, now
 from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.images import ImageCatalogue, changed, created
 from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.catalogue.lists.pages import Listed
-from headwater.images.catalogue.locations import keep_held
+from headwater.images.catalogue.locations import given
 from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.catalogue.transaction import Step
 from headwater.images.data.session import ImageTooLarge, SizeMismatch, Terms, UploadSession
 from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.imports.web_copy import Order, WebCopy
@@ -31,7 +30,6 @@ from headwater.images.locations.rules import Found
 from headwater.images.locations.service import Web
 from headwater.images.model import Image, ImageLocation, Status, Visibility
 from headwater.images.properties.guard import PropertyGuard
-from headwater.images.quotas.service import Allowances, unlimited
 from headwater.images.service import Images
 from headwater.images.v1 import attributes as attributes_v1
 from headwater.images.v1 import deleted
@@ -99,27 +97,25 @@ class ImagesV1:
         self,
         catalogue: ImageCatalogue,
         access: Access,
+        changes: Changes,
         images: Images,
         uploads: Uploads,
-        web_copy: WebCopy,
         *,
+        web_copy: WebCopy,
         web: Web,
-        allowances: Allowances = unlimited,
         guard: PropertyGuard | None = None,
-        journal: Journal | None = None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.settings = images.settings
         self._catalogue = catalogue
         self._access = access
+        self._changes = changes
         self._images = images
         self._uploads = uploads
         self._web_copy = web_copy
         self._web = web
-        self._allowances = allowances
         self._guard = guard  # None: no property is protected
-        self._journal = journal or Journal()
         self._clock = clock
         self._new_id = new_id
 
@@ -219,16 +215,16 @@ class ImagesV1:
         """
         said.require_one_source(has_data=brings)
         at = self._clock()
-        given = said.fields.get("id")
+        wanted_id = said.fields.get("id")
         blank = Image(
-            id=given.lower() if given else self._new_id(), created_at=at, updated_at=at, owner=caller.project_id
+            id=wanted_id.lower() if wanted_id else self._new_id(), created_at=at, updated_at=at, owner=caller.project_id
         )
-        with self._journal.entry(caller, "image.create") as entry:
+        with self._changes.told(caller, "image.create") as change:
             if self._guard is not None:
                 self._guard.require_creatable(caller, said.properties)
             image = attributes_v1.created(blank, said, is_admin=self._access.is_admin(caller))
             self._images.schemas.require_image({**attributes.writable(image), "id": image.id})
-            entry.image_id = blank.id  # not before it is known to be an id
+            change.deed.image_id = blank.id  # not before it is known to be an id
             self._access.require("add_image", caller, image)
             self._require_public(caller, image)
             attributes.require_quotas(
@@ -244,13 +240,8 @@ class ImagesV1:
             if found is not None:
                 image = replace(image.moved_to(Status.ACTIVE), size=found.size)
 
-            allowed = self._allowances().guarded(entry.keep)
-
-            def keep(connection: Connection, before: Any, after: Any) -> None:
-                self._keep_source(connection, caller, image, said, found)
-                allowed(connection, before, after)
-
-            self._catalogue.create(image, fresh_id=given is None, keep=keep)
+            change.read_limits()
+            change.commit(created(image, fresh_id=wanted_id is None), *self._source(caller, image.id, said, found))
             return self.shown(caller, image)
 
     def update(
@@ -269,16 +260,13 @@ class ImagesV1:
         """
         said.require_one_source(has_data=brings)
         has_source = said.location is not None or said.copy_from is not None
-        with self._journal.entry(caller, "image.update", image_id) as entry:
-            before = self._visible(caller, image_id)
-            self._access.require("modify_image", caller, before)
+        with self._changes.of(caller, "image.update", image_id, rule="modify_image", seen=self._visible) as change:
             if brings or has_source:
-                self._access.require("upload_image", caller, before)
+                self._access.require("upload_image", caller, change.image)
             self._require_takeable(said, length)
-            found = self._found(caller, before, said)
+            found = self._found(caller, change.image, said)
 
-            def change(image: Image) -> Image:
-                self._access.require("modify_image", caller, image)
+            def updated(image: Image) -> Image:
                 after = self._changed(caller, image, said, purge=purge)
                 if brings and image.status is not Status.QUEUED:
                     raise NotQueued(image_id, image.status)
@@ -294,18 +282,13 @@ class ImagesV1:
                 )
                 if found is not None:
                     after = replace(after.moved_to(Status.ACTIVE), size=found.size)
-                # A copy is kept with the change that orders it, so there has to be one.
-                if after == image and said.copy_from is None:
+                if after == image and said.copy_from is None:  # the order of a copy is a change
                     return image
                 return replace(after, updated_at=max(self._clock(), image.updated_at + 1))
 
-            allowed = self._allowances().guarded(entry.keep)
-
-            def keep(connection: Connection, before: Any, after: Any) -> None:
-                self._keep_source(connection, caller, after, said, found)
-                allowed(connection, before, after)
-
-            return self.shown(caller, self._catalogue.change(image_id, change, keep))
+            change.read_limits()
+            after = change.commit(changed(image_id, updated), *self._source(caller, image_id, said, found))
+            return self.shown(caller, after)
 
     def _changed(self, caller: Caller, image: Image, said: Description, *, purge: bool) -> Image:
         seen, is_admin = self.shown(caller, image), self._access.is_admin(caller)
@@ -328,8 +311,8 @@ class ImagesV1:
         try:
             return self._uploads.begin(caller, image.id, length if image.size is None else image.size, terms)
         except (TooLarge, Unavailable):
-            with self._journal.entry(caller, "image.update", image.id) as entry:
-                self._catalogue.change(image.id, self._killed, entry.keep)
+            with self._changes.told(caller, "image.update", image.id) as change:
+                change.commit(changed(image.id, self._killed))
             raise
 
     def delete(self, caller: Caller, image_id: str) -> None:
@@ -388,12 +371,10 @@ class ImagesV1:
             raise SizeMismatch(announced, found.size)
         return found
 
-    def _keep_source(
-        self, connection: Connection, caller: Caller, image: Image, said: Description, found: Found | None
-    ) -> None:
-        """Keep, with the image, where its data comes from."""
+    def _source(self, caller: Caller, image_id: str, said: Description, found: Found | None) -> Iterator[Step[Any]]:
+        """Yield what is kept, with the image, of where its data comes from."""
         if found is not None:
-            keep_held(connection, image.id, (), (ImageLocation(at=found.at),))
+            yield given(image_id, (ImageLocation(at=found.at),))
         if said.copy_from is not None:
-            order = Order(image_id=image.id, url=said.copy_from, caller=caller, store=said.fields.get("store"))
-            self._web_copy.enter(connection, order)
+            order = Order(image_id=image_id, url=said.copy_from, caller=caller, store=said.fields.get("store"))
+            yield self._web_copy.entered(order)

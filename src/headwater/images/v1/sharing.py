@@ -6,17 +6,15 @@ here has accepted. ``can_share`` is kept for v1 alone; v2 neither shows nor mind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
-from headwater.activity.journal import Deed, Journal
 from headwater.clock import Clock, now
-from headwater.errors import Forbidden, HeadwaterError, Invalid
+from headwater.errors import Forbidden, Invalid
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
+from headwater.images.catalogue import members as steps
+from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.members import Members
 from headwater.images.member import MayNotShare, Member
 from headwater.images.model import Image, Visibility
@@ -46,18 +44,16 @@ class KeptFromSharing(Forbidden):
 class SharingV1:
     """The use cases; safe to use from several threads."""
 
-    def __init__(
-        self, access: Access, members: Members, quota: int, *, journal: Journal | None = None, clock: Clock = now
-    ) -> None:
+    def __init__(self, access: Access, changes: Changes, members: Members, quota: int, *, clock: Clock = now) -> None:
         """Take what they work on.
 
         Args:
             quota: How many members one image may have; -1: any number.
         """
         self._access = access
+        self._changes = changes
         self._members = members
         self._quota = quota
-        self._journal = journal or Journal()
         self._clock = clock
 
     def members(self, caller: Caller, image_id: str) -> list[Member]:
@@ -86,9 +82,9 @@ class SharingV1:
 
     def remove(self, caller: Caller, image_id: str, member: str) -> None:
         """Share the image with this project no more; raise ``MemberNotFound`` when it was not."""
-        with self._journal.entry(caller, "image.member.delete", image_id) as entry:
-            sharer, allowed = self._may_share(caller, self._access.visible(caller, image_id), "delete_member")
-            self._members.remove(image_id, member, allowed, entry.keep, sharer=sharer)
+        with self._changes.of(caller, "image.member.delete", image_id) as change:
+            sharer = self._sharer(caller, change, "delete_member")
+            change.commit(steps.removed(image_id, member, _require_sharable, sharer=sharer))
 
     def shared_with(self, caller: Caller, project: str) -> list[Member]:
         """Return what is shared with a project: its own callers and admins are told all, others of their own images."""
@@ -101,47 +97,29 @@ class SharingV1:
         ]
 
     def _put(self, caller: Caller, image_id: str, wanted: Mapping[str, bool | None], *, others_stay: bool) -> None:
-        told: dict[tuple[str, str], Deed] = {}
-        with ExitStack() as deeds:
+        at, quota = self._clock(), self._quota
+        with self._changes.of(caller, "image.member.create", image_id, if_moved=True) as change:
+            sharer = self._sharer(caller, change, "add_member")
+            put = steps.put(image_id, wanted, quota, _require_sharable, at=at, others_stay=others_stay, sharer=sharer)
+            change.commit(put)
 
-            def keep(connection: Connection, before: Member | None, after: Member | None) -> None:
-                """Tell of each member by itself."""
-                kind = "create" if before is None else "update" if after is not None else "delete"
-                key = (kind, (after or before).member)  # type: ignore[union-attr]  # one of them is there
-                if key not in told:
-                    told[key] = deeds.enter_context(self._journal.entry(caller, f"image.member.{kind}", image_id))
-                told[key].keep(connection, before, after)
-
-            try:
-                sharer, allowed = self._may_share(caller, self._access.visible(caller, image_id), "add_member")
-                at = self._clock()
-                self._members.put(
-                    image_id, wanted, self._quota, allowed, keep, at=at, others_stay=others_stay, sharer=sharer
-                )
-            except HeadwaterError:
-                if not told:
-                    with self._journal.entry(caller, "image.member.create", image_id):
-                        raise
-                raise
-
-    def _may_share(self, caller: Caller, image: Image, rule: str) -> tuple[str | None, Callable[[Image], None]]:
-        """Return which member must still be allowed to share, and what raises when an image is not to be shared."""
-        sharer = None if self._manages(caller, image) else caller.project_id
-        if sharer is not None:
-            own = self._members.get(image.id, sharer)
-            if own is None or not own.can_share:
-                raise MayNotShare(image.id)
-
-        def allowed(image: Image) -> None:
-            if sharer is None:  # else its owner said so, whatever the policy says of strangers
-                self._access.require(rule, caller, image)
-            if image.visibility not in _SHARABLE:
-                raise KeptFromSharing(image.id, image.visibility)
-
-        return sharer, allowed
+    def _sharer(self, caller: Caller, change: Change, rule: str) -> str | None:
+        """Return which member must still be allowed to share; ``None``: the caller manages the image, by ``rule``."""
+        if self._manages(caller, change.image) or caller.project_id is None:
+            change.require(rule)
+            return None
+        own = self._members.get(change.image.id, caller.project_id)
+        if own is None or not own.can_share:
+            raise MayNotShare(change.image.id)
+        return own.member  # the owner said so, whatever the policy says of strangers
 
     def _manages(self, caller: Caller, image: Image) -> bool:
         return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)
+
+
+def _require_sharable(image: Image) -> None:
+    if image.visibility not in _SHARABLE:
+        raise KeptFromSharing(image.id, image.visibility)
 
 
 def read(document: Any) -> dict[str, bool | None]:

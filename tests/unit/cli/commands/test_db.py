@@ -11,8 +11,9 @@ from headwater.cli.main import app
 from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from headwater.images.catalogue.images import ImageExists
 from headwater.testing.image_catalogue import add, an_image, anything
+from headwater.testing.unheard import UnheardImages
 
 DAY = 86_400_000_000
 
@@ -23,10 +24,10 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def catalogue(data_dir: Path) -> Iterator[ImageCatalogue]:
+def catalogue(data_dir: Path) -> Iterator[UnheardImages]:
     database = Database(f"sqlite:///{data_dir / 'headwater.db'}")
     schema.upgrade(database)
-    yield ImageCatalogue(database)
+    yield UnheardImages(database)
     database.close()
 
 
@@ -34,14 +35,14 @@ def run(data_dir: Path, *words: str) -> Result:
     return CliRunner().invoke(app, ["--data-dir", str(data_dir), "db", *words])
 
 
-def deleted(catalogue: ImageCatalogue, days_ago: int) -> str:
+def deleted(catalogue: UnheardImages, days_ago: int) -> str:
     image = an_image()
     add(catalogue, image)
     catalogue.delete(image.id, anything, now() - days_ago * DAY)
     return image.id
 
 
-def test_a_purge_forgets_what_was_deleted_long_ago(data_dir: Path, catalogue: ImageCatalogue) -> None:
+def test_a_purge_forgets_what_was_deleted_long_ago(data_dir: Path, catalogue: UnheardImages) -> None:
     _, _, young = deleted(catalogue, 40), deleted(catalogue, 31), deleted(catalogue, 29)
     purged = run(data_dir, "purge")
     assert (purged.exit_code, purged.stdout) == (0, "purged 2 deleted images\n")
@@ -50,13 +51,13 @@ def test_a_purge_forgets_what_was_deleted_long_ago(data_dir: Path, catalogue: Im
     assert run(data_dir, "purge", "--age-in-days", "0").stdout == "purged 0 deleted images\n"
 
 
-def test_a_purge_stops_after_as_many_as_it_was_told(data_dir: Path, catalogue: ImageCatalogue) -> None:
+def test_a_purge_stops_after_as_many_as_it_was_told(data_dir: Path, catalogue: UnheardImages) -> None:
     _, middle, young = deleted(catalogue, 50), deleted(catalogue, 40), deleted(catalogue, 35)
     assert run(data_dir, "purge", "--max-rows", "1").stdout == "purged 1 deleted image\n"
     assert [image.id for image, _ in catalogue.deleted(since=0, limit=10)] == [middle, young]
 
 
-def test_the_id_of_a_purged_image_is_never_used_again(data_dir: Path, catalogue: ImageCatalogue) -> None:
+def test_the_id_of_a_purged_image_is_never_used_again(data_dir: Path, catalogue: UnheardImages) -> None:
     image_id = deleted(catalogue, 1000)
     assert run(data_dir, "purge").stdout == "purged 1 deleted image\n"
     with pytest.raises(ImageExists):

@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 from headwater.cli.main import app
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.model import Image
+from headwater.testing.unheard import UnheardImages
 from unit.streams.catalogue import image
 
 OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snapshot", os_hidden=True)
@@ -23,7 +23,7 @@ def data_dir(tmp_path: Path) -> Path:
     database = Database(f"sqlite:///{directory / 'headwater.db'}")
     schema.upgrade(database)
     for each in (OLD, NEW, SNAPSHOT):
-        ImageCatalogue(database).create(each, fresh_id=True)
+        UnheardImages(database).create(each, fresh_id=True)
     database.close()
     return directory
 

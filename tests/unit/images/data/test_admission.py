@@ -18,7 +18,6 @@ from headwater.cli.main import app
 from headwater.database import schema, tables
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher, FetchSettings
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.data.admission import SAMPLE, Admission, CatalogueAbsent, StoreAbsent
 from headwater.images.model import Image
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
@@ -27,6 +26,7 @@ from headwater.stores.store import ObjectStore
 from headwater.stores.web import HttpStore
 from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import content, marked, put
+from headwater.testing.unheard import UnheardImages
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def admit(database: Database, root: Path) -> str:
 
 def with_images(database: Database, root: Path, count: int) -> list[str]:
     """Let there be images whose objects lie at ``root``, in a store that was never marked; return the keys."""
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     store = marked(a_store(root))
     rows = []
     for _ in range(count):
@@ -168,7 +168,7 @@ def test_a_bare_mount_point_is_not_taken_for_a_store_from_before_the_marks(
 def test_a_store_whose_images_were_all_deleted_is_taken(database: Database, root: Path) -> None:
     """Also with objects that an earlier release forgot."""
     with_images(database, root, 1)
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     for image_id in database.read(lambda connection: list(connection.scalars(tables.images.select()))):
         catalogue.delete(image_id, Image.require_deletable, NOON)
     admit(database, root)

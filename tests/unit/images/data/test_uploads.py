@@ -17,11 +17,11 @@ from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.images.access import Access
+from headwater.images.access import Access, Rules
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.catalogue.upload_records import ImageGone, UploadLost, UploadRecords
+from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.data.downloads import DataMissing, Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
@@ -29,7 +29,6 @@ from headwater.images.data.session import ImageTooLarge, Pools, SizeMismatch, Te
 from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.inspection.inspect import ContentMismatch, ContentUnsafe
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
-from headwater.images.quotas.service import unlimited
 from headwater.images.settings import ImagesSettings
 from headwater.jobs.leases import LEASE_S, writer_name
 from headwater.stores.file import FileStore, FileStoreSettings
@@ -40,6 +39,7 @@ from headwater.testing import object_store
 from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import marked
 from headwater.testing.rules import EveryoneMay
+from headwater.testing.unheard import UnheardImages, UnheardUploads
 from headwater.threads import Pool
 from unit.images.inspection.disk_images import qcow2
 
@@ -77,13 +77,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
+def catalogue(database: Database) -> UnheardImages:
+    return UnheardImages(database)
 
 
 @pytest.fixture
-def records(database: Database) -> UploadRecords:
-    return UploadRecords(database)
+def records(database: Database) -> UnheardUploads:
+    return UnheardUploads(database)
 
 
 @pytest.fixture
@@ -93,12 +93,15 @@ def discarded(database: Database) -> DiscardedObjects:
 
 def leftovers(uploads: Uploads) -> Leftovers:
     """Return what clears up in the same process."""
-    return Leftovers(
-        uploads._records, uploads._scrubber, uploads._running, journal=uploads._journal, clock=uploads._clock
-    )
+    return Leftovers(uploads._changes, uploads._records, uploads._scrubber, uploads._running, clock=uploads._clock)
 
 
-def scrubbing(records: UploadRecords, stores: Mapping[str, ObjectStore]) -> Scrubber:
+def changing(records: UnheardUploads, rules: Rules | None = None, **more: Any) -> Changes:
+    """Return the unit of work of uploads."""
+    return Changes(records._database, Access(UnheardImages(records._database), rules or EveryoneMay()), **more)
+
+
+def scrubbing(records: UnheardUploads, stores: Mapping[str, ObjectStore]) -> Scrubber:
     return Scrubber(DiscardedObjects(records._database), stores)
 
 
@@ -121,12 +124,12 @@ def pools() -> Iterator[Pools]:
 
 
 def service(
-    records: UploadRecords, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
+    records: UnheardUploads, store: ObjectStore, pools: Pools, clock: Clock, writer: str = "here", **settings: Any
 ) -> Uploads:
     return Uploads(
+        changing(records),
         records,
         scrubbing(records, {store.name: store}),
-        Access(ImageCatalogue(records._database), EveryoneMay()),
         {store.name: store},
         ImagesSettings(**settings),
         pools=pools,
@@ -136,12 +139,12 @@ def service(
 
 
 @pytest.fixture
-def uploads(records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock) -> Uploads:
+def uploads(records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock) -> Uploads:
     return service(records, store, pools, clock)
 
 
 @pytest.fixture
-def image(catalogue: ImageCatalogue) -> Image:
+def image(catalogue: UnheardImages) -> Image:
     made = an_image("x", disk_format="raw", container_format="bare")
     add(catalogue, made)
     return made
@@ -160,7 +163,7 @@ def keys(store: ObjectStore) -> list[str]:
 
 
 def test_an_upload_makes_the_image_active(
-    uploads: Uploads, catalogue: ImageCatalogue, records: UploadRecords, store: BrokenStore, image: Image, clock: Clock
+    uploads: Uploads, catalogue: UnheardImages, records: UnheardUploads, store: BrokenStore, image: Image, clock: Clock
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.SAVING
@@ -181,7 +184,7 @@ def test_an_upload_makes_the_image_active(
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
 def test_the_multihash_is_of_the_configured_algorithm(
-    records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
+    records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, image: Image, algorithm: str
 ) -> None:
     data = service(records, store, pools, clock, hash_algorithm=algorithm).begin(OPERATOR, image.id)
     put(data, DATA)
@@ -194,13 +197,13 @@ def test_no_bytes_are_an_image_too(uploads: Uploads, image: Image) -> None:
     assert (active.size, active.checksum) == (0, "d41d8cd98f00b204e9800998ecf8427e")
 
 
-def test_each_upload_has_a_place_of_its_own(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
+def test_each_upload_has_a_place_of_its_own(uploads: Uploads, catalogue: UnheardImages, image: Image) -> None:
     first = uploads.begin(OPERATOR, image.id)
     first.abandon()
     assert uploads.begin(OPERATOR, image.id).location != first.location
 
 
-def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: ImageCatalogue, image: Image) -> None:
+def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: UnheardImages, image: Image) -> None:
     with pytest.raises(ImageNotFound):
         uploads.begin(OPERATOR, "nobody")
     uploads.begin(OPERATOR, image.id)
@@ -214,7 +217,7 @@ def test_an_image_that_does_not_wait_is_refused(uploads: Uploads, catalogue: Ima
 
 
 def test_a_size_that_does_not_fit_is_refused_before_the_first_byte(
-    catalogue: ImageCatalogue, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    catalogue: UnheardImages, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     uploads = service(records, store, pools, clock, size_cap=100)
     with pytest.raises(ImageTooLarge, match="100 bytes"):
@@ -227,7 +230,7 @@ def test_a_size_that_does_not_fit_is_refused_before_the_first_byte(
 
 
 def test_more_bytes_than_announced_or_allowed_are_refused(
-    catalogue: ImageCatalogue, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    catalogue: UnheardImages, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     for size, cap, error in ((5, 1 << 30, SizeMismatch), (None, 5, ImageTooLarge)):
         data = service(records, store, pools, clock, size_cap=cap).begin(OPERATOR, image.id, size)
@@ -249,7 +252,7 @@ def test_fewer_bytes_than_announced_are_refused(uploads: Uploads, image: Image, 
 
 
 def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore
 ) -> None:
     image = an_image(disk_format="qcow2", container_format="bare")
     add(catalogue, image)
@@ -264,7 +267,7 @@ def test_what_goes_wrong_in_a_lane_is_told_to_who_brings_the_data(
     assert replace(catalogue.get(image.id), revision=0) == image
 
 
-def test_an_archive_need_not_be_what_disk_format_says(uploads: Uploads, catalogue: ImageCatalogue) -> None:
+def test_an_archive_need_not_be_what_disk_format_says(uploads: Uploads, catalogue: UnheardImages) -> None:
     image = an_image(disk_format="vmdk", container_format="ova")
     add(catalogue, image)
     data = uploads.begin(OPERATOR, image.id)
@@ -274,7 +277,7 @@ def test_an_archive_need_not_be_what_disk_format_says(uploads: Uploads, catalogu
 
 @pytest.mark.parametrize("container_format", ["bare", "ovf", "ova", "docker", "compressed", "aki", "ari", "ami"])
 def test_no_container_format_saves_a_disk_from_being_looked_at(
-    uploads: Uploads, catalogue: ImageCatalogue, container_format: str
+    uploads: Uploads, catalogue: UnheardImages, container_format: str
 ) -> None:
     image = an_image(disk_format="qcow2", container_format=container_format)
     add(catalogue, image)
@@ -287,7 +290,7 @@ def test_no_container_format_saves_a_disk_from_being_looked_at(
 
 
 @pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"])
-def test_nothing_at_all_is_an_image_of_no_format(uploads: Uploads, catalogue: ImageCatalogue, disk_format: str) -> None:
+def test_nothing_at_all_is_an_image_of_no_format(uploads: Uploads, catalogue: UnheardImages, disk_format: str) -> None:
     """Raw is another matter: Nova uploads nothing to a snapshot whose data lies in a volume."""
     image = an_image(disk_format=disk_format, container_format="bare")
     add(catalogue, image)
@@ -297,7 +300,7 @@ def test_nothing_at_all_is_an_image_of_no_format(uploads: Uploads, catalogue: Im
     data.abandon()
 
 
-def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: ImageCatalogue) -> None:
+def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: UnheardImages) -> None:
     image = an_image(disk_format="qcow2", container_format="bare")
     add(catalogue, image)
     data = uploads.begin(OPERATOR, image.id)
@@ -306,7 +309,7 @@ def test_the_virtual_size_is_what_a_guest_sees(uploads: Uploads, catalogue: Imag
 
 
 def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
-    uploads: Uploads, catalogue: ImageCatalogue, records: UploadRecords, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, records: UnheardUploads, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -323,8 +326,8 @@ def test_an_image_deleted_meanwhile_takes_its_bytes_with_it(
 
 def test_a_silent_writer_loses_its_upload_and_its_bytes(
     uploads: Uploads,
-    catalogue: ImageCatalogue,
-    records: UploadRecords,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
     store: BrokenStore,
     pools: Pools,
     clock: Clock,
@@ -347,7 +350,7 @@ def test_a_silent_writer_loses_its_upload_and_its_bytes(
 
 
 def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
-    catalogue: ImageCatalogue, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    catalogue: UnheardImages, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     data = service(records, store, pools, clock, writer_name()).begin(OPERATOR, image.id)
     put(data, DATA)
@@ -357,7 +360,7 @@ def test_a_clock_that_steps_takes_no_upload_from_a_neighbour_that_lives(
 
 
 def test_leases_are_renewed_while_nothing_is_written_to_the_books_of_who_uploads_nothing(
-    uploads: Uploads, records: UploadRecords, image: Image, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    uploads: Uploads, records: UnheardUploads, image: Image, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
     renew = records.renew_uploads
@@ -376,7 +379,7 @@ def test_leases_are_renewed_while_nothing_is_written_to_the_books_of_who_uploads
 
 
 def test_a_writer_that_lives_keeps_its_upload(
-    uploads: Uploads, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    uploads: Uploads, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -389,17 +392,18 @@ def test_a_writer_that_lives_keeps_its_upload(
 
 
 def test_an_active_image_never_loses_its_bytes_to_who_clears(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, clock: Clock, image: Image
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, pools: Pools, clock: Clock, image: Image
 ) -> None:
     """The writer finishes after the other one saw that its lease ran out, before the bytes are removed."""
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     clock.now += 10 * LEASE_S * SECOND
 
-    class Between(UploadRecords):
-        def take_over(self, *arguments: Any) -> bool:
+    class Between(UnheardUploads):
+        def uploads(self) -> list[Upload]:
+            found = super().uploads()
             data.finish()
-            return super().take_over(*arguments)
+            return found
 
     late = service(Between(catalogue._database), store, pools, clock, "there")
     assert leftovers(late).clear_all() == 0
@@ -409,7 +413,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
 
 
 def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
-    uploads: Uploads, catalogue: ImageCatalogue, discarded: DiscardedObjects, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, discarded: DiscardedObjects, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -427,8 +431,8 @@ def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
 
 def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
     uploads: Uploads,
-    catalogue: ImageCatalogue,
-    records: UploadRecords,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
     store: BrokenStore,
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
@@ -436,7 +440,7 @@ def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
     """The process lives on, so nobody else would ever clear it."""
     data = uploads.begin(OPERATOR, image.id)
     with monkeypatch.context() as broken:
-        broken.setattr(records, "abandon_upload", _fail)
+        broken.setattr(records._database, "write", _fail)
         with pytest.raises(StoreUnavailable):
             data.abandon()
     assert catalogue.get(image.id).status is Status.SAVING
@@ -446,8 +450,8 @@ def test_an_upload_that_the_catalogue_could_not_give_back_is_given_back_later(
 
 def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_bytes(
     uploads: Uploads,
-    catalogue: ImageCatalogue,
-    records: UploadRecords,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
     store: BrokenStore,
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
@@ -455,15 +459,16 @@ def test_an_upload_whose_end_the_catalogue_kept_without_saying_so_keeps_its_byte
     """A connection that breaks during COMMIT: nobody knows, but the catalogue, whether it counted."""
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
-    finish = records.finish_upload
+    write = records._database.write
 
-    def finish_and_fail(*arguments: Any) -> Image:
-        finish(*arguments)
+    def write_and_fail(work: Any) -> Any:
+        write(work)
         raise StoreUnavailable("x", "the connection to the catalogue broke")
 
-    monkeypatch.setattr(records, "finish_upload", finish_and_fail)
-    with pytest.raises(StoreUnavailable):
-        data.finish()
+    with monkeypatch.context() as broken:
+        broken.setattr(records._database, "write", write_and_fail)
+        with pytest.raises(StoreUnavailable):
+            data.finish()
     data.abandon()
     assert catalogue.get(image.id).status is Status.ACTIVE
     assert keys(store) == [data.location.object_key]
@@ -475,7 +480,7 @@ def _fail(*_arguments: object, **_more: object) -> bool:
 
 
 def test_a_running_upload_of_this_process_is_no_leftover(
-    uploads: Uploads, catalogue: ImageCatalogue, clock: Clock, image: Image
+    uploads: Uploads, catalogue: UnheardImages, clock: Clock, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     clock.now += 100 * LEASE_S * SECOND
@@ -485,7 +490,7 @@ def test_a_running_upload_of_this_process_is_no_leftover(
 
 
 def test_bytes_of_deleted_images_are_removed(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -500,7 +505,7 @@ def test_bytes_of_deleted_images_are_removed(
 
 
 def test_only_an_image_with_data_can_be_downloaded(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
 ) -> None:
     access = Access(catalogue, EveryoneMay())
     downloads = Downloads(catalogue, access, {store.name: store})
@@ -519,7 +524,7 @@ def test_only_an_image_with_data_can_be_downloaded(
 
 
 def test_data_is_described_without_a_word_to_its_store(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
 ) -> None:
     downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {})  # no store that could be asked
     assert downloads.describe(OPERATOR, image.id) is None
@@ -533,7 +538,7 @@ def test_data_is_described_without_a_word_to_its_store(
         downloads.describe(OPERATOR, "nobody")
 
 
-def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image) -> None:
+def test_lost_data_is_named(uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
     data.finish()
@@ -544,7 +549,7 @@ def test_lost_data_is_named(uploads: Uploads, catalogue: ImageCatalogue, store: 
 
 
 def test_data_in_a_store_that_is_not_there_is_not_lost(
-    uploads: Uploads, catalogue: ImageCatalogue, store: BrokenStore, image: Image, tmp_path: Path
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image, tmp_path: Path
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -560,8 +565,8 @@ def test_data_in_a_store_that_is_not_there_is_not_lost(
 
 def test_data_that_one_store_has_lost_is_read_from_another(
     uploads: Uploads,
-    catalogue: ImageCatalogue,
-    records: UploadRecords,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
     store: BrokenStore,
     image: Image,
     tmp_path: Path,
@@ -592,21 +597,20 @@ def test_data_that_one_store_has_lost_is_read_from_another(
 
 
 def test_the_first_store_that_takes_uploads_takes_them(
-    records: UploadRecords, store: BrokenStore, pools: Pools
+    records: UnheardUploads, store: BrokenStore, pools: Pools
 ) -> None:
     web = HttpStore("web", Fetcher(FetchSettings()))
-    access = Access(ImageCatalogue(records._database), EveryoneMay())
     uploads = Uploads(
+        changing(records),
         records,
         scrubbing(records, {"memory": store}),
-        access,
         {"web": web, "memory": store},
         ImagesSettings(),
         pools=pools,
     )
     assert uploads.store_names == ("memory",)
     image = an_image("y", disk_format="raw", container_format="bare")
-    add(ImageCatalogue(records._database), image)
+    add(UnheardImages(records._database), image)
     with pytest.raises(StoreUnknown, match="there is memory"):
         uploads.begin(OPERATOR, image.id, terms=Terms(store="web"))
     data = uploads.begin(OPERATOR, image.id)
@@ -616,9 +620,9 @@ def test_the_first_store_that_takes_uploads_takes_them(
 
 
 def test_bytes_in_a_store_that_went_away_are_not_forgotten(
-    records: UploadRecords,
+    records: UnheardUploads,
     discarded: DiscardedObjects,
-    catalogue: ImageCatalogue,
+    catalogue: UnheardImages,
     pools: Pools,
     clock: Clock,
     image: Image,
@@ -655,7 +659,7 @@ def test_bytes_in_a_store_that_went_away_are_not_forgotten(
 
 
 def test_an_upload_that_others_took_over_is_lost_and_not_the_stores_fault(
-    records: UploadRecords, catalogue: ImageCatalogue, pools: Pools, clock: Clock, image: Image, tmp_path: Path
+    records: UnheardUploads, catalogue: UnheardImages, pools: Pools, clock: Clock, image: Image, tmp_path: Path
 ) -> None:
     files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
     slow, other = service(records, files, pools, clock, "slow"), service(records, files, pools, clock, "other")
@@ -672,8 +676,8 @@ def test_an_upload_that_others_took_over_is_lost_and_not_the_stores_fault(
 
 def test_an_upload_that_cannot_be_set_up_leaves_nothing(
     uploads: Uploads,
-    catalogue: ImageCatalogue,
-    records: UploadRecords,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
     discarded: DiscardedObjects,
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
@@ -688,7 +692,7 @@ def test_an_upload_that_cannot_be_set_up_leaves_nothing(
 
 
 def test_who_may_not_upload_when_the_image_is_claimed_does_not(
-    records: UploadRecords, catalogue: ImageCatalogue, store: BrokenStore, pools: Pools, image: Image
+    records: UnheardUploads, catalogue: UnheardImages, store: BrokenStore, pools: Pools, image: Image
 ) -> None:
     """The image gets another owner between the first look and the transaction."""
 
@@ -699,13 +703,11 @@ def test_who_may_not_upload_when_the_image_is_claimed_does_not(
 
     def change() -> Any:
         catalogue.change(image.id, lambda now: replace(now, owner="somebody else"))
-        return unlimited()
+        return None
 
     stores = {store.name: store}
-    access = Access(catalogue, OwnersMay())
-    uploads = Uploads(
-        records, scrubbing(records, stores), access, stores, ImagesSettings(), pools=pools, allowances=change
-    )
+    changes = changing(records, OwnersMay(), room=change)
+    uploads = Uploads(changes, records, scrubbing(records, stores), stores, ImagesSettings(), pools=pools)
     with pytest.raises(Forbidden, match="not the owner"):
         uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.QUEUED
@@ -722,9 +724,10 @@ class Heard:
         self.moves: list[tuple[str, str | None, str, str]] = []
         self.over: list[str] = []
 
-    def kept(self, _connection: object, deed: Deed) -> None:
+    def moved(self, deed: Deed) -> tuple[()]:
         who = deed.caller.user_id if deed.caller else "headwater"
         self.moves.append((deed.action, who, deed.before.status.value, deed.after.status.value))
+        return ()
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         self.over.append(deed.action if error is None else f"{deed.action} failed")
@@ -736,18 +739,16 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def told(records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock, heard: Heard) -> Uploads:
-    access = Access(ImageCatalogue(records._database), EveryoneMay())
+def told(records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock, heard: Heard) -> Uploads:
     return Uploads(
+        changing(records, journal=Journal([heard])),
         records,
         scrubbing(records, {store.name: store}),
-        access,
         {store.name: store},
         ImagesSettings(),
         pools=pools,
         clock=clock,
         running=Running("here"),
-        journal=Journal([heard]),
     )
 
 
@@ -768,7 +769,7 @@ def test_the_journal_tells_of_an_image_whose_store_took_no_data(told: Uploads, i
 
 
 def test_the_journal_tells_of_an_upload_that_headwater_cleared(
-    told: Uploads, image: Image, heard: Heard, clock: Clock, records: UploadRecords, store: BrokenStore, pools: Pools
+    told: Uploads, image: Image, heard: Heard, clock: Clock, records: UnheardUploads, store: BrokenStore, pools: Pools
 ) -> None:
     service(records, store, pools, clock, "there").begin(OPERATOR, image.id)
     clock.now += (LEASE_S + 1) * SECOND
@@ -778,7 +779,7 @@ def test_the_journal_tells_of_an_upload_that_headwater_cleared(
 
 
 def test_what_a_dead_process_of_this_machine_left_is_cleared_at_once(
-    uploads: Uploads, image: Image, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock
+    uploads: Uploads, image: Image, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock
 ) -> None:
     place = writer_name().partition("/")[0]
     service(records, store, pools, clock, f"{place}/999999/1").begin(OPERATOR, image.id)
@@ -786,7 +787,7 @@ def test_what_a_dead_process_of_this_machine_left_is_cleared_at_once(
 
 
 def test_what_is_elsewhere_is_cleared_by_one_process_when_its_lease_has_run_out(
-    uploads: Uploads, image: Image, records: UploadRecords, store: BrokenStore, pools: Pools, clock: Clock
+    uploads: Uploads, image: Image, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock
 ) -> None:
     service(records, store, pools, clock, "there").begin(OPERATOR, image.id)
     assert leftovers(uploads).clear_expired() == 0
@@ -796,7 +797,7 @@ def test_what_is_elsewhere_is_cleared_by_one_process_when_its_lease_has_run_out(
 
 
 def test_the_journal_tells_nothing_of_an_image_that_was_deleted_before_its_data_broke_off(
-    told: Uploads, image: Image, heard: Heard, catalogue: ImageCatalogue
+    told: Uploads, image: Image, heard: Heard, catalogue: UnheardImages
 ) -> None:
     data = told.begin(ANN, image.id)
     catalogue.delete(image.id, Image.require_deletable, NOON)

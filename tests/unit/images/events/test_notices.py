@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
@@ -15,11 +14,13 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.changes import Changes
 from headwater.images.events.notices import Notices
 from headwater.images.member import Member, MemberStatus
 from headwater.images.metadefs.model import Association, MetadefObject, Namespace, Property, Tag
 from headwater.images.model import Image, Status, Visibility
 from headwater.testing.image_catalogue import NOON
+from headwater.testing.unheard import Nobody
 
 ID = "11111111-1111-4111-8111-111111111111"
 ADA = Caller(user_id="ada", project_id="lovelace", request_id="req-1", token="s3cret")
@@ -40,21 +41,18 @@ class Told:
     """A journal whose listener tells a webhook; nothing is delivered."""
 
     def __init__(self, database: Database, **settings: Any) -> None:
-        self._database = database
         self._outbox = Outbox(database)
         chosen = NotificationsSettings.model_validate({"webhook_url": "https://events.example", **settings})
         notifications = Notifications(chosen, database, clock=lambda: NOON)
         self.notices = Notices(notifications, clock=lambda: NOON)
-        self._journal = Journal([self.notices])
+        journal = Journal([self.notices])
+        self._changes = Changes(database, Nobody(), journal=journal, outbox=notifications.postbox)
 
     def of(self, action: str, before: Any, after: Any, caller: Caller | None = ADA) -> list[tuple[str, dict[str, Any]]]:
         """Return what one deed tells: types and payloads."""
 
-        def work(connection: Connection) -> None:
-            with self._journal.entry(caller, action) as entry:
-                entry.keep(connection, before, after)
-
-        self._database.write(work)
+        with self._changes.told(caller, action) as change:
+            change.commit(lambda transaction: transaction.heard(before, after))
         return [(event.type, dict(event.payload)) for event in self.taken()]
 
     def taken(self) -> Sequence[Any]:
@@ -177,12 +175,8 @@ def test_what_is_disabled_is_not_kept(database: Database) -> None:
 
 def test_an_event_names_its_caller_and_no_token(told: Told, database: Database) -> None:
     told.of("image.create", None, IMAGE)
-
-    def work(connection: Connection) -> None:
-        with told._journal.entry(ADA, "image.create") as entry:
-            entry.keep(connection, None, IMAGE)
-
-    database.write(work)
+    with told._changes.told(ADA, "image.create") as change:
+        change.commit(lambda transaction: transaction.heard(None, IMAGE))
     (event,) = told.taken()
     assert (event.request_id, event.user_id, event.project_id, event.subject) == ("req-1", "ada", "lovelace", ID)
     assert "s3cret" not in str(event.to_dict())

@@ -18,9 +18,8 @@ from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.data.scrubber import Scrubber
@@ -36,6 +35,7 @@ from headwater.jobs.queue import Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.web import HttpStore
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.unheard import UnheardImages, UnheardLocations
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -78,16 +78,25 @@ class Parts:
         if http:
             stores["web"] = HttpStore("web", fetcher)
         self.database = database
-        self.catalogue = ImageCatalogue(database)
-        self.rows = LocationRows(database)
+        self.catalogue = UnheardImages(database)
+        self.rows = UnheardLocations(database)
         access = Access(self.catalogue, POLICY)
         web = Web(stores, fetcher, settings.size_cap)
         self.locations = Locations(self.rows, access, stores, web, settings)
+        changes = Changes(database, access)
         self.images = Images(
-            self.catalogue, access, Scrubber(DiscardedObjects(database), stores), settings, locations=self.locations
+            access, changes, Scrubber(DiscardedObjects(database), stores), settings, locations=self.locations
         )
         self.imports = LocationImport(
-            database, access, web, fetcher, settings, stopping=lambda: False, clock=lambda: NOON
+            changes,
+            self.catalogue,
+            self.rows,
+            Tasks(database),
+            web=web,
+            fetcher=fetcher,
+            settings=settings,
+            stopping=lambda: False,
+            clock=lambda: NOON,
         )
 
     def image(self, *held: ImageLocation, visibility: Visibility = Visibility.PRIVATE) -> Image:

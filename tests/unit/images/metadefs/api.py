@@ -22,11 +22,11 @@ from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.metadefs import routes as metadefs
-from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
 from headwater.images.policies import BY_NAME
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
+from headwater.testing.unheard import UnheardNamespaces, unheard_changes
 from headwater.threads import Pool
 
 ADMIN = Caller(user_id="root", project_id="p0", roles=frozenset({"admin", "member", "reader"}))
@@ -71,9 +71,9 @@ class Api:
     def __init__(self, directory: Path) -> None:
         self.database = Database(f"sqlite:///{directory / 'catalogue.db'}")
         self.database.write(metadata.create_all)
-        self.catalogue = MetadefCatalogue(self.database)
+        self.catalogue = UnheardNamespaces(self.database)
         self.pool = Pool("test", 2)
-        service = Metadefs(self.catalogue, POLICY, clock=Ticking())
+        service = Metadefs(self.catalogue, POLICY, unheard_changes(self.database), clock=Ticking())
         self._router = Router(
             [*schemas.routes(ImageSchemas(ImagesSettings())), *metadefs.routes(service, self.pool)],
             redirect_slashes=False,

@@ -1,4 +1,4 @@
-"""Members of an image: who adds them, who knows of them, who answers."""
+"""UnheardMembers of an image: who adds them, who knows of them, who answers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.images.sharing.service import BadMember, NotShared, Sharing
 from headwater.testing.image_catalogue import NOON, add, an_image
+from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -46,17 +46,18 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
+def catalogue(database: Database) -> UnheardImages:
+    return UnheardImages(database)
 
 
 @pytest.fixture
-def sharing(catalogue: ImageCatalogue, database: Database) -> Sharing:
-    return Sharing(Access(catalogue, POLICY), Members(database), 3, clock=lambda: NOON)
+def sharing(catalogue: UnheardImages, database: Database) -> Sharing:
+    access = Access(catalogue, POLICY)
+    return Sharing(access, Changes(database, access), UnheardMembers(database), 3, clock=lambda: NOON)
 
 
 @pytest.fixture
-def image(catalogue: ImageCatalogue) -> Image:
+def image(catalogue: UnheardImages) -> Image:
     image = an_image(owner="a", visibility=Visibility.SHARED)
     add(catalogue, image)
     return image
@@ -104,7 +105,7 @@ def test_twice_is_too_often_and_the_quota_holds(shared: str, sharing: Sharing) -
 
 
 @pytest.mark.parametrize("visibility", [each for each in Visibility if each is not Visibility.SHARED])
-def test_only_shared_images_have_members(visibility: Visibility, catalogue: ImageCatalogue, sharing: Sharing) -> None:
+def test_only_shared_images_have_members(visibility: Visibility, catalogue: UnheardImages, sharing: Sharing) -> None:
     image = an_image(owner="a", visibility=visibility)
     add(catalogue, image)
     for caller in (OWNER, ADMIN):

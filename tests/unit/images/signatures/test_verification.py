@@ -18,9 +18,8 @@ from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import OPERATOR
 from headwater.identity.watched_file import WatchedFile
 from headwater.images.access import Access
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools, UploadSession
 from headwater.images.data.uploads import Uploads
@@ -51,6 +50,7 @@ from headwater.images.signatures.verification import NoCertificates, SignatureCh
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.rules import EveryoneMay
+from headwater.testing.unheard import UnheardImages, UnheardUploads
 from headwater.threads import Pool
 from signers import CERTIFICATE_ID, Signer, signer
 
@@ -90,13 +90,13 @@ class Site:
         self.clock = Clock()
         self.database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
         schema.upgrade(self.database)
-        self.catalogue = ImageCatalogue(self.database)
+        self.catalogue = UnheardImages(self.database)
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
         self.pools = Pools(Pool("hashing", 2), Pool("storing", 2))
         self.uploads = Uploads(
-            UploadRecords(self.database),
+            Changes(self.database, Access(self.catalogue, EveryoneMay())),
+            UnheardUploads(self.database),
             Scrubber(DiscardedObjects(self.database), {"memory": self.store}),
-            Access(self.catalogue, EveryoneMay()),
             {"memory": self.store},
             ImagesSettings(),
             pools=self.pools,

@@ -17,11 +17,9 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
+from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.tasks import Tasks
-from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
@@ -39,6 +37,7 @@ from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Job, Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.testing.image_catalogue import NOON
+from headwater.testing.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.threads import Pool
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
@@ -95,8 +94,8 @@ class Heard:
     def __init__(self) -> None:
         self.deeds: list[tuple[str, str | None, bool]] = []
 
-    def kept(self, _connection: Any, _deed: Deed) -> None:
-        pass
+    def moved(self, _deed: Deed) -> tuple[()]:
+        return ()
 
     def ended(self, deed: Deed, error: BaseException | None) -> None:
         self.deeds.append((deed.action, deed.image_id, error is None))
@@ -107,7 +106,7 @@ class Service:
     """All of it."""
 
     database: Database
-    catalogue: ImageCatalogue
+    catalogue: UnheardImages
     store: MemoryStore
     images: ImagesV1
     sharing: SharingV1
@@ -146,26 +145,24 @@ def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any
     schema.upgrade(database)
     pools = Pools(Pool("hashing", 2), Pool("storing", 2))
     clock: Callable[[], int] = lambda: made.now  # noqa: E731 - the service has the time
-    catalogue, records = ImageCatalogue(database), UploadRecords(database)
+    catalogue, records = UnheardImages(database), UnheardUploads(database)
     store = MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 20))
     stores, limits = {"memory": store}, ImagesSettings(**settings)
     web: Any = Web()
     access, heard = Access(catalogue, POLICY), Heard()
-    journal = Journal([heard])
+    changes = Changes(database, access, journal=Journal([heard]))
     locations = LocationWeb(stores, web, limits.size_cap)
     scrubber = Scrubber(DiscardedObjects(database), stores)
-    v2 = Images(catalogue, access, scrubber, limits, journal=journal, clock=clock)
-    uploads = Uploads(
-        records, scrubber, access, stores, limits, pools=pools, journal=journal, clock=clock, running=Running("here")
-    )
+    v2 = Images(access, changes, scrubber, limits, clock=clock)
+    uploads = Uploads(changes, records, scrubber, stores, limits, pools=pools, clock=clock, running=Running("here"))
     kept = Tasks(database)
-    web_copy = WebCopy(catalogue, uploads, web, kept, journal=journal, clock=clock, task_kept_s=3600, retries=5)
+    web_copy = WebCopy(catalogue, changes, uploads, web, kept, clock=clock, task_kept_s=3600, retries=5)
     made = Service(
         database,
         catalogue,
         store,
-        ImagesV1(catalogue, access, v2, uploads, web_copy, web=locations, guard=guard, journal=journal, clock=clock),
-        SharingV1(access, Members(database), 3, journal=journal, clock=clock),
+        ImagesV1(catalogue, access, changes, v2, uploads, web_copy=web_copy, web=locations, guard=guard, clock=clock),
+        SharingV1(access, changes, UnheardMembers(database), 3, clock=clock),
         web_copy,
         TaskService(kept, access, v2, web_copy, task_kept_s=3600, clock=clock),
         uploads,

@@ -14,12 +14,12 @@ from sqlalchemy.dialects import sqlite
 
 from headwater.database import schema, tables
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer, total_order
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Image, Status, Visibility
 from headwater.testing.image_catalogue import NOON, SECOND, all_pages, an_image, expected
+from headwater.testing.unheard import UnheardImages
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ _queries = st.builds(
 def test_the_pages_of_any_list_are_what_a_simple_model_says(
     database: Database, images: list[Image], queries: list[Query]
 ) -> None:
-    catalogue = ImageCatalogue(database)
+    catalogue = UnheardImages(database)
     database.write(lambda connection: connection.execute(text("DELETE FROM images")))
     for image in images:
         catalogue.create(image, fresh_id=True)
@@ -264,9 +264,9 @@ def test_a_filter_in_another_order_gives_the_same_page_either_way(
     listing._matches.cache_clear()
     for name in ("by property", "by tag"):
         query = replace(LISTS[name], viewer=viewer, visibility=None, sort=(("size", "desc"),), limit=20)
-        found = ImageCatalogue(large).page(query)
+        found = UnheardImages(large).page(query)
         listing._matches.cache_clear()
-        everything = ImageCatalogue(large).page(replace(query, limit=5000, properties=(), tags=()))
+        everything = UnheardImages(large).page(replace(query, limit=5000, properties=(), tags=()))
         wanted = [image for image in everything if set(query.tags) <= set(image.tags)]
         wanted = [image for image in wanted if dict(query.properties).items() <= dict(image.properties).items()]
         assert found == wanted[:20]
@@ -290,7 +290,7 @@ def test_public_images_come_from_an_index(large: Database) -> None:
 
     event.listen(large.engine, "before_cursor_execute", note)
     try:
-        found = ImageCatalogue(large).public_images()
+        found = UnheardImages(large).public_images()
     finally:
         event.remove(large.engine, "before_cursor_execute", note)
     assert len(found) == 500
