@@ -98,6 +98,9 @@ IMAGES = (
     "v1/http",
 )
 
+# Where SQL stands besides in a room of its own.
+CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")
+
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
@@ -121,6 +124,10 @@ def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for room in IMAGES:
         (house / "images" / room).mkdir(parents=True)
         (house / "images" / room / "__init__.py").touch()
+    for catalogue in CATALOGUES:
+        (house / catalogue).parent.mkdir(exist_ok=True)
+        (house / catalogue).with_name("__init__.py").touch()
+        (house / catalogue).with_suffix(".py").write_text("import sqlalchemy\n")
     (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
     monkeypatch.syspath_prepend(tmp_path)
     yield house
@@ -201,6 +208,33 @@ def test_an_import_up_or_across_the_house_breaks_a_contract(
     (model_house / importer / "part.py").write_text(f"import dollhouse.{imported}\n")
     assert not keeps_its_contracts(model_house)
     assert f"dollhouse.{importer.replace('/', '.')}.part -> dollhouse.{imported}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        "activity",
+        "cli",
+        "images/access",
+        "images/data",
+        "images/events",
+        "images/imports",
+        "images/service",
+        "images/v1",
+    ],
+)
+def test_sql_outside_of_a_catalogue_breaks_a_contract(
+    model_house: Path, room: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model_house / room / "part.py").write_text("from sqlalchemy import Connection\n")
+    assert not keeps_its_contracts(model_house)
+    assert f"dollhouse.{room.replace('/', '.')}.part -> sqlalchemy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("room", ["database", "images/catalogue"])
+def test_sql_in_a_catalogue_keeps_the_contracts(model_house: Path, room: str) -> None:
+    (model_house / room / "part.py").write_text("from sqlalchemy import Connection\n")
+    assert keeps_its_contracts(model_house)
 
 
 @pytest.mark.parametrize("where", [".", "images"])

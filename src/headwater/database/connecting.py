@@ -58,6 +58,11 @@ def parse(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
+def redacted(url: str) -> str:
+    """Return an address that is one, without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
 def options(url: URL, *, connect_s: int = CONNECT_S) -> dict[str, Any]:
     """Return what an engine needs to make connections."""
     backend = url.get_backend_name()

@@ -10,11 +10,11 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
 from headwater.cli import options
 from headwater.cli.commands.sample import sample_text
 from headwater.config import KeyPath, Loaded, secret_free
+from headwater.database.connecting import redacted
 from headwater.server.settings import Settings
 
 app = typer.Typer(help="Settings.", no_args_is_help=True)
@@ -62,7 +62,7 @@ def _rows(loaded: Loaded[Settings]) -> list[tuple[KeyPath, Any, str]]:
 
 def _shown(path: KeyPath, value: Any) -> Any:
     if path == ("database", "url") and value is not None:
-        return make_url(value).render_as_string(hide_password=True)
+        return redacted(value)
     return secret_free(value)
 
 

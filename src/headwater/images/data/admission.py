@@ -20,13 +20,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.exc import IntegrityError
-
 from headwater.clock import Clock, now
-from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
+from headwater.images.catalogue.store_marks import StoreMarks
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreFull, StoreRefusesWrites, StoreUnavailable
 
 SAMPLE = 32  # objects that are looked for in a store that has no row
@@ -72,6 +69,7 @@ class Admission:
 
     def __init__(self, database: Database, clock: Clock = now) -> None:
         self._database = database
+        self._marks = StoreMarks(database)
         self._clock = clock
 
     def admit(self, stores: Mapping[str, ObjectStore]) -> dict[str, str]:
@@ -93,21 +91,16 @@ class Admission:
     def adopt(self, name: str, store: ObjectStore) -> Adopted:
         """Make what lies there the store of this name, whatever the catalogue said before."""
         identity = store.mark(secrets.token_hex(16))
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(tables.stores).where(tables.stores.c.name == name))
-            connection.execute(insert(tables.stores), self._row(name, identity))
-
-        self._database.write(work)
-        keys = self._sample(name)
+        self._marks.replace(name, identity, self._clock())
+        keys = self._marks.sample(name, SAMPLE)
         return Adopted(name, identity, len(keys), sum(_has(store, key) for key in keys))
 
     def _admitted(self, name: str, store: ObjectStore) -> str | None:
         try:
-            identity = self._kept(name)
+            identity = self._marks.of(name)
             if identity is None:
                 self._require_plausible(name, store)
-                identity = self._keep(name, store.mark(secrets.token_hex(16)))
+                identity = self._marks.keep(name, store.mark(secrets.token_hex(16)), self._clock())
             store.expect(identity)
             store.ping()
         except StoreFull as error:
@@ -124,38 +117,12 @@ class Admission:
 
     def _require_plausible(self, name: str, store: ObjectStore) -> None:
         """Raise unless a store without a row may be the one that the catalogue means."""
-        keys = self._sample(name)
+        keys = self._marks.sample(name, SAMPLE)
         found = sum(_has(store, key) for key in keys)
         if keys and found * 2 <= len(keys):
             raise StoreAbsent(name, f"images lie there, and {len(keys) - found} of {len(keys)} objects are not there")
-        if next(store.list(), None) is not None and self._is_unused():
+        if next(store.list(), None) is not None and self._marks.is_catalogue_unused():
             raise CatalogueAbsent(name, self._database.url.render_as_string(hide_password=True))
-
-    def _sample(self, name: str) -> list[str]:
-        """Return the keys of some objects; by the ids of their images, which are random."""
-        table = tables.image_locations
-        query = select(table.c.object_key).where(table.c.store == name).order_by(table.c.image_id).limit(SAMPLE)
-        return self._database.read(lambda connection: list(connection.scalars(query)))
-
-    def _is_unused(self) -> bool:
-        once = (tables.images, tables.deleted_images, tables.purged_images)
-        queries = [select(table.c.id).limit(1) for table in once]
-        return self._database.read(lambda c: not any(map(c.scalar, queries)))
-
-    def _kept(self, name: str) -> str | None:
-        query = select(tables.stores.c.identity).where(tables.stores.c.name == name)
-        return self._database.read(lambda connection: connection.scalar(query))
-
-    def _keep(self, name: str, identity: str) -> str:
-        """Keep the identity of a store that has none; return the one that is kept."""
-        try:
-            self._database.write(lambda c: c.execute(insert(tables.stores), self._row(name, identity)))
-        except IntegrityError:
-            return self._kept(name) or identity  # of another process that starts now
-        return identity
-
-    def _row(self, name: str, identity: str) -> dict[str, object]:
-        return {"name": name, "identity": identity, "admitted_at": self._clock()}
 
 
 def _has(store: ObjectStore, key: str) -> bool:
