@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from headwater.asking import AskFirst, ask, knowing
+from headwater.asking import AskFirst, ask, knowing, remembering
 from headwater.database.engine import Database
 
 
@@ -74,3 +74,18 @@ def test_work_that_asks_for_another_thing_each_time_ends() -> None:
     numbers = iter(range(1000))
     with pytest.raises(AskFirst, match="another thing each time"):
         knowing(lambda: ask(next(numbers), lambda: None))
+
+
+def test_what_was_answered_before_is_known_in_a_transaction(database: Database) -> None:
+    asked: list[str] = []
+
+    def permission() -> str:
+        asked.append("may I")
+        return "you may"
+
+    with remembering():
+        assert ask("may I", permission) == ask("may I", permission) == "you may"
+        assert database.write(lambda _: ask("may I", permission)) == "you may"
+    assert asked == ["may I"]
+    ask("may I", permission)
+    assert asked == ["may I", "may I"]
