@@ -15,6 +15,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.raw_http import HalfRequest
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -168,3 +169,20 @@ def test_a_file_that_cannot_be_opened_stops_the_start(fresh_headwater: FreshHead
     assert done.stderr.startswith("headwater: section [audit], key 'file': cannot write to")
     assert "No such file or directory" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_the_start_clears_up_is_recorded_as_headwaters_own(
+    fresh_headwater: FreshHeadwater, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit.log"
+    service = fresh_headwater(toml=f'[audit]\nfile = "{file}"\n', workers=1)
+    with httpx.Client(base_url=service.images_url, timeout=30) as http:
+        made = http.post("/v2/images", json={"name": "one", "disk_format": "raw", "container_format": "bare"})
+    image_id = made.json()["id"]
+    with HalfRequest(service.images_url, "PUT", f"/v2/images/{image_id}/file", length=1 << 20) as half:
+        half.send(bytes(1000))
+        wait_until(lambda: any(each["event"] == "image.prepare" for each in records(file)), "the upload has begun")
+        service.kill()
+    service.start()
+    (cleared,) = [each for each in records(file) if each["event"] == "image.update"]
+    assert (cleared["by"], cleared["image"], cleared["changed"]) == ("headwater", image_id, ["status"])

@@ -113,7 +113,7 @@ class Locations:
         web: Web,
         settings: ImagesSettings,
     ) -> None:
-        self.rows = rows
+        self._rows = rows
         self._access = access
         self._stores = stores
         self._web = web
@@ -128,7 +128,7 @@ class Locations:
         settings = self._settings
         if not images or not (settings.show_multiple_locations or settings.show_image_direct_url):
             return {}
-        held = self.rows.of_all([image.id for image in images])
+        held = self._rows.of_all([image.id for image in images])
         return {image.id: self._shown(caller, image, tuple(held.get(image.id, ()))) for image in images}
 
     def _shown(self, caller: Caller, image: Image, held: Held) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Locations:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not know.
         """
         image = self._access.judged(caller, image_id, "fetch_image_location")
-        return self.documents(self.rows.of(image.id))
+        return self.documents(self._rows.of(image.id))
 
     # --- Changing --------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class Locations:
                 raise ImageMoved(image.id)
             return answers[url]
 
-        present, held = image, self.rows.of(image.id)
+        present, held = image, self._rows.of(image.id)
         for operation in mine:
             present, held = self._rules.patched(present, held, operation, ask)
 

@@ -262,7 +262,7 @@ class ImagesV1:
         has_source = said.location is not None or said.copy_from is not None
         with self._changes.of(caller, "image.update", image_id, rule="modify_image", seen=self._visible) as change:
             if brings or has_source:
-                self._access.require("upload_image", caller, change.image)
+                change.require("upload_image")
             self._require_takeable(said, length)
             found = self._found(caller, change.image, said)
 
