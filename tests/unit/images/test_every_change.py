@@ -24,9 +24,9 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import KeystoneSettings, PolicySettings
 from headwater.images import assembly
-from headwater.images.assembly import ImageService, Sections
+from headwater.images.assembly import ImagePools, ImageService, Sections
 from headwater.images.attributes import Operation
-from headwater.images.data.session import Pools, SizeMismatch
+from headwater.images.data.session import SizeMismatch
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.model import Image
@@ -273,7 +273,7 @@ def _clear(house: House) -> None:
     house.service.uploads.begin(ADMIN, house.image())
     running = house.service.uploads._running
     running._locations.clear()
-    assert house.service._leftovers.clear() == 1
+    assert house.service._leftovers.clear_dead() == 1
 
 
 def _store_full(house: House, act: Callable[[], object]) -> None:
@@ -422,12 +422,11 @@ def house(
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings.model_validate({"webhook_url": "https://events.example"}),
-        job_threads=1,
     )
     shelf = Shelf(FetchSettings())
     shelf.questions = questions
     store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
-    pools = Pools(Pool("hashing", 2), Pool("storing", 2))
+    pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
     stores: dict[str, ObjectStore] = {"memory": store, "web": HttpStore("web", shelf)}
     service = ImageService(sections, database, stores, shelf, policy, pools=pools, tally=cast("Any", None))
     monkeypatch.setattr(service.quotas, "_source", Limits(questions, service.quotas._source))
