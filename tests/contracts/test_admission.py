@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from contracts.image_catalogue import add, an_image
 from headwater.database import schema, tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.data.admission import Admission, CatalogueAbsent, StoreAbsent
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
-from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.object_store import marked, put
 
 

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from contracts.image_catalogue import ImageCatalogueContract, add, an_image
 from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
@@ -19,7 +20,6 @@ from headwater.images.catalogue.images import ImageCatalogue, ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location
-from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from contracts.image_visibility import ImageVisibilityContract
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.testing.image_visibility import ImageVisibilityContract
 
 
 @pytest.fixture

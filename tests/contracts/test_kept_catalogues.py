@@ -14,6 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from catalogues import KEPT, fill
+from contracts.image_catalogue import add, an_image, anything, renamed
+from contracts.registry import an_instance
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
@@ -21,8 +23,6 @@ from headwater.images.catalogue.images import ImageCatalogue, ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.model import Location, Status, Visibility
 from headwater.instances.registry import Registry
-from headwater.testing.image_catalogue import add, an_image, anything, renamed
-from headwater.testing.registry import an_instance
 
 
 def an_id(number: int) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, text
 
+from contracts.image_catalogue import NOON, an_image
 from headwater.database import schema, tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Status, Visibility
-from headwater.testing.image_catalogue import NOON, an_image
 
 COUNT = 12_000
 MOST = 400  # rows that one part of a page may read; the page has 25

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from contracts.image_catalogue import NOON, add, an_image
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
@@ -14,7 +15,6 @@ from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Held, Image, ImageLocation, Location
-from headwater.testing.image_catalogue import NOON, add, an_image
 
 LONG = "https://images.example/" + "x" * 1000
 OWN = ImageLocation(at=Location("file", "key.1"))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from contracts.metadefs import MetadefsContract
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.testing.metadefs import MetadefsContract
 
 
 class TestMetadefs(MetadefsContract):

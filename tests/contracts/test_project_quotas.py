@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
+from contracts.project_quotas import ProjectQuotasContract
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue import usage
-from headwater.testing.project_quotas import ProjectQuotasContract
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from contracts.registry import RegistryContract
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.testing.registry import RegistryContract
 
 
 class TestRegistry(RegistryContract):

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.image_visibility import share
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
@@ -25,8 +27,6 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.image_visibility import share
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 

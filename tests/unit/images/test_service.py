@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON
+from contracts.rules import EveryoneMay
 from headwater.activity.journal import Deed, Journal
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -26,9 +28,7 @@ from headwater.images.service import ActionRefused, BadTag, Images, TagNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import NOON
 from headwater.testing.object_store import put
-from headwater.testing.rules import EveryoneMay
 
 ID = "11111111-1111-4111-8111-111111111111"
 

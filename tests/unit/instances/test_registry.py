@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.registry import RegistryContract
 from headwater.database import schema
 from headwater.database.engine import Database
-from headwater.testing.registry import RegistryContract
 
 
 class TestRegistryOnSqlite(RegistryContract):

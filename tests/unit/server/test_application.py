@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.image_catalogue import NOON, add, an_image
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import OPERATOR
@@ -26,7 +27,6 @@ from headwater.server.application import Application, connections, hashing_threa
 from headwater.server.settings import DatabaseSettings, ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import NOON, add, an_image
 
 IMAGES = "/v2/images"
 

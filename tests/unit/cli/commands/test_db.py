@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.image_catalogue import add, an_image, anything
 from headwater.cli.main import app
 from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue, ImageExists
-from headwater.testing.image_catalogue import add, an_image, anything
 
 DAY = 86_400_000_000
 

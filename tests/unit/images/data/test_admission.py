@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
+from contracts.image_catalogue import NOON, add, an_image
 from headwater.cli.main import app
 from headwater.database import schema, tables
 from headwater.database.engine import Database
@@ -25,7 +26,6 @@ from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore
 from headwater.stores.web import HttpStore
-from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import content, marked, put
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import NOON
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects, discard
@@ -17,7 +18,6 @@ from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import Later, Runner
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreUnavailable
-from headwater.testing.image_catalogue import NOON
 
 JOB = Job("id", "sweep", {}, 1, NOON)
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.rules import EveryoneMay
 from headwater.activity.journal import Deed, Journal
 from headwater.database import schema, tables
 from headwater.database.engine import Database
@@ -37,9 +39,7 @@ from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
 from headwater.stores.web import HttpStore
 from headwater.testing import object_store
-from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import marked
-from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 from unit.images.inspection.disk_images import qcow2
 

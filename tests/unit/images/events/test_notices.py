@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from contracts.image_catalogue import NOON
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.outbox import Outbox
@@ -19,7 +20,6 @@ from headwater.images.events.notices import Notices
 from headwater.images.member import Member, MemberStatus
 from headwater.images.metadefs.model import Association, MetadefObject, Namespace, Property, Tag
 from headwater.images.model import Image, Status, Visibility
-from headwater.testing.image_catalogue import NOON
 
 ID = "11111111-1111-4111-8111-111111111111"
 ADA = Caller(user_id="ada", project_id="lovelace", request_id="req-1", token="s3cret")

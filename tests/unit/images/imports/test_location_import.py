@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import NOON
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import RemoteFailed
@@ -17,7 +18,6 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import Later, TryAgain
-from headwater.testing.image_catalogue import NOON
 from unit.images.locations.test_rules import OWNER, URL, Parts
 
 HOUR = 3600 * 1_000_000

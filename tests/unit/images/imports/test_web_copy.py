@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import add, an_image
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused
@@ -18,7 +19,6 @@ from headwater.images.model import Image, Status
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import enter
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, Page, Service, says, service
 
 URL = "http://good/x"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON, add, an_image
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Forbidden, Invalid
@@ -35,7 +36,6 @@ from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.web import HttpStore
-from headwater.testing.image_catalogue import NOON, add, an_image
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON, add, an_image
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
@@ -22,7 +23,6 @@ from headwater.images.member import MemberExists, MemberNotFound, MemberStatus, 
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.images.sharing.service import BadMember, NotShared, Sharing
-from headwater.testing.image_catalogue import NOON, add, an_image
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 

@@ -12,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from contracts.image_catalogue import add, an_image
+from contracts.rules import EveryoneMay
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, SettingsError
@@ -49,8 +51,6 @@ from headwater.images.signatures.trust import (
 )
 from headwater.images.signatures.verification import NoCertificates, SignatureChanged, Signatures
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import add, an_image
-from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 from signers import CERTIFICATE_ID, Signer, signer
 

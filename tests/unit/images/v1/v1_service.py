@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contracts.image_catalogue import NOON
 from headwater.activity.journal import Deed, Journal
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -38,7 +39,6 @@ from headwater.images.v1.images import ImagesV1
 from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Job, Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import NOON
 from headwater.threads import Pool
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests

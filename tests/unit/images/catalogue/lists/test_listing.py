@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.dialects import sqlite
 
+from contracts.image_catalogue import NOON, SECOND, all_pages, an_image, expected
 from headwater.database import schema, tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
@@ -19,7 +20,6 @@ from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer, total_order
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Image, Status, Visibility
-from headwater.testing.image_catalogue import NOON, SECOND, all_pages, an_image, expected
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection
 
+from contracts.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
@@ -15,7 +16,6 @@ from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
-from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")
 MEMBER_STATUSES = ("pending", "accepted", "rejected", "all")

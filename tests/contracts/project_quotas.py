@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
+from contracts.image_catalogue import NOON, add, an_image, an_upload, anything, moved
+from contracts.rules import EveryoneMay
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
 from headwater.identity.caller import Caller
@@ -32,8 +34,6 @@ from headwater.images.quotas.service import ProjectOverLimit, Quotas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import NOON, add, an_image, an_upload, anything, moved
-from headwater.testing.rules import EveryoneMay
 from headwater.threads import Pool
 
 CALLER = Caller(project_id="p", roles=frozenset({"admin"}))
