@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from catalogues import content
 from contracts.image_catalogue import ImageCatalogueContract, add, an_image
 from headwater.database import migrating, schema
 from headwater.database.engine import Database
@@ -31,8 +32,8 @@ def empty(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(empty: Database) -> Database:
-    """A database with the newest schema."""
+def migrated(empty: Database) -> Database:
+    """A database that the migrations have brought to the newest schema; ``database`` is a copy of such a one."""
     schema.upgrade(empty)
     return empty
 
@@ -53,14 +54,29 @@ def default_differs(
     return said(is_default) != said(default)
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:
+def test_a_copy_of_the_schema_is_what_the_migrations_make(mariadb_url: str, mariadb_catalogue_url: str) -> None:
+    """MariaDB is told what to make; SQLite and PostgreSQL copy all of a database by themselves."""
+
+    def made(connection: Connection) -> list[str]:
+        tables = sorted(inspect(connection).get_table_names())
+        return [connection.exec_driver_sql(f"SHOW CREATE TABLE {table}").one()[1] for table in tables]
+
+    migrated, copied = Database(mariadb_url), Database(mariadb_catalogue_url)
+    schema.upgrade(migrated)
+    assert copied.read(made) == migrated.read(made)
+    assert content(copied) == content(migrated)
+    copied.close()
+    migrated.close()
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(migrated: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": default_differs}
         )
         return list(compare_metadata(context, metadata))
 
-    assert database.read(differences) == []
+    assert migrated.read(differences) == []
 
 
 def test_the_migrations_give_the_columns_the_collations_that_the_code_needs(empty: Database) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from contracts.image_catalogue import NOON, add, an_image
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
@@ -20,14 +18,6 @@ LONG = "https://images.example/" + "x" * 1000
 OWN = ImageLocation(at=Location("file", "key.1"))
 WEB = ImageLocation(at=Location("web", LONG), metadata={"ä": ["\x00", {"b": None}]})
 THIRD = ImageLocation(at=Location("web", "http://images.example/3"))
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from contracts.registry import RegistryContract
-from headwater.database import schema
-from headwater.database.engine import Database
 
 
 class TestRegistry(RegistryContract):
-    @pytest.fixture
-    def database(self, database_url: str) -> Iterator[Database]:
-        database = Database(database_url)
-        schema.upgrade(database)
-        yield database
-        database.close()
+    """On SQLite, PostgreSQL and MariaDB."""

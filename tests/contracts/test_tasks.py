@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import tasks
@@ -22,14 +19,6 @@ from headwater.images.task import (
 )
 
 NOON = 1_700_000_000_000_000
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 def added(database: Database, number: int, **values: str) -> Task:
