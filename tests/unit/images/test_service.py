@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from contracts.image_catalogue import NOON
 from contracts.rules import EveryoneMay
 from headwater.activity.journal import Deed, Journal
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
@@ -29,35 +26,9 @@ from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.testing.object_store import put
+from unit.clock import Clock
 
 ID = "11111111-1111-4111-8111-111111111111"
-
-
-class Clock:
-    """Time that the test moves."""
-
-    now = NOON
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from headwater.server.application import Application, connections, hashing_threa
 from headwater.server.settings import DatabaseSettings, ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
+from templates import sqlite_catalogue
 
 IMAGES = "/v2/images"
 
@@ -38,9 +39,7 @@ def settings(tmp_path: Path) -> Settings:
         server=ServerSettings(workers=1, catalogue_threads=2),
         stores={"memory": MemoryStoreSettings(type="memory")},
     )
-    database = Database(settings.database_url)
-    schema.upgrade(database)
-    database.close()
+    sqlite_catalogue(tmp_path / "headwater.db")
     return settings
 
 

@@ -10,8 +10,8 @@ from headwater.activity.notifications import notifier
 from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import RABBITMQ, WEBHOOK
-from headwater.database import schema
 from headwater.database.engine import Database
+from templates import sqlite_catalogue
 from unit.activity.notifications.events import Receiver
 
 
@@ -27,8 +27,7 @@ def test_the_library_for_rabbitmq_is_not_loaded_before_somebody_uses_it() -> Non
 def test_a_receiver_that_cannot_be_opened_is_tried_again_and_the_others_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
     settings = NotificationsSettings.model_validate(
         {"webhook_url": "http://127.0.0.1:9/", "transport_url": "rabbit://127.0.0.1:9/"}
     )

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from contracts.image_catalogue import add, an_image, anything
 from headwater.cli.main import app
 from headwater.clock import now
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue, ImageExists
+from templates import sqlite_catalogue
 
 DAY = 86_400_000_000
 
@@ -24,8 +24,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def catalogue(data_dir: Path) -> Iterator[ImageCatalogue]:
-    database = Database(f"sqlite:///{data_dir / 'headwater.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(data_dir / "headwater.db"))
     yield ImageCatalogue(database)
     database.close()
 

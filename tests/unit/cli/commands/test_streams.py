@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from headwater.cli.main import app
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.model import Image
+from templates import sqlite_catalogue
 from unit.streams.catalogue import image
 
 OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snapshot", os_hidden=True)
@@ -20,8 +20,7 @@ OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snaps
 def data_dir(tmp_path: Path) -> Path:
     directory = tmp_path / "data"
     directory.mkdir()
-    database = Database(f"sqlite:///{directory / 'headwater.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(directory / "headwater.db"))
     for each in (OLD, NEW, SNAPSHOT):
         ImageCatalogue(database).create(each, fresh_id=True)
     database.close()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from contracts.image_catalogue import NOON
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects, discard
 from headwater.images.data.sweeping import EVERY_S, Sweeping
@@ -52,14 +50,6 @@ class Counted:
 
     def failed(self, store: str) -> None:
         self.failures.append(store)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.outbox import Outbox
 from headwater.activity.notifications.settings import NotificationsSettings
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.events.notices import Notices
@@ -61,14 +59,6 @@ class Told:
         waiting = self._outbox.waiting("webhook", NOON, 100)
         self._outbox.remove([each.sequence for each in waiting])
         return [each.event for each in waiting]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.image_catalogue import NOON, add, an_image
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Forbidden, Invalid
 from headwater.fetching.fetcher import Fetcher, FetchSettings
@@ -59,14 +56,6 @@ class Shelf(Fetcher):
     def size(self, url: str) -> int | None:
         self.check(url)
         return {URL: 10, SAME: 10}.get(url)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 class Parts:

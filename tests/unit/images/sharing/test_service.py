@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.image_catalogue import NOON, add, an_image
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
@@ -35,19 +32,6 @@ B = Caller(project_id="b", roles=WRITES)
 BS_READER = Caller(project_id="b", roles=frozenset({"reader"}))
 C = Caller(project_id="c", roles=WRITES)
 ACCEPTED: dict[str, Any] = {"status": "accepted"}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> ImageCatalogue:
-    return ImageCatalogue(database)
 
 
 @pytest.fixture
