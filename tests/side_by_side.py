@@ -9,6 +9,7 @@ A file that is missing in these tables passes as well; it costs another server, 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -22,6 +23,7 @@ GROUPS = {
     "tests/functional/test_bench_smoke.py": ALONE,
     "tests/functional/test_connections.py": ALONE,
     "tests/functional/test_crashes.py": ALONE,
+    "tests/functional/test_fetch.py": ALONE,
     "tests/functional/test_hostile_requests.py": ALONE,
     "tests/functional/test_unseen_images.py": ALONE,
     "tests/functional/test_workers.py": ALONE,
@@ -90,6 +92,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesSi
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are processors: a test often waits."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one more than there are processors, as a test often waits; none when there is one file to run."""
+    if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
+        return 0
     return len(os.sched_getaffinity(0)) + 1

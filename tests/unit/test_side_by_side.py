@@ -20,10 +20,10 @@ LOG = os.environ["LOG"]
 @pytest.mark.parametrize("number", range(3))
 def test_it(number, request):
     with open(LOG, "a") as log:
-        print(request.path.parent.name, request.path.stem, os.environ["PYTEST_XDIST_WORKER"], "begins", file=log)
+        print(request.path.parent.name, request.path.stem, os.environ.get("PYTEST_XDIST_WORKER"), "begins", file=log)
     time.sleep(0.05)
     with open(LOG, "a") as log:
-        print(request.path.parent.name, request.path.stem, os.environ["PYTEST_XDIST_WORKER"], "ends", file=log)
+        print(request.path.parent.name, request.path.stem, os.environ.get("PYTEST_XDIST_WORKER"), "ends", file=log)
 """
 
 
@@ -87,6 +87,12 @@ def test_what_did_not_run_is_listed_and_a_warning_fails(directory: Path) -> None
     said, _ = run(directory, str(file), plugin="conftest")
     assert f"tests/unit/test_a.py: 1 test did not run: {PREFIX}the teapot is missing".replace(PREFIX, "") in said, said
     assert "1 failed, 1 skipped" in said, said
+
+
+def test_one_file_needs_no_process_of_its_own(directory: Path) -> None:
+    file = "tests/unit/test_a.py"
+    assert "bringing up nodes" not in run(directory, "-n", "auto", file)[0]
+    assert "workers" in run(directory, "-n", "auto", file, "tests/unit/test_b.py")[0]
 
 
 def test_every_file_that_is_placed_is_there() -> None:
