@@ -14,6 +14,7 @@ import pytest
 from needs import CHECKOUT, PREFIX, client, not_run
 
 pytest_plugins = [
+    "side_by_side",
     "servers.postgresql",
     "servers.mariadb",
     "servers.databases",

@@ -7,4 +7,4 @@ folders=()
 for folder in tests/unit tests/docs; do
     [[ ! -d $folder ]] || folders+=("$folder")
 done
-exec .venv/bin/python -m pytest --quiet -m 'not slow' "${folders[@]}" "$@"
+exec .venv/bin/python -m pytest --quiet --numprocesses=auto -m 'not slow' "${folders[@]}" "$@"

@@ -13,7 +13,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from compatibility.image_api import DATA, ODD_NAMES, ROWS
+from compatibility.image_api import ROWS
+from compatibility.image_api.requests import DATA, ODD_NAMES
 from compatibility.rows import JSON, Row
 from functional.headwater_process import HeadwaterProcess
 

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
-from headwater.database import schema, tables
+from contracts.image_catalogue import add, an_image
+from contracts.unheard import UnheardImages
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.data.admission import Admission, CatalogueAbsent, StoreAbsent
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
-from headwater.testing.image_catalogue import add, an_image
 from headwater.testing.object_store import marked, put
-from headwater.testing.unheard import UnheardImages
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with the newest schema."""
-    opened = Database(database_url)
-    schema.upgrade(opened)
-    yield opened
-    opened.close()
 
 
 def a_store(root: Path) -> FileStore:
@@ -36,11 +26,11 @@ def admit(database: Database, root: Path) -> str:
     return Admission(database).admit({"file": a_store(root)})["file"]
 
 
-def test_replicas_that_start_at_once_agree(database: Database, database_url: str, tmp_path: Path) -> None:
+def test_replicas_that_start_at_once_agree(database: Database, catalogue_url: str, tmp_path: Path) -> None:
     start, got = threading.Barrier(6), []
 
     def begin() -> None:
-        replica = Database(database_url)
+        replica = Database(catalogue_url)
         start.wait()
         got.append(admit(replica, tmp_path / "root"))
         replica.close()

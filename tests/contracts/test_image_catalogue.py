@@ -12,6 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from catalogues import content
+from contracts.image_catalogue import ImageCatalogueContract, add, an_image
+from contracts.unheard import UnheardImages
 from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
@@ -19,8 +22,6 @@ from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location
-from headwater.testing.image_catalogue import ImageCatalogueContract, add, an_image
-from headwater.testing.unheard import UnheardImages
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def empty(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(empty: Database) -> Database:
-    """A database with the newest schema."""
+def migrated(empty: Database) -> Database:
+    """A database that the migrations have brought to the newest schema; ``database`` is a copy of such a one."""
     schema.upgrade(empty)
     return empty
 
@@ -54,14 +55,29 @@ def default_differs(
     return said(is_default) != said(default)
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:
+def test_a_copy_of_the_schema_is_what_the_migrations_make(mariadb_url: str, mariadb_catalogue_url: str) -> None:
+    """MariaDB is told what to make; SQLite and PostgreSQL copy all of a database by themselves."""
+
+    def made(connection: Connection) -> list[str]:
+        tables = sorted(inspect(connection).get_table_names())
+        return [connection.exec_driver_sql(f"SHOW CREATE TABLE {table}").one()[1] for table in tables]
+
+    migrated, copied = Database(mariadb_url), Database(mariadb_catalogue_url)
+    schema.upgrade(migrated)
+    assert copied.read(made) == migrated.read(made)
+    assert content(copied) == content(migrated)
+    copied.close()
+    migrated.close()
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(migrated: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": default_differs}
         )
         return list(compare_metadata(context, metadata))
 
-    assert database.read(differences) == []
+    assert migrated.read(differences) == []
 
 
 def test_the_migrations_give_the_columns_the_collations_that_the_code_needs(empty: Database) -> None:

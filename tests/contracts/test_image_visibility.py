@@ -2,22 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from headwater.database import schema
-from headwater.database.engine import Database
-from headwater.testing.image_visibility import ImageVisibilityContract
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with the newest schema."""
-    opened = Database(database_url)
-    schema.upgrade(opened)
-    yield opened
-    opened.close()
+from contracts.image_visibility import ImageVisibilityContract
 
 
 class TestImageVisibility(ImageVisibilityContract):

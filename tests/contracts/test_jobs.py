@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
-import pytest
-
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.jobs import queue
 from headwater.jobs.leases import writer_name
 from headwater.jobs.queue import Job, Jobs
 
 NOON = 1_700_000_000_000_000
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 def entered(database: Database, *run_at: int) -> list[str]:

@@ -14,6 +14,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from catalogues import KEPT, fill
+from contracts.image_catalogue import add, an_image, anything, renamed
+from contracts.registry import an_instance
+from contracts.unheard import UnheardImages
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
@@ -21,9 +24,6 @@ from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.model import Location, Status, Visibility
 from headwater.instances.registry import Registry
-from headwater.testing.image_catalogue import add, an_image, anything, renamed
-from headwater.testing.registry import an_instance
-from headwater.testing.unheard import UnheardImages
 
 
 def an_id(number: int) -> str:

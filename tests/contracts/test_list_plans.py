@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, text
 
-from headwater.database import schema, tables
+from contracts.image_catalogue import NOON, an_image
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Status, Visibility
-from headwater.testing.image_catalogue import NOON, an_image
 
 COUNT = 12_000
 MOST = 400  # rows that one part of a page may read; the page has 25
@@ -37,13 +37,12 @@ LISTS = {
 
 
 @pytest.fixture(scope="module")
-def filled(postgresql_server: Any) -> Iterator[Database]:
+def filled(postgresql_server: Any, postgresql_template: str) -> Iterator[Database]:
     """Twelve thousand images of many projects, of which one member sees some hundred."""
-    from servers.postgresql import empty_database  # noqa: PLC0415 - found only with the tests' own path
+    from servers.postgresql import new_database  # noqa: PLC0415 - found only with the tests' own path
 
-    with empty_database(postgresql_server) as url:
+    with new_database(postgresql_server, postgresql_template) as url:
         database = Database(url)
-        schema.upgrade(database)
         images = [
             an_image(
                 "nightly" if n % 2 else f"name-{n}",

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.unheard import UnheardImages, UnheardLocations
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Held, Image, ImageLocation, Location
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.unheard import UnheardImages, UnheardLocations
 
 LONG = "https://images.example/" + "x" * 1000
 OWN = ImageLocation(at=Location("file", "key.1"))
 WEB = ImageLocation(at=Location("web", LONG), metadata={"ä": ["\x00", {"b": None}]})
 THIRD = ImageLocation(at=Location("web", "http://images.example/3"))
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

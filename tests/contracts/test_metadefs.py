@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from headwater.database import schema
-from headwater.database.engine import Database
-from headwater.testing.metadefs import MetadefsContract
+from contracts.metadefs import MetadefsContract
 
 
 class TestMetadefs(MetadefsContract):
-    @pytest.fixture
-    def database(self, database_url: str) -> Iterator[Database]:
-        database = Database(database_url)
-        schema.upgrade(database)
-        yield database
-        database.close()
+    """On SQLite, PostgreSQL and MariaDB."""

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection
 
 from headwater.activity.notifications.outbox import Outbox
-from headwater.database import schema
 from headwater.database.engine import Database
 from unit.activity.notifications.events import NOON, an_event
 
 MINUTE = 60_000_000
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 def test_events_come_back_as_they_were_in_their_order(database: Database) -> None:

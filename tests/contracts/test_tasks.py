@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import add, an_image
+from contracts.unheard import UnheardImages, commit
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import tasks
@@ -21,18 +20,8 @@ from headwater.images.task import (
     TaskStatusConflict,
     new_task,
 )
-from headwater.testing.image_catalogue import add, an_image
-from headwater.testing.unheard import UnheardImages, commit
 
 NOON = 1_700_000_000_000_000
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 def added(database: Database, number: int, **values: str) -> Task:

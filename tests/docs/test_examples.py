@@ -17,7 +17,8 @@ from needs import CHECKOUT
 @pytest.mark.parametrize("name", [path.name for path in sorted((CHECKOUT / "examples").glob("*.toml"))])
 def test_a_service_starts_with_the_settings_of_the_example(tmp_path: Path, name: str) -> None:
     toml = (CHECKOUT / "examples" / name).read_text()
-    service = HeadwaterProcess(tmp_path, toml=toml, workers=None)  # its addresses are the only thing that we change
+    # Its addresses are the only thing that we change.
+    service = HeadwaterProcess(tmp_path, toml=toml, workers=None, first_start=True)
     service.start()
     try:
         assert httpx.get(f"{service.images_url}/healthcheck").text == "OK"
@@ -39,7 +40,7 @@ def test_the_receiver_of_webhooks_prints_each_event_and_refuses_what_is_not_sign
         )
     url = f"http://127.0.0.1:{port}"
     toml = f'[notifications]\nwebhook_url = "{url}"\nwebhook_secret = "{secret}"\nlongest_pause_s = 1\n'
-    service = HeadwaterProcess(tmp_path, toml=toml)
+    service = HeadwaterProcess(tmp_path, toml=toml, first_start=True)
     try:
         service.start()
         image_id = httpx.post(f"{service.images_url}/v2/images", json={"name": "one"}).raise_for_status().json()["id"]

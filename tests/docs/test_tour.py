@@ -30,7 +30,7 @@ def steps() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[HeadwaterProcess]:
-    process = HeadwaterProcess(tmp_path)
+    process = HeadwaterProcess(tmp_path, first_start=True)
     process.start()
     yield process
     process.kill()

@@ -27,6 +27,7 @@ class FreshHeadwater(Protocol):
         env: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         workers: int | None = 1,
+        first_start: bool = False,
         start: bool = True,
     ) -> HeadwaterProcess: ...
 
@@ -53,11 +54,14 @@ def fresh_headwater(tmp_path: Path) -> Iterator[FreshHeadwater]:
         env: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         workers: int | None = 1,
+        first_start: bool = False,
         start: bool = True,
     ) -> HeadwaterProcess:
         directory = tmp_path / f"headwater-{len(started)}"
         directory.mkdir()
-        process = HeadwaterProcess(directory, toml=toml, env=env, options=options, workers=workers)
+        process = HeadwaterProcess(
+            directory, toml=toml, env=env, options=options, workers=workers, first_start=first_start
+        )
         started.append(process)
         if start:
             process.start()

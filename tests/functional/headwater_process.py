@@ -1,13 +1,12 @@
 """The real program as a process: `headwater serve` on free ports of loopback, with a data directory of its own.
 
 Nothing outlives the test run. Each process leads a group that is ended with it; when the run itself is
-killed the kernel tells the process (``_ends_with_its_parent``).
+killed the kernel tells the process (``ends_with_its_parent.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -21,10 +20,12 @@ from typing import Any
 
 import pytest
 
+from templates import sqlite_catalogue
+
 READY = "Headwater is ready"
 START_S = 60  # two busy cores; a start takes less than a second otherwise
 _PORTS = 5  # how many pairs are tried, as another process may take one before the server does
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+_STARTER = Path(__file__).with_name("ends_with_its_parent.py")
 
 
 class HeadwaterDidNotStart(Exception):
@@ -46,6 +47,7 @@ class HeadwaterProcess:
         env: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         workers: int | None = 1,
+        first_start: bool = False,
     ) -> None:
         """Prepare a service; nothing runs yet.
 
@@ -55,6 +57,7 @@ class HeadwaterProcess:
             env: Variables besides the few that it gets always; none of ours is passed on.
             options: More of the command line of ``serve``.
             workers: ``None`` leaves the number to the settings.
+            first_start: It finds no catalogue and makes it; otherwise there is an empty one, which saves a second.
         """
         self.directory = directory
         self.data_dir = directory / "data"
@@ -63,6 +66,7 @@ class HeadwaterProcess:
         self._env = {**bare_environment(directory), **(env or {})}
         self._options = [*options, *(["--workers", str(workers)] if workers is not None else [])]
         self._out, self._err = directory / "stdout", directory / "stderr"
+        self._makes_catalogue = first_start or "[database]" in toml
         self._images_port = self._metadata_port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -94,6 +98,8 @@ class HeadwaterProcess:
             HeadwaterDidNotStart: It ended, or is not ready after ``START_S``.
         """
         assert not self.is_running(), "it runs already"
+        if not self._makes_catalogue and not self.data_dir.exists():
+            sqlite_catalogue(self.data_dir / "headwater.db")
         keep_ports = self._images_port != 0
         for attempt in range(1, _PORTS + 1):
             if not keep_ports:
@@ -111,7 +117,7 @@ class HeadwaterProcess:
         began = self._err.stat().st_size if self._err.exists() else 0
         with self._out.open("wb") as out, self._err.open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, *self._command(command)],
+                [sys.executable, _STARTER, *self._command(command)],
                 cwd=self.directory,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -246,14 +252,3 @@ def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> N
         if time.monotonic() > deadline:
             pytest.fail(f"not within {timeout_s} s: {what}")
         time.sleep(0.02)
-
-
-def _ends_with_its_parent(command: Sequence[str]) -> None:
-    """Become ``command``, with a promise of the kernel: SIGTERM when the test run is gone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    os.execv(command[0], list(command))
-
-
-if __name__ == "__main__":
-    _ends_with_its_parent(sys.argv[1:])

@@ -22,7 +22,6 @@ import httpx2 as httpx
 import pycdlib
 import pytest
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.instances.http import application
 from headwater.instances.media.config_drive import write_config_drive
@@ -32,6 +31,7 @@ from headwater.instances.snapshot import Snapshots
 from headwater.server.edge.listener import Listener
 from headwater.threads import Pool
 from needs import CHECKOUT, program
+from templates import sqlite_catalogue
 from unit.instances.examples import BARE, BOND, KEY, WEB_1
 
 T = TypeVar("T")
@@ -65,8 +65,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('instances') / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("instances") / "catalogue.db"))
     registry = Registry(database)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,14 +1,17 @@
-"""An empty database of each kind that Headwater runs on, for suites that all of them must pass.
+"""A database of each kind that Headwater runs on, for suites that all of them must pass.
 
-``database_url`` runs a test once for each kind, ``server_url`` once for each kind that is a server;
-``-m mariadb`` picks the runs of one.
+``catalogue_url`` runs a test once for each kind, on a database with the newest schema; ``database_url`` does so on an
+empty one. ``server_catalogue_url`` and ``server_url`` leave SQLite out. ``-m mariadb`` picks the runs of one kind.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from templates import sqlite_catalogue
 
 SERVERS = ("postgresql", "mariadb")
 KINDS = ("sqlite", *SERVERS)
@@ -25,15 +28,39 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS])
+@pytest.fixture
+def sqlite_catalogue_url(tmp_path: Path) -> str:
+    """Give the address of a database file with the newest schema."""
+    return sqlite_catalogue(tmp_path / "newest.sqlite")
+
+
+def _each(kinds: tuple[str, ...]) -> list[Any]:
+    return [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in kinds]
+
+
+@pytest.fixture(params=_each(KINDS))
 def database_url(request: pytest.FixtureRequest) -> str:
     """Give the address of an empty database, on each kind in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVERS])
+@pytest.fixture(params=_each(KINDS))
+def catalogue_url(request: pytest.FixtureRequest) -> str:
+    """Give the address of a database with the newest schema, on each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_catalogue_url")
+    return url
+
+
+@pytest.fixture(params=_each(SERVERS))
 def server_url(request: pytest.FixtureRequest) -> str:
     """Give the address of an empty database, on each kind of server in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=_each(SERVERS))
+def server_catalogue_url(request: pytest.FixtureRequest) -> str:
+    """Give the address of a database with the newest schema, on each kind of server in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_catalogue_url")
     return url

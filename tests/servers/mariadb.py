@@ -1,4 +1,4 @@
-"""A private MariaDB server for one test run, and an empty database on it for each test."""
+"""A private MariaDB server for one test run, and a database on it for each test, empty or with the newest schema."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from needs import not_run
 from servers import process
 from servers.process import Server, account, directory, prepare
+from templates import migrated
 
 _USER = "headwater"
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
@@ -102,32 +103,63 @@ def prepared(*, keeps_each_commit: bool = False) -> Iterator[tuple[Server, Calla
 @pytest.fixture
 def mariadb_url(mariadb_server: URL) -> Iterator[str]:
     """Give the address of an empty database, which goes after the test."""
+    with _new_database(mariadb_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_template(mariadb_server: URL) -> Sequence[str]:
+    """Give the statements that make the newest schema in an empty database; MariaDB copies none by itself."""
+    with _new_database(mariadb_server) as url:
+        migrated(url).close()
+        name = str(make_url(url).database)
+        with _connect(mariadb_server, name) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW TABLES")
+            tables = [table for (table,) in cursor.fetchall()]
+            made, filled = [], []
+            for table in tables:
+                cursor.execute(f"SHOW CREATE TABLE `{table}`")
+                made += [statement for _, statement in cursor.fetchall()]
+                cursor.execute(f"SELECT * FROM `{table}`")
+                columns = ", ".join(f"`{column[0]}`" for column in cursor.description)
+                filled += [
+                    f"INSERT INTO `{table}` ({columns}) VALUES ({', '.join(map(connection.escape, row))})"
+                    for row in cursor.fetchall()
+                ]
+    # Tables come by name, so that one may refer to another that is not there yet.
+    return ["SET foreign_key_checks = 0", *made, *filled]
+
+
+@pytest.fixture
+def mariadb_catalogue_url(mariadb_server: URL, mariadb_template: Sequence[str]) -> Iterator[str]:
+    """Give the address of a database with the newest schema, which goes as an empty one does."""
+    with _new_database(mariadb_server, mariadb_template) as url:
+        yield url
+
+
+@contextmanager
+def _new_database(server: URL, statements: Sequence[str] = ()) -> Iterator[str]:
+    """Make a database on the server, run the statements in it, and remove it."""
     name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
-    _execute(mariadb_server, f"CREATE DATABASE `{name}`")
-    yield mariadb_server.set(database=name).render_as_string(hide_password=False)
-    _end_users_of(mariadb_server, name)
-    _execute(mariadb_server, f"DROP DATABASE `{name}`")
-
-
-def _end_users_of(address: URL, database: str) -> None:
-    """Close what a failed test left open; its locks would hold up DROP DATABASE."""
-    with _connect(address) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
+    with _connect(server) as connection, connection.cursor() as cursor:
+        for statement in (f"CREATE DATABASE `{name}`", f"USE `{name}`", *statements):
+            cursor.execute(statement)
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with _connect(server) as connection, connection.cursor() as cursor:
+        # What a failed test left open has locks that would hold up DROP DATABASE.
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name,))
         for (number,) in cursor.fetchall():
             cursor.execute("KILL SOFT CONNECTION %s", (number,))
+        cursor.execute(f"DROP DATABASE `{name}`")
 
 
-def _execute(address: URL, statement: str) -> None:
-    with _connect(address) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def _connect(address: URL) -> pymysql.Connection[pymysql.cursors.Cursor]:
+def _connect(address: URL, database: str | None = None) -> pymysql.Connection[pymysql.cursors.Cursor]:
     return pymysql.connect(
         host=str(address.host),
         port=address.port or 0,
         user=address.username,
         password=str(address.password),
+        database=database,
         connect_timeout=5,
         autocommit=True,
     )

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server for one test run, and an empty database on it for each test."""
+"""A private PostgreSQL server for one test run, and a database on it for each test, empty or with the newest schema."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from needs import not_run
 from servers import process
 from servers.process import Server, account, directory, prepare
+from templates import migrated
 
 OLDEST = 13
 _USER = "headwater"
@@ -130,19 +131,35 @@ def prepared(
 @pytest.fixture
 def postgresql_url(postgresql_server: URL) -> Iterator[str]:
     """Give the address of an empty database, which goes after the test with all who still use it."""
-    with empty_database(postgresql_server) as url:
+    with new_database(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: URL) -> Iterator[str]:
+    """Give the name of a database with the newest schema, to be copied."""
+    with new_database(postgresql_server) as url:
+        migrated(url).close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def postgresql_catalogue_url(postgresql_server: URL, postgresql_template: str) -> Iterator[str]:
+    """Give the address of a database with the newest schema, which goes as an empty one does."""
+    with new_database(postgresql_server, postgresql_template) as url:
         yield url
 
 
 @contextmanager
-def empty_database(server: URL) -> Iterator[str]:
-    """Make a database on the server, and remove it with all who still use it."""
+def new_database(server: URL, template: str = "template1") -> Iterator[str]:
+    """Make a database on the server, a copy of ``template``, and remove it with all who still use it."""
     name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
+    names = sql.Identifier(name), sql.Identifier(template)
     with _connect(server) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
     yield server.set(database=name).render_as_string(hide_password=False)
     with _connect(server) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(names[0]))
 
 
 def _connect(address: URL) -> psycopg.Connection:

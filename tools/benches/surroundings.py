@@ -81,4 +81,4 @@ class Databases:
             if programs is None:
                 raise BenchFailed("PostgreSQL is not installed: 'make setup' does it, or give --databases sqlite")
             self._postgresql = self._stack.enter_context(postgresql.running(programs, _POSTGRESQL))
-        return self._stack.enter_context(postgresql.empty_database(self._postgresql))
+        return self._stack.enter_context(postgresql.new_database(self._postgresql))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import msgspec
 
+from contracts.image_catalogue import an_image
 from headwater.activity.notifications.event import Event
 from headwater.images.catalogue.rows import deleted_of, row_of
 from headwater.images.model import Status, Visibility
-from headwater.testing.image_catalogue import an_image
 from unit.activity.notifications.events import an_event
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import headwater.database
+from catalogues import KEPT, RELEASED
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
@@ -35,6 +38,21 @@ def test_migrations_are_named_by_numbers_that_grow() -> None:
     assert sorted(revisions, reverse=True) == revisions
     assert schema._known() == set(revisions)
     assert all(len(revision) == 4 and revision.isdigit() for revision in revisions)
+
+
+def test_every_released_schema_has_a_kept_catalogue() -> None:
+    """The newest one may still be changed by the next commit; it is kept when a release has it, or another follows."""
+    assert {number for number in schema._known() if number <= RELEASED or number < schema.NEWEST} - set(KEPT) == set()
+    assert set(KEPT) <= schema._known()
+
+
+@pytest.mark.parametrize("number", KEPT)
+def test_a_kept_catalogue_is_of_its_schema_and_has_a_row_in_every_table(number: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as kept:
+        kept.executescript(KEPT[number].read_text())
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [(number,)]
+        tables = [name for (name,) in kept.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        assert [table for table in tables if not kept.execute(f"SELECT count(*) FROM {table}").fetchone()[0]] == []
 
 
 @pytest.mark.parametrize("found", [f"{int(schema.NEWEST) + 1:04}", "9999", "zzzz", "0000"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.image_visibility import share
+from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR, Caller
@@ -24,9 +26,6 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.image_visibility import share
-from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -45,19 +44,6 @@ SYSTEM_ADMIN = Caller(roles=ADMIN.roles, system_scope="all")
 
 FOUND, MISSING, REFUSED = "found", "missing", "refused"
 MODIFYING = ("modify_image", "delete_image", "upload_image", "deactivate", "reactivate", "add_member", "delete_member")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> UnheardImages:
-    return UnheardImages(database)
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON
+from contracts.rules import EveryoneMay
+from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.activity.journal import Deed, Journal
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
@@ -27,39 +27,10 @@ from headwater.images.service import ActionRefused, BadTag, Images, TagNotFound
 from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import NOON
 from headwater.testing.object_store import put
-from headwater.testing.rules import EveryoneMay
-from headwater.testing.unheard import UnheardImages, UnheardUploads
+from unit.clock import Clock
 
 ID = "11111111-1111-4111-8111-111111111111"
-
-
-class Clock:
-    """Time that the test moves."""
-
-    now = NOON
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> UnheardImages:
-    return UnheardImages(database)
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.http import application
 from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshot, Snapshots
+from templates import sqlite_catalogue
 from unit.instances.examples import BARE, KEY, META_DATA, WEB_1, zeros
 
 T = TypeVar("T")
@@ -72,8 +72,7 @@ class Port:
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('http') / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("http") / "catalogue.db"))
     registry = Registry(database)
     registry.add(WEB_1)
     registry.add(replace(WEB_1, id=BARE.id, name="binary", addresses=("10.0.0.6",), user_data=b"\x1f\x8b\xff"))

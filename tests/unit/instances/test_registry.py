@@ -1,19 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from headwater.database import schema
-from headwater.database.engine import Database
-from headwater.testing.registry import RegistryContract
+from contracts.registry import RegistryContract
 
 
 class TestRegistryOnSqlite(RegistryContract):
-    @pytest.fixture
-    def database(self, tmp_path: Path) -> Iterator[Database]:
-        database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-        schema.upgrade(database)
-        yield database
-        database.close()
+    """In the quick run too."""

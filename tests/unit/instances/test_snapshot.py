@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
 from headwater.instances.registry import Edition, Record, Registry
 from headwater.instances.snapshot import GRACE_US, STALE_US, Snapshots
+from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1
 
 ADDRESS = "10.0.0.5"
@@ -40,26 +38,16 @@ class WatchedRegistry(Registry):
         return super().record(id_or_name)
 
 
-class Clock:
-    now = WEB_1.created_at + 10 * GRACE_US
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[WatchedRegistry]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
+def registry(database: Database) -> WatchedRegistry:
     registry = WatchedRegistry(database)
     registry.add(WEB_1)
-    yield registry
-    database.close()
+    return registry
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(WEB_1.created_at + 10 * GRACE_US)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import jobs as table
 from headwater.jobs import leases, queue
@@ -15,31 +13,10 @@ from headwater.jobs.leases import LEASE_S
 from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import ATTEMPTS, Handler, Later, Runner, TryAgain
 from headwater.threads import Pool
+from unit.clock import Clock
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
-
-
-class Clock:
-    """Time that the test moves."""
-
-    now = NOON
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.unheard import UnheardImages
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import OPERATOR
@@ -26,8 +28,7 @@ from headwater.server.application import Application
 from headwater.server.settings import ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.unheard import UnheardImages
+from templates import sqlite_catalogue
 
 IMAGES = "/v2/images"
 
@@ -39,9 +40,7 @@ def settings(tmp_path: Path) -> Settings:
         server=ServerSettings(workers=1, catalogue_threads=2),
         stores={"memory": MemoryStoreSettings(type="memory")},
     )
-    database = Database(settings.database_url)
-    schema.upgrade(database)
-    database.close()
+    sqlite_catalogue(tmp_path / "headwater.db")
     return settings
 
 

@@ -11,10 +11,10 @@ from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import RABBITMQ, WEBHOOK
 from headwater.config import load
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.server.settings import Settings
+from templates import sqlite_catalogue
 from unit.activity.notifications.events import Receiver
 
 
@@ -42,8 +42,7 @@ def test_rabbitmq_without_its_library_is_refused_with_what_to_install_and_all_el
 def test_a_receiver_that_cannot_be_opened_is_tried_again_and_the_others_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
     settings = NotificationsSettings.model_validate(
         {"webhook_url": "http://127.0.0.1:9/", "transport_url": "rabbit://127.0.0.1:9/"}
     )

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,10 +8,10 @@ from headwater.activity.notifications.outbox import Outbox
 from headwater.activity.notifications.sender import BATCH, Sender, drop_forgotten
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.activity.notifications.target import EventRefused, TargetUnavailable
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.jobs import leases
 from unit.activity.notifications.events import NOON, Receiver, an_event
+from unit.clock import Clock
 
 SECOND = 1_000_000
 DAY = 86400 * SECOND
@@ -21,25 +19,14 @@ HERE, THERE = "elsewhere/1/1", "elsewhere/2/2"  # processes of another machine: 
 SETTINGS = NotificationsSettings(longest_pause_s=60, give_up_after_days=3)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> int:
-        return self.now
+@pytest.fixture
+def outbox(database: Database) -> Outbox:
+    return Outbox(database)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield Outbox(database)
-    database.close()
+    return Clock(NOON)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.image_catalogue import add, an_image, anything
+from contracts.unheard import UnheardImages
 from headwater.cli.main import app
 from headwater.clock import now
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageExists
-from headwater.testing.image_catalogue import add, an_image, anything
-from headwater.testing.unheard import UnheardImages
+from templates import sqlite_catalogue
 
 DAY = 86_400_000_000
 
@@ -25,8 +25,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def catalogue(data_dir: Path) -> Iterator[UnheardImages]:
-    database = Database(f"sqlite:///{data_dir / 'headwater.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(data_dir / "headwater.db"))
     yield UnheardImages(database)
     database.close()
 

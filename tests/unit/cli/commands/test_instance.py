@@ -12,12 +12,12 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli.commands import config_drive, instance
 from headwater.cli.commands.instance import ArgumentWrong, FileArgumentUnreadable
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, Invalid, NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound, UserDataTooLarge
 from headwater.instances.media.config_drive import DriveExists
 from headwater.instances.registry import Registry
+from templates import sqlite_catalogue
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
 IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
@@ -32,9 +32,7 @@ class Commands:
 
     def open_database(self, *, writes: bool = False) -> Database:
         self.opened += 1
-        database = Database(self.url)
-        schema.upgrade(database)
-        return database
+        return Database(self.url)
 
     @staticmethod
     def resolve_image(_database: Database, name_or_id: str) -> tuple[str, str]:
@@ -60,7 +58,7 @@ class Commands:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Commands]:
-    commands = Commands(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    commands = Commands(sqlite_catalogue(tmp_path / "catalogue.db"))
     monkeypatch.setattr(instance, "open_database", commands.open_database)
     monkeypatch.setattr(instance, "resolve_image", commands.resolve_image)
     monkeypatch.setattr(config_drive, "open_database", commands.open_database)

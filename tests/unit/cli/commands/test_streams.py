@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.unheard import UnheardImages
 from headwater.cli.main import app
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.model import Image
-from headwater.testing.unheard import UnheardImages
+from templates import sqlite_catalogue
 from unit.streams.catalogue import image
 
 OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snapshot", os_hidden=True)
@@ -20,8 +20,7 @@ OLD, NEW, SNAPSHOT = image(1), image(2), image(3, name="snap", image_type="snaps
 def data_dir(tmp_path: Path) -> Path:
     directory = tmp_path / "data"
     directory.mkdir()
-    database = Database(f"sqlite:///{directory / 'headwater.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(directory / "headwater.db"))
     for each in (OLD, NEW, SNAPSHOT):
         UnheardImages(database).create(each, fresh_id=True)
     database.close()

@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from contracts.image_catalogue import NOON, add, an_image, anything, renamed
+from contracts.unheard import UnheardImages
 from headwater.activity.journal import Deed, Journal
 from headwater.activity.notifications.event import Event
 from headwater.asking import ask
@@ -24,8 +26,6 @@ from headwater.images.catalogue.images import ImageCatalogue, changed
 from headwater.images.catalogue.rows import ImageNotFound, if_there
 from headwater.images.catalogue.transaction import CatalogueBusy, Transaction
 from headwater.images.model import Image
-from headwater.testing.image_catalogue import NOON, add, an_image, anything, renamed
-from headwater.testing.unheard import UnheardImages
 
 ANN = Caller(user_id="ann", project_id="a")
 

@@ -14,8 +14,10 @@ import pytest
 from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.unheard import UnheardImages
 from headwater.cli.main import app
-from headwater.database import schema, tables
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.images.data.admission import SAMPLE, Admission, CatalogueAbsent, StoreAbsent
@@ -24,9 +26,8 @@ from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore
 from headwater.stores.web import HttpStore
-from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import content, marked, put
-from headwater.testing.unheard import UnheardImages
+from templates import sqlite_catalogue
 
 
 @pytest.fixture
@@ -41,8 +42,7 @@ def root(data_dir: Path) -> Path:
 
 @pytest.fixture
 def database(data_dir: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{data_dir / 'headwater.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(data_dir / "headwater.db"))
     yield database
     database.close()
 

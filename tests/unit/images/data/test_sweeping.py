@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects, discard
 from headwater.images.data.sweeping import EVERY_S, Sweeping
@@ -17,7 +16,6 @@ from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import Later, Runner
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreUnavailable
-from headwater.testing.image_catalogue import NOON
 from headwater.threads import Pool
 
 JOB = Job("id", "sweep", {}, 1, NOON)
@@ -53,14 +51,6 @@ class Counted:
 
     def failed(self, store: str) -> None:
         self.failures.append(store)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.rules import EveryoneMay
+from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.activity.journal import Deed, Journal
-from headwater.database import schema, tables
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetcher, FetchSettings
@@ -36,25 +39,13 @@ from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreFull, StoreUnavailable
 from headwater.stores.web import HttpStore
 from headwater.testing import object_store
-from headwater.testing.image_catalogue import NOON, add, an_image
 from headwater.testing.object_store import marked
-from headwater.testing.rules import EveryoneMay
-from headwater.testing.unheard import UnheardImages, UnheardUploads
 from headwater.threads import Pool
+from unit.clock import Clock
 from unit.images.inspection.disk_images import qcow2
 
 SECOND = 1_000_000
 DATA = bytes(range(256)) * 10
-
-
-class Clock:
-    """Time that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> int:
-        return self.now
 
 
 class BrokenStore(MemoryStore):
@@ -66,19 +57,6 @@ class BrokenStore(MemoryStore):
         if not self.works:
             raise StoreUnavailable(self.name, "it is broken")
         super().delete(key)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> UnheardImages:
-    return UnheardImages(database)
 
 
 @pytest.fixture
@@ -108,11 +86,6 @@ def scrubbing(records: UnheardUploads, stores: Mapping[str, ObjectStore]) -> Scr
 @pytest.fixture
 def store() -> BrokenStore:
     return BrokenStore("memory", MemoryStoreSettings(type="memory", capacity=1 << 20))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON
 from headwater.activity.journal import Journal
 from headwater.errors import Conflict
 from headwater.identity.caller import Caller
 from headwater.images.events.audit import Audit, changed_names
 from headwater.images.model import Image, ImageProtected, Status
-from headwater.testing.image_catalogue import NOON
 
 ID = "11111111-1111-4111-8111-111111111111"
 IMAGE = Image(id=ID, created_at=NOON, updated_at=NOON, name="noble", owner="lovelace", properties={"a": "1", "b": "2"})

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON
+from contracts.unheard import Nobody
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
 from headwater.activity.notifications.outbox import Outbox
 from headwater.activity.notifications.settings import NotificationsSettings
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.changes import Changes
@@ -19,8 +19,6 @@ from headwater.images.events.notices import Notices
 from headwater.images.member import Member, MemberStatus
 from headwater.images.metadefs.model import Association, MetadefObject, Namespace, Property, Tag
 from headwater.images.model import Image, Status, Visibility
-from headwater.testing.image_catalogue import NOON
-from headwater.testing.unheard import Nobody
 
 ID = "11111111-1111-4111-8111-111111111111"
 ADA = Caller(user_id="ada", project_id="lovelace", request_id="req-1", token="s3cret")
@@ -59,14 +57,6 @@ class Told:
         waiting = self._outbox.waiting("webhook", NOON, 100)
         self._outbox.remove([each.sequence for each in waiting])
         return [each.event for each in waiting]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import RemoteFailed
 from headwater.images.catalogue.tasks import Tasks
@@ -17,20 +15,16 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import Later, TryAgain
-from headwater.testing.image_catalogue import NOON
 from unit.images.locations.test_rules import OWNER, URL, Parts
 
 HOUR = 3600 * 1_000_000
 
 
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
+def parts(database: Database, monkeypatch: pytest.MonkeyPatch) -> Parts:
     made = Parts(database, ImagesSettings(task_time_to_live_h=1, http_retries=2))
     monkeypatch.setattr(made.fetcher, "open", lambda _url: nullcontext([b"01234", b"56789"]))
-    yield made
-    database.close()
+    return made
 
 
 def begun(parts: Parts) -> tuple[str, Job]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import NOON
 from headwater.errors import Forbidden, Invalid
 from headwater.images.catalogue.lists import pages
 from headwater.images.catalogue.lists.listing import Direction
 from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, place
 from headwater.images.task import TaskMarkerNotFound, TaskNotFound, TaskStatus
-from headwater.testing.image_catalogue import NOON
 from unit.images.v1.v1_service import ADMIN, ANN, Service, service
 
 GOOD = {"import_from": "http://good/x", "import_from_format": "qcow2", "image_properties": {"name": "x"}}

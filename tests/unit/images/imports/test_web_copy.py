@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import add, an_image
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused
@@ -19,7 +20,6 @@ from headwater.images.task import TaskStatus
 from headwater.jobs.queue import enter
 from headwater.jobs.runner import ATTEMPTS
 from headwater.stores.store import StoreUnavailable
-from headwater.testing.image_catalogue import add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, Page, Service, says, service
 
 URL = "http://good/x"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.unheard import UnheardImages, UnheardLocations
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Forbidden, Invalid
 from headwater.fetching.fetcher import Fetcher, FetchSettings
@@ -34,8 +33,6 @@ from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.web import HttpStore
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.unheard import UnheardImages, UnheardLocations
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -59,14 +56,6 @@ class Shelf(Fetcher):
     def size(self, url: str) -> int | None:
         self.check(url)
         return {URL: 10, SAME: 10}.get(url)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
 
 
 class Parts:

@@ -13,6 +13,7 @@ import anyio
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
+from contracts.unheard import UnheardNamespaces, unheard_changes
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
 from headwater.errors import HeadwaterError
@@ -26,7 +27,6 @@ from headwater.images.metadefs.service import Metadefs
 from headwater.images.policies import BY_NAME
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.testing.unheard import UnheardNamespaces, unheard_changes
 from headwater.threads import Pool
 
 ADMIN = Caller(user_id="root", project_id="p0", roles=frozenset({"admin", "member", "reader"}))

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from contracts.image_catalogue import an_image
+from contracts.rules import EveryoneMay
 from headwater.errors import SettingsError
 from headwater.identity.caller import Caller
 from headwater.images.attributes import Operation, PropertyMissing, ReservedAttribute, writable
 from headwater.images.properties.guard import PropertyGuard
 from headwater.images.properties.protection import ACTIONS, Action, Protections, read_protections
-from headwater.testing.image_catalogue import an_image
-from headwater.testing.rules import EveryoneMay
 
 FILE = """\
 # Who may do what.

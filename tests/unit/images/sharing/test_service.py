@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headwater.database import schema
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
@@ -21,8 +20,6 @@ from headwater.images.member import MemberExists, MemberNotFound, MemberStatus, 
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.images.sharing.service import BadMember, NotShared, Sharing
-from headwater.testing.image_catalogue import NOON, add, an_image
-from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -35,19 +32,6 @@ B = Caller(project_id="b", roles=WRITES)
 BS_READER = Caller(project_id="b", roles=frozenset({"reader"}))
 C = Caller(project_id="c", roles=WRITES)
 ACCEPTED: dict[str, Any] = {"status": "accepted"}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> UnheardImages:
-    return UnheardImages(database)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from headwater.database import schema
+from contracts.image_catalogue import SECOND, add, an_image
+from contracts.rules import EveryoneMay
+from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import OPERATOR
@@ -48,25 +51,13 @@ from headwater.images.signatures.trust import (
 )
 from headwater.images.signatures.verification import NoCertificates, SignatureChanged, Signatures
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import add, an_image
-from headwater.testing.rules import EveryoneMay
-from headwater.testing.unheard import UnheardImages, UnheardUploads
 from headwater.threads import Pool
 from signers import CERTIFICATE_ID, Signer, signer
+from templates import sqlite_catalogue
+from unit.clock import Clock
 
 DATA = bytes(range(256)) * 40
 OTHER_ID = "0f8b9a52-6c1f-4b0e-9a39-6a1f7c1f6d02"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Clock:
-    """Time that the test moves, from an hour after the certificates were made."""
-
-    def __init__(self) -> None:
-        self.at = datetime.now(UTC) + timedelta(hours=1)
-
-    def __call__(self) -> int:
-        return (self.at - _EPOCH) // timedelta(microseconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +78,8 @@ class Site:
     """Uploads into memory."""
 
     def __init__(self, tmp_path: Path, directory: Path | None) -> None:
-        self.clock = Clock()
-        self.database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-        schema.upgrade(self.database)
+        self.clock = Clock(time.time_ns() // 1000 + 3600 * SECOND)  # the certificates are an hour old
+        self.database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
         self.catalogue = UnheardImages(self.database)
         self.store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
         self.pools = Pools(Pool("hashing", 2), Pool("storing", 2))
@@ -181,7 +171,7 @@ def test_a_certificate_that_is_not_there_is_found_out_before_the_first_byte(site
 @pytest.mark.parametrize(("days", "says"), [(11, "expired at"), (-1, "is not valid before")])
 def test_a_certificate_counts_only_in_its_time(site: Site, who: Signer, days: int, says: str) -> None:
     image = site.image(who.properties(DATA))
-    site.clock.at += timedelta(days=days)
+    site.clock.now += days * 86_400 * SECOND
     with pytest.raises(CertificateOutOfDate, match=says):
         site.upload(image, DATA)
     assert site.nothing_is_left(image)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from contracts.image_catalogue import an_image
 from headwater.errors import Forbidden, Invalid
 from headwater.images.attributes import ReservedAttribute
 from headwater.images.model import Status, Visibility
@@ -15,7 +16,6 @@ from headwater.images.v1.attributes import Description, FixedAttribute, FormatMi
 from headwater.images.v1.deleted import Shown
 from headwater.images.v1.http import headers
 from headwater.images.v1.http.documents import image_document
-from headwater.testing.image_catalogue import an_image
 
 
 def request(*lines: tuple[str, str | bytes]) -> Request:

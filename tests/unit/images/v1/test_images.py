@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import SECOND, add, an_image
 from headwater.errors import Forbidden, Invalid
 from headwater.fetching.url_filter import UrlRefused
 from headwater.identity.caller import OPERATOR, Caller
@@ -23,7 +24,6 @@ from headwater.images.properties.guard import PropertyGuard
 from headwater.images.properties.protection import read_protections
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.images import DeletedImage, NotQueued, SourceFixed, Wanted
-from headwater.testing.image_catalogue import SECOND, add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, POLICY, READER, Service, says, service
 
 DATA = bytes(range(256)) * 10

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.image_catalogue import add, an_image
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR
 from headwater.images.catalogue.lists.listing import Query
@@ -15,7 +16,6 @@ from headwater.images.member import MayNotShare, Member, MemberNotFound, TooMany
 from headwater.images.model import Image, Visibility
 from headwater.images.v1.images import Wanted
 from headwater.images.v1.sharing import BadMembership, KeptFromSharing
-from headwater.testing.image_catalogue import add, an_image
 from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, READER, Service, service
 
 CAN_SHARE = {"member": {"can_share": True}}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contracts.image_catalogue import NOON
+from contracts.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.activity.journal import Deed, Journal
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.fetching.url_filter import UrlRefused
@@ -36,9 +37,8 @@ from headwater.images.v1.images import ImagesV1
 from headwater.images.v1.sharing import SharingV1
 from headwater.jobs.queue import Job, Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import NOON
-from headwater.testing.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.threads import Pool
+from templates import sqlite_catalogue
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -141,8 +141,7 @@ class Service:
 @contextmanager
 def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any) -> Iterator[Service]:
     """Put all of it together."""
-    database = Database(f"sqlite:///{directory / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(directory / "catalogue.db"))
     pools = Pools(Pool("hashing", 2), Pool("storing", 2))
     clock: Callable[[], int] = lambda: made.now  # noqa: E731 - the service has the time
     catalogue, records = UnheardImages(database), UnheardUploads(database)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+from contracts.image_catalogue import an_image
 from headwater.database import tables
 from headwater.images.catalogue.lists import audience
 from headwater.images.model import Visibility
-from headwater.testing.image_catalogue import an_image
 
 ODD_PROJECTS = ("", "everybody", "hidden everybody", "project:", "hidden project:a", "a", "A", "hidden a")
 

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.dialects import sqlite
 
-from headwater.database import schema, tables
+from contracts.image_catalogue import NOON, SECOND, all_pages, an_image, expected
+from contracts.unheard import UnheardImages
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer, total_order
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Image, Status, Visibility
-from headwater.testing.image_catalogue import NOON, SECOND, all_pages, an_image, expected
-from headwater.testing.unheard import UnheardImages
+from templates import sqlite_catalogue
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('listing') / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("listing") / "catalogue.db"))
     yield database
     database.close()
 
@@ -114,8 +114,7 @@ def test_no_two_images_are_equal_in_an_order() -> None:
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Five thousand images, half of them with what the lists below ask for."""
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("plans") / "catalogue.db"))
     images = [
         an_image(
             f"name-{n % 500}" if n % 7 else None,

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from contracts.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
+from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.activity.journal import Deed, Journal
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
-from headwater.testing.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
-from headwater.testing.unheard import UnheardImages, UnheardMembers
 
 VISIBILITIES = (None, "all", "public", "private", "shared", "community")
 MEMBER_STATUSES = ("pending", "accepted", "rejected", "all")

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from contracts.image_catalogue import NOON, add, an_image, an_upload, anything, moved
+from contracts.rules import EveryoneMay
+from contracts.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.activity.journal import Deed, Journal
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
@@ -34,9 +37,6 @@ from headwater.images.quotas.service import ProjectOverLimit, Quotas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.testing.image_catalogue import NOON, add, an_image, an_upload, anything, moved
-from headwater.testing.rules import EveryoneMay
-from headwater.testing.unheard import UnheardImages, UnheardMembers, UnheardUploads
 from headwater.threads import Pool
 
 CALLER = Caller(project_id="p", roles=frozenset({"admin"}))

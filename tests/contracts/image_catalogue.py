@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageExists, MarkerNotFound
@@ -19,7 +20,6 @@ from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direc
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
-from headwater.testing.unheard import UnheardImages, UnheardUploads
 
 NOON = 1_700_000_000_000_000
 SECOND = 1_000_000

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contracts.unheard import UnheardNamespaces
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.images.metadefs import loading, reading
@@ -29,7 +30,6 @@ from headwater.images.metadefs.model import (
     NamespaceVisibility,
     Tag,
 )
-from headwater.testing.unheard import UnheardNamespaces
 
 NOON = 1_700_000_000_000_000
 ALL = Sight(everything=True)

@@ -1,0 +1,99 @@
+"""Which tests may run at the same time, when pytest-xdist has several processes for them (``make test``).
+
+A file goes to one process as a whole. Those that want a server which is slow to start share the process that has it.
+Those that measure time or memory, or kill under load, come last, in one process, when the others have ended.
+
+A file that is missing in these tables passes as well; it costs another server, or is disturbed by others.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+ALONE = "alone"
+GROUPS = {
+    "tests/faults": ALONE,
+    "tests/torture": ALONE,
+    "tests/functional/test_bench_smoke.py": ALONE,
+    "tests/functional/test_connections.py": ALONE,
+    "tests/functional/test_crashes.py": ALONE,
+    "tests/functional/test_fetch.py": ALONE,
+    "tests/functional/test_hostile_requests.py": ALONE,
+    "tests/functional/test_unseen_images.py": ALONE,
+    "tests/functional/test_workers.py": ALONE,
+    "tests/functional/test_identity.py": "keystone",
+    "tests/functional/test_keystone_limits.py": "keystone",
+    "tests/functional/test_sharing.py": "keystone",
+    "tests/functional/test_signatures.py": "keystone",
+    "tests/functional/test_notifications.py": "rabbitmq",
+    "tests/functional/test_notifications_tls.py": "rabbitmq",
+}
+
+
+class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives files to processes in the order of the run, and ``ALONE`` to the last process that is left."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+        # By the number of their tests, the few long ones would come last, and keep one process long after the others.
+        config.option.loadscopereorder = False
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Give the rest of a dead process to others; return the test of which it died, which is not run again."""
+        units = self.assigned_work.pop(node)
+        left = [(unit, test) for unit in units.values() for test, is_done in unit.items() if not is_done]
+        if not left:
+            return None
+        unit, test = left[0]
+        unit[test] = True
+        self.workqueue.update({scope: unit for scope, unit in units.items() if not all(unit.values())})
+        for each in self.nodes:
+            self._reschedule(each)
+        return str(test)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return GROUPS.get(file) or GROUPS.get(file.rpartition("/")[0]) or file
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if list(self.workqueue) == [ALONE]:
+            self._assign_alone(node)
+        else:
+            super()._reschedule(node)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if list(self.workqueue) == [ALONE]:
+            self._assign_alone(node)
+            return
+        if ALONE in self.workqueue:
+            self.workqueue.move_to_end(ALONE)
+        super()._assign_work_unit(node)
+
+    def _assign_alone(self, node: WorkerController) -> None:
+        """Let ``node`` end after what it has, unless no other stays; who stays gets the rest when others are done."""
+        staying = [each for each in self.nodes if not each.shutting_down]
+        if node in staying and len(staying) > 1:
+            node.shutdown()
+            staying.remove(node)
+        others = [self.assigned_work[each] for each in self.nodes if each not in staying]
+        if len(staying) == 1 and not any(map(self._pending_of, others)):
+            super()._assign_work_unit(staying[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesSideBySide:
+    return FilesSideBySide(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one more than there are processors, as a test often waits; none when there is one file to run."""
+    if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
+        return 0
+    return len(os.sched_getaffinity(0)) + 1
