@@ -302,6 +302,14 @@ catalogue_revisions = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+public_changes = Table(
+    "public_changes",
+    metadata,
+    # The number that the change gave to the public images: see images/catalogue/public.py.
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("image_id", ExactString(36), nullable=False),
+)
+
 instances = Table(
     "instances",
     metadata,

@@ -17,6 +17,7 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.downloads import Downloads
@@ -83,6 +84,7 @@ class ImageService:
         """
         limits = sections.images
         self.catalogue = ImageCatalogue(database)
+        self.public = PublicImages(database)
         self.access = access = Access(self.catalogue, policy)
         self.notifications = Notifications(sections.notifications, database)
         notices = Notices(self.notifications)
@@ -179,6 +181,7 @@ class ImageService:
         if self._leftovers.clear():
             self._all_jobs.hasten(self._sweeping.handlers, now())
         self.tasks.forget_expired()
+        self.public.forget()
         self._sweeping.look()
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ from headwater.fetching.fetcher import Fetcher
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
 from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.admission import Admission
 from headwater.images.data.leftovers import Leftovers, Running
@@ -90,7 +90,7 @@ def _prepare(settings: Settings) -> dict[str, str]:
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
-    live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
+    live_feed(PublicImages(database), settings.streams)  # a key that cannot sign stops the start
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)

@@ -16,6 +16,7 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue, ImageExists, MarkerNotFound
 from headwater.images.catalogue.lists import listing, pages
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost, UploadRecords
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
@@ -201,6 +202,10 @@ class ImageCatalogueContract:
         return ImageCatalogue(database)
 
     @pytest.fixture
+    def public(self, database: Database) -> PublicImages:
+        return PublicImages(database)
+
+    @pytest.fixture
     def records(self, database: Database) -> UploadRecords:
         return UploadRecords(database)
 
@@ -322,12 +327,12 @@ class ImageCatalogueContract:
         pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
         assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
 
-    def test_a_change_to_the_same_is_none(self, catalogue: ImageCatalogue) -> None:
+    def test_a_change_to_the_same_is_none(self, catalogue: ImageCatalogue, public: PublicImages) -> None:
         image = an_image("same", visibility=Visibility.PUBLIC)
         add(catalogue, image)
-        before = catalogue.revision()
+        before = public.revision().number
         assert catalogue.change(image.id, renamed("same")) == image
-        assert catalogue.revision() == before
+        assert public.revision().number == before
 
     def test_a_change_that_fails_changes_nothing(self, catalogue: ImageCatalogue) -> None:
         image = an_image("before")
@@ -340,10 +345,10 @@ class ImageCatalogueContract:
             catalogue.change(image.id, refuse)
         assert catalogue.get(image.id) == image
 
-    def test_changes_at_once_are_all_kept(self, catalogue: ImageCatalogue) -> None:
+    def test_changes_at_once_are_all_kept(self, catalogue: ImageCatalogue, public: PublicImages) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
-        before = catalogue.revision()
+        before = public.revision().number
         start = threading.Barrier(6)
         failures: list[BaseException] = []
 
@@ -372,7 +377,7 @@ class ImageCatalogueContract:
         labels = {f"{number}.{turn}" for number in range(6) for turn in range(3)}
         assert set(after.tags) == set(after.properties) == labels
         assert after.revision == 18
-        assert catalogue.revision() == before + 18
+        assert public.revision().number == before + 18
         assert all(catalogue.page(Query(tags=(label,))) == [after] for label in labels)
 
     # --- Lists -----------------------------------------------------------------------------------
@@ -487,7 +492,7 @@ class ImageCatalogueContract:
         assert catalogue.page(Query(limit=0)) == []
 
     def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
-        self, catalogue: ImageCatalogue, many: list[Image]
+        self, public: PublicImages, many: list[Image]
     ) -> None:
         bootable = [
             image
@@ -495,47 +500,47 @@ class ImageCatalogueContract:
             if image.visibility is Visibility.PUBLIC and image.status is Status.ACTIVE and not image.os_hidden
         ]
         assert len(bootable) > 2
-        assert catalogue.public_images() == sorted(bootable, key=lambda image: (image.created_at, image.id))
+        assert list(public.everything()) == sorted(bootable, key=lambda image: (image.created_at, image.id))
 
     # --- The number of the public images ---------------------------------------------------------
 
     def test_the_revision_grows_with_changes_of_public_images_only(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: ImageCatalogue, public: PublicImages, records: UploadRecords
     ) -> None:
         def grows(work: Callable[[], object]) -> bool:
-            before = catalogue.revision()
+            before = public.revision().number
             work()
-            after = catalogue.revision()
+            after = public.revision().number
             assert after >= before
             return after > before
 
-        public, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
+        shown, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
         as_public: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.PUBLIC)  # noqa: E731
         as_shared: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.SHARED)  # noqa: E731
-        assert grows(lambda: add(catalogue, public))
+        assert grows(lambda: add(catalogue, shown))
         assert not grows(lambda: add(catalogue, private))
-        assert grows(lambda: catalogue.change(public.id, renamed("x")))
-        assert not grows(lambda: catalogue.change(public.id, renamed("x")))
+        assert grows(lambda: catalogue.change(shown.id, renamed("x")))
+        assert not grows(lambda: catalogue.change(shown.id, renamed("x")))
         assert not grows(lambda: catalogue.change(private.id, renamed("x")))
         assert grows(lambda: catalogue.change(private.id, as_public))
         assert grows(lambda: catalogue.change(private.id, lambda image: replace(image, tags=("t",))))
         assert grows(lambda: catalogue.change(private.id, as_shared))
         assert not grows(lambda: catalogue.change(private.id, renamed("y")))
         assert not grows(lambda: catalogue.delete(private.id, anything, NOON))
-        assert grows(lambda: catalogue.delete(public.id, anything, NOON))
-        assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), records.uploads()))
+        assert grows(lambda: catalogue.delete(shown.id, anything, NOON))
+        assert not grows(lambda: (catalogue.page(Query()), list(public.everything()), records.uploads()))
 
     def test_the_revision_grows_when_a_public_image_becomes_active(
-        self, catalogue: ImageCatalogue, records: UploadRecords
+        self, catalogue: ImageCatalogue, public: PublicImages, records: UploadRecords
     ) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
         upload = an_upload(image)
-        before = catalogue.revision()
+        before = public.revision().number
         records.begin_upload(upload, moved(Status.SAVING))
         records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
-        assert catalogue.revision() > before
-        assert [found.id for found in catalogue.public_images()] == [image.id]
+        assert public.revision().number > before
+        assert [found.id for found in public.everything()] == [image.id]
 
     # --- The records of bytes ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, false, insert, or_, select, union_all
+from sqlalchemy import Connection, Select, and_, bindparam, delete, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -33,7 +33,7 @@ from headwater.images.catalogue.rows import (
     removed,
     unheard,
 )
-from headwater.images.model import Image, Location, Status, Visibility
+from headwater.images.model import Image, Location
 
 
 class ImageExists(Conflict):
@@ -112,23 +112,6 @@ class ImageCatalogue:
         """Return where the image's bytes lie, in the order in which to look for them: our own stores first."""
         rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
         return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
-
-    def revision(self) -> int:
-        """Return a number that grows with each change of an image that is or was public."""
-        return self._database.read(lambda c: c.execute(_PUBLIC_REVISION).scalar()) or 0
-
-    def public_images(self) -> list[Image]:
-        """Return every image that everybody may boot: public, active and not hidden; oldest first."""
-        query = (
-            select(tables.images)
-            .where(
-                tables.images.c.os_hidden == false(),  # "IS false" would use no index of MySQL
-                tables.images.c.visibility == Visibility.PUBLIC,
-                tables.images.c.status == Status.ACTIVE,
-            )
-            .order_by(tables.images.c.created_at, tables.images.c.id)
-        )
-        return self._database.read(lambda connection: [image_of(row) for row in connection.execute(query)])
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -246,4 +229,3 @@ _USED = union_all(
     select(tables.deleted_images.c.id).where(tables.deleted_images.c.id == bindparam("id")),
     select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
 )
-_PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.catalogue_revisions.c.scope == "public")

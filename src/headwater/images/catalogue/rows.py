@@ -248,7 +248,18 @@ def _reindex(connection: Connection, before: Image, after: Image) -> None:
 
 
 def _count_public(connection: Connection, *images: Image) -> None:
-    if not any(image.visibility is Visibility.PUBLIC for image in images):
-        return
-    table = tables.catalogue_revisions
-    connection.execute(update(table).where(table.c.scope == "public").values(revision=table.c.revision + 1))
+    """Note the change of one image, as it was and as it is, when everybody saw it or sees it."""
+    if any(image.visibility is Visibility.PUBLIC for image in images):
+        connection.execute(_NEXT_PUBLIC)
+        connection.execute(_NOTE_PUBLIC, {"id": images[0].id})
+
+
+_PUBLIC = tables.catalogue_revisions.c.scope == "public"
+# Who has made the number grow holds its row until the end, so changes are seen by others in the order of their numbers.
+_NEXT_PUBLIC = (
+    update(tables.catalogue_revisions).where(_PUBLIC).values(revision=tables.catalogue_revisions.c.revision + 1)
+)
+_NOTE_PUBLIC = insert(tables.public_changes).from_select(
+    ["revision", "image_id"],
+    select(tables.catalogue_revisions.c.revision, bindparam("id", type_=tables.images.c.id.type)).where(_PUBLIC),
+)
