@@ -14,9 +14,9 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -32,9 +32,11 @@ from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Registry
+from headwater.instances.registry import Head, Registry
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+Named = TypeVar("Named", Instance, Head)
 
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
 
@@ -123,11 +125,11 @@ def list_(as_json: AsJson = False) -> None:
     table = _table("Name", "Host name", "Addresses", "Image", "Id")
     database = open_database()
     try:
-        registered = _registered(Registry(database))
+        registry = Registry(database)
         if as_json:
-            _print_json_list(instance.to_dict() for instance in registered)
+            _print_json_list(instance.to_dict() for instance in _all(lambda after: registry.page(after=after)))
             return
-        for instance in registered:
+        for instance in _all(lambda after: registry.heads(after=after)):
             image = instance.image_name or instance.image_id or ""
             table.add_row(
                 *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
@@ -138,10 +140,10 @@ def list_(as_json: AsJson = False) -> None:
     _console().print(table)
 
 
-def _registered(registry: Registry) -> Iterator[Instance]:
-    """Yield every machine by name; no more than a page of them, with their user data, is in memory at a time."""
+def _all(page_after: Callable[[str | None], Sequence[Named]]) -> Iterator[Named]:
+    """Yield every machine by name; no more than a page of them is in memory at a time."""
     after = None
-    while page := registry.page(after=after):
+    while page := page_after(after):
         yield from page
         after = page[-1].name
 
