@@ -14,8 +14,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from headwater.database.documents import part
 from headwater.database.engine import Database
-from headwater.database.json_parts import part
 from headwater.database.tables import instance_addresses, instances
 from headwater.errors import Unavailable
 from headwater.instances.errors import (

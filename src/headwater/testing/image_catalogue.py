@@ -722,6 +722,26 @@ class ImageCatalogueContract:
             with pytest.raises(ImageExists):
                 catalogue.create(image, fresh_id=False)
 
+    def test_deleted_images_are_read_in_the_order_of_their_creation(self, catalogue: ImageCatalogue) -> None:
+        images = [an_image(f"n{n}", owner="ab"[n % 2], created_at=NOON + n // 3) for n in range(9)]
+        add(catalogue, *images)
+        for at, image in enumerate(images[::-1]):
+            catalogue.delete(image.id, anything, NOON + at)
+        line = sorted(images, key=lambda image: (image.created_at, image.id))
+        for newest_first, expected in ((False, line), (True, line[::-1])):
+            found: list[Image] = []
+            after: tuple[int, str] | None = None
+            while block := catalogue.deleted_by_age(since=0, limit=2, newest_first=newest_first, after=after):
+                found += [image for image, _ in block]
+                after = found[-1].created_at, found[-1].id
+            assert found == expected
+        some = catalogue.deleted_by_age(since=NOON + 4, limit=9, newest_first=False, owner="b")
+        assert [image for image, _ in some] == [each for each in line if each in images[:5] and each.owner == "b"]
+        assert catalogue.deleted_of_no_age(since=0, limit=9) == []
+        assert catalogue.count_deleted(since=0, most=20) == 9
+        assert catalogue.count_deleted(since=0, most=5) == 5
+        assert catalogue.count_deleted(since=NOON + 4, most=20, owner="b") == 2
+
     def test_a_writer_renews_all_its_uploads_and_no_others(
         self, catalogue: ImageCatalogue, records: UploadRecords
     ) -> None:

@@ -201,7 +201,8 @@ def removed(connection: Connection, image: Image, now: int) -> None:
         table = tables.image_members
         members = list(connection.scalars(select(table.c.member).where(table.c.image_id == image.id)))
     document = msgspec.json.encode({**row_of(image), "members": members}).decode()
-    row = {"id": image.id, "owner": image.owner, "deleted_at": now, "document": document}
+    row = {"id": image.id, "owner": image.owner, "deleted_at": now, "created_at": image.created_at}
+    row["document"] = document
     connection.execute(insert(tables.deleted_images), row)
     connection.execute(delete(tables.images).where(tables.images.c.id == image.id))
     _count_public(connection, image)

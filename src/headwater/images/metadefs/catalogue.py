@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exist
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
+from headwater.database.documents import part
 from headwater.database.engine import Database
-from headwater.database.json_parts import part
 from headwater.errors import TooLarge, Unavailable
 from headwater.images.catalogue.rows import Keep, unheard
 from headwater.images.metadefs.model import (
