@@ -17,6 +17,7 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageExists, MarkerNotFound
 from headwater.images.catalogue.lists import listing, pages
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
@@ -202,6 +203,10 @@ class ImageCatalogueContract:
         return UnheardImages(database)
 
     @pytest.fixture
+    def public(self, database: Database) -> PublicImages:
+        return PublicImages(database)
+
+    @pytest.fixture
     def records(self, database: Database) -> UnheardUploads:
         return UnheardUploads(database)
 
@@ -323,12 +328,12 @@ class ImageCatalogueContract:
         pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
         assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
 
-    def test_a_change_to_the_same_is_none(self, catalogue: UnheardImages) -> None:
+    def test_a_change_to_the_same_is_none(self, catalogue: UnheardImages, public: PublicImages) -> None:
         image = an_image("same", visibility=Visibility.PUBLIC)
         add(catalogue, image)
-        before = catalogue.revision()
+        before = public.revision().number
         assert catalogue.change(image.id, renamed("same")) == image
-        assert catalogue.revision() == before
+        assert public.revision().number == before
 
     def test_a_change_that_fails_changes_nothing(self, catalogue: UnheardImages) -> None:
         image = an_image("before")
@@ -341,10 +346,10 @@ class ImageCatalogueContract:
             catalogue.change(image.id, refuse)
         assert catalogue.get(image.id) == image
 
-    def test_changes_at_once_are_all_kept(self, catalogue: UnheardImages) -> None:
+    def test_changes_at_once_are_all_kept(self, catalogue: UnheardImages, public: PublicImages) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
-        before = catalogue.revision()
+        before = public.revision().number
         start = threading.Barrier(6)
         failures: list[BaseException] = []
 
@@ -373,7 +378,7 @@ class ImageCatalogueContract:
         labels = {f"{number}.{turn}" for number in range(6) for turn in range(3)}
         assert set(after.tags) == set(after.properties) == labels
         assert after.revision == 18
-        assert catalogue.revision() == before + 18
+        assert public.revision().number == before + 18
         assert all(catalogue.page(Query(tags=(label,))) == [after] for label in labels)
 
     # --- Lists -----------------------------------------------------------------------------------
@@ -488,7 +493,7 @@ class ImageCatalogueContract:
         assert catalogue.page(Query(limit=0)) == []
 
     def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
-        self, catalogue: UnheardImages, many: list[Image]
+        self, public: PublicImages, many: list[Image]
     ) -> None:
         bootable = [
             image
@@ -496,47 +501,47 @@ class ImageCatalogueContract:
             if image.visibility is Visibility.PUBLIC and image.status is Status.ACTIVE and not image.os_hidden
         ]
         assert len(bootable) > 2
-        assert catalogue.public_images() == sorted(bootable, key=lambda image: (image.created_at, image.id))
+        assert list(public.everything()) == sorted(bootable, key=lambda image: (image.created_at, image.id))
 
     # --- The number of the public images ---------------------------------------------------------
 
     def test_the_revision_grows_with_changes_of_public_images_only(
-        self, catalogue: UnheardImages, records: UnheardUploads
+        self, catalogue: UnheardImages, public: PublicImages, records: UnheardUploads
     ) -> None:
         def grows(work: Callable[[], object]) -> bool:
-            before = catalogue.revision()
+            before = public.revision().number
             work()
-            after = catalogue.revision()
+            after = public.revision().number
             assert after >= before
             return after > before
 
-        public, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
+        shown, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
         as_public: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.PUBLIC)  # noqa: E731
         as_shared: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.SHARED)  # noqa: E731
-        assert grows(lambda: add(catalogue, public))
+        assert grows(lambda: add(catalogue, shown))
         assert not grows(lambda: add(catalogue, private))
-        assert grows(lambda: catalogue.change(public.id, renamed("x")))
-        assert not grows(lambda: catalogue.change(public.id, renamed("x")))
+        assert grows(lambda: catalogue.change(shown.id, renamed("x")))
+        assert not grows(lambda: catalogue.change(shown.id, renamed("x")))
         assert not grows(lambda: catalogue.change(private.id, renamed("x")))
         assert grows(lambda: catalogue.change(private.id, as_public))
         assert grows(lambda: catalogue.change(private.id, lambda image: replace(image, tags=("t",))))
         assert grows(lambda: catalogue.change(private.id, as_shared))
         assert not grows(lambda: catalogue.change(private.id, renamed("y")))
         assert not grows(lambda: catalogue.delete(private.id, anything, NOON))
-        assert grows(lambda: catalogue.delete(public.id, anything, NOON))
-        assert not grows(lambda: (catalogue.page(Query()), catalogue.public_images(), records.uploads()))
+        assert grows(lambda: catalogue.delete(shown.id, anything, NOON))
+        assert not grows(lambda: (catalogue.page(Query()), list(public.everything()), records.uploads()))
 
     def test_the_revision_grows_when_a_public_image_becomes_active(
-        self, catalogue: UnheardImages, records: UnheardUploads
+        self, catalogue: UnheardImages, public: PublicImages, records: UnheardUploads
     ) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
         upload = an_upload(image)
-        before = catalogue.revision()
+        before = public.revision().number
         records.begin_upload(upload, moved(Status.SAVING))
         records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
-        assert catalogue.revision() > before
-        assert [found.id for found in catalogue.public_images()] == [image.id]
+        assert public.revision().number > before
+        assert [found.id for found in public.everything()] == [image.id]
 
     # --- The records of bytes ----------------------------------------------------------------------
 
@@ -717,6 +722,26 @@ class ImageCatalogueContract:
         for image in images:
             with pytest.raises(ImageExists):
                 catalogue.create(image, fresh_id=False)
+
+    def test_deleted_images_are_read_in_the_order_of_their_creation(self, catalogue: UnheardImages) -> None:
+        images = [an_image(f"n{n}", owner="ab"[n % 2], created_at=NOON + n // 3) for n in range(9)]
+        add(catalogue, *images)
+        for at, image in enumerate(images[::-1]):
+            catalogue.delete(image.id, anything, NOON + at)
+        line = sorted(images, key=lambda image: (image.created_at, image.id))
+        for newest_first, expected in ((False, line), (True, line[::-1])):
+            found: list[Image] = []
+            after: tuple[int, str] | None = None
+            while block := catalogue.deleted_by_age(since=0, limit=2, newest_first=newest_first, after=after):
+                found += [image for image, _ in block]
+                after = found[-1].created_at, found[-1].id
+            assert found == expected
+        some = catalogue.deleted_by_age(since=NOON + 4, limit=9, newest_first=False, owner="b")
+        assert [image for image, _ in some] == [each for each in line if each in images[:5] and each.owner == "b"]
+        assert catalogue.deleted_of_no_age(since=0, limit=9) == []
+        assert catalogue.count_deleted(since=0, most=20) == 9
+        assert catalogue.count_deleted(since=0, most=5) == 5
+        assert catalogue.count_deleted(since=NOON + 4, most=20, owner="b") == 2
 
     def test_a_writer_renews_all_its_uploads_and_no_others(
         self, catalogue: UnheardImages, records: UnheardUploads

@@ -18,7 +18,7 @@ from headwater.instances.errors import (
 )
 from headwater.instances.keys import Key
 from headwater.instances.model import Instance
-from headwater.instances.registry import RECORD_LIMIT, Edition, Registry
+from headwater.instances.registry import RECORD_LIMIT, Edition, Head, Registry
 
 NOON = 1_700_000_000_000_000
 
@@ -27,6 +27,13 @@ def an_instance(name: str, *addresses: str, **fields: object) -> Instance:
     """Return an instance with a new id."""
     given = {"id": str(uuid.uuid4()), "created_at": NOON, "updated_at": NOON, "hostname": "web", **fields}
     return Instance.from_dict({"name": name, "addresses": list(addresses), **given})
+
+
+def _nested(depth: int) -> object:
+    value: object = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 class RegistryContract:
@@ -52,6 +59,27 @@ class RegistryContract:
         instance = an_instance("web1")
         registry.add(instance)
         assert registry.get(instance.id.upper()) == instance
+
+    def test_a_list_has_what_it_shows_of_every_instance_in_the_order_of_names(self, registry: Registry) -> None:
+        kept = [
+            an_instance("Web ☃ 1", "10.0.0.5", "2001:db8::5", image_name='with "quotes" \\u0000 and ☃'),
+            an_instance("a", image_id=str(uuid.uuid4()), image_name="b", user_data="AAAA"),
+            an_instance("nul", "10.0.0.6", vendor_data={"snow": "☃\0"}),
+            an_instance("deep", "10.0.0.8", "10.0.0.7", vendor_data=_nested(40)),  # deeper than MariaDB looks
+            an_instance("deepest", vendor_data=_nested(900)),
+        ]
+        for instance in kept:
+            registry.add(instance)
+        registry.replace(replace(kept[1], hostname="changed"), at=NOON + 1)
+        kept[1] = replace(kept[1], hostname="changed")
+        expected = [
+            Head(**{name: getattr(instance, name) for name in Head.__slots__})
+            for instance in sorted(kept, key=lambda instance: instance.name)
+        ]
+        assert registry.heads() == expected
+        assert registry.heads(limit=2) == expected[:2]
+        assert registry.heads(after=expected[1].name, limit=2) == expected[2:4]
+        assert registry.heads(after=expected[-1].name) == []
 
     @pytest.mark.parametrize("wanted", ["web2", "WEB1", "web1 ", "", "web\0", "\udcff", "' OR 1=1 --", "x" * 5000])
     def test_what_is_not_there_is_not_found(self, registry: Registry, wanted: str) -> None:

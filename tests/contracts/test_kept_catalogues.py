@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -22,6 +23,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import metadata
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
+from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location, Status, Visibility
 from headwater.instances.registry import Registry
 
@@ -58,6 +60,10 @@ def test_a_kept_catalogue_is_upgraded_with_all_that_is_in_it(database: Database,
     for used in (7, 8):
         with pytest.raises(ImageExists):
             catalogue.create(an_image(id=an_id(used)), fresh_id=False)
+    gone = catalogue.deleted(since=0, limit=9)
+    assert catalogue.deleted_by_age(since=0, limit=9, newest_first=False) == sorted(
+        gone, key=lambda each: (each[0].created_at, each[0].id)
+    )
     assert Registry(database).get("web1").addresses == ("10.0.0.5",)
     assert database.read(uploads) == [(an_id(5), "objects/5", "p1")]
 
@@ -91,6 +97,21 @@ def upgrade() -> None:
     op.create_table("of_the_next", sa.Column("id", sa.Integer(), primary_key=True))
     op.create_index("ix_of_the_next", "images", ["of_the_next", "created_at"])
 """
+
+
+def test_what_a_database_cannot_look_into_is_upgraded_too(database: Database) -> None:
+    """PostgreSQL takes nothing out of a document that holds a NUL."""
+    fill(database, "0004")
+    deleted = "INSERT INTO deleted_images (id, owner, deleted_at, document) VALUES (:id, 'p1', 5, :document)"
+    image = an_image(properties={"p": "a\0b"})
+    document = msgspec.json.encode({**row_of(image), "members": []}).decode()
+    database.write(lambda connection: connection.execute(text(deleted), {"id": image.id, "document": document}))
+    schema.upgrade(database)
+    catalogue = UnheardImages(database)
+    aged = [each.id for each, _ in catalogue.deleted_by_age(since=0, limit=9, newest_first=True)]
+    ageless = [each.id for each, _ in catalogue.deleted_of_no_age(since=0, limit=9)]
+    assert image.id in aged + ageless
+    assert len(aged + ageless) == len(catalogue.deleted(since=0, limit=9))
 
 
 def upgraded_by_the_next(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promise: str) -> None:

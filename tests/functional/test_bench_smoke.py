@@ -13,7 +13,7 @@ import pytest
 
 from needs import CHECKOUT
 
-BENCHES = ("start", "upload", "download", "slow", "list", "metadata")
+BENCHES = ("start", "upload", "download", "slow", "list", "feed", "metadata")
 TINY = (
     *("--rounds", "1"),
     *("--upload-size", "5000001"),  # neither whole pieces nor whole blocks
@@ -79,7 +79,14 @@ def test_a_figure_and_its_peer_are_measured_equally_often(run: tuple[str, dict[s
 def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any], Path]) -> None:
     printed, document, _ = run
     lines = [line.split() for line in printed.splitlines()]
-    assert {target["bench"] for target in document["targets"]} == {"start", "upload", "download", "slow", "list"}
+    assert {target["bench"] for target in document["targets"]} == {
+        "start",
+        "upload",
+        "download",
+        "slow",
+        "list",
+        "feed",
+    }
     for target in document["targets"]:
         within = target["measured"] >= target["limit"]
         assert target["reached"] is (within if target["bound"] == "at least" else not within), target

@@ -24,6 +24,7 @@ from rich.console import Console
 from tools.benches import (
     catalogue_calls,
     downloads,
+    feed,
     filled_catalogue,
     machine,
     metadata_port,
@@ -44,6 +45,7 @@ _BENCHES: Mapping[str, Callable[[Plan, Results], None]] = {
     downloads.BENCH: downloads.measure,
     slow_readers.BENCH: slow_readers.measure,
     catalogue_calls.BENCH: catalogue_calls.measure,
+    feed.BENCH: feed.measure,
     metadata_port.BENCH: metadata_port.measure,
 }
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": GIB}

@@ -182,7 +182,11 @@ deleted_images = Table(
     Column("deleted_at", BigInteger, nullable=False, index=True),
     # The row that the image had, as a JSON object.
     Column("document", LongText, nullable=False),
+    # Of the image; an older release leaves it out.
+    Column("created_at", BigInteger),
     Index("ix_deleted_images_owner", "owner", "deleted_at"),
+    Index("ix_deleted_images_created_at", "created_at", "id"),
+    Index("ix_deleted_images_owner_created_at", "owner", "created_at", "id"),
 )
 
 # What is left of the deleted ones after a purge: an id is never used again.
@@ -300,6 +304,14 @@ catalogue_revisions = Table(
     # release may run on schema 0005.
     Column("scope", ExactString(32), primary_key=True),
     Column("revision", BigInteger, nullable=False),
+)
+
+public_changes = Table(
+    "public_changes",
+    metadata,
+    # The number that the change gave to the public images: see images/catalogue/public.py.
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("image_id", ExactString(36), nullable=False),
 )
 
 instances = Table(

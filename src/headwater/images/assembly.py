@@ -18,6 +18,7 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
@@ -113,6 +114,7 @@ class ImageService:
         """
         limits = sections.images
         self.catalogue = ImageCatalogue(database)
+        self.public = PublicImages(database)
         self.access = access = Access(self.catalogue, policy)
         self.notifications = Notifications(sections.notifications, database)
         self.quotas = Quotas(open_limits(sections.quotas, sections.keystone), ProjectUsage(database))
@@ -175,6 +177,7 @@ class ImageService:
             "clear-uploads": standing(self._clear_expired, EVERY_S),
             "forget-tasks": standing(self.tasks.forget_expired, _FORGET_EVERY_S),
             "forget-events": standing(self.notifications.forget, _FORGET_EVERY_S),
+            "forget-public-changes": standing(self.public.forget, _FORGET_EVERY_S),
         }
         self.house = Runner(self._all_jobs, self._standing, pools.house)
         self.sharing = Sharing(access, changes, members, limits.member_quota)

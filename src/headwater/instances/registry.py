@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from headwater.database.documents import part
 from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instances
 from headwater.errors import Unavailable
@@ -30,7 +31,15 @@ T = TypeVar("T")
 
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statements not much larger
 PAGE = 100
+PAGE_OF_HEADS = 1000
 _ATTEMPTS = 3
+
+_OF_DOCUMENT = ("hostname", "addresses", "image_id", "image_name")
+_HEADS = select(
+    instances.c.id,
+    instances.c.name,
+    *(part(instances.c.document, "instance", name).label(name) for name in _OF_DOCUMENT),
+).order_by(instances.c.name)
 
 # Asked for every request of every guest, so it is put together once.
 _EDITION_AT = (
@@ -55,6 +64,18 @@ class Record:
 
     instance: Instance
     replaced: Instance | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a list shows of an instance; user data, which may be large, is no part of it."""
+
+    id: str
+    name: str
+    hostname: str
+    addresses: tuple[str, ...]
+    image_id: str | None
+    image_name: str | None
 
 
 class Registry:
@@ -135,6 +156,18 @@ class Registry:
             query = query.where(instances.c.name > after)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [_record(row.document).instance for row in rows]
+
+    def heads(self, *, after: str | None = None, limit: int = PAGE_OF_HEADS) -> list[Head]:
+        """Return what lists show of up to ``limit`` instances in the order of their names, those after ``after``."""
+        query = _HEADS.limit(limit)
+        if after is not None:
+            query = query.where(instances.c.name > after)
+
+        def work(connection: Connection) -> list[Head]:
+            heads = (_head(connection, row) for row in connection.execute(query).all())
+            return [head for head in heads if head is not None]
+
+        return self._database.read(work)
 
     def replace(self, instance: Instance, *, at: int) -> Instance:
         """Put ``instance`` in the place of the revision that it was made from, and return it as it is kept.
@@ -257,6 +290,20 @@ def _record(document: str) -> Record:
         instance=Instance.from_dict(kept["instance"]),
         replaced=None if replaced is None else Instance.from_dict(replaced),
     )
+
+
+def _head(connection: Connection, row: Any) -> Head | None:
+    """Return what a list shows of the instance of a row; ``None`` when it has been removed since the row was read."""
+    texts = {name: getattr(row, name) for name in _OF_DOCUMENT}
+    if None not in texts.values():
+        parts = {name: msgspec.json.decode(text) for name, text in texts.items()}
+        return msgspec.convert({"id": row.id, "name": row.name, **parts}, Head)
+    query = select(instances.c.document).where(instances.c.id == row.id)
+    document = connection.execute(query).scalar_one_or_none()
+    if document is None:
+        return None
+    found = _record(document).instance
+    return Head(**{name: getattr(found, name) for name in Head.__slots__})
 
 
 def _is_storable(value: str) -> bool:

@@ -84,7 +84,7 @@ class Application:
         self._api = image_api(self._images, settings, threads)
         self._api_v1 = image_api_v1(self._images, settings, threads)
         self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
-        feed = live_feed(self._images.catalogue, settings.streams)
+        feed = live_feed(self._images.public, settings.streams)
         self._feed = Router(
             [
                 streams_http.why_route(feed, self._images.access, pools.feeds.run),

@@ -28,6 +28,7 @@ from headwater.images.access import Access
 from headwater.images.assembly import open_changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.data.admission import Admission
 from headwater.images.data.leftovers import Leftovers, Running
@@ -93,7 +94,7 @@ def _prepare(settings: Settings) -> dict[str, str]:
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
-    live_feed(ImageCatalogue(database), settings.streams)  # a key that cannot sign stops the start
+    live_feed(PublicImages(database), settings.streams)  # a key that cannot sign stops the start
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)

@@ -18,6 +18,7 @@ Whether the signature is good is decided in ``signing.py``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,7 @@ END_SIGNATURE: Final = b"-----END PGP SIGNATURE-----"
 HASHES: Final = frozenset({"SHA224", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512"})
 
 _BLANK: Final = b" \t\r"
+_DASH: Final = re.compile(rb"^-", re.MULTILINE)
 
 
 class NotClearSigned(Invalid):
@@ -50,9 +52,11 @@ class ClearSigned:
 
     def to_bytes(self) -> bytes:
         """Return the whole in its plainest form: LF line ends, one header line, dashes escaped."""
-        lines = [BEGIN_MESSAGE, b"Hash: " + ",".join(self.hashes).encode("ascii"), b""]
-        lines += [b"- " + line if line.startswith(b"-") else line for line in self.text.split(b"\n")]
-        return b"\n".join(lines) + b"\n" + self.signature
+        header = b"Hash: " + ",".join(self.hashes).encode("ascii")
+        text = self.text
+        if text.startswith(b"-") or b"\n-" in text:
+            text = _DASH.sub(b"- -", text)
+        return b"\n".join([BEGIN_MESSAGE, header, b"", text, self.signature])
 
 
 def parse(signed: bytes) -> ClearSigned:

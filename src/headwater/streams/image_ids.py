@@ -10,15 +10,20 @@ What Juju, the pickiest reader, makes of them decides the shape:
   what they hold under a name they do not fetch again;
 - ``virt`` stands only where it tells something: on guests other than KVM, and on KVM guests beside such ones. Items
   that differ in ``virt`` do not replace one another, so an idle ``virt`` would keep an old image in the choice.
+
+Documents are put together from the texts of their products, and these from the texts of their versions: who keeps them
+(``kept_products.py``) makes anew what has changed only.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache, cached_property
+from typing import Final
 from uuid import UUID
 
 from headwater.images.model import Image
@@ -33,8 +38,9 @@ from headwater.streams.documents import (
     Products,
     Version,
 )
-from headwater.streams.placement import KVM, Placement, place
-from headwater.streams.settings import StreamsSettings
+from headwater.streams.json_objects import filled, member
+from headwater.streams.placement import KVM, Placement
+from headwater.streams.settings import CloudEndpoint, StreamsSettings
 
 IMAGE_IDS = "image-ids"
 # Juju asks for it always, and an object store may answer 403 where there is none: say that there are no mirrors.
@@ -42,52 +48,6 @@ NO_MIRRORS = Mirrors(mirrors={})
 
 _MICROSECONDS = 1_000_000
 _ID_DIGITS = 12
-
-
-def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
-    """Return the products document of all images that ``placement.place`` finds a place for.
-
-    ``updated`` is the newest change of an image listed, and the start of 1970 when there is none.
-    """
-    placed = [(image, place(image, settings.virt_types)) for image in images]
-    by_product: dict[str, list[_Placed]] = defaultdict(list)
-    for image, placement in placed:
-        if isinstance(placement, Placement):
-            by_product[placement.product_id].append(_Placed(image, placement))
-    newest = max((one.image.updated_at for group in by_product.values() for one in group), default=0)
-    return Products(
-        content_id=settings.content_id,
-        datatype=IMAGE_IDS,
-        updated=format_datetime(datetime.fromtimestamp(newest // _MICROSECONDS, UTC)),
-        products={name: _product(by_product[name], settings) for name in sorted(by_product)},
-    )
-
-
-def index_of(products: Products, settings: StreamsSettings) -> Index:
-    """Return the index over the one products document."""
-    entry = IndexEntry(
-        path=f"streams/v1/{settings.products_name}",
-        datatype=IMAGE_IDS,
-        format=PRODUCTS_FORMAT,
-        updated=products.updated,
-        cloudname=settings.cloud_name,
-        clouds=tuple(
-            Cloud(region=cloud.region, endpoint=spelling) for cloud in settings.clouds for spelling in cloud.endpoint
-        ),
-        products=tuple(products.products),
-    )
-    return Index(index={settings.content_id: entry}, updated=products.updated)
-
-
-def newest_of(products: Products) -> dict[tuple[str, str], str]:
-    """Return the id of the image that Juju takes, by product id and kind of guest."""
-    return {
-        (name, item.virt or KVM): item.id
-        for name, product in products.products.items()
-        for version in product.versions.values()  # the last one wins
-        for item in version.items.values()
-        if item.id
-    }
 
 
 def version_name(image: Image) -> str:
@@ -102,25 +62,100 @@ def version_name(image: Image) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    image: Image
-    placement: Placement
+class ListedImage:
+    """What a version says of its image, but for the region."""
+
+    image_id: str
+    virt: str
+    updated_at: int  # microseconds since 1970
 
 
-def _product(group: Sequence[_Placed], settings: StreamsSettings) -> Product:
-    first = group[0].placement
-    mixed = len({one.placement.virt for one in group}) > 1
-    versions: dict[str, dict[str, Item]] = defaultdict(dict)
-    for one in group:
-        virt = one.placement.virt if mixed or one.placement.virt != KVM else None
-        items = versions[version_name(one.image)]
-        for cloud in settings.clouds:
-            items[f"{cloud.region}-{one.image.id}"] = Item(
-                id=one.image.id, virt=virt, region=cloud.region, endpoint=cloud.endpoint[0]
-            )
-    return Product(
-        os=first.os,
-        version=first.version,
-        arch=first.arch,
-        versions={name: Version(items=versions[name]) for name in sorted(versions)},
+@dataclass(frozen=True, slots=True)
+class ListedProduct:
+    """One product as its images make it."""
+
+    text: bytes  # as it stands in the products document
+    in_index: bytes  # as the index names it
+    updated_at: int  # the newest change of an image listed, in microseconds since 1970
+    newest: Mapping[str, str]  # the id of the image that Juju takes, by kind of guest
+
+
+@dataclass(frozen=True)
+class ListedProducts:
+    """What the feed says; nothing of it changes any more."""
+
+    products: Mapping[str, ListedProduct]  # in the order of their ids
+    settings: StreamsSettings
+
+    @cached_property
+    def updated(self) -> str:
+        """The newest change of an image listed, and the start of 1970 when there is none."""
+        newest = max((product.updated_at for product in self.products.values()), default=0)
+        return format_datetime(datetime.fromtimestamp(newest // _MICROSECONDS, UTC))
+
+    def products_text(self) -> bytes:
+        """Return the products document."""
+        document = Products(content_id=self.settings.content_id, datatype=IMAGE_IDS, updated=self.updated, products={})
+        return filled(document.to_bytes(), "products", 1, [product.text for product in self.products.values()])
+
+    def index_text(self, *, signed: bool = False) -> bytes:
+        """Return the index over the one products document, or over its signed twin."""
+        settings = self.settings
+        entry = IndexEntry(
+            path=f"streams/v1/{settings.products_name}",
+            datatype=IMAGE_IDS,
+            format=PRODUCTS_FORMAT,
+            updated=self.updated,
+            cloudname=settings.cloud_name,
+            clouds=tuple(
+                Cloud(region=cloud.region, endpoint=spelling)
+                for cloud in settings.clouds
+                for spelling in cloud.endpoint
+            ),
+            products=(),
+        )
+        index = Index(index={settings.content_id: entry}, updated=self.updated)
+        document = index.with_signed_paths() if signed else index
+        return filled(document.to_bytes(), "products", 3, [product.in_index for product in self.products.values()])
+
+
+def listed_product(
+    at: Placement, versions: Iterable[bytes], *, updated_at: int, newest: Mapping[str, str]
+) -> ListedProduct:
+    """Return a product that is made of the texts of its versions in order."""
+    product = Product(os=at.os, version=at.version, arch=at.arch, versions={})
+    return ListedProduct(
+        text=filled(member(at.product_id, product.to_dict(), 2), "versions", 3, versions),
+        in_index=f"    {json.dumps(at.product_id)}".encode("ascii"),
+        updated_at=updated_at,
+        newest=newest,
+    )
+
+
+def version_text(name: str, images: Iterable[ListedImage], clouds: Sequence[CloudEndpoint], *, is_mixed: bool) -> bytes:
+    """Return a version as it stands in a product.
+
+    Args:
+        images: One, but for images whose names are the same by a rare chance.
+        is_mixed: The product has several kinds of guest.
+    """
+    items = []
+    for image in images:
+        virt = image.virt if is_mixed or image.virt != KVM else None
+        of_any = _items(tuple((cloud.region, cloud.endpoint[0]) for cloud in clouds), virt)
+        items.append(of_any.replace(_ANY_TEXT, image.image_id.encode("ascii")))
+    return filled(_VERSION.replace(_ANY_TEXT, name.encode("ascii")), "items", 5, items)
+
+
+# Stands for what differs in thousands of texts that are else the same. No setting and no word can hold it.
+_ANY: Final = "\0"
+_ANY_TEXT: Final = json.dumps(_ANY)[1:-1].encode("ascii")
+_VERSION: Final = member(_ANY, Version(items={}).to_dict(), 4)
+
+
+@cache
+def _items(clouds: tuple[tuple[str, str], ...], virt: str | None) -> bytes:
+    return b",\n".join(
+        member(f"{region}-{_ANY}", Item(id=_ANY, virt=virt, region=region, endpoint=endpoint).to_dict(), 6)
+        for region, endpoint in clouds
     )

@@ -1,11 +1,15 @@
 """The feed that is always as new as the catalogue: nobody generates it.
 
 Each request asks the source for its revision, which is cheap. When it is another than that of the documents at hand,
-one thread makes new ones and the others wait for it; so a request that begins after a change sees the change. The
-revision is read before the images: images newer than their revision only cost one more rebuild.
+one thread takes over what has changed, and the others that ask for the feed wait for it, a few milliseconds; so a
+request that begins after a change sees the change. The revision is read before the images: images newer than their
+revision only are read once more.
 
-Signed twins are made when they are first asked for. A key that can not sign any more therefore stops these, and the
-unsigned documents stay.
+The catalogue is the truth, and what is kept here only spares reading it all: it is read at the start, and whenever the
+source cannot say what has changed.
+
+Documents are made when they are first asked for, the signed twins too. A key that can not sign any more therefore stops
+these, and the unsigned documents stay.
 """
 
 from __future__ import annotations
@@ -13,18 +17,22 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from headwater.errors import NotFound
+from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image
 from headwater.streams.documents import signed_name
-from headwater.streams.image_ids import NO_MIRRORS, index_of, newest_of, products_of
+from headwater.streams.image_ids import NO_MIRRORS, ListedProducts
+from headwater.streams.kept_products import KeptProducts
 from headwater.streams.listing import Listing
 from headwater.streams.placement import Omission, place
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.signing import Signer
+
+T = TypeVar("T")
 
 JSON_TYPE: Final = "application/json"
 SIGNED_TYPE: Final = "text/plain; charset=utf-8"
@@ -41,12 +49,20 @@ class StreamNotFound(NotFound):
 class ImageSource(Protocol):
     """Where the feed takes its images from; called from several threads."""
 
-    def revision(self) -> Hashable:
+    def revision(self) -> Revision:
         """Return a value that is another one after any change of the public images. Called for each request."""
         ...
 
-    def public_images(self) -> Iterable[Image]:
+    def everything(self) -> Iterable[Image]:
         """Return at least the images that are public and active, in any order; the feed leaves out the rest."""
+        ...
+
+    def changed(self, since: Revision, until: Revision) -> Collection[str] | None:
+        """Return the ids of at least the images that have changed in between; ``None``: nobody knows which."""
+        ...
+
+    def get(self, image_ids: Collection[str]) -> Iterable[Image]:
+        """Return those of these images that are there, in any order; the feed leaves out who is not public."""
         ...
 
 
@@ -80,7 +96,8 @@ class LiveFeed:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._settings, self._signer, self._clock = source, settings, signer, clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held by who brings the two below up to date
+        self._products = KeptProducts(settings)
         self._edition: _Edition | None = None
 
     def document(self, name: str) -> Document:
@@ -90,16 +107,15 @@ class LiveFeed:
             StreamNotFound: The feed has no such file; signed ones exist with a signing key only.
             SigningKeyExpired: ``name`` is a signed file, and the key can not sign it any more.
         """
-        edition = self._current()
-        document = edition.documents.get(name)
-        return document if document is not None else edition.signed(name)
+        return self._current().document(name)
 
     def listing(self, image: Image) -> Listing:
         """Return where ``image`` stands in the feed, or why it does not."""
         at = place(image, self._settings.virt_types)
         if isinstance(at, Omission):
             return Listing(image, at)
-        return Listing(image, at, self._current().newest.get((at.product_id, at.virt)))
+        product = self._current().products.products.get(at.product_id)
+        return Listing(image, at, None if product is None else product.newest.get(at.virt))
 
     def _current(self) -> _Edition:
         edition = self._edition
@@ -109,57 +125,68 @@ class LiveFeed:
             # Another thread may have made it meanwhile, and the catalogue may have changed again.
             revision = self._source.revision()
             if self._edition is None or self._edition.revision != revision:
-                self._edition = self._make(revision)
+                listed = self._products_at(revision).listed()
+                self._edition = _Edition(revision, listed, self._signer, int(self._clock()))
             return self._edition
 
-    def _make(self, revision: Hashable) -> _Edition:
-        products = products_of(self._source.public_images(), self._settings)
-        index = index_of(products, self._settings)
-        contents = {
-            "index.json": index.to_bytes(),
-            "index2.json": index.to_bytes(),
-            "mirrors.json": NO_MIRRORS.to_bytes(),
-            self._settings.products_name: products.to_bytes(),
-        }
-        signed_index = index.with_signed_paths().to_bytes()
-        texts = {**contents, "index.json": signed_index, "index2.json": signed_index}
-        modified_at = int(self._clock())
-        return _Edition(
-            revision,
-            {name: Document(body, JSON_TYPE, modified_at) for name, body in contents.items()},
-            {signed_name(name): text for name, text in texts.items()},
-            self._signer,
-            modified_at,
-            newest=newest_of(products),
-        )
+    def _products_at(self, revision: Revision) -> KeptProducts:
+        """Return the products with all changes up to ``revision``; what fails half-way is done again."""
+        changed = None if self._edition is None else self._source.changed(self._edition.revision, revision)
+        if changed is None:
+            self._products = KeptProducts(self._settings, self._source.everything())
+        else:
+            for image_id in changed:
+                self._products.drop(image_id)
+            for image in self._source.get(changed):
+                self._products.put(image)
+        return self._products
 
 
 class _Edition:
-    """All documents of one revision."""
+    """All documents of one revision, each made when it is first asked for."""
 
-    def __init__(
-        self,
-        revision: Hashable,
-        documents: Mapping[str, Document],
-        texts: Mapping[str, bytes],
-        signer: Signs | None,
-        modified_at: int,
-        *,
-        newest: Mapping[tuple[str, str], str],
-    ) -> None:
-        self.revision, self.documents, self.newest = revision, documents, newest
-        self._texts, self._signer, self._modified_at = texts, signer, modified_at
-        self._lock = threading.Lock()
-        self._signed: dict[str, Document] = {}
+    def __init__(self, revision: Revision, products: ListedProducts, signer: Signs | None, modified_at: int) -> None:
+        self.revision, self.products = revision, products
+        index = _Once(products.index_text)
+        texts = {
+            "index.json": index,
+            "index2.json": index,
+            "mirrors.json": _Once(NO_MIRRORS.to_bytes),
+            products.settings.products_name: _Once(products.products_text),
+        }
+        self._documents = {name: _document(text, JSON_TYPE, modified_at) for name, text in texts.items()}
+        if signer is not None:
+            index = _Once(lambda: products.index_text(signed=True))
+            for name, text in {**texts, "index.json": index, "index2.json": index}.items():
+                self._documents[signed_name(name)] = _document(_signed(text, signer), SIGNED_TYPE, modified_at)
 
-    def signed(self, name: str) -> Document:
-        if self._signer is None or name not in self._texts:
+    def document(self, name: str) -> Document:
+        if name not in self._documents:
             raise StreamNotFound(name)
+        return self._documents[name]()
+
+
+class _Once(Generic[T]):
+    """What is made when it is first asked for, by one thread; the others that ask for it wait."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: T | None = None
+
+    def __call__(self) -> T:
         with self._lock:
-            if name not in self._signed:
-                body = self._signer.sign(self._texts[name])
-                self._signed[name] = Document(body, SIGNED_TYPE, self._modified_at)
-            return self._signed[name]
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
+def _document(text: Callable[[], bytes], content_type: str, modified_at: int) -> _Once[Document]:
+    return _Once(lambda: Document(text(), content_type, modified_at))
+
+
+def _signed(text: Callable[[], bytes], signer: Signs) -> Callable[[], bytes]:
+    return lambda: signer.sign(text())
 
 
 def live_feed(source: ImageSource, settings: StreamsSettings, clock: Callable[[], float] = time.time) -> LiveFeed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -28,6 +29,7 @@ T = TypeVar("T")
 Clock = Callable[[], datetime]  # the present time, with its zone
 
 _TRIAL: Final = b"trial"
+_BLANKS: Final = (b" ", b"\t", b"\r")
 
 
 class SigningKeyUnusable(SettingsError):
@@ -123,10 +125,14 @@ class Signer:
             TextNotSignable: A line of ``text`` ends in a blank or carriage return.
             SigningKeyExpired: The key's time has run out since it was loaded.
         """
-        if any(line != line.rstrip(b" \t\r") for line in text.split(b"\n")):
+        if any(blank in text and (blank + b"\n" in text or text.endswith(blank)) for blank in _BLANKS):
             raise TextNotSignable
         self._require_usable(SigningKeyExpired)
-        return clearsign.parse(self._signed(text)).to_bytes()
+        signed = self._signed(text)
+        # The frame is looked at without the text, which may have a hundred thousand lines.
+        start, end = signed.index(b"\n\n") + 2, signed.rindex(clearsign.BEGIN_SIGNATURE)
+        frame = clearsign.parse(signed[:start] + b"text\n" + signed[end:])
+        return replace(frame, text=text).to_bytes()
 
     def _signed(self, text: bytes) -> bytes:
         with self._lock:

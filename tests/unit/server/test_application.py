@@ -20,7 +20,7 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.identity.caller import OPERATOR
 from headwater.images.catalogue.discarded import discard
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.public import PublicImages
 from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
@@ -225,7 +225,7 @@ def test_a_full_disk_of_the_catalogue_is_not_healthy(worker: Application, monkey
 
 def test_a_feed_that_is_made_anew_holds_up_no_image(worker: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     with Hang() as hang:
-        monkeypatch.setattr(ImageCatalogue, "public_images", hang)
+        monkeypatch.setattr(PublicImages, "everything", hang)
 
         async def ask() -> None:
             async with client(worker) as http:

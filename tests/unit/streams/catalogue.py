@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image, Status, Visibility
 
 NOON = datetime(2026, 7, 21, 12, 0, tzinfo=UTC)
@@ -39,17 +40,25 @@ class ListedImages:
     """An image source that is a list; each change is a new revision. It counts how often it was read."""
 
     def __init__(self, images: Iterable[Image] = ()) -> None:
-        self._images = list(images)
-        self._revision = 0
+        self._images = {image.id: image for image in images}
+        self._changes: list[set[str]] = []
         self.times_read = 0
+        self.forgets = False  # what has changed
 
     def change_to(self, *images: Image) -> None:
-        self._images = list(images)
-        self._revision += 1
+        before, self._images = self._images, {image.id: image for image in images}
+        ids = before.keys() | self._images.keys()
+        self._changes.append({each for each in ids if before.get(each) != self._images.get(each)})
 
-    def revision(self) -> int:
-        return self._revision
+    def revision(self) -> Revision:
+        return Revision(len(self._changes), None)
 
-    def public_images(self) -> list[Image]:
+    def everything(self) -> list[Image]:
         self.times_read += 1
-        return list(self._images)
+        return list(self._images.values())
+
+    def changed(self, since: Revision, until: Revision) -> set[str] | None:
+        return None if self.forgets else set().union(*self._changes[since.number : until.number])
+
+    def get(self, image_ids: Collection[str]) -> list[Image]:
+        return [self._images[each] for each in image_ids if each in self._images]

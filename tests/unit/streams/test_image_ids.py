@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from headwater.images.model import Image
-from headwater.streams.documents import Products
-from headwater.streams.image_ids import NO_MIRRORS, index_of, products_of, version_name
+from headwater.streams.documents import Index, Products
+from headwater.streams.image_ids import NO_MIRRORS, version_name
+from headwater.streams.kept_products import KeptProducts
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
 from unit.streams.catalogue import NOON, image
 
@@ -17,6 +19,14 @@ SETTINGS = StreamsSettings(
     )
 )
 PRODUCT = "com.ubuntu.cloud:server:24.04:amd64"
+
+
+def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
+    return Products.from_bytes(KeptProducts(settings, images).listed().products_text())
+
+
+def index_of(images: Iterable[Image], settings: StreamsSettings) -> Index:
+    return Index.from_bytes(KeptProducts(settings, images).listed().index_text())
 
 
 def version_names(*images: Image) -> dict[str, list[str]]:
@@ -54,8 +64,7 @@ def test_the_products_document_of_one_image() -> None:
 
 
 def test_the_index_names_every_spelling_of_every_region() -> None:
-    products = products_of([image(1), image(2, architecture="aarch64")], SETTINGS)
-    assert index_of(products, SETTINGS).to_dict() == {
+    assert index_of([image(1), image(2, architecture="aarch64")], SETTINGS).to_dict() == {
         "index": {
             "com.ubuntu.cloud:released:imagemetadata": {
                 "updated": "Tue, 21 Jul 2026 12:00:00 +0000",
@@ -79,7 +88,7 @@ def test_the_index_names_every_spelling_of_every_region() -> None:
 def test_an_empty_feed_is_of_1970_and_still_a_feed() -> None:
     products = products_of([], SETTINGS)
     assert products.updated == "Thu, 01 Jan 1970 00:00:00 +0000"
-    assert index_of(products, SETTINGS).index["com.ubuntu.cloud:released:imagemetadata"].products == ()
+    assert index_of([], SETTINGS).index["com.ubuntu.cloud:released:imagemetadata"].products == ()
     assert NO_MIRRORS.to_dict() == {"mirrors": {}}
 
 
@@ -143,7 +152,7 @@ def test_the_same_images_in_any_order_give_the_same_bytes() -> None:
 
 def virts(*images: Image) -> dict[str, str | None]:
     settings = SETTINGS.model_copy(update={"virt_types": ("kvm", "lxd")})
-    document = Products.from_bytes(products_of(images, settings).to_bytes())
+    document = products_of(images, settings)
     return {
         item.id or "": item.virt
         for version in document.products[PRODUCT].versions.values()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import NotFound, Unavailable
+from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image
 from headwater.streams.live import LiveFeed, StreamNotFound, live_feed
 from headwater.streams.settings import StreamsSettings
@@ -136,10 +138,10 @@ def test_many_requests_at_once_after_a_change_make_the_documents_once() -> None:
             super().__init__([image(1)])
             self.entered, self.leave = threading.Event(), threading.Event()
 
-        def public_images(self) -> list[Image]:
+        def everything(self) -> list[Image]:
             self.entered.set()
             assert self.leave.wait(10)
-            return super().public_images()
+            return super().everything()
 
     source = SlowImages()
     feed = LiveFeed(source, StreamsSettings())
@@ -155,8 +157,8 @@ def test_a_change_while_the_documents_are_made_is_seen_by_the_next_request() -> 
     late = image(2)
 
     class ChangesWhileRead(ListedImages):
-        def public_images(self) -> list[Image]:
-            found = super().public_images()
+        def everything(self) -> list[Image]:
+            found = super().everything()
             if self.times_read == 1:
                 self.change_to(*found, late)
             return found
@@ -166,11 +168,81 @@ def test_a_change_while_the_documents_are_made_is_seen_by_the_next_request() -> 
     assert late.id in ids(feed)
 
 
+def test_after_a_change_only_what_has_changed_is_read() -> None:
+    class Noting(ListedImages):
+        def __init__(self, images: list[Image]) -> None:
+            super().__init__(images)
+            self.asked: list[set[str]] = []
+
+        def get(self, image_ids: Collection[str]) -> list[Image]:
+            self.asked.append(set(image_ids))
+            return super().get(image_ids)
+
+    many = [image(n) for n in range(1, 50)]
+    source = Noting(many)
+    feed = LiveFeed(source, StreamsSettings())
+    assert len(ids(feed)) == 49
+    source.change_to(*many[1:], image(50))
+    source.change_to(*many[2:], image(50))
+    assert ids(feed) == {each.id for each in (*many[2:], image(50))}
+    assert source.times_read == 1
+    assert source.asked == [{many[0].id, many[1].id, image(50).id}]
+
+
+def test_everything_is_read_when_nobody_knows_what_has_changed() -> None:
+    source = ListedImages([image(1)])
+    feed = LiveFeed(source, StreamsSettings())
+    assert ids(feed) == {image(1).id}
+    source.forgets = True
+    source.change_to(image(2))
+    assert ids(feed) == {image(2).id}
+    assert source.times_read == 2
+
+
+def test_a_change_that_could_not_be_read_is_seen_by_the_next_request() -> None:
+    class Hiccups(ListedImages):
+        works = True
+
+        def get(self, image_ids: Collection[str]) -> list[Image]:
+            if not self.works:
+                raise Unavailable("no database")
+            return super().get(image_ids)
+
+    source = Hiccups([image(1), image(2)])
+    feed = LiveFeed(source, StreamsSettings())
+    assert len(ids(feed)) == 2
+    source.change_to(image(1, updated=NOON + timedelta(days=1)), image(3))
+    source.works = False
+    with pytest.raises(Unavailable):
+        feed.document("index.json")
+    source.works = True
+    assert ids(feed) == {image(1).id, image(3).id}
+
+
+def test_who_asks_for_one_document_does_not_wait_for_another_that_is_made() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow:
+        def sign(self, text: bytes) -> bytes:
+            entered.set()
+            assert leave.wait(10)
+            return b"signed"
+
+    feed = LiveFeed(ListedImages([image(1)]), StreamsSettings(), Slow())
+    with ThreadPoolExecutor(1) as pool:
+        signed = pool.submit(feed.document, f"{PRODUCTS}.sjson")
+        assert entered.wait(10)
+        for name in PLAIN_NAMES:
+            assert feed.document(name).body
+        leave.set()
+        assert signed.result().body == b"signed"
+
+
 def test_a_source_that_fails_is_an_error_and_not_an_old_document() -> None:
     class Broken(ListedImages):
         broken = False
 
-        def revision(self) -> int:
+        def revision(self) -> Revision:
             if self.broken:
                 raise Unavailable("no database")
             return super().revision()

@@ -14,9 +14,10 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -32,9 +33,11 @@ from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Registry
+from headwater.instances.registry import Head, Registry
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+Named = TypeVar("Named", Instance, Head)
 
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
 
@@ -120,29 +123,31 @@ def add(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
-    table = _table("Name", "Host name", "Addresses", "Image", "Id")
     database = open_database()
     try:
-        registered = _registered(Registry(database))
+        registry = Registry(database)
         if as_json:
-            _print_json_list(instance.to_dict() for instance in registered)
+            pages = _pages(lambda after: registry.page(after=after))
+            _print_json_list(instance.to_dict() for page in pages for instance in page)
             return
-        for instance in registered:
-            image = instance.image_name or instance.image_id or ""
-            table.add_row(
-                *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
-                Text(instance.id),
-            )
+        # A table for each page, as all machines may be more than fits into memory; the first one has the heading.
+        heads = _pages(lambda after: registry.heads(after=after))
+        for number, page in enumerate(chain([next(heads, [])], heads)):
+            table = _table("Name", "Host name", "Addresses", "Image", "Id", show_header=number == 0)
+            for head in page:
+                image = head.image_name or head.image_id or ""
+                cells = (head.name, head.hostname, ", ".join(head.addresses), image, head.id)
+                table.add_row(*(Text(cell) for cell in cells))
+            _console().print(table)
     finally:
         database.close()
-    _console().print(table)
 
 
-def _registered(registry: Registry) -> Iterator[Instance]:
-    """Yield every machine by name; no more than a page of them, with their user data, is in memory at a time."""
+def _pages(page_after: Callable[[str | None], Sequence[Named]]) -> Iterator[Sequence[Named]]:
+    """Yield the pages of machines by name; no more than one of them is in memory at a time."""
     after = None
-    while page := registry.page(after=after):
-        yield from page
+    while page := page_after(after):
+        yield page
         after = page[-1].name
 
 
@@ -247,8 +252,9 @@ def _shown(instance: Instance, name: str, value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE if sys.stdout.isatty() else None, show_edge=False, pad_edge=False)
+def _table(*columns: str, show_header: bool = True) -> Table:
+    lines = box.SIMPLE if sys.stdout.isatty() else None
+    table = Table(box=lines, show_edge=False, pad_edge=False, show_header=show_header)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

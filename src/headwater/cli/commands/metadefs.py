@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Metadata definitions: which proper
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-_PAGE = 100
+_PAGE = 20  # each may hold some MiB
 
 
 class BothWays(SettingsError):
@@ -83,9 +84,9 @@ def export(
 def list_(as_json: AsJson = False) -> None:
     """List the namespaces by name."""
     with _catalogue() as catalogue:
-        found = list(_all(catalogue))
+        found = [_Summary.of(each) for each in _all(catalogue)]  # of what they hold, a page at a time is in memory
     if as_json:
-        _print_json([_summary(each) for each in found])
+        _print_json([asdict(each) for each in found])
         return
     table = Table(box=box.SIMPLE)
     for heading in ("Namespace", "Visibility", "Protected", "Properties", "Objects", "Tags", "Resource types"):
@@ -93,27 +94,39 @@ def list_(as_json: AsJson = False) -> None:
     for each in found:
         table.add_row(
             Text(each.namespace),
-            each.visibility.value,
+            each.visibility,
             "yes" if each.protected else "no",
-            str(len(each.properties)),
-            str(len(each.objects)),
-            str(len(each.tags)),
-            Text(", ".join(association.name for association in each.associations)),
+            str(each.properties),
+            str(each.objects),
+            str(each.tags),
+            Text(", ".join(each.resource_types)),
         )
     Console().print(table)
 
 
-def _summary(namespace: Namespace) -> dict[str, object]:
-    return {
-        "namespace": namespace.namespace,
-        "visibility": namespace.visibility.value,
-        "protected": namespace.protected,
-        "owner": namespace.owner,
-        "properties": len(namespace.properties),
-        "objects": len(namespace.objects),
-        "tags": len(namespace.tags),
-        "resource_types": [association.name for association in namespace.associations],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Summary:
+    namespace: str
+    visibility: str
+    protected: bool
+    owner: str | None
+    properties: int
+    objects: int
+    tags: int
+    resource_types: list[str]
+
+    @classmethod
+    def of(cls, namespace: Namespace) -> _Summary:
+        return cls(
+            namespace=namespace.namespace,
+            visibility=namespace.visibility.value,
+            protected=namespace.protected,
+            owner=namespace.owner,
+            properties=len(namespace.properties),
+            objects=len(namespace.objects),
+            tags=len(namespace.tags),
+            resource_types=[association.name for association in namespace.associations],
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 from headwater.cli import options
 from headwater.cli.catalogue import open_database, resolve_image
 from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.public import PublicImages
 from headwater.streams.listing import Listing
 from headwater.streams.live import LiveFeed
 
@@ -34,7 +35,7 @@ def why(
     try:
         catalogue = ImageCatalogue(database)
         image_id, _ = resolve_image(database, image)
-        listing = LiveFeed(catalogue, settings).listing(catalogue.get(image_id))
+        listing = LiveFeed(PublicImages(database), settings).listing(catalogue.get(image_id))
     finally:
         database.close()
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, false, insert, or_, select, union_all
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
@@ -32,7 +32,7 @@ from headwater.images.catalogue.rows import (
     replaced,
 )
 from headwater.images.catalogue.transaction import Step, Transaction
-from headwater.images.model import Image, Location, Status, Visibility
+from headwater.images.model import Image, Location
 
 
 class ImageExists(Conflict):
@@ -112,23 +112,6 @@ class ImageCatalogue:
         rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
         return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
 
-    def revision(self) -> int:
-        """Return a number that grows with each change of an image that is or was public."""
-        return self._database.read(lambda c: c.execute(_PUBLIC_REVISION).scalar()) or 0
-
-    def public_images(self) -> list[Image]:
-        """Return every image that everybody may boot: public, active and not hidden; oldest first."""
-        query = (
-            select(tables.images)
-            .where(
-                tables.images.c.os_hidden == false(),  # "IS false" would use no index of MySQL
-                tables.images.c.visibility == Visibility.PUBLIC,
-                tables.images.c.status == Status.ACTIVE,
-            )
-            .order_by(tables.images.c.created_at, tables.images.c.id)
-        )
-        return self._database.read(lambda connection: [image_of(row) for row in connection.execute(query)])
-
     # --- The deleted -----------------------------------------------------------------------------
 
     def deleted(self, *, since: int, limit: int, owner: str | None = None, after: str = "") -> list[tuple[Image, int]]:
@@ -141,11 +124,65 @@ class ImageCatalogue:
         """
         table = tables.deleted_images
         query = select(table.c.document, table.c.deleted_at).where(
-            or_(table.c.deleted_at > since, and_(table.c.deleted_at == since, table.c.id > after))
+            # Said in two steps, as no index is used for the second alone.
+            table.c.deleted_at >= since,
+            or_(table.c.deleted_at > since, table.c.id > after),
         )
+        return self._deleted(query.order_by(table.c.deleted_at, table.c.id), owner, limit)
+
+    def count_deleted(self, *, since: int, most: int, owner: str | None = None) -> int:
+        """Return how many images were deleted at this time or later; not more than ``most``."""
+        table = tables.deleted_images
+        some = select(table.c.deleted_at).where(table.c.deleted_at >= since)
         if owner is not None:
-            query = query.where(table.c.owner == owner)
-        query = query.order_by(table.c.deleted_at, table.c.id).limit(limit)
+            some = some.where(table.c.owner == owner)
+        query = select(func.count()).select_from(some.limit(most).subquery())
+        return self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+    def deleted_by_age(
+        self,
+        *,
+        since: int,
+        limit: int,
+        newest_first: bool,
+        owner: str | None = None,
+        after: tuple[int, str] | None = None,
+    ) -> list[tuple[Image, int]]:
+        """Return what ``deleted`` does in the order in which the images were created, and of one moment, of their ids.
+
+        What a release deletes that runs beside this one and does not know the column is not among them: see
+        ``deleted_of_no_age``.
+
+        Args:
+            after: Only those after this time of creation, and of those created at just this time, after this id.
+        """
+        table = tables.deleted_images
+        created_at, image_id = table.c.created_at, table.c.id
+        # The sum keeps databases from taking the index of deletions, and sorting what they find by it.
+        query = select(table.c.document, table.c.deleted_at).where(table.c.deleted_at + 0 >= since)
+        if after is None:
+            query = query.where(created_at.is_not(None))
+        elif newest_first:
+            query = query.where(created_at <= after[0], or_(created_at < after[0], image_id < after[1]))
+        else:
+            query = query.where(created_at >= after[0], or_(created_at > after[0], image_id > after[1]))
+        order = (created_at.desc(), image_id.desc()) if newest_first else (created_at, image_id)
+        return self._deleted(query.order_by(*order), owner, limit)
+
+    def deleted_of_no_age(
+        self, *, since: int, limit: int, owner: str | None = None, after: str = ""
+    ) -> list[tuple[Image, int]]:
+        """Return those that ``deleted_by_age`` leaves out, in the order of their ids."""
+        table = tables.deleted_images
+        query = select(table.c.document, table.c.deleted_at).where(
+            table.c.created_at.is_(None), table.c.id > after, table.c.deleted_at + 0 >= since
+        )
+        return self._deleted(query.order_by(table.c.id), owner, limit)
+
+    def _deleted(self, query: Select[Any], owner: str | None, limit: int) -> list[tuple[Image, int]]:
+        if owner is not None:
+            query = query.where(tables.deleted_images.c.owner == owner)
+        query = query.limit(limit)
         return self._database.read(lambda c: [(deleted_of(row.document), row.deleted_at) for row in c.execute(query)])
 
     def find_deleted(self, image_id: str) -> tuple[Image, int]:
@@ -193,7 +230,6 @@ _USED = union_all(
     select(tables.deleted_images.c.id).where(tables.deleted_images.c.id == bindparam("id")),
     select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
 )
-_PUBLIC_REVISION = select(tables.catalogue_revisions.c.revision).where(tables.catalogue_revisions.c.scope == "public")
 
 
 # --- Steps of changes -----------------------------------------------------------------------------

@@ -202,7 +202,8 @@ def removed(transaction: Transaction, image: Image, now: int) -> None:
         table = tables.image_members
         members = list(connection.scalars(select(table.c.member).where(table.c.image_id == image.id)))
     document = msgspec.json.encode({**row_of(image), "members": members}).decode()
-    row = {"id": image.id, "owner": image.owner, "deleted_at": now, "document": document}
+    row = {"id": image.id, "owner": image.owner, "deleted_at": now, "created_at": image.created_at}
+    row["document"] = document
     connection.execute(insert(tables.deleted_images), row)
     connection.execute(delete(tables.images).where(tables.images.c.id == image.id))
     _count_public(connection, image)
@@ -261,7 +262,18 @@ def _reindex(connection: Connection, before: Image, after: Image) -> None:
 
 
 def _count_public(connection: Connection, *images: Image) -> None:
-    if not any(image.visibility is Visibility.PUBLIC for image in images):
-        return
-    table = tables.catalogue_revisions
-    connection.execute(update(table).where(table.c.scope == "public").values(revision=table.c.revision + 1))
+    """Note the change of one image, as it was and as it is, when everybody saw it or sees it."""
+    if any(image.visibility is Visibility.PUBLIC for image in images):
+        connection.execute(_NEXT_PUBLIC)
+        connection.execute(_NOTE_PUBLIC, {"id": images[0].id})
+
+
+_PUBLIC = tables.catalogue_revisions.c.scope == "public"
+# Who has made the number grow holds its row until the end, so changes are seen by others in the order of their numbers.
+_NEXT_PUBLIC = (
+    update(tables.catalogue_revisions).where(_PUBLIC).values(revision=tables.catalogue_revisions.c.revision + 1)
+)
+_NOTE_PUBLIC = insert(tables.public_changes).from_select(
+    ["revision", "image_id"],
+    select(tables.catalogue_revisions.c.revision, bindparam("id", type_=tables.images.c.id.type)).where(_PUBLIC),
+)

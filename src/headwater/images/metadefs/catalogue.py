@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from headwater.database import tables
+from headwater.database.documents import part
 from headwater.database.engine import Database
 from headwater.errors import TooLarge
 from headwater.images.catalogue.transaction import Step, Transaction, written
@@ -122,9 +123,14 @@ class MetadefCatalogue:
                 conditions.append(_beyond(query, query.marker, _marked(connection, query, query.marker, sight)))
             key, name = _sorted_by(query.sort_key), _TABLE.c.namespace
             order = [key.asc(), name.asc()] if query.sort_dir == "asc" else [key.desc(), name.desc()]
-            statement = select(_TABLE).where(*conditions).order_by(*order).limit(query.limit)
-            made = _head if as_heads else _namespace
-            return [made(row) for row in connection.execute(statement)]
+            if not as_heads:
+                statement = select(_TABLE).where(*conditions).order_by(*order).limit(query.limit)
+                return [_namespace(row) for row in connection.execute(statement)]
+            # Which ones first: a database may take parts out of every document before it sorts.
+            shown = select(_TABLE.c.id).where(*conditions).order_by(*order).limit(query.limit).subquery()
+            heads = select(*_HEAD).join(shown, shown.c.id == _TABLE.c.id).order_by(*order)
+            found = (_head(connection, row) for row in connection.execute(heads).all())
+            return [head for head in found if head is not None]
 
         return self._database.read(work)
 
@@ -228,8 +234,13 @@ def deleted(namespace: str, allowed: Callable[[Namespace], None]) -> Step[None]:
 _TABLE = tables.metadef_namespaces
 _GET = select(_TABLE).where(_TABLE.c.namespace == bindparam("namespace"))
 _GET_LOCKED = _GET.with_for_update()
+_COLUMNS = [column for column in _TABLE.c if column.name != "document"]
+_PLACE = select(*_COLUMNS).where(_TABLE.c.namespace == bindparam("namespace"))
+_HEAD = [*_COLUMNS, *(part(_TABLE.c.document, name).label(name) for name in ("description", "associations"))]
 _decode = msgspec.json.Decoder(_Document).decode
 _decode_head = msgspec.json.Decoder(_Head).decode  # steps over the rest without making anything of it
+_decode_description = msgspec.json.Decoder(str | None).decode
+_decode_associations = msgspec.json.Decoder(tuple[Association, ...]).decode
 
 
 def _get(connection: Connection, namespace: str, *, locked: bool = False) -> Namespace:
@@ -281,7 +292,7 @@ def _update(connection: Connection, before: Namespace, after: Namespace) -> None
 
 
 def _require_free(connection: Connection, namespace: str) -> None:
-    if connection.execute(_GET, {"namespace": namespace}).first() is not None:
+    if connection.execute(_PLACE, {"namespace": namespace}).first() is not None:
         raise NamespaceExists(namespace)
 
 
@@ -337,12 +348,13 @@ def place(namespace: Namespace, sort_key: str) -> int | str:
 
 def _marked(connection: Connection, query: Query, marker: str, sight: Sight) -> int | str:
     """Return where the marker stands: it may have been deleted since the page that ended with it."""
-    try:
-        found = _get(connection, marker)
+    row = None
+    if "\x00" not in marker:
+        row = connection.execute(_PLACE, {"namespace": marker}).first()
+    if row is not None:
+        found = _head_of(row, _Head(None, ()))
         if sight.sees(found):
             return place(found, query.sort_key)
-    except NamespaceNotFound:
-        pass
     if query.after is None:
         raise NamespaceNotFound(marker)
     return query.after
@@ -362,8 +374,12 @@ def _namespace(row: Any) -> Namespace:
     )
 
 
-def _head(row: Any) -> Namespace:
-    return _head_of(row, _decode_head(row.document))
+def _head(connection: Connection, row: Any) -> Namespace | None:
+    """Return the head of the namespace of a row; ``None`` when it has been deleted since the row was read."""
+    if row.description is not None and row.associations is not None:
+        return _head_of(row, _Head(_decode_description(row.description), _decode_associations(row.associations)))
+    document = connection.execute(select(_TABLE.c.document).where(_TABLE.c.id == row.id)).scalar_one_or_none()
+    return None if document is None else _head_of(row, _decode_head(document))
 
 
 def _head_of(row: Any, document: _Document | _Head) -> Namespace:

@@ -1,20 +1,24 @@
 """Deleted images in lists, which only the API v1 shows: to admins, and to a project what was its own.
 
-What an image was lies in one document, so filters and order are judged here and not in SQL. They are read in
-blocks and only as many are kept as the list shows, so the memory is that of a page.
+What an image was lies in one document, so filters are judged here and not in SQL. Where few were deleted since the
+time asked for, these are read. Where many were, they are read from an index in the order in which they were created,
+which is that of most lists, until the page is full. Only a list in another order goes over all of them. They are read
+in blocks and only as many are kept as the list shows, so the memory is that of a page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.lists.listing import Condition, Query, total_order
+from headwater.images.catalogue.lists.listing import Condition, Direction, Query, total_order
 from headwater.images.model import Image, Status
 
-_BLOCK = 500
+_BLOCK = 100
+_FEW = 1000  # of these the page is found by looking at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,33 @@ def page(catalogue: ImageCatalogue, query: Query, *, since: int, owner: str | No
         owner: Only those of this project; ``None``: of every project.
         after: Only what comes after this image in the order.
     """
+
+    def shown(found: Iterable[tuple[Image, int]]) -> Iterator[Shown]:
+        for image, deleted_at in found:
+            each = as_deleted(image, deleted_at)
+            if fits(each.image, query) and (after is None or _is_after(each.image, after, query)):
+                yield each
+
+    direction = _by_age(query)
+    if direction is None or catalogue.count_deleted(since=since, owner=owner, most=_FEW + 1) <= _FEW:
+        return _first(shown(_by_deletion(catalogue, since, owner)), query)
+    aged = shown(_in_order_of_age(catalogue, since, owner, after, newest_first=direction == "desc"))
+    return _first(chain(islice(aged, query.limit), shown(_of_no_age(catalogue, since, owner))), query)
+
+
+def _by_age(query: Query) -> Direction | None:
+    """Return the direction of a list by the time of creation; ``None`` for a list in another order."""
+    # All have the same status.
+    order = [(key, direction) for key, direction in total_order(query.sort) if key != "status"]
+    directions = {direction for _, direction in order}
+    is_so = [key for key, _ in order] == ["created_at", "id"] and len(directions) == 1
+    return order[0][1] if is_so else None
+
+
+def _first(found: Iterable[Shown], query: Query) -> list[Shown]:
     best: list[Shown] = []
-    for shown in _all(catalogue, since, owner):
-        if not fits(shown.image, query) or (after is not None and not _is_after(shown.image, after, query)):
-            continue
-        best.append(shown)
+    for each in found:
+        best.append(each)
         if len(best) >= 2 * max(query.limit, 1):
             best = in_line(best, query)
     return in_line(best, query)
@@ -64,14 +90,48 @@ def _in_order(found: list[Image], query: Query) -> list[Image]:
     return found
 
 
-def _all(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[Shown]:
-    after = ""
-    while True:
-        block = catalogue.deleted(since=since, limit=_BLOCK, owner=owner, after=after)
-        yield from (as_deleted(image, deleted_at) for image, deleted_at in block)
+Block = list[tuple[Image, int]]
+
+
+def _blocks(block_after: Callable[[tuple[Image, int] | None], Block]) -> Iterator[tuple[Image, int]]:
+    last = None
+    while block := block_after(last):
+        yield from block
         if len(block) < _BLOCK:
             return
-        since, after = block[-1][1], block[-1][0].id
+        last = block[-1]
+
+
+def _by_deletion(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
+    def block(last: tuple[Image, int] | None) -> Block:
+        begin, after = (since, "") if last is None else (last[1], last[0].id)
+        return catalogue.deleted(since=begin, limit=_BLOCK, owner=owner, after=after)
+
+    return _blocks(block)
+
+
+def _in_order_of_age(
+    catalogue: ImageCatalogue, since: int, owner: str | None, after: Image | None, *, newest_first: bool
+) -> Iterator[tuple[Image, int]]:
+    def block(last: tuple[Image, int] | None) -> Block:
+        begin = after if last is None else last[0]
+        return catalogue.deleted_by_age(
+            since=since,
+            limit=_BLOCK,
+            newest_first=newest_first,
+            owner=owner,
+            after=None if begin is None else (begin.created_at, begin.id),
+        )
+
+    return _blocks(block)
+
+
+def _of_no_age(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
+    return _blocks(
+        lambda last: catalogue.deleted_of_no_age(
+            since=since, limit=_BLOCK, owner=owner, after="" if last is None else last[0].id
+        )
+    )
 
 
 def _is_after(image: Image, marker: Image, query: Query) -> bool:

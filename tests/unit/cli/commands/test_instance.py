@@ -136,6 +136,23 @@ def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.Mo
     assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]
 
 
+def test_the_table_goes_over_all_pages_and_reads_no_user_data(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        commands.run("add", "--name", f"web{number}", "--address", f"10.0.0.{number}", "--user-data", "secret")
+    monkeypatch.setattr(Registry, "page", None)
+    monkeypatch.setattr(Registry.heads, "__kwdefaults__", {"after": None, "limit": 2})
+    lines = commands.run("list").splitlines()
+    assert [line.split()[0] for line in lines] == ["Name", "web0", "web1", "web2", "web3", "web4"]
+    assert lines[5].split()[1:3] == ["web4", "10.0.0.4"]
+
+
+def test_an_empty_list_has_its_heading(commands: Commands) -> None:
+    assert commands.run("list").split()[0] == "Name"
+    assert commands.json("list") == []
+
+
 def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """All machines with their user data may be more than fits into memory."""
     monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})

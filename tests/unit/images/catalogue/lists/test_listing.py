@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects import sqlite
 
 from contracts.image_catalogue import NOON, SECOND, all_pages, an_image, expected
@@ -279,27 +279,3 @@ def test_the_test_of_plans_sees_a_sort_and_a_scan(large: Database) -> None:
     scan = large.read(lambda c: c.execute(text("EXPLAIN QUERY PLAN SELECT * FROM images WHERE min_ram = 1")).first())
     assert scan is not None
     assert scan[3].startswith("SCAN")
-
-
-def test_public_images_come_from_an_index(large: Database) -> None:
-    statements: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, parameters: object, _context: object, _many: bool) -> None:
-        statements.append(statement)
-
-    event.listen(large.engine, "before_cursor_execute", note)
-    try:
-        found = UnheardImages(large).public_images()
-    finally:
-        event.remove(large.engine, "before_cursor_execute", note)
-    assert len(found) == 500
-    [statement] = statements
-    plan = large.read(
-        lambda c: [
-            row[3]
-            for row in c.exec_driver_sql(
-                f"EXPLAIN QUERY PLAN {statement}", ("public", "active")[: statement.count("?")]
-            )
-        ]
-    )
-    assert all("SCAN" not in line and "TEMP" not in line for line in plan), plan

@@ -1,0 +1,86 @@
+"""The documents of the feed told a second time, all anew and in the plainest way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from headwater.images.model import Image
+from headwater.streams.documents import PRODUCTS_FORMAT, Cloud, Index, IndexEntry, Item, Product, Products, Version
+from headwater.streams.image_ids import version_name
+from headwater.streams.placement import KVM, Placement, place
+from headwater.streams.settings import StreamsSettings
+
+
+def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
+    """Return the products document of all images that ``placement.place`` finds a place for.
+
+    ``updated`` is the newest change of an image listed, and the start of 1970 when there is none.
+    """
+    placed = [(image, place(image, settings.virt_types)) for image in sorted(images, key=lambda image: image.id)]
+    by_product: dict[str, list[_Placed]] = defaultdict(list)
+    for image, placement in placed:
+        if isinstance(placement, Placement):
+            by_product[placement.product_id].append(_Placed(image, placement))
+    newest = max((one.image.updated_at for group in by_product.values() for one in group), default=0)
+    return Products(
+        content_id=settings.content_id,
+        datatype="image-ids",
+        updated=format_datetime(datetime.fromtimestamp(newest // 1_000_000, UTC)),
+        products={name: _product(by_product[name], settings) for name in sorted(by_product)},
+    )
+
+
+def index_of(products: Products, settings: StreamsSettings) -> Index:
+    """Return the index over the one products document."""
+    entry = IndexEntry(
+        path=f"streams/v1/{settings.products_name}",
+        datatype="image-ids",
+        format=PRODUCTS_FORMAT,
+        updated=products.updated,
+        cloudname=settings.cloud_name,
+        clouds=tuple(
+            Cloud(region=cloud.region, endpoint=spelling) for cloud in settings.clouds for spelling in cloud.endpoint
+        ),
+        products=tuple(products.products),
+    )
+    return Index(index={settings.content_id: entry}, updated=products.updated)
+
+
+def newest_of(products: Products) -> dict[tuple[str, str], str]:
+    """Return the id of the image that Juju takes, by product id and kind of guest."""
+    return {
+        (name, item.virt or KVM): item.id
+        for name, product in products.products.items()
+        for version in product.versions.values()  # the last one wins
+        for item in version.items.values()
+        if item.id
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    image: Image
+    placement: Placement
+
+
+def _product(group: Sequence[_Placed], settings: StreamsSettings) -> Product:
+    first = group[0].placement
+    mixed = len({one.placement.virt for one in group}) > 1
+    versions: dict[str, dict[str, Item]] = defaultdict(dict)
+    for one in group:
+        virt = one.placement.virt if mixed or one.placement.virt != KVM else None
+        items = versions[version_name(one.image)]
+        for cloud in settings.clouds:
+            items[f"{cloud.region}-{one.image.id}"] = Item(
+                id=one.image.id, virt=virt, region=cloud.region, endpoint=cloud.endpoint[0]
+            )
+    return Product(
+        os=first.os,
+        version=first.version,
+        arch=first.arch,
+        versions={name: Version(items=versions[name]) for name in sorted(versions)},
+    )

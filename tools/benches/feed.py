@@ -1,0 +1,85 @@
+"""What a change of one public image costs the live feed, beside how many there are.
+
+In this process, on SQLite: a server's other work would drown it. Again and again one image is changed and one document
+asked for, as the first request after the change does; what is counted is the processor time of the asking thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from dataclasses import replace
+
+from tools.benches.plan import Plan
+from tools.benches.results import Results
+
+from contracts.unheard import UnheardImages, commit
+from headwater.database import schema
+from headwater.database.engine import Database
+from headwater.images.catalogue.images import created
+from headwater.images.catalogue.public import PublicImages
+from headwater.images.model import Image, Status, Visibility
+from headwater.streams.live import LiveFeed
+from headwater.streams.settings import StreamsSettings
+
+BENCH = "feed"
+_MOST = 10_000
+_CHANGES = 10  # in a round
+_PRODUCTS = 40
+_TARGET_MS = 10
+
+
+def measure(plan: Plan, results: Results) -> None:
+    """Fill in the cost of a change, at the smallest catalogue's size and at that of a large cloud."""
+    room = plan.room(BENCH)
+    for count in sorted({plan.catalogues[0], min(_MOST, plan.catalogues[-1])}):
+        with contextlib.closing(Database(f"sqlite:///{room / f'{count}.db'}")) as database:
+            _measure(database, count, plan, results)
+
+
+def _measure(database: Database, count: int, plan: Plan, results: Results) -> None:
+    schema.upgrade(database)
+    images = [_image(number) for number in range(count)]
+    commit(database, *(created(image, fresh_id=True) for image in images))
+    catalogue, settings = UnheardImages(database), StreamsSettings()
+    feed = LiveFeed(PublicImages(database), settings)
+    everything = _spent_ms(feed, settings.products_name)
+    runs: dict[str, list[float]] = {"products document": [], "index": []}
+    names = dict(zip(runs, (settings.products_name, "index.json"), strict=True))
+    for number in range(plan.rounds * _CHANGES):
+        for what, spent in runs.items():
+            catalogue.change(images[number % count].id, lambda image: replace(image, updated_at=image.updated_at + 1))
+            spent.append(_spent_ms(feed, names[what]))
+    end = f"at {count} public images"
+    results.add(BENCH, f"products document, all read, {end}", "ms", [everything])
+    for what, spent in runs.items():
+        figure = results.add(BENCH, f"{what} after a change, {end}", "ms", spent)
+        results.aim(BENCH, f"{what} after a change, {end}", figure.median, "under", _TARGET_MS, "ms")
+
+
+def _spent_ms(feed: LiveFeed, name: str) -> float:
+    started = time.thread_time()
+    feed.document(name)
+    return 1000 * (time.thread_time() - started)
+
+
+def _image(number: int) -> Image:
+    """Return an image of one of some products, as a cloud's builds of each day make them."""
+    return Image(
+        id=str(uuid.UUID(int=number * 7919 << 64 | number)),
+        created_at=1_600_000_000_000_000 + number * 3_600_000_000,
+        updated_at=1_600_000_000_000_000 + number * 3_600_000_000,
+        name=f"build-{number}",
+        status=Status.ACTIVE,
+        visibility=Visibility.PUBLIC,
+        disk_format="qcow2",
+        container_format="bare",
+        size=1 << 30,
+        properties={
+            "os_distro": "debian",
+            "os_version": str(number % _PRODUCTS),
+            "architecture": "x86_64",
+            "build": f"{number:08d}",
+        },
+    )
