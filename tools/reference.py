@@ -12,7 +12,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 import typer
 from annotated_types import Ge, Le
@@ -25,7 +25,8 @@ from headwater.config import KeyPath, environment_variable, section_of
 from headwater.errors import ClientDisconnected, HeadwaterError, SettingsError
 from headwater.http import errors
 from headwater.server.settings import Settings
-from headwater.stores.registry import StoreSettings
+from headwater.stores import registry
+from headwater.stores.store_type import StoreSettings, own_keys
 
 PAGES_IN = Path(__file__).resolve().parent.parent / "docs" / "reference"
 GENERATED = "<!-- Written by tools/reference.py; change the code and run it. -->"
@@ -72,10 +73,13 @@ def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
     yield "Without a section", (), [_row(name, field) for name, field in _plain(Settings)]
     for name, field in Settings.model_fields.items():
         if name == "stores":
-            for kind in get_args(get_args(StoreSettings)[0]):
-                rows = [_row(key, each) for key, each in _plain(kind) if key != "type"]
-                (type_name,) = get_args(kind.model_fields["type"].annotation)
-                yield f'`[stores.NAME]` with `type = "{type_name}"`', ("stores", "NAME"), rows
+            for store_type in map(registry.store_type, registry.type_names()):
+                if not store_type.settings.__module__.startswith("headwater."):
+                    continue  # of another package, which tells of it itself
+                rows = [_row(key, store_type.settings.model_fields[key]) for key in own_keys(store_type.settings)]
+                yield f'`[stores.NAME]` with `type = "{store_type.name}"`', ("stores", "NAME"), rows
+            rows = [_row(*each) for each in _plain(StoreSettings)]
+            yield "`[stores.NAME]` of every type", (), rows
             continue
         section = section_of(field.annotation)
         if section is None:

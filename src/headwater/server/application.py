@@ -35,6 +35,7 @@ from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
 from headwater.server.settings import Settings
 from headwater.stores.registry import open_stores
+from headwater.stores.store_type import Surroundings
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
 from headwater.threads import Pool
@@ -64,7 +65,7 @@ class Application:
         self.database = Database(settings.database_url, pool_size=connections(settings), may_make=False)
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
-        self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
+        self.stores = open_stores(settings.stores, Surroundings(settings.data_dir, fetcher), identities)
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)

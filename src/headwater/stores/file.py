@@ -29,7 +29,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.config import Section
 from headwater.errors import SettingsError
 from headwater.stores.store import (
     IDENTITY,
@@ -43,6 +42,7 @@ from headwater.stores.store import (
     WriteLost,
     checked_key,
 )
+from headwater.stores.store_type import StoreSettings, StoreType
 
 MARK = "store-id"
 
@@ -53,7 +53,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PROBE = bytes(4096)  # one block: an empty file can be made on a full disk
 
 
-class FileStoreSettings(Section):
+class FileStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "file"``."""
 
     abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=True)
@@ -68,6 +68,10 @@ class FileStoreSettings(Section):
     chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=4096, le=64 << 20)] = (
         256 << 10
     )
+
+    @property
+    def directory(self) -> Path | None:
+        return self.root
 
 
 class FileStore:
@@ -405,3 +409,10 @@ def _probe(root: int) -> None:
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(probe, dir_fd=root)
+
+
+TYPE = StoreType(
+    "file",
+    FileStoreSettings,
+    lambda name, settings, around: FileStore(name, settings, around.data_dir / "stores" / name),
+)

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.config import Section
 from headwater.stores.store import Abilities, ObjectNotFound, Piece, Stored, StoreFull, checked_key
+from headwater.stores.store_type import StoreSettings, StoreType
 
 
-class MemoryStoreSettings(Section):
+class MemoryStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "memory"``."""
 
     abilities: ClassVar[Abilities] = Abilities(shared_by_processes=False, gives_paths=False, has_identity=False)
@@ -118,3 +118,6 @@ class MemoryWriter:
 
     def abort(self) -> None:
         self._gathered.clear()
+
+
+TYPE = StoreType("memory", MemoryStoreSettings, lambda name, settings, _: MemoryStore(name, settings))

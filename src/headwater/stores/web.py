@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from headwater.config import Section
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused, shown
 from headwater.stores.store import Abilities, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
+from headwater.stores.store_type import StoreSettings, StoreType
 
 
 class WebUnavailable(StoreUnavailable):
@@ -32,7 +32,7 @@ class StoreReadOnly(Forbidden):
         self.store = store
 
 
-class HttpStoreSettings(Section):
+class HttpStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "http"``; what may be fetched, section ``[fetch]`` says."""
 
     abilities: ClassVar[Abilities] = Abilities(
@@ -125,3 +125,6 @@ def _translated(store: str, key: str, error: RemoteFailed | RemoteTooLarge | Url
     if isinstance(error, RemoteFailed) and error.is_missing:
         return ObjectNotFound(store, shown(key))
     return WebUnavailable(store, str(error))
+
+
+TYPE = StoreType("http", HttpStoreSettings, lambda name, _, around: HttpStore(name, around.fetcher))

@@ -14,6 +14,7 @@ from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores
 from headwater.stores.store import StoreRefusesWrites, StoreUnavailable, WriteLost
+from headwater.stores.store_type import Surroundings
 from headwater.stores.web import HttpStoreSettings
 from headwater.testing.object_store import content, marked, put
 
@@ -117,8 +118,7 @@ def test_stores_are_opened_in_the_order_of_the_settings(tmp_path: Path) -> None:
             "g": FileStoreSettings(root=tmp_path / "g"),
             "w": HttpStoreSettings(type="http"),
         },
-        tmp_path,
-        Fetcher(FetchSettings()),
+        Surroundings(tmp_path, Fetcher(FetchSettings())),
     )
     assert list(stores) == ["m", "f", "g", "w"]
     assert [store.name for store in stores.values()] == ["m", "f", "g", "w"]

@@ -1,0 +1,56 @@
+"""What a type of store is: a name for the settings, what may be set, and how a store of it is opened.
+
+A package offers a type by an entry point of the group ``headwater.stores`` whose name is the type's and whose value is
+a ``StoreType``; those of Headwater itself are offered in the same way (``registry.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from headwater.config import Section
+from headwater.fetching.fetcher import Fetcher
+from headwater.stores.store import Abilities, ObjectStore
+
+
+class StoreSettings(Section):
+    """What every section ``[stores.NAME]`` may hold; each type of store adds its own keys."""
+
+    abilities: ClassVar[Abilities]  # of every store of this type, known before one is opened
+
+    type: Annotated[str, Field(description="What the store is: the name of a type.")]
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of this machine that the operator has chosen for the bytes, if any."""
+        return None
+
+
+def own_keys(settings: type[StoreSettings]) -> list[str]:
+    """Return the keys that stores of one type have and others have not."""
+    return [name for name in settings.model_fields if name not in StoreSettings.model_fields]
+
+
+S = TypeVar("S", bound=StoreSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a store may use of the service that it belongs to."""
+
+    data_dir: Path  # where Headwater keeps what it keeps itself
+    fetcher: Fetcher  # asks web servers of others
+
+
+@dataclass(frozen=True, slots=True)
+class StoreType(Generic[S]):
+    """One type of store."""
+
+    name: str
+    settings: type[S]
+    open: Callable[[str, S, Surroundings], ObjectStore]  # nothing is looked at yet, so that a dead store stops no start
