@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused, shown
-from headwater.stores.store import Abilities, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
+from headwater.stores.store import Abilities, ForeignUrl, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
 from headwater.stores.store_type import StoreSettings, StoreType
 
 
@@ -72,8 +72,13 @@ class HttpStore:
     def path(self, key: str) -> None:
         """Return ``None``: no file here holds it. Whether it is there is not asked."""
 
-    def url(self, key: str) -> str:
+    def url_of(self, key: str) -> str:
         return key
+
+    def key_of(self, url: str) -> str:
+        if url.lower().startswith(("http://", "https://")):
+            return url
+        raise ForeignUrl(self.name, url)
 
     def stat(self, key: str) -> Stored:
         try:
