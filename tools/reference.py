@@ -78,8 +78,7 @@ def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
                     continue  # of another package, which tells of it itself
                 rows = [_row(key, store_type.settings.model_fields[key]) for key in own_keys(store_type.settings)]
                 yield f'`[stores.NAME]` with `type = "{store_type.name}"`', ("stores", "NAME"), rows
-            rows = [_row(*each) for each in _plain(StoreSettings)]
-            yield "`[stores.NAME]` of every type", (), rows
+            yield "`[stores.NAME]` of every type", (), [_row(*each) for each in _plain(StoreSettings)]
             continue
         section = section_of(field.annotation)
         if section is None:

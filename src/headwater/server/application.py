@@ -65,7 +65,10 @@ class Application:
         self.database = Database(settings.database_url, pool_size=connections(settings), may_make=False)
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
-        self.stores = open_stores(settings.stores, Surroundings(settings.data_dir, fetcher), identities)
+        self._metrics = Metrics()
+        self.stores = open_stores(
+            settings.stores, Surroundings(settings.data_dir, fetcher), identities, tally=self._metrics
+        )
         self._calls = Pool("catalogue", settings.server.catalogue_threads)
         self._transfers = Pool("transfer", settings.server.transfer_threads)
         self._identity = Pool("identity", settings.server.identity_threads)
@@ -74,7 +77,6 @@ class Application:
         self._hashing = Pool("hashing", hashing_threads(settings.workers), nice=5)
         self._web = Pool("web", settings.server.web_threads)
         self._storing = Pool("storing", settings.server.transfer_threads)
-        self._metrics = Metrics()
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
         self._images = ImageService(

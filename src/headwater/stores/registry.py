@@ -14,6 +14,10 @@ from typing import Annotated, Any
 
 from headwater.config import ChosenBy
 from headwater.errors import SettingsError
+from headwater.stores.layers.deadline import PromptStore
+from headwater.stores.layers.limit import LimitedStore
+from headwater.stores.layers.metrics import CountedStore, Tally
+from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.store import ObjectStore
 from headwater.stores.store_type import StoreSettings, StoreType, Surroundings
 
@@ -97,18 +101,42 @@ def open_stores(
     sections: Mapping[str, StoreSettings],
     surroundings: Surroundings,
     identities: Mapping[str, str] = MappingProxyType({}),
+    tally: Tally | None = None,
 ) -> dict[str, ObjectStore]:
     """Return every store, in the order of the settings; whether they work is not asked.
 
     Args:
         identities: What each store is expected to be; see ``ObjectStore.expect``.
+        tally: Counts what they do.
     """
-    stores = {name: open_store(name, section, surroundings) for name, section in sections.items()}
+    stores = {
+        name: _layered(store_type(section.type).open(name, section, surroundings), section, tally)
+        for name, section in sections.items()
+    }
     for name, identity in identities.items():
         stores[name].expect(identity)
     return stores
 
 
-def open_store(name: str, section: StoreSettings, surroundings: Surroundings) -> ObjectStore:
-    """Return one store."""
-    return store_type(section.type).open(name, section, surroundings)
+def _layered(store: ObjectStore, section: StoreSettings, tally: Tally | None) -> ObjectStore:
+    """Return the store with what its section asks for around it.
+
+    From the inside: each try has the whole deadline, and waits neither for its turn nor for its speed within it; no
+    turn is held between two tries; what is counted is what callers see.
+    """
+    if section.deadline_s is not None:
+        store = PromptStore(store, section.deadline_s)
+    if section.max_concurrency or section.max_read_mib_s or section.max_write_mib_s:
+        store = LimitedStore(
+            store,
+            concurrency=section.max_concurrency,
+            read_speed=_bytes(section.max_read_mib_s),
+            write_speed=_bytes(section.max_write_mib_s),
+        )
+    if section.retries:
+        store = RetriedStore(store, section.retries)
+    return store if tally is None else CountedStore(store, tally)
+
+
+def _bytes(mib: float | None) -> float | None:
+    return None if mib is None else mib * (1 << 20)

@@ -74,6 +74,8 @@ class WriteLost(Conflict):
 class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
+    may_pass = True  # the same call may work in a moment
+
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} does not work: {reason}")
         self.store, self.reason = store, reason
@@ -85,6 +87,8 @@ class StoreUnavailable(Unavailable):
 
 class StoreRefusesWrites(StoreUnavailable):
     """The store gives bytes and takes none."""
+
+    may_pass = False
 
     def __init__(self, store: str, *, is_full: bool) -> None:
         reason = "it is full: delete images or give it more space" if is_full else "it is read only"

@@ -24,6 +24,40 @@ class StoreSettings(Section):
     abilities: ClassVar[Abilities]  # of every store of this type, known before one is opened
 
     type: Annotated[str, Field(description="What the store is: the name of a type.")]
+    max_concurrency: Annotated[
+        int | None,
+        Field(description="How many calls of one worker work in it at the same time. Default: any number.", ge=1),
+    ] = None
+    max_read_mib_s: Annotated[
+        float | None,
+        Field(
+            description="How fast one worker reads from it, in MiB a second; the server then sends no file itself. "
+            "Default: as fast as it can.",
+            gt=0,
+        ),
+    ] = None
+    max_write_mib_s: Annotated[
+        float | None,
+        Field(description="How fast one worker writes into it, in MiB a second. Default: as fast as it can.", gt=0),
+    ] = None
+    retries: Annotated[
+        int,
+        Field(
+            description="How often a call that failed is repeated, where that is safe, after growing pauses.",
+            ge=0,
+            le=10,
+        ),
+    ] = 0
+    deadline_s: Annotated[
+        float | None,
+        Field(
+            description="After how many seconds a call that did not come back is given up, so that a store that hangs "
+            "holds up nothing else, such as a directory of a file server; the server then sends no file itself. "
+            "Default: never.",
+            gt=0,
+            le=3600,
+        ),
+    ] = None
 
     @property
     def directory(self) -> Path | None:

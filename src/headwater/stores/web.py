@@ -24,6 +24,12 @@ class WebUnavailable(StoreUnavailable):
         return str(self)
 
 
+class WebRefused(WebUnavailable):
+    """What others offer there is not taken: the URL may not be fetched, or gives too much."""
+
+    may_pass = False
+
+
 class StoreReadOnly(Forbidden):
     """This store holds what others wrote."""
 
@@ -115,8 +121,10 @@ class _Pieces:
     def __next__(self) -> bytes:
         try:
             return next(self._fetched)
-        except (RemoteFailed, RemoteTooLarge) as error:
+        except RemoteFailed as error:
             raise WebUnavailable(self._store, str(error)) from error
+        except RemoteTooLarge as error:
+            raise WebRefused(self._store, str(error)) from error
 
     def close(self) -> None:
         """End the connection."""
@@ -129,7 +137,8 @@ class _Pieces:
 def _translated(store: str, key: str, error: RemoteFailed | RemoteTooLarge | UrlRefused) -> Exception:
     if isinstance(error, RemoteFailed) and error.is_missing:
         return ObjectNotFound(store, shown(key))
-    return WebUnavailable(store, str(error))
+    failed = WebUnavailable if isinstance(error, RemoteFailed) else WebRefused
+    return failed(store, str(error))
 
 
 TYPE = StoreType("http", HttpStoreSettings, lambda name, _, around: HttpStore(name, around.fetcher))

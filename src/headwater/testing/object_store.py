@@ -85,7 +85,9 @@ keys = st.from_regex(KEY, fullmatch=True).filter(is_key)
 # For tests that ask what names mean, not what lies in the store: one store serves all examples, and every store's suite
 # has the test.
 OF_THE_NAME_ONLY = hypothesis_settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors], deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    max_examples=30,  # in each of many suites
+    deadline=None,
 )
 
 

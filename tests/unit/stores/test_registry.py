@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.server.settings import Settings
 from headwater.stores import registry
+from headwater.stores.file import FileStore
+from headwater.stores.layers.deadline import PromptStore
+from headwater.stores.layers.layer import Direction, Layer, Operation
+from headwater.stores.layers.limit import LimitedStore
+from headwater.stores.layers.metrics import CountedStore, Tally
+from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.registry import NoStoreType, open_stores, store_type, type_names
 from headwater.stores.store_type import Surroundings
 from headwater.testing.object_store import content, marked, put
@@ -135,3 +142,53 @@ def test_the_sample_has_the_keys_of_every_type(install: Install) -> None:
     assert '#   type = "shelf"' in lines
     assert lines[lines.index("#   label =") - 1] == "#   # What is written on the shelf."
     assert "#   capacity = 1073741824" in lines
+
+
+class Nobody:
+    """Counts nothing."""
+
+    def worked(self, store: str, operation: Operation, seconds: float, *, failed: bool) -> None: ...
+
+    def passed(self, store: str, direction: Direction, count: int) -> None: ...
+
+
+def layers(toml: str, tmp_path: Path, tally: Tally | None = None) -> list[type]:
+    """Return what lies around the store of one section, the store itself at last."""
+    found = settings(f"[server]\nworkers = 1\n[stores.s]\n{toml}\n", tmp_path)
+    store = open_stores(found.stores, Surroundings(tmp_path, Fetcher(FetchSettings())), tally=tally)["s"]
+    types = [type(store)]
+    while isinstance(store, Layer):
+        store = store.below
+        types.append(type(store))
+    return types
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ("", [FileStore]),
+        ("deadline_s = 5", [PromptStore, FileStore]),
+        ("max_concurrency = 5", [LimitedStore, FileStore]),
+        ("max_read_mib_s = 5", [LimitedStore, FileStore]),
+        ("max_write_mib_s = 0.5", [LimitedStore, FileStore]),
+        ("retries = 5", [RetriedStore, FileStore]),
+        ("retries = 1\nmax_concurrency = 5\ndeadline_s = 5", [RetriedStore, LimitedStore, PromptStore, FileStore]),
+    ],
+)
+def test_around_a_store_lies_what_its_section_asks_for(tmp_path: Path, toml: str, expected: list[type]) -> None:
+    assert layers(f'type = "file"\n{toml}', tmp_path) == expected
+    assert layers(f'type = "file"\n{toml}', tmp_path, Nobody()) == [CountedStore, *expected]
+
+
+@pytest.mark.parametrize("wrong", ["deadline_s = 0", "max_concurrency = 0", "max_read_mib_s = -1", "retries = 11"])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=rf"section \[stores\.s\], key '{wrong.split(maxsplit=1)[0]}'"):
+        layers(f'type = "file"\n{wrong}', tmp_path)
+
+
+def test_a_speed_is_in_mib_a_second(tmp_path: Path) -> None:
+    found = settings('[stores.s]\ntype = "file"\nmax_write_mib_s = 16\n', tmp_path)
+    store = marked(open_stores(found.stores, Surroundings(tmp_path, Fetcher(FetchSettings())))["s"])
+    began = time.monotonic()
+    put(store, "k", bytes(8 << 20))
+    assert 0.4 <= time.monotonic() - began < 10
