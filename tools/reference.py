@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_origin
 
 import typer
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 
 import headwater
@@ -131,8 +131,11 @@ def _default(field: Any) -> str:
 
 
 def _bounds(metadata: list[Any]) -> str:
-    lowest = next((each.ge for each in metadata if isinstance(each, Ge)), None)
+    lowest: Any = next((each.ge for each in metadata if isinstance(each, Ge)), None)
+    above: Any = next((each.gt for each in metadata if isinstance(each, Gt)), None)
     highest = next((each.le for each in metadata if isinstance(each, Le)), None)
+    if above is not None:
+        return f" More than {above}." if highest is None else f" More than {above}, {highest} at most."
     if lowest is None and highest is None:
         return ""
     if highest is None:
