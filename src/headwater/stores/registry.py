@@ -65,7 +65,7 @@ def store_type(name: str) -> StoreType[Any]:
     try:
         found = entry_point.load()
     except Exception as error:  # what a package of others does at its import is not known
-        raise StoreTypeUnusable(name, offered_by, f"{type(error).__name__}: {error}") from error
+        raise StoreTypeUnusable(name, offered_by, f"{type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(found, StoreType) or found.name != name:
         raise StoreTypeUnusable(name, offered_by, f"{entry_point.value} is not a StoreType of that name")
     return found

@@ -88,3 +88,8 @@ class StoreType(Generic[S]):
     name: str
     settings: type[S]
     open: Callable[[str, S, Surroundings], ObjectStore]  # nothing is looked at yet, so that a dead store stops no start
+
+    def __post_init__(self) -> None:
+        """Refuse what would be missed only later, in the middle of a start."""
+        if not hasattr(self.settings, "abilities"):
+            raise TypeError(f"{self.settings.__name__} does not say its abilities")

@@ -63,7 +63,10 @@ def _other_types(shown: Sequence[str]) -> list[str]:
         for key in own_keys(settings):
             field = settings.model_fields[key]
             shown_default = _toml(field.get_default(call_default_factory=True)) if not field.is_required() else None
-            lines += [f"#   # {field.description}", f"#   {key} = {shown_default or ''}".rstrip()]
+            lines += [
+                f"#   # {' '.join((field.description or '').split())}",
+                f"#   {key} = {shown_default or ''}".rstrip(),
+            ]
     return lines
 
 
