@@ -139,23 +139,28 @@ class _InUse:
 
     def __init__(self, store: PromptStore) -> None:
         self._store = store
-        self._last: Errand[Any] | None = None
+        self._overdue: Errand[Any] | None = None
         self._is_broken = False
 
-    def within(self, work: Callable[[], T]) -> T:
+    def require_whole(self) -> None:
+        """Raise ``StoreHangs`` if a call did not come back in time."""
         if self._is_broken:
             raise self._store.hangs()
-        self._last = errand = Errand(work)
+
+    def within(self, work: Callable[[], T]) -> T:
+        self.require_whole()
+        errand = Errand(work)
         try:
             return self._store.within(errand)
         except StoreHangs:
             self._is_broken = True
+            self._overdue = errand if errand.is_overdue else None
             raise
 
     def end(self, work: Callable[[], None]) -> None:
         """Do the last thing with it: now, or when a call that is overdue is back; who asks waits no longer."""
-        if self._last is not None and self._last.is_overdue:
-            self._last.afterwards(work)
+        if self._overdue is not None:
+            self._overdue.afterwards(work)
             return
         errand = Errand(work)
         try:
@@ -186,6 +191,7 @@ class _PromptWriting:
         self._copy = mmap.mmap(-1, 1)  # begins at a page, as what is written past the page cache must
 
     def write(self, piece: Piece) -> None:
+        self._use.require_whole()  # else the copy may still be read
         # The caller's memory is the caller's again when this returns, whether the store is done with it or not.
         with memoryview(piece) as given, given.cast("B") as view:
             count = view.nbytes

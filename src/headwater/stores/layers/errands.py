@@ -32,27 +32,33 @@ class Errand(Generic[T]):
         self._afterwards: list[Callable[[], None]] = []
         self.is_overdue = False  # its caller has gone before it was back
 
-    def run(self) -> None:
-        """Make the call."""
-        self._outcomes.put(self._outcome())
+    def run(self, is_made: Callable[[], None]) -> bool:
+        """Make the call; return whether its caller has gone, so that ``finish`` is to follow.
+
+        Args:
+            is_made: Called when the call is made, before anybody hears of it.
+        """
+        self._outcomes.put(self._outcome(is_made))
         with self._lock:
             self._is_back = True
-            is_overdue, afterwards = self.is_overdue, self._afterwards
-        if not is_overdue:
-            return
-        result, error = self._outcomes.get()
-        if self._given_up is not None and error is None:
-            afterwards = [partial(self._given_up, cast(T, result)), *afterwards]
-        for each in afterwards:
-            _try(each)
+            return self.is_overdue
 
-    def _outcome(self) -> tuple[T | None, BaseException | None]:
+    def _outcome(self, is_made: Callable[[], None]) -> tuple[T | None, BaseException | None]:
         try:
             return self._context.run(self._work), None
         except BaseException as error:  # noqa: BLE001 - raised where the call is waited for
             return None, error
         finally:
             del self._work  # and what it holds: the thread keeps this for a moment longer
+            is_made()
+
+    def finish(self) -> None:
+        """Do what is to be done after an overdue call."""
+        result, error = self._outcomes.get()
+        if self._given_up is not None and error is None:
+            _try(partial(self._given_up, cast(T, result)))
+        for each in self._afterwards:
+            _try(each)
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether it is back in time; ``result`` then has what it gave."""
@@ -71,7 +77,10 @@ class Errand(Generic[T]):
         assert self._got is not None
         (result, error), self._got = self._got, None
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # which holds this frame, and all that was in use
         return cast(T, result)
 
     def afterwards(self, work: Callable[[], None]) -> None:
@@ -91,25 +100,40 @@ class Errands:
         self._waiting: queue.SimpleQueue[Errand[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
+        self._is_closed = False
 
     def begin(self, errand: Errand[Any]) -> None:
         """Let a thread make the call now."""
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-            else:
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            self._take_one()
             self._waiting.put(errand)
+
+    def _take_one(self) -> None:
+        if self._idle:
+            self._idle -= 1
+        else:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def _give_back(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                self._waiting.put(None)
+            else:
+                self._idle += 1
 
     def _run(self) -> None:
         while (errand := self._waiting.get()) is not None:
-            errand.run()
-            with self._lock:
-                self._idle += 1
+            # Idle before its caller goes on, who else would find no thread for the next call and start one for each.
+            if errand.run(self._give_back):
+                with self._lock:
+                    self._take_one()  # itself; or one in its place, if there is something to do for it already
+                errand.finish()
+                self._give_back()
 
     def close(self) -> None:
-        """Let the threads go that have nothing to do."""
+        """Let each thread go as soon as it has nothing to do."""
         with self._lock:
+            self._is_closed = True
             for _ in range(self._idle):
                 self._waiting.put(None)
             self._idle = 0

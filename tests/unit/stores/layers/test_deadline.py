@@ -266,6 +266,8 @@ def test_the_memory_of_a_piece_is_the_callers_again_whatever_the_store_does(belo
             seconds(lambda: writer.write(piece))
         memory[:4] = b"lost"
     assert memory.closed
+    with pytest.raises(StoreHangs):
+        writer.write(b"more")
     below.go_on.set()
     eventually(lambda: "write" in below.did)
     assert below.begin("other")._gathered == b""
@@ -328,10 +330,27 @@ def test_a_process_ends_though_a_call_never_comes_back() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_threads_are_used_again(store: PromptStore) -> None:
+def test_a_thread_is_used_again_and_ends_with_the_store() -> None:
+    def threads() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "headwater-store-of-one"]
+
+    store = PromptStore(MemoryStore("of-one", MemoryStoreSettings(type="memory")), 60)
     for _ in range(200):
         store.ping()
-    assert len([each for each in threading.enumerate() if each.name == "headwater-store-m"]) < 20
+    (thread,) = threads()
+    store.close()
+    thread.join(30)
+    assert threads() == []
+
+
+def test_a_thread_that_comes_back_too_late_is_used_again(below: Hanging, store: PromptStore) -> None:
+    below.stuck = {"begin", "abort"}
+    seconds(lambda: store.begin("new"))
+    below.stuck = {"abort"}
+    store.ping()
+    below.go_on.set()
+    eventually(lambda: below.did == ["ping", "begin", "abort"])
+    eventually(lambda: store._errands._idle == 2)
 
 
 def test_a_store_that_is_unavailable_says_why_itself(below: Hanging, store: PromptStore) -> None:
