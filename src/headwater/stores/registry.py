@@ -89,8 +89,8 @@ def _package(entry_point: EntryPoint) -> str:
 def _settings_of(section: Mapping[str, Any]) -> type[StoreSettings]:
     """Return the settings that a section's ``type`` has."""
     if "type" not in section:
-        known = ", ".join(f'"{each}"' for each in type_names())
-        raise ValueError(f"it has no 'type'; give one of {known}")
+        *most, last = (f'"{each}"' for each in type_names() or ["file"])
+        raise ValueError(f"it has no 'type'; give {' or '.join(filter(None, (', '.join(most), last)))}")
     return store_type(str(section["type"])).settings
 
 
