@@ -12,10 +12,10 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 import typer
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 
 import headwater
@@ -25,7 +25,8 @@ from headwater.config import KeyPath, environment_variable, section_of
 from headwater.errors import ClientDisconnected, HeadwaterError, SettingsError
 from headwater.http import errors
 from headwater.server.settings import Settings
-from headwater.stores.registry import StoreSettings
+from headwater.stores import registry
+from headwater.stores.store_type import StoreSettings, own_keys
 
 PAGES_IN = Path(__file__).resolve().parent.parent / "docs" / "reference"
 GENERATED = "<!-- Written by tools/reference.py; change the code and run it. -->"
@@ -72,10 +73,12 @@ def _sections() -> Iterator[tuple[str, KeyPath, list[Row]]]:
     yield "Without a section", (), [_row(name, field) for name, field in _plain(Settings)]
     for name, field in Settings.model_fields.items():
         if name == "stores":
-            for kind in get_args(get_args(StoreSettings)[0]):
-                rows = [_row(key, each) for key, each in _plain(kind) if key != "type"]
-                (type_name,) = get_args(kind.model_fields["type"].annotation)
-                yield f'`[stores.NAME]` with `type = "{type_name}"`', ("stores", "NAME"), rows
+            for store_type in map(registry.store_type, registry.type_names()):
+                if not store_type.settings.__module__.startswith("headwater."):
+                    continue  # of another package, which tells of it itself
+                rows = [_row(key, store_type.settings.model_fields[key]) for key in own_keys(store_type.settings)]
+                yield f'`[stores.NAME]` with `type = "{store_type.name}"`', ("stores", "NAME"), rows
+            yield "`[stores.NAME]` of every type", (), [_row(*each) for each in _plain(StoreSettings)]
             continue
         section = section_of(field.annotation)
         if section is None:
@@ -128,8 +131,11 @@ def _default(field: Any) -> str:
 
 
 def _bounds(metadata: list[Any]) -> str:
-    lowest = next((each.ge for each in metadata if isinstance(each, Ge)), None)
+    lowest: Any = next((each.ge for each in metadata if isinstance(each, Ge)), None)
+    above: Any = next((each.gt for each in metadata if isinstance(each, Gt)), None)
     highest = next((each.le for each in metadata if isinstance(each, Le)), None)
+    if above is not None:
+        return f" More than {above}." if highest is None else f" More than {above}, {highest} at most."
     if lowest is None and highest is None:
         return ""
     if highest is None:

@@ -17,12 +17,13 @@ import json
 import os
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from headwater.errors import SettingsError
 
@@ -40,6 +41,25 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenBy:
+    """In the metadata of an annotation: what is in a section says which one it is, such as its ``type``."""
+
+    choose: Callable[[Mapping[str, Any]], type[BaseModel]]  # raises ValueError when it says none
+
+    def __get_pydantic_core_schema__(self, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic read the section as the one that was chosen."""
+
+        def read(value: Any) -> BaseModel:
+            if isinstance(value, source):
+                return value
+            if not isinstance(value, Mapping):
+                raise ValueError("it is a section with keys of its own, not a value")  # noqa: TRY004 - for pydantic
+            return self.choose(value).model_validate(value)
+
+        return core_schema.no_info_plain_validator_function(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +227,7 @@ def _sentence(
         section, key = ".".join(path[:-1]), path[-1] if path else ""
         place = f"section [{section}], key {key!r}" if section else f"{key!r}"
         if problem["type"] == "extra_forbidden":
-            sentences.append(f"{origin}: {place} is unknown{_suggestion(model, path)}")
+            sentences.append(f"{origin}: {place} is unknown{_suggestion(model, path, merged)}")
         elif problem["type"] == "missing":
             sentences.append(f"{origin}: {place} is missing and has no default")
         else:
@@ -229,17 +249,33 @@ def _path(place: tuple[int | str, ...], merged: Mapping[str, Any]) -> KeyPath:
     return tuple(path)
 
 
-def _suggestion(model: type[BaseModel], path: KeyPath) -> str:
-    known: list[str] = []
-    for candidate, _ in fields(model):
-        if len(candidate) == len(path) and all(
-            wanted in (ENTRIES, given) for wanted, given in zip(candidate[:-1], path[:-1], strict=True)
-        ):
-            known.append(candidate[-1])
-    if not known:
-        return ""
+def _suggestion(model: type[BaseModel], path: KeyPath, merged: Mapping[str, Any]) -> str:
+    known = sorted(_section_at(model, path[:-1], merged).model_fields)
     close = difflib.get_close_matches(path[-1], known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(known))}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+
+
+def _section_at(model: type[BaseModel], path: KeyPath, merged: Mapping[str, Any]) -> type[BaseModel]:
+    """Return the section at ``path``; of several that may stand there, the one that does."""
+    section, inner = model, typing.cast(Any, merged)
+    parts = list(path)
+    while parts:
+        name = parts.pop(0)
+        annotation, inner = section.model_fields[name].annotation, inner[name]
+        if typing.get_origin(annotation) in (dict, Mapping, list, tuple):
+            entry = parts.pop(0)
+            inner = inner[int(entry)] if isinstance(inner, list) else inner[entry]
+        chosen_by = _chosen_by(annotation)
+        section = chosen_by.choose(inner) if chosen_by is not None else section_of(annotation) or section
+    return section
+
+
+def _chosen_by(annotation: Any) -> ChosenBy | None:
+    for part in typing.get_args(annotation):
+        found = part if isinstance(part, ChosenBy) else _chosen_by(part)
+        if found is not None:
+            return found
+    return None
 
 
 def environment_variable(path: KeyPath) -> str:

@@ -9,12 +9,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
+from headwater.stores.layers.deadline import PromptStore
+from headwater.stores.layers.layer import Direction, Layer, Operation
+from headwater.stores.layers.limit import LimitedStore
+from headwater.stores.layers.metrics import CountedStore
+from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore
 from headwater.testing.object_store import ObjectStoreContract, aligned, marked, put, some_bytes
@@ -181,3 +186,75 @@ def test_a_write_past_the_cache_goes_on_through_it_after_an_odd_piece(tmp_path: 
         writer.write(view[5000:])
     writer.commit()
     assert b"".join(store.read("k")) == data
+
+
+# --- Layers: whatever is around a store, it keeps its promises -------------------------------------------------
+
+
+class _Ignored:
+    """Counts nothing."""
+
+    def worked(self, store: str, operation: Operation, seconds: float, *, failed: bool) -> None: ...
+
+    def passed(self, store: str, direction: Direction, count: int) -> None: ...
+
+
+Around = Callable[[ObjectStore], ObjectStore]
+
+LAYERS: dict[str, Around] = {
+    "nothing": Layer,
+    "counted": lambda store: CountedStore(store, _Ignored()),
+    "limited": lambda store: LimitedStore(store, concurrency=2, read_speed=1e12, write_speed=1e12),
+    "retried": lambda store: RetriedStore(store, 3, sleep=lambda _: None),
+    "prompt": lambda store: PromptStore(store, 60),
+}
+LAYERS["all"] = lambda store: LAYERS["counted"](LAYERS["retried"](LAYERS["limited"](LAYERS["prompt"](store))))
+
+
+@pytest.fixture
+def layer(request: pytest.FixtureRequest) -> Iterator[Around]:
+    """Puts layers around stores, whose threads end with the test."""
+    made: list[ObjectStore] = []
+
+    def around(store: ObjectStore) -> ObjectStore:
+        made.append(LAYERS[request.param](store))
+        return made[-1]
+
+    yield around
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("layer", LAYERS, indirect=True)
+class TestLayersAroundMemory(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, layer: Around) -> ObjectStore:
+        return layer(MemoryStore("memory", MemoryStoreSettings(type="memory")))
+
+    @pytest.fixture
+    def small_store(self, layer: Around) -> ObjectStore:
+        return layer(MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=SMALL)))
+
+
+@pytest.mark.parametrize("layer", LAYERS, indirect=True)
+class TestLayersAroundFiles(ObjectStoreContract):
+    @pytest.fixture
+    def unmarked_store(self, layer: Around, tmp_path: Path) -> ObjectStore:
+        return layer(FileStore("files", FileStoreSettings(fsync=False), tmp_path / "store"))
+
+    @pytest.fixture
+    def store(self, unmarked_store: ObjectStore) -> ObjectStore:
+        return marked(unmarked_store)
+
+    @pytest.fixture
+    def small_store(self, layer: Around, small_disk: Path) -> ObjectStore:
+        return marked(layer(FileStore("files", FileStoreSettings(fsync=False), small_disk)))
+
+    def test_a_reading_that_is_dropped_holds_no_file_open(self, store: ObjectStore) -> None:
+        put(store, "k", some_bytes(3 << 20))
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the listing itself is one of them
+        never_begun = store.read("k")
+        begun = store.read("k")
+        next(begun)
+        del never_begun, begun
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -29,7 +29,7 @@ def test_an_object_is_read_by_its_url_whole_and_in_parts(web: WebServer, store: 
     assert b"".join(store.read(url)) == DATA
     assert b"".join(store.read(url, 1000, 70_000)) == DATA[1000:71_000]
     assert store.stat(url) == Stored(url, len(DATA))
-    assert store.url(url) == url
+    assert store.url_of(url) == url
 
 
 def test_it_never_writes_and_never_deletes(web: WebServer, store: HttpStore) -> None:

@@ -97,6 +97,8 @@ IMAGES = (
     "v1",
     "v1/http",
 )
+# The rooms of stores: each store beside the others, what is around all, and their contract.
+STORES = ("file", "layers", "memory", "registry", "store", "store_type", "web")
 
 # Where SQL stands besides in a room of its own.
 CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")
@@ -128,6 +130,9 @@ def model_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
         (house / catalogue).parent.mkdir(exist_ok=True)
         (house / catalogue).with_name("__init__.py").touch()
         (house / catalogue).with_suffix(".py").write_text("import sqlalchemy\n")
+    for room in STORES:
+        (house / "stores" / room).mkdir()
+        (house / "stores" / room / "__init__.py").touch()
     (tmp_path / ".importlinter").write_text(CONTRACTS.read_text().replace("headwater", "dollhouse"))
     monkeypatch.syspath_prepend(tmp_path)
     yield house
@@ -148,18 +153,21 @@ def test_a_house_without_imports_keeps_the_contracts(model_house: Path) -> None:
         ("server", "images.http_v2"),
         ("streams", "images"),
         ("images/service", "stores"),
-        ("stores", "config"),
+        ("stores/file", "config"),
         ("testing", "stores"),
         ("cli", "server"),
         ("images/service", "activity"),
         ("images/service", "http"),
         ("activity", "jobs"),
-        ("stores", "fetching"),
+        ("stores/file", "fetching"),
         ("images/v1/http", "images.http_v2"),
         ("images/http_v2", "images.service"),
         ("images/assembly", "images.v1"),
         ("images/data", "images.catalogue"),
         ("images/catalogue", "images.model"),
+        ("stores/file", "stores.store_type"),
+        ("stores/registry", "stores.layers"),
+        ("stores/layers", "stores.store"),
     ],
 )
 def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importer: str, imported: str) -> None:
@@ -174,8 +182,8 @@ def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importe
         ("instances", "images"),
         ("images/service", "streams"),
         ("instances", "streams"),
-        ("stores", "images"),
-        ("stores", "database"),
+        ("stores/file", "images"),
+        ("stores/file", "database"),
         ("database", "stores"),
         ("images/service", "images.http_v2"),
         ("streams", "images.http_v2"),
@@ -203,6 +211,11 @@ def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importe
         ("images/v1", "images.assembly"),
         ("errors", "config"),
         ("config", "database"),
+        ("stores/registry", "stores.file"),
+        ("stores/file", "stores.registry"),
+        ("stores/web", "stores.memory"),
+        ("stores/layers", "stores.file"),
+        ("stores/store", "stores.store_type"),
     ],
 )
 def test_an_import_up_or_across_the_house_breaks_a_contract(
@@ -240,7 +253,7 @@ def test_sql_in_a_catalogue_keeps_the_contracts(model_house: Path, room: str) ->
     assert keeps_its_contracts(model_house)
 
 
-@pytest.mark.parametrize("where", [".", "images"])
+@pytest.mark.parametrize("where", [".", "images", "stores"])
 def test_a_room_without_a_place_breaks_a_contract(model_house: Path, where: str) -> None:
     (model_house / where / "cellar.py").touch()
     assert not keeps_its_contracts(model_house)

@@ -78,7 +78,7 @@ def imported(*folders: str) -> dict[str, str]:
 
 def test_what_the_program_imports_it_names() -> None:
     named = {normal(each) for each in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["rabbitmq"])}
-    named |= {"headwater", "pytest"}  # who runs the suites of headwater.testing has pytest
+    named |= {"headwater", "pytest", "hypothesis"}  # who runs the suites of headwater.testing has these
     assert {name: file for name, file in imported("src").items() if name not in named} == {}
 
 

@@ -34,6 +34,7 @@ from headwater.server.middleware.whole_bodies import WholeBodies
 from headwater.server.pools import Pools
 from headwater.server.settings import Settings
 from headwater.stores.registry import open_stores
+from headwater.stores.store_type import Surroundings
 from headwater.streams import http as streams_http
 from headwater.streams.live import live_feed
 from headwater.threads import Pool
@@ -61,8 +62,10 @@ class Application:
         self.database = Database(settings.database_url, pool_size=pools.connections, may_make=False)
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
-        self.stores = open_stores(settings.stores, settings.data_dir, fetcher, identities)
         self._metrics = Metrics()
+        self.stores = open_stores(
+            settings.stores, Surroundings(settings.data_dir, fetcher), identities, tally=self._metrics
+        )
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
         self._images = ImageService(

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.stores.layers.layer import Direction, Operation
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -106,6 +108,35 @@ class Metrics:
             ["store"],
             registry=self._registry,
         )
+        self._store_seconds = Histogram(
+            "headwater_store_seconds",
+            "Time that one operation of a store took; a reading and a writing are one for each piece",
+            ["store", "operation"],
+            buckets=(0.001, 0.01, 0.1, 1, 10, 60),
+            registry=self._registry,
+        )
+        self._store_failures = Counter(
+            "headwater_store_failures",
+            "Operations that a store failed at",
+            ["store", "operation"],
+            registry=self._registry,
+        )
+        self._store_bytes = Counter(
+            "headwater_store_bytes",
+            "Bytes read from a store or written into it, without those of files that the server sends itself",
+            ["store", "direction"],
+            registry=self._registry,
+        )
+
+    def worked(self, store: str, operation: Operation, seconds: float, *, failed: bool) -> None:
+        """Note that a store was busy with one operation."""
+        self._store_seconds.labels(store, operation).observe(seconds)
+        if failed:
+            self._store_failures.labels(store, operation).inc()
+
+    def passed(self, store: str, direction: Direction, count: int) -> None:
+        """Note that so many bytes were read from a store or written into it."""
+        self._store_bytes.labels(store, direction).inc(count)
 
     def left(self, by_store: Mapping[str, int]) -> None:
         """Note how many objects wait for their removal in each store."""

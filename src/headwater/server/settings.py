@@ -20,7 +20,7 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.server.middleware.cors import CorsSettings
 from headwater.stores.file import FileStoreSettings
-from headwater.stores.registry import StoreSettings
+from headwater.stores.registry import StoreSection
 from headwater.streams.settings import StreamsSettings
 
 
@@ -115,7 +115,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     stores: Annotated[
-        dict[str, StoreSettings], Field(description="Where image bytes lie: one table for each store.", min_length=1)
+        dict[str, StoreSection], Field(description="Where image bytes lie: one table for each store.", min_length=1)
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
@@ -135,8 +135,6 @@ class Settings(Section):
         for name in value if isinstance(value, dict) else ():
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(name)):
                 raise ValueError(f"a store's name is letters, digits, '-' and '_', not {name!r}")
-            if isinstance(value[name], dict) and "type" not in value[name]:
-                raise ValueError(f'the store {name!r} has no \'type\'; give "file", "memory" or "http"')
         return value
 
     @model_validator(mode="after")
@@ -205,7 +203,7 @@ class Settings(Section):
     @property
     def directories(self) -> tuple[Path, ...]:
         """The directories that are given for stores."""
-        return tuple(store.root for store in self.stores.values() if store.type == "file" and store.root is not None)
+        return tuple(store.directory for store in self.stores.values() if store.directory is not None)
 
 
 def address(text: str) -> tuple[str, int]:

@@ -43,6 +43,7 @@ from headwater.server.settings import Settings, address
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
+from headwater.stores.store_type import Surroundings
 from headwater.streams.live import live_feed
 
 _log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def _prepare(settings: Settings) -> dict[str, str]:
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
-        stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
+        stores = open_stores(settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)))
         identities = Admission(database).admit(stores)
         scrubber = Scrubber(DiscardedObjects(database), stores)
         notifications = Notifications(settings.notifications, database)

@@ -1,10 +1,11 @@
 """Objects as files of one directory.
 
-Layout: ``objects/AB/KEY`` holds the whole objects (``AB``: first two characters of the key's SHA-256,
-so that no directory grows without bound), ``incoming/KEY`` what is being written, ``store-id`` the mark. A write
-goes to ``incoming``, is flushed to the disk, and is then renamed into ``objects``; the directory is flushed too.
-A reader therefore sees the whole object or none of it, also after a power cut, and a crash leaves at
-most a file in ``incoming``, which ``delete`` of that key removes.
+Layout: ``objects/AB/NAME`` holds the whole objects (``AB``: first two characters of the key's SHA-256,
+so that no directory grows without bound), ``incoming/NAME`` what is being written, ``store-id`` the mark. ``NAME`` is
+the key with ``~``, which no key has, for each ``/``: so ``a`` is never in the way of ``a/b``, and no directory is made
+for a key or left over. A write goes to ``incoming``, is flushed to the disk, and is then renamed into ``objects``; the
+directory is flushed too. A reader therefore sees the whole object or none of it, also after a power cut, and a crash
+leaves at most a file in ``incoming``, which ``delete`` of that key removes.
 
 Each call looks the directory up anew and does all its work relative to what it found there, mark included. So a
 file system that is mounted or unmounted at any moment is seen whole or not at all: no call takes the bare mount
@@ -29,11 +30,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.config import Section
 from headwater.errors import SettingsError
 from headwater.stores.store import (
     IDENTITY,
     Abilities,
+    ForeignUrl,
     ObjectNotFound,
     Piece,
     Stored,
@@ -42,7 +43,9 @@ from headwater.stores.store import (
     StoreUnavailable,
     WriteLost,
     checked_key,
+    is_key,
 )
+from headwater.stores.store_type import StoreSettings, StoreType
 
 MARK = "store-id"
 
@@ -53,7 +56,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PROBE = bytes(4096)  # one block: an empty file can be made on a full disk
 
 
-class FileStoreSettings(Section):
+class FileStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "file"``."""
 
     abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=True)
@@ -68,6 +71,10 @@ class FileStoreSettings(Section):
     chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=4096, le=64 << 20)] = (
         256 << 10
     )
+
+    @property
+    def directory(self) -> Path | None:
+        return self.root
 
 
 class FileStore:
@@ -132,8 +139,14 @@ class FileStore:
         self.stat(key)
         return self._root / _file(key)
 
-    def url(self, key: str) -> str:
+    def url_of(self, key: str) -> str:
         return (self._root / _file(checked_key(key))).absolute().as_uri()
+
+    def key_of(self, url: str) -> str:
+        key = url.rpartition("/")[2].replace("~", "/")
+        if is_key(key) and self.url_of(key) == url:
+            return key
+        raise ForeignUrl(self.name, url)
 
     def stat(self, key: str) -> Stored:
         try:
@@ -146,14 +159,15 @@ class FileStore:
         with contextlib.suppress(FileNotFoundError), self._looked_up() as root:
             for directory in _names(root, "objects"):
                 for name in _names(root, f"objects/{directory}"):
-                    if name.startswith(prefix):
+                    key = name.replace("~", "/")
+                    if key.startswith(prefix):
                         with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                            yield Stored(name, os.stat(f"objects/{directory}/{name}", dir_fd=root).st_size)
+                            yield Stored(key, os.stat(f"objects/{directory}/{name}", dir_fd=root).st_size)
 
     def delete(self, key: str) -> None:
         checked_key(key)
         with self.there() as root:
-            for file in (f"incoming/{key}", _file(key)):
+            for file in (_part(key), _file(key)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(file, dir_fd=root)
 
@@ -250,7 +264,7 @@ class FileWriter:
 
     def __init__(self, store: FileStore, key: str, root: int) -> None:
         """Make the file; ``root`` is a descriptor of the store's directory, for the time of this call."""
-        self._store, self._key, self._part = store, key, f"incoming/{key}"
+        self._store, self._key, self._part = store, key, _part(key)
         self._fsync = store.settings.fsync
         self._size = 0
         self._unflushed = 0
@@ -349,7 +363,11 @@ class FileWriter:
 
 
 def _file(key: str) -> str:
-    return f"objects/{hashlib.sha256(key.encode()).hexdigest()[:2]}/{key}"
+    return f"objects/{hashlib.sha256(key.encode()).hexdigest()[:2]}/{key.replace('/', '~')}"
+
+
+def _part(key: str) -> str:
+    return f"incoming/{key.replace('/', '~')}"
 
 
 def _names(root: int, directory: str) -> list[str]:
@@ -405,3 +423,10 @@ def _probe(root: int) -> None:
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(probe, dir_fd=root)
+
+
+TYPE = StoreType(
+    "file",
+    FileStoreSettings,
+    lambda name, settings, around: FileStore(name, settings, around.data_dir / "stores" / name),
+)

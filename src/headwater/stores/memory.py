@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.config import Section
-from headwater.stores.store import Abilities, ObjectNotFound, Piece, Stored, StoreFull, checked_key
+from headwater.stores.store import Abilities, ForeignUrl, ObjectNotFound, Piece, Stored, StoreFull, checked_key, is_key
+from headwater.stores.store_type import StoreSettings, StoreType
 
 
-class MemoryStoreSettings(Section):
+class MemoryStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "memory"``."""
 
     abilities: ClassVar[Abilities] = Abilities(shared_by_processes=False, gives_paths=False, has_identity=False)
@@ -70,8 +70,14 @@ class MemoryStore:
     def path(self, key: str) -> None:
         self._object(key)
 
-    def url(self, key: str) -> str:
+    def url_of(self, key: str) -> str:
         return f"memory://{self.name}/{checked_key(key)}"
+
+    def key_of(self, url: str) -> str:
+        here = f"memory://{self.name}/"
+        if url.startswith(here) and is_key(url.removeprefix(here)):
+            return url.removeprefix(here)
+        raise ForeignUrl(self.name, url)
 
     def stat(self, key: str) -> Stored:
         return Stored(key, len(self._object(key)))
@@ -118,3 +124,6 @@ class MemoryWriter:
 
     def abort(self) -> None:
         self._gathered.clear()
+
+
+TYPE = StoreType("memory", MemoryStoreSettings, lambda name, settings, _: MemoryStore(name, settings))

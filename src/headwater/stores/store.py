@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Protocol
 
 from headwater.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
+from headwater.fetching.url_filter import shown
 
-# One path segment that is safe in a file name, an S3 key and a Swift object name alike.
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+# A path, whose parts are safe in a file name, an S3 key and a Swift object name alike.
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+MOST_IN_KEY = 200  # characters, so that a key written into one file name has room
 # What a store is known by: random, so that no two are the same.
 IDENTITY = re.compile(r"[0-9a-f]{32}")
 
@@ -38,7 +40,18 @@ class BadKey(Invalid):
     """A key that not every store could keep."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"object key {key[:80]!r} is not letters, digits, '.', '_' and '-', 200 at most")
+        super().__init__(
+            f"object key {key[:80]!r} is not letters, digits, '.', '_' and '-', {MOST_IN_KEY} at most; "
+            "'/' may stand between parts that begin with a letter or digit"
+        )
+
+
+class ForeignUrl(Invalid):
+    """The URL is of something else than an object of this store."""
+
+    def __init__(self, store: str, url: str) -> None:
+        super().__init__(f"no object of store {store} has this URL: {shown(url)}")
+        self.store = store
 
 
 class StoreFull(TooLarge):
@@ -61,6 +74,8 @@ class WriteLost(Conflict):
 class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
+    may_pass = True  # the same call may work in a moment
+
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} does not work: {reason}")
         self.store, self.reason = store, reason
@@ -72,6 +87,8 @@ class StoreUnavailable(Unavailable):
 
 class StoreRefusesWrites(StoreUnavailable):
     """The store gives bytes and takes none."""
+
+    may_pass = False
 
     def __init__(self, store: str, *, is_full: bool) -> None:
         reason = "it is full: delete images or give it more space" if is_full else "it is read only"
@@ -129,6 +146,8 @@ class ObjectWriter(Protocol):
 
 class ObjectStore(Protocol):
     """Keep bytes under keys chosen by the caller; safe to use from several threads.
+
+    A key may hold a path (``a/b``), which is a name like any other: ``a`` and ``a/b`` are two objects.
 
     Every call about objects raises ``StoreUnavailable`` when the store does not work. "Not found" and "deleted" are
     said only of a store that is there.
@@ -189,8 +208,18 @@ class ObjectStore(Protocol):
             ObjectNotFound: Nothing is stored under ``key``.
         """
 
-    def url(self, key: str) -> str:
-        """Return the URL under which others who reach the store know the object; it holds no secret."""
+    def url_of(self, key: str) -> str:
+        """Return the URL under which others who reach the store know the object; it holds no secret.
+
+        Whether there is such an object is not asked, here and in ``key_of``.
+        """
+
+    def key_of(self, url: str) -> str:
+        """Return the key whose URL this is: the inverse of ``url_of``.
+
+        Raises:
+            ForeignUrl: It is the URL of something else.
+        """
 
     def stat(self, key: str) -> Stored:
         """Return what is stored under ``key`` or raise ``ObjectNotFound``."""
@@ -213,8 +242,13 @@ class ObjectStore(Protocol):
         """Let go of connections and files."""
 
 
+def is_key(text: str) -> bool:
+    """Return whether every store could keep an object under this key."""
+    return len(text) <= MOST_IN_KEY and KEY.fullmatch(text) is not None
+
+
 def checked_key(key: str) -> str:
     """Return ``key`` or raise ``BadKey``."""
-    if not KEY.fullmatch(key):
+    if not is_key(key):
         raise BadKey(key)
     return key

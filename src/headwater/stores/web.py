@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from headwater.config import Section
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused, shown
-from headwater.stores.store import Abilities, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
+from headwater.stores.store import Abilities, ForeignUrl, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
+from headwater.stores.store_type import StoreSettings, StoreType
 
 
 class WebUnavailable(StoreUnavailable):
@@ -24,6 +24,12 @@ class WebUnavailable(StoreUnavailable):
         return str(self)
 
 
+class WebRefused(WebUnavailable):
+    """What others offer there is not taken: the URL may not be fetched, or gives too much."""
+
+    may_pass = False
+
+
 class StoreReadOnly(Forbidden):
     """This store holds what others wrote."""
 
@@ -32,7 +38,7 @@ class StoreReadOnly(Forbidden):
         self.store = store
 
 
-class HttpStoreSettings(Section):
+class HttpStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "http"``; what may be fetched, section ``[fetch]`` says."""
 
     abilities: ClassVar[Abilities] = Abilities(
@@ -72,8 +78,13 @@ class HttpStore:
     def path(self, key: str) -> None:
         """Return ``None``: no file here holds it. Whether it is there is not asked."""
 
-    def url(self, key: str) -> str:
+    def url_of(self, key: str) -> str:
         return key
+
+    def key_of(self, url: str) -> str:
+        if url.lower().startswith(("http://", "https://")):
+            return url
+        raise ForeignUrl(self.name, url)
 
     def stat(self, key: str) -> Stored:
         try:
@@ -110,8 +121,10 @@ class _Pieces:
     def __next__(self) -> bytes:
         try:
             return next(self._fetched)
-        except (RemoteFailed, RemoteTooLarge) as error:
+        except RemoteFailed as error:
             raise WebUnavailable(self._store, str(error)) from error
+        except RemoteTooLarge as error:
+            raise WebRefused(self._store, str(error)) from error
 
     def close(self) -> None:
         """End the connection."""
@@ -124,4 +137,8 @@ class _Pieces:
 def _translated(store: str, key: str, error: RemoteFailed | RemoteTooLarge | UrlRefused) -> Exception:
     if isinstance(error, RemoteFailed) and error.is_missing:
         return ObjectNotFound(store, shown(key))
-    return WebUnavailable(store, str(error))
+    failed = WebUnavailable if isinstance(error, RemoteFailed) else WebRefused
+    return failed(store, str(error))
+
+
+TYPE = StoreType("http", HttpStoreSettings, lambda name, _, around: HttpStore(name, around.fetcher))

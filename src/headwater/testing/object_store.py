@@ -10,10 +10,15 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from headwater.stores.store import (
     IDENTITY,
+    KEY,
     BadKey,
+    ForeignUrl,
     ObjectNotFound,
     ObjectStore,
     Piece,
@@ -21,6 +26,7 @@ from headwater.stores.store import (
     StoreFull,
     StoreUnavailable,
     WriteLost,
+    is_key,
 )
 
 T = TypeVar("T", bound=ObjectStore)
@@ -32,9 +38,22 @@ BAD_KEYS = (
     ".",
     "..",
     "../x",
-    "a/b",
     "/a",
+    "a/",
+    "/",
+    "a//b",
+    "a/./b",
+    "a/../b",
+    "a/..",
+    "a/.hidden",
+    "a/-option",
+    "a/ b",
+    "a/b\n",
     "a\\b/",
+    "a\\b",
+    "a~b",
+    "a%2Fb",
+    "a:b",
     ".hidden",
     "-option",
     "a b",
@@ -42,8 +61,34 @@ BAD_KEYS = (
     "a\x00",
     "ä",
     "x" * 201,
+    "x/" * 100 + "x",
 )
-GOOD_KEYS = ("k", "0", "K", "a.b", "a-b_c.d", "a..b", "x" * 200)
+GOOD_KEYS = ("k", "0", "K", "a.b", "a-b_c.d", "a..b", "x" * 200, "a/b", "a/b.d/e-f/0", "a./b", "a_/b", "x/" * 99 + "x")
+FOREIGN_URLS = (
+    "",
+    "k",
+    "/k",
+    "k/k",
+    "://k",
+    "file:///etc/passwd",
+    "file:///k",
+    "memory://k",
+    "memory://another/k",
+    "rbd://fsid/pool/k/snap",
+    "swift+config://reference/container/k",
+    "ftp://user:secret@example.org/k?token=secret",
+)
+
+keys = st.from_regex(KEY, fullmatch=True).filter(is_key)
+
+
+# For tests that ask what names mean, not what lies in the store: one store serves all examples, and every store's suite
+# has the test.
+OF_THE_NAME_ONLY = hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    max_examples=30,  # in each of many suites
+    deadline=None,
+)
 
 
 def some_bytes(size: int, seed: int = 0) -> bytes:
@@ -99,12 +144,52 @@ class ObjectStoreContract:
 
     def test_each_object_has_a_url_of_its_own(self, store: ObjectStore) -> None:
         assert store.abilities.writes
-        urls = {store.url(key) for key in GOOD_KEYS}
+        urls = {store.url_of(key) for key in GOOD_KEYS}
         assert len(urls) == len(GOOD_KEYS)
         assert all("://" in url for url in urls)
         for key in BAD_KEYS:
             with pytest.raises(BadKey):
-                store.url(key)
+                store.url_of(key)
+
+    @OF_THE_NAME_ONLY
+    @given(key=keys)
+    def test_a_url_leads_back_to_its_key(self, store: ObjectStore, key: str) -> None:
+        assert store.key_of(store.url_of(key)) == key
+
+    @OF_THE_NAME_ONLY
+    @given(key=keys, more=st.text(max_size=8), at=st.integers(0, 300))
+    def test_what_leads_to_a_key_is_its_url_to_the_letter(
+        self, store: ObjectStore, key: str, more: str, at: int
+    ) -> None:
+        url = store.url_of(key)
+        changed = url[:at] + more + url[at:]
+        try:
+            found = store.key_of(changed)
+        except ForeignUrl:
+            assert changed != url
+        else:
+            assert store.url_of(found) == changed
+
+    @pytest.mark.parametrize("url", FOREIGN_URLS)
+    def test_a_url_of_another_place_is_refused(self, store: ObjectStore, url: str) -> None:
+        with pytest.raises(ForeignUrl, match=f"no object of store {store.name} has this URL") as caught:
+            store.key_of(url)
+        assert "secret" not in str(caught.value)
+
+    def test_a_url_with_anything_beside_the_key_is_refused(self, store: ObjectStore) -> None:
+        url = store.url_of("a/k")
+        for other in (
+            f"{url}/",
+            f"{url}?x",
+            f"{url}#x",
+            f"{url}/../k",
+            f"{url}%00",
+            f"{url}\n",
+            url.upper(),
+            f" {url}",
+        ):
+            with pytest.raises(ForeignUrl):
+                store.key_of(other)
 
     def test_an_object_lives_from_its_commit_to_its_deletion(self, store: ObjectStore) -> None:
         assert list(store.list()) == []
@@ -311,6 +396,28 @@ class ObjectStoreContract:
         assert list(store.list()) == [Stored(key, 1)]
         assert content(store, key) == b"x"
         store.delete(key)
+        assert list(store.list()) == []
+
+    def test_a_key_that_is_a_path_is_a_name_like_any_other(self, store: ObjectStore) -> None:
+        """An object is never in the way of another, whichever is there first, goes first or is unfinished."""
+        paths = ("a", "a/b", "a/b/c", "b/c", "b")
+        for key in paths:
+            put(store, key, key.encode())
+        begun = store.begin("a/b/c/d")
+        begun.write(b"unfinished")
+        assert sorted(stored.key for stored in store.list()) == sorted(paths)
+        assert sorted(stored.key for stored in store.list("a/")) == ["a/b", "a/b/c"]
+        assert sorted(stored.key for stored in store.list("a")) == ["a", "a/b", "a/b/c"]
+        store.delete("a/b")
+        store.delete("b")
+        assert {key: content(store, key) for key in ("a", "a/b/c", "b/c")} == {
+            "a": b"a",
+            "a/b/c": b"a/b/c",
+            "b/c": b"b/c",
+        }
+        assert begun.commit() == Stored("a/b/c/d", 10)
+        for key in ("a", "a/b/c", "b/c", "a/b/c/d"):
+            store.delete(key)
         assert list(store.list()) == []
 
     def test_keys_that_differ_by_case_are_different(self, store: ObjectStore) -> None:

@@ -13,7 +13,8 @@ from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.registry import open_stores
-from headwater.stores.store import StoreRefusesWrites, StoreUnavailable, WriteLost
+from headwater.stores.store import ForeignUrl, StoreRefusesWrites, StoreUnavailable, WriteLost
+from headwater.stores.store_type import Surroundings
 from headwater.stores.web import HttpStoreSettings
 from headwater.testing.object_store import content, marked, put
 
@@ -117,8 +118,7 @@ def test_stores_are_opened_in_the_order_of_the_settings(tmp_path: Path) -> None:
             "g": FileStoreSettings(root=tmp_path / "g"),
             "w": HttpStoreSettings(type="http"),
         },
-        tmp_path,
-        Fetcher(FetchSettings()),
+        Surroundings(tmp_path, Fetcher(FetchSettings())),
     )
     assert list(stores) == ["m", "f", "g", "w"]
     assert [store.name for store in stores.values()] == ["m", "f", "g", "w"]
@@ -251,3 +251,24 @@ def test_what_a_store_makes_is_its_owners_only(tmp_path: Path) -> None:
     assert len(made) == 7
     assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
     assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}
+
+
+def test_a_key_that_is_a_path_makes_no_directories(tmp_path: Path) -> None:
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
+    put(store, "a/b/c", b"bytes")
+    directory = hashlib.sha256(b"a/b/c").hexdigest()[:2]
+    assert store.path("a/b/c") == tmp_path / "objects" / directory / "a~b~c"
+    assert store.url_of("a/b/c") == f"file://{tmp_path}/objects/{directory}/a~b~c"
+    store.delete("a/b/c")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / MARK]
+
+
+def test_a_url_of_another_directory_or_of_a_wrong_place_in_it_is_refused(tmp_path: Path) -> None:
+    store = FileStore("files", FileStoreSettings(), tmp_path / "a b")
+    url = store.url_of("k")
+    assert url.startswith(f"file://{tmp_path}/a%20b/objects/")
+    assert store.key_of(url) == "k"
+    other = FileStore("others", FileStoreSettings(), tmp_path / "other").url_of("k")
+    for wrong in (other, url.replace("objects", "incoming"), url.replace("%20", " "), f"file://{tmp_path}/a%20b/k"):
+        with pytest.raises(ForeignUrl, match="store files"):
+            store.key_of(wrong)

@@ -15,6 +15,7 @@ from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.images.data.admission import Admission
 from headwater.stores.registry import open_stores
+from headwater.stores.store_type import Surroundings
 
 app = typer.Typer(help="Where image bytes lie.", no_args_is_help=True)
 
@@ -46,7 +47,7 @@ def adopt(
     the services that use the store.
     """
     settings = options.sources().load().settings
-    stores = open_stores(settings.stores, settings.data_dir, Fetcher(settings.fetch))
+    stores = open_stores(settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)))
     known = [each for each, store in stores.items() if store.abilities.has_identity]
     if name not in known:
         raise NothingToAdopt(name, known)

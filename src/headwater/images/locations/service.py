@@ -7,6 +7,7 @@ the catalogue says now, asking servers as it goes, and then once more inside the
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from headwater.images.locations.rules import Found, InvalidLocation, LocationRul
 from headwater.images.model import Held, Image, Location, Status
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.stores.store import ObjectStore
+from headwater.stores.store import ForeignUrl, ObjectStore
 
 # Carries out one operation on locations: takes the image and its locations, and gives them as they are after it.
 Relocate = Callable[[Image, Held, Operation], tuple[Image, Held]]
@@ -51,11 +52,12 @@ class Web:
     def __init__(self, stores: Mapping[str, ObjectStore], fetcher: Fetcher, size_cap: int) -> None:
         self._fetcher = fetcher
         self._size_cap = size_cap
-        self._store = next((name for name, store in stores.items() if not store.abilities.writes), None)
+        # What lies in a store that writes is ours: no caller may name it.
+        self._stores = {name: store for name, store in stores.items() if not store.abilities.writes}
 
     def takes(self, url: str) -> bool:
         """Return whether there is a store that reads such URLs."""
-        return self._store is not None and url.lower().startswith(("http://", "https://"))
+        return self._place(url) is not None
 
     def location(self, url: str) -> Location:
         """Return where ``url`` is.
@@ -63,9 +65,16 @@ class Web:
         Raises:
             InvalidLocation: It is no URL that callers may add, or no store reads it.
         """
-        if self._store is None or not self.takes(url):
+        place = self._place(url)
+        if place is None:
             raise InvalidLocation("it is not a URL of a kind that a store of this service reads")
-        return Location(self._store, url)
+        return place
+
+    def _place(self, url: str) -> Location | None:
+        for name, store in self._stores.items():
+            with contextlib.suppress(ForeignUrl):
+                return Location(name, store.key_of(url))
+        return None
 
     def check(self, url: str) -> None:
         """Return when ``url`` may be fetched.
@@ -156,7 +165,7 @@ class Locations:
         if at.is_external:
             return at.object_key
         store = self._stores.get(at.store)
-        return store.url(at.object_key) if store is not None else None
+        return store.url_of(at.object_key) if store is not None else None
 
     def of_image(self, caller: Caller, image_id: str) -> list[dict[str, Any]]:
         """Return the locations of one image for those who may always know them: services.
