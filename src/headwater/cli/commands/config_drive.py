@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.catalogue import open_database
+from headwater.cli.catalogue import opened
 from headwater.instances.media.config_drive import DriveExists, write_config_drive
 from headwater.instances.registry import Registry
 
@@ -31,11 +31,8 @@ def build(
     """Write the config drive of a machine: an ISO 9660 image with the label config-2."""
     if output.exists() and not force:
         raise DriveExists(output)
-    database = open_database()
-    try:
+    with opened() as database:
         found = Registry(database).get(instance)
-    finally:
-        database.close()
     size = write_config_drive(found, output, int(time.time()), replace=force)
     if as_json:
         typer.echo(json.dumps({"instance": found.id, "path": str(output), "size": size}))

@@ -10,10 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from headwater.cli import options
+from headwater.cli.catalogue import opened, opened_unchecked
 from headwater.clock import now
 from headwater.database import schema
-from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
@@ -25,35 +24,21 @@ PURGED_AT_ONCE = 500
 app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 
 
-def _database(*, may_make: bool = False) -> Database:
-    settings = options.sources().load().settings
-    (data_dir.prepare if may_make else data_dir.require_possible)(settings.data_dir)
-    database = Database(settings.database_url, may_make=may_make)
-    if may_make:
-        data_dir.close_database(database.file)
-    return database
-
-
 @app.command()
 def upgrade() -> None:
     """Bring the catalogue to the schema of this version; safe to run at any time."""
-    database = _database(may_make=True)
-    try:
+    with opened_unchecked(may_make=True) as database:
+        data_dir.close_database(database.file)
         changed = schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
-    finally:
-        database.close()
     sys.stdout.write(f"schema {schema.NEWEST}: {'upgraded' if changed else 'nothing to do'}\n")
 
 
 @app.command()
 def check() -> None:
     """Say whether the catalogue has a schema that this version may run on."""
-    database = _database()
-    try:
+    with opened_unchecked(may_make=False) as database:
         found = schema.check(database)
-    finally:
-        database.close()
     sys.stdout.write(f"schema {found}: right\n")
 
 
@@ -67,12 +52,8 @@ def purge(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Forget what deleted images were. Their ids stay known, so that none is ever used again."""
-    database = _database()
-    try:
-        schema.check(database)
+    with opened() as database:
         purged = _purged(ImageCatalogue(database), now() - age_in_days * DAY, max_rows)
-    finally:
-        database.close()
     if as_json:
         sys.stdout.write(msgspec.json.encode({"purged": purged}).decode() + "\n")
     else:

@@ -13,8 +13,8 @@ import os
 import sys
 import textwrap
 import time
-import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,14 +25,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headwater.cli.catalogue import open_database, resolve_image
+from headwater.cli.catalogue import ImagesByName, opened
 from headwater.errors import SettingsError
-from headwater.instances.addresses import canonical
-from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
-from headwater.instances.names import hostname_from
-from headwater.instances.network.data import canonical_network_data
 from headwater.instances.registry import Registry
+from headwater.instances.service import Description, Instances, described
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -88,87 +85,67 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register a machine."""
-    new_id = str(uuid.uuid4()) if instance_id is None else instance_id.lower()
-    now = time.time_ns() // 1000
-    instance = Instance(
-        id=new_id,
-        name=name,
-        hostname=hostname_from(name, new_id) if hostname is None else hostname,
-        created_at=now,
-        updated_at=now,
-        project_id=project_id,
-        addresses=tuple(canonical(text) for text in address or []),
-        keys=_keys(ssh_key or []),
-        user_data=None if user_data is None else _bytes("--user-data", user_data),
-        vendor_data=None if vendor_data is None else _json("--vendor-data", vendor_data),
-        meta=_meta(meta or []),
-        instance_type=instance_type,
-        availability_zone=availability_zone,
-        network_data=None if network_data is None else canonical_network_data(_json("--network-data", network_data)),
+    instance = described(
+        Description(
+            name=name,
+            id=instance_id,
+            hostname=hostname,
+            project_id=project_id,
+            addresses=address or [],
+            ssh_keys=[_text("--ssh-key", value) for value in ssh_key or []],
+            user_data=None if user_data is None else _bytes("--user-data", user_data),
+            vendor_data=None if vendor_data is None else _json("--vendor-data", vendor_data),
+            network_data=None if network_data is None else _json("--network-data", network_data),
+            meta=_meta(meta or []),
+            instance_type=instance_type,
+            availability_zone=availability_zone,
+        )
     )
-    database = open_database(writes=True)
-    try:
-        if image is not None:
-            image_id, image_name = resolve_image(database, image)
-            instance = Instance.from_dict({**instance.to_dict(), "image_id": image_id, "image_name": image_name})
-        Registry(database).add(instance)
-    finally:
-        database.close()
-    _print_one(instance, as_json)
+    with _instances(writes=True) as instances:
+        registered = instances.register(instance, image=image)
+    _print_one(registered, as_json)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
     table = _table("Name", "Host name", "Addresses", "Image", "Id")
-    database = open_database()
-    try:
-        registered = _registered(Registry(database))
+    with _instances() as instances:
         if as_json:
-            _print_json_list(instance.to_dict() for instance in registered)
+            _print_json_list(instance.to_dict() for instance in instances.all())
             return
-        for instance in registered:
+        for instance in instances.all():
             image = instance.image_name or instance.image_id or ""
             table.add_row(
                 *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
                 Text(instance.id),
             )
-    finally:
-        database.close()
     _console().print(table)
-
-
-def _registered(registry: Registry) -> Iterator[Instance]:
-    """Yield every machine by name; no more than a page of them, with their user data, is in memory at a time."""
-    after = None
-    while page := registry.page(after=after):
-        yield from page
-        after = page[-1].name
 
 
 @app.command()
 def show(instance: IdOrName, as_json: AsJson = False) -> None:
     """Show one machine."""
-    database = open_database()
-    try:
-        found = Registry(database).get(instance)
-    finally:
-        database.close()
+    with _instances() as instances:
+        found = instances.get(instance)
     _print_one(found, as_json)
 
 
 @app.command()
 def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     """Forget a machine: from now on it gets 404."""
-    database = open_database(writes=True)
-    try:
-        removed = Registry(database).remove(instance)
-    finally:
-        database.close()
+    with _instances(writes=True) as instances:
+        removed = instances.remove(instance)
     if as_json:
         _print_json(removed.to_dict())
     else:
         _console().print(Text(f"removed {removed.name} ({removed.id})"))
+
+
+@contextmanager
+def _instances(*, writes: bool = False) -> Iterator[Instances]:
+    with opened(writes=writes) as database:
+        yield Instances(Registry(database), ImagesByName(database))
 
 
 def _bytes(option: str, value: str) -> bytes:
@@ -199,15 +176,6 @@ def _json(option: str, value: str) -> Any:
         return msgspec.json.decode(_text(option, value))
     except (msgspec.DecodeError, RecursionError) as error:
         raise ArgumentWrong(option, f"it is not JSON: {error}") from error
-
-
-def _keys(values: list[str]) -> tuple[Key, ...]:
-    found: list[Key] = []
-    for value in values:
-        for key in ssh_keys(_text("--ssh-key", value)):
-            name = free_name(key.name, {other.name for other in found})
-            found.append(Key(name=name, data=key.data))
-    return tuple(found)
 
 
 def _meta(values: list[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headwater.cli.catalogue import open_database
+from headwater.cli.catalogue import opened
 from headwater.clock import now
 from headwater.errors import SettingsError
 from headwater.images.metadefs import loading
@@ -119,14 +119,11 @@ def _summary(namespace: Namespace) -> dict[str, object]:
 @contextmanager
 def _catalogue(*, writes: bool = False) -> Iterator[MetadefCatalogue]:
     """Open the catalogue; to write, with the base set in it as after a start of the server."""
-    database = open_database(writes=writes)
-    try:
+    with opened(writes=writes) as database:
         catalogue = MetadefCatalogue(database)
         if writes:
             loading.load_base(catalogue, now)
         yield catalogue
-    finally:
-        database.close()
 
 
 def _all(catalogue: MetadefCatalogue) -> Iterator[Namespace]:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from headwater.cli import options
-from headwater.cli.catalogue import open_database
+from headwater.cli.catalogue import opened
 from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.images.data.admission import Admission
@@ -50,11 +50,8 @@ def adopt(
     known = [each for each, store in stores.items() if store.abilities.has_identity]
     if name not in known:
         raise NothingToAdopt(name, known)
-    database = open_database(writes=True)
-    try:
+    with opened(writes=True) as database:
         adopted = Admission(database).adopt(name, stores[name])
-    finally:
-        database.close()
     if as_json:
         sys.stdout.write(msgspec.json.encode(asdict(adopted)).decode() + "\n")
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
-from headwater.cli.catalogue import open_database, resolve_image
+from headwater.cli.catalogue import ImagesByName, opened
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.streams.listing import Listing
 from headwater.streams.live import LiveFeed
@@ -30,13 +30,10 @@ def why(
 ) -> None:
     """Say where an image stands in the live feed, or every reason why it is not listed."""
     settings = options.sources().load().settings.streams
-    database = open_database()
-    try:
+    with opened() as database:
         catalogue = ImageCatalogue(database)
-        image_id, _ = resolve_image(database, image)
+        image_id, _ = ImagesByName(database).find(image)
         listing = LiveFeed(catalogue, settings).listing(catalogue.get(image_id))
-    finally:
-        database.close()
     if as_json:
         sys.stdout.write(json.dumps(listing.to_dict(), indent=2) + "\n")
     else:
