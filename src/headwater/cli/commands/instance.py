@@ -10,22 +10,18 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import sys
-import textwrap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from headwater.cli import output
 from headwater.cli.catalogue import ImagesByName, opened
+from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.model import Instance
 from headwater.instances.registry import Registry
@@ -35,7 +31,6 @@ _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.B
 
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -109,18 +104,18 @@ def add(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
-    table = _table("Name", "Host name", "Addresses", "Image", "Id")
     with _instances() as instances:
         if as_json:
-            _print_json_list(instance.to_dict() for instance in instances.all())
+            output.say_json_list(instance.to_dict() for instance in instances.all())
             return
-        for instance in instances.all():
-            image = instance.image_name or instance.image_id or ""
-            table.add_row(
-                *(Text(cell) for cell in (instance.name, instance.hostname, ", ".join(instance.addresses), image)),
-                Text(instance.id),
-            )
-    _console().print(table)
+        output.say_table(
+            ("Name", "Host name", "Addresses", "Image", "Id"), (_row(instance) for instance in instances.all())
+        )
+
+
+def _row(instance: Instance) -> tuple[str, ...]:
+    image = instance.image_name or instance.image_id or ""
+    return instance.name, instance.hostname, ", ".join(instance.addresses), image, instance.id
 
 
 @app.command()
@@ -137,9 +132,9 @@ def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     with _instances(writes=True) as instances:
         removed = instances.remove(instance)
     if as_json:
-        _print_json(removed.to_dict())
+        output.say_json(removed.to_dict())
     else:
-        _console().print(Text(f"removed {removed.name} ({removed.id})"))
+        output.say(f"removed {removed.name} ({removed.id})")
 
 
 @contextmanager
@@ -191,14 +186,12 @@ def _meta(values: list[str]) -> dict[str, str]:
 
 
 def _print_one(instance: Instance, as_json: bool) -> None:
+    document = instance.to_dict()
     if as_json:
-        _print_json(instance.to_dict())
-        return
-    table = _table("Field", "Value")
-    for name, value in instance.to_dict().items():
-        if value not in (None, [], {}, ()):
-            table.add_row(Text(name), Text(_shown(instance, name, value)))
-    _console().print(table)
+        output.say_json(document)
+    else:
+        given = [(name, value) for name, value in document.items() if value not in (None, [], {}, ())]
+        output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
 
 
 def _shown(instance: Instance, name: str, value: object) -> str:
@@ -213,27 +206,3 @@ def _shown(instance: Instance, name: str, value: object) -> str:
     if name in ("created_at", "updated_at"):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(getattr(instance, name) // 1_000_000))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE if sys.stdout.isatty() else None, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=10_000, soft_wrap=True)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _print_json_list(values: Iterable[object]) -> None:
-    """Print what ``_print_json`` prints of a list, one value at a time: all of them may not fit into memory."""
-    before = "[\n"
-    for value in values:
-        typer.echo(before + textwrap.indent(json.dumps(value, indent=2), "  "), nl=False)
-        before = ",\n"
-    typer.echo("[]" if before == "[\n" else "\n]")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
-import msgspec
 import typer
 
-from headwater.cli import options
+from headwater.cli import options, output
 from headwater.cli.catalogue import opened
+from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.images.data.admission import Admission
@@ -37,7 +36,7 @@ class NothingToAdopt(SettingsError):
 @app.command()
 def adopt(
     name: Annotated[str, typer.Argument(help="The store, as section [stores] names it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make what lies in a store's place the store from now on, be it empty or another one.
 
@@ -53,8 +52,8 @@ def adopt(
     with opened(writes=True) as database:
         adopted = Admission(database).adopt(name, stores[name])
     if as_json:
-        sys.stdout.write(msgspec.json.encode(asdict(adopted)).decode() + "\n")
+        output.say_json(asdict(adopted))
     else:
-        sys.stdout.write(
-            f"store {name}: adopted, {adopted.found} of {adopted.looked_for} objects that were looked for are there\n"
+        output.say(
+            f"store {name}: adopted, {adopted.found} of {adopted.looked_for} objects that were looked for are there"
         )
