@@ -101,9 +101,7 @@ def eventually(holds: Callable[[], bool]) -> Awaitable[None]:
 # --- Requests ----------------------------------------------------------------------------------------
 
 # Source: the ASGI specification, and what Starlette's routers add.
-ASGI = (
-    "type asgi http_version server client scheme method root_path path raw_path query_string headers extensions"
-)
+ASGI = "type asgi http_version server client scheme method root_path path raw_path query_string headers extensions"
 ROUTERS = "app_root_path endpoint path_params route router"
 
 
