@@ -153,6 +153,18 @@ _COMMANDS = f"""\
 
 Exit codes: 0 done, 1 the work failed or a check found something, 2 wrong usage or settings. What goes wrong is one
 sentence on standard error. Commands that work on the catalogue need no running server.
+
+Every command that prints data takes `--json`: then standard output is one JSON document and nothing else, and a failure
+is one JSON object on standard error, with the same exit code:
+
+```json
+{{"error": {{"type": "InstanceNotFound", "message": "there is no instance 'web1'; …", "wanted": "web1"}}}}
+```
+
+`type` is a name of [the errors](errors.md), or `UsageError` for what is no right command line; `message` is the
+sentence that stands there otherwise. The other keys are the facts of that type, such as the name that was looked for:
+a type keeps its name and its facts, and may get further ones. Messages are for people and may change. A check that
+found something prints it as its document, exits with 1 and says nothing on standard error.
 """
 
 

@@ -11,14 +11,12 @@ import contextlib
 import contextvars
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
-
-InThread = Callable[[Callable[[], T]], Awaitable[T]]
 
 
 class Pool:

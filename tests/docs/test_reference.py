@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
+from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
-from headwater.images.http_v2.routes import UseCases, routes
+from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.http_v2.versions import IDS, IDS_V1
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
@@ -39,16 +40,22 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     use_cases = UseCases(**dict.fromkeys(UseCases.__slots__, nothing))
     use_cases = replace(use_cases, images=Images(nothing, nothing, nothing, ImagesSettings()))
     threads = Threads(nothing, nothing, nothing)
-    paths = [route.path for route in routes(use_cases, threads) if isinstance(route, Route)]
-    assert len(paths) > 8
+    api = ImageApi(use_cases, threads, endpoint=Endpoint())
+    every: list[BaseRoute] = [*api.routes, *api.rest.routes]
+    versioned, *others = every
+    assert isinstance(versioned, Mount)
+    paths = [f"/v2{route.path}" for route in versioned.routes if isinstance(route, Route)]
+    assert len(paths) > 30
+    paths += [route.path for route in others if isinstance(route, Route)]
+    assert paths[-2:] == ["/versions", "/openapi.json"]
     assert [path for path in paths if f"`{path}`" not in page] == []
 
 
 def test_every_route_and_header_of_v1_is_on_its_page() -> None:
     page = (DOCS / "reference" / "image-api-v1.md").read_text(encoding="utf-8")
     nothing = cast(Any, None)
-    found = v1.routes(nothing, nothing, nothing, Threads(nothing, nothing, nothing))
-    paths = [route.path for route in found if isinstance(route, Route)]
+    found = v1.routes(nothing, nothing, nothing, Threads(nothing, nothing, nothing), Endpoint())
+    paths = [f"/v1{route.path}" for route in found if isinstance(route, Route)]
     assert len(paths) == 6
     assert [name for name in (*paths, *FIELDS, *IDS_V1) if f"`{name}`" not in page] == []
 

@@ -48,7 +48,7 @@ ROOMS = {
     "psycopg": ("headwater.database",),
     "pymysql": ("headwater.database",),
     "typer": ("headwater.cli",),
-    "rich": ("headwater.cli",),
+    "rich": ("headwater.cli.output",),
     "pycdlib": ("headwater.instances",),
     "pysequoia": ("headwater.streams",),
     "oslo_utils": ("headwater.images",),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from headwater.cli import options
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -27,8 +30,9 @@ class NoSuchImage(NotFound):
         self.wanted = wanted
 
 
-def open_database(*, writes: bool = False) -> Database:
-    """Open the catalogue that the current command's settings name, as it is.
+@contextmanager
+def opened(*, writes: bool = False) -> Iterator[Database]:
+    """Open the catalogue that the current command's settings name, as it is, and close it in the end.
 
     Only ``serve`` and ``db upgrade`` change the schema of one that is there: others may be running on it.
 
@@ -39,36 +43,49 @@ def open_database(*, writes: bool = False) -> Database:
         SettingsError: The settings are wrong, the data directory cannot be written, or the catalogue is none for this
             release.
     """
-    settings = options.sources().load().settings
-    (data_dir.prepare if writes else data_dir.require_possible)(settings.data_dir)
-    database = Database(settings.database_url, may_make=writes)
-    try:
+    with opened_unchecked(may_make=writes) as database:
         if writes and (not database.is_there or schema.version(database) is None):
             schema.upgrade(database)
         schema.check(database)
         if writes:
             data_dir.close_database(database.file)
-    except BaseException:
+        yield database
+
+
+@contextmanager
+def opened_unchecked(*, may_make: bool) -> Iterator[Database]:
+    """Open the catalogue whatever schema it has, for commands about the schema; see ``opened``."""
+    settings = options.sources().load().settings
+    (data_dir.prepare if may_make else data_dir.require_possible)(settings.data_dir)
+    database = Database(settings.database_url, may_make=may_make)
+    try:
+        yield database
+    finally:
         database.close()
-        raise
-    return database
 
 
-def resolve_image(database: Database, wanted: str) -> tuple[str, str]:
-    """Return id and name of the image that ``wanted`` is the id or the name of.
+class ImagesByName:
+    """The images of a catalogue, for commands: whoever may open the catalogue sees all of them."""
 
-    Raises:
-        NoSuchImage, AmbiguousImage: None or several are.
-    """
-    catalogue = ImageCatalogue(database)
-    for column in ("id", "name"):
-        found = [
-            image
-            for hidden in (False, True)
-            for image in catalogue.page(Query(conditions=(Condition(column, "eq", wanted),), os_hidden=hidden, limit=5))
-        ]
-        if len(found) == 1:
-            return found[0].id, found[0].name or found[0].id
-        if found:
-            raise AmbiguousImage(wanted, [image.id for image in found])
-    raise NoSuchImage(wanted)
+    def __init__(self, database: Database) -> None:
+        self._catalogue = ImageCatalogue(database)
+
+    def find(self, id_or_name: str) -> tuple[str, str]:
+        """Return id and name of an image.
+
+        Raises:
+            NoSuchImage, AmbiguousImage: None or several are meant.
+        """
+        for column in ("id", "name"):
+            found = [
+                image
+                for hidden in (False, True)
+                for image in self._catalogue.page(
+                    Query(conditions=(Condition(column, "eq", id_or_name),), os_hidden=hidden, limit=5)
+                )
+            ]
+            if len(found) == 1:
+                return found[0].id, found[0].name or found[0].id
+            if found:
+                raise AmbiguousImage(id_or_name, [image.id for image in found])
+        raise NoSuchImage(id_or_name)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import typer
+
 from headwater.errors import HeadwaterError, Invalid, SettingsError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
-def code_of(error: HeadwaterError) -> int:
+def code_of(error: HeadwaterError | typer.TyperException) -> int:
     """Return the exit code that tells of ``error``."""
+    if isinstance(error, typer.TyperException):
+        return error.exit_code
     return WRONG_USE if isinstance(error, SettingsError | Invalid) else FAILED

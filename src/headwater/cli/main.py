@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from headwater import __version__
-from headwater.cli import exits, options
+from headwater.cli import exits, options, output
 from headwater.cli.commands import config, config_drive, db, instance, metadefs, policy, serve, store, streams
 from headwater.errors import HeadwaterError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"headwater {__version__}\n")
+        output.say(f"headwater {__version__}")
         raise typer.Exit
 
 
@@ -61,12 +62,19 @@ app.add_typer(metadefs.app, name="metadefs")
 app.add_typer(config_drive.app, name="config-drive")
 
 
-def main() -> None:
-    """Run the command line; errors that we raise on purpose end as one sentence and an exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what goes wrong ends as one sentence, or one JSON object, and an exit code.
+
+    Args:
+        arguments: Without the name of the program; ``None``: those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = output.wants_json(arguments)
     try:
-        app()
-    except HeadwaterError as error:
-        sys.stderr.write(f"headwater: {error}\n")
+        # Otherwise typer itself explains a wrong usage, with the usage that would be right.
+        sys.exit(app(arguments, standalone_mode=not as_json))
+    except (HeadwaterError, typer.TyperException) as error:
+        output.complain(error, as_json=as_json)
         sys.exit(exits.code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,13 +1,16 @@
-"""Errors become answers, in one place: kinds of failure to statuses, messages to the three formats.
+"""Errors become answers, in one place: kinds of failure to statuses, messages to formats.
 
-The format follows ``Accept``: JSON for those that ask for it, HTML for browsers and for ``*/*``, plain
-text for all others. Source: Glance 33; python-glanceclient sends ``*/*`` and shows what is left of the
-HTML without its tags, openstacksdk and gophercloud ask for JSON.
+A face may have a form of its own for a ``Failure``. In that of images and streams the format follows ``Accept``: JSON
+for those that ask for it, HTML for browsers and for ``*/*``, plain text for all others. Source: Glance 33;
+python-glanceclient sends ``*/*`` and shows what is left of the HTML without its tags, openstacksdk and gophercloud ask
+for JSON.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import msgspec
@@ -44,8 +47,22 @@ def status_of(error: BaseException) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def answer(error: BaseException, accept: str, request_id: str) -> Response:
-    """Return the answer that tells a client of ``error``.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a client is told of an error, before a face puts it into a form."""
+
+    status: HTTPStatus
+    message: str
+    headers: Mapping[str, str]
+
+    @property
+    def line(self) -> str:
+        """The status as people read it."""
+        return f"{self.status.value} {self.status.phrase}"
+
+
+def failure(error: BaseException, request_id: str | None) -> Failure:
+    """Return what a client is told of ``error``.
 
     What was not raised on purpose is told without its message, which may hold anything.
     """
@@ -58,13 +75,14 @@ def answer(error: BaseException, accept: str, request_id: str) -> Response:
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "5"
-    return formatted(status, message, accept, headers)
+        headers.setdefault("Retry-After", "5")
+    return Failure(status, message, headers)
 
 
-def formatted(status: HTTPStatus, message: str, accept: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer of ``status`` that says ``message`` in the format that ``accept`` asks for."""
-    line = f"{status.value} {status.phrase}"
+def answer(error: BaseException, accept: str, request_id: str) -> Response:
+    """Return the answer that tells a client of ``error`` in the format that ``accept`` asks for."""
+    told = failure(error, request_id)
+    status, message, headers, line = told.status, told.message, told.headers, told.line
     if "application/json" in accept:
         body = msgspec.json.encode({"message": message, "code": line, "title": status.phrase})
         return Response(body, status, headers, "application/json")

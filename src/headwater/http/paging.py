@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headwater.errors import Invalid
+from headwater.http.ids import canonical_id
 from headwater.http.numbers import whole
-from headwater.http.routes import canonical_id
 
 
 class BadQuery(Invalid):

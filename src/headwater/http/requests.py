@@ -10,7 +10,8 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
-from headwater.identity.caller import CALLER, Caller
+from headwater.http.context import context
+from headwater.identity.caller import Caller
 from headwater.threads import Pool
 
 JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
@@ -120,7 +121,9 @@ def _object(body: Any) -> dict[str, Any]:
 
 def caller(request: Request) -> Caller:
     """Return who calls. A request that nobody has identified gets no further than here."""
-    found: Caller = request.scope[CALLER]
+    found = context(request.scope).caller
+    if found is None:
+        raise RuntimeError(f"nobody has made sure who asks for {request.url.path}")
     return found
 
 

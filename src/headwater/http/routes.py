@@ -1,29 +1,39 @@
-"""One path and what answers each of its methods."""
+"""Which path is answered by whom: paths with a handler for each method, and mounts.
+
+A path is matched to its last character and may hold any. HEAD is answered where GET is, as GET without the body
+(RFC 9110, section 9.3.2); a method that is not there is 405 with ``Allow``.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, Invalid, NotFound
+from headwater.errors import HeadwaterError, Invalid
+from headwater.http.answers import without_body
 
 Handler = Callable[[Request], Awaitable[Response]]
+AnyRoute = TypeVar("AnyRoute", Route, Mount)
 
 VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
+READING = ("GET", "HEAD")
 
 
 class MethodNotAllowed(HeadwaterError):
     """The path is there, and does not do this."""
 
-    def __init__(self, method: str, path: str, allowed: list[str]) -> None:
-        super().__init__(f"The method {method} is not allowed for {path[:120]}: it takes {', '.join(allowed)}")
-        self.headers = {"Allow": ", ".join(allowed)}
+    def __init__(self, method: str, path: str, allowed: Collection[str]) -> None:
+        names = ", ".join(allowed)
+        super().__init__(f"The method {method[:20]} is not allowed for {path[:120]}: it takes {names}")
+        self.headers = {"Allow": names}
 
 
 class UnknownVerb(HeadwaterError):
@@ -40,20 +50,57 @@ class NotText(Invalid):
         super().__init__(f"The {where} is not UTF-8, written with % where a URL needs it")
 
 
-# What users name may hold whatever a name may, a slash too; such a name stands last in its path.
-_NAMES = ("{member}", "{name}", "{tag}")
-_IDS = ("image_id", "task_id")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+def _nothing(_request: Request) -> None:
+    """Check nothing."""
 
 
-def route(path: str, **by_method: Handler) -> Route:
-    """Return what answers ``path``: a handler for each method, HEAD where GET is; any other is 405 with ``Allow``."""
-    made = Route(path, _Methods(by_method))
-    pattern = made.path_regex.pattern.removesuffix("$")
-    if path.endswith(_NAMES):
-        pattern = pattern.removesuffix("[^/]+)") + ".+)"
-    made.path_regex = re.compile(pattern + r"\Z", re.DOTALL)  # "$" would overlook a line end
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """What the paths of one face have in common."""
+
+    check: Callable[[Request], None] = _nothing  # before each handler; raises, or corrects the path's parameters
+    # Parameters that may hold whatever a name may, a slash too; such a one stands last in its path.
+    names: Collection[str] = ()
+    # Whether OPTIONS is answered, and a method that nobody knows told from one that is not there.
+    tells_methods: bool = True
+
+    def route(self, path: str, **by_method: Handler) -> Route:
+        """Return what answers ``path``: a handler for each method."""
+        made = Route(path, _Methods(by_method, self.check, tells=self.tells_methods))
+        pattern = made.path_regex.pattern
+        if any(path.endswith(f"{{{name}}}") for name in self.names):
+            pattern = pattern.removesuffix("[^/]+)$") + ".+)$"
+        made.path_regex = _to_the_end(pattern)
+        return made
+
+
+class Below(Mount):
+    """Hands all below a path to an application, for which the rest of the path is the path."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = _to_the_end(self.path_regex.pattern)
+
+
+def also(route: AnyRoute, paths: Iterable[str]) -> AnyRoute:
+    """Return ``route`` after making it answer ``paths`` too as it does its own, be it one path or all below it."""
+    every = "|".join(map(re.escape, (route.path, *paths)))
+    pattern = route.path_regex.pattern.removeprefix("^" + re.escape(route.path))
+    route.path_regex = re.compile(f"^(?:{every}){pattern}", re.DOTALL)
+    return route
+
+
+def exactly(path: str, app: ASGIApp) -> Route:
+    """Return what hands ``path`` itself, whatever the method, to ``app``."""
+    made = Route(path, app)
+    made.app, made.methods = app, None  # a function too: Starlette takes one for a handler
+    made.path_regex = _to_the_end(made.path_regex.pattern)
     return made
+
+
+def _to_the_end(pattern: str) -> re.Pattern[str]:
+    # "$" would overlook a line end, and "." not take one.
+    return re.compile(pattern.removesuffix("$") + r"\Z", re.DOTALL)
 
 
 def constant(body: bytes) -> Handler:
@@ -65,13 +112,11 @@ def constant(body: bytes) -> Handler:
     return answer
 
 
-def canonical_id(text: str) -> str:
-    """Return an id as the catalogue has it: in lower case, whatever the client wrote. What is no id stays as it is."""
-    return text.lower() if _UUID.fullmatch(text) else text
+def require_text(scope: Scope) -> None:
+    """Raise ``NotText`` when path or query are not UTF-8.
 
-
-def _require_text(scope: Scope) -> None:
-    # What is not UTF-8 reaches us as U+FFFD; stored, it would be a name that nobody has given.
+    What is not reaches us as U+FFFD; stored, it would be a name that nobody has given.
+    """
     path: bytes | None = scope.get("raw_path")
     if path is None and "\ufffd" in scope["path"]:
         raise NotText("path")
@@ -84,13 +129,12 @@ def _require_text(scope: Scope) -> None:
 
 
 class _Methods:
-    """What answers one path: a handler for each method; any other is 405 with ``Allow``.
+    """What answers one path: a handler for each method."""
 
-    HEAD is answered where GET is, as GET without the body. Source: RFC 9110, section 9.3.2.
-    """
-
-    def __init__(self, handlers: dict[str, Handler]) -> None:
+    def __init__(self, handlers: dict[str, Handler], check: Callable[[Request], None], *, tells: bool) -> None:
         self._handlers = {"HEAD": handlers["GET"], **handlers} if "GET" in handlers else handlers
+        self._check = check
+        self._tells = tells
 
     @property
     def methods(self) -> frozenset[str]:
@@ -101,27 +145,19 @@ class _Methods:
         request = Request(scope, receive, send)
         handler = self._handlers.get(request.method)
         if handler is None:
+            response = self._refused(request)
+        else:
+            self._check(request)
+            response = await handler(request)
+            if request.method == "HEAD":
+                response = without_body(response)
+        await response(scope, receive, send)
+
+    def _refused(self, request: Request) -> Response:
+        allowed = sorted(self._handlers)
+        if self._tells:
             if request.method not in VERBS:
                 raise UnknownVerb(request.method)
             if request.method == "OPTIONS":
-                await Response(headers={"Allow": ", ".join(sorted(self._handlers))})(scope, receive, send)
-                return
-            raise MethodNotAllowed(request.method, request.url.path, sorted(self._handlers))
-        _require_text(scope)
-        named = request.path_params
-        # PostgreSQL refuses to look for text with a NUL; nothing has such a name.
-        if any("\x00" in value for value in named.values()):
-            raise NotFound("The resource could not be found.")
-        named.update({name: canonical_id(named[name]) for name in _IDS if name in named})
-        response = await handler(request)
-        if request.method == "HEAD":
-            response = _Bodiless(response)
-        await response(scope, receive, send)
-
-
-class _Bodiless(Response):
-    """The answer to HEAD: what GET would answer, without its body, which is not even read."""
-
-    def __init__(self, answer: Response) -> None:
-        self.status_code, self.raw_headers, self.background = answer.status_code, answer.raw_headers, None
-        self.body = b""
+                return Response(headers={"Allow": ", ".join(allowed)})
+        raise MethodNotAllowed(request.method, request.url.path, allowed)

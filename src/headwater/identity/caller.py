@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Where a request's scope has its caller, once somebody has made sure of them.
-CALLER = "headwater.caller"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:

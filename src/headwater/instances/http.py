@@ -8,39 +8,45 @@ as final: the catalogue is asked again for up to ``PATIENCE_S`` before 503 says 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Protocol, TypeVar
+from collections.abc import Callable
 
 import anyio
 import structlog
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, Invalid, NotFound, Unavailable
+from headwater.errors import HeadwaterError, NotFound, Unavailable
+from headwater.http.answers import without_body
+from headwater.http.context import context
+from headwater.http.errors import Failure, failure
+from headwater.http.routes import READING, MethodNotAllowed
+from headwater.http.threads import InThread
 from headwater.instances.callers.by_address import source_address
 from headwater.instances.paths import document_name
 from headwater.instances.snapshot import Snapshot, Snapshots
-from headwater.instances.trees.document import TEXT, Document
-
-T = TypeVar("T")
+from headwater.instances.trees.document import TEXT
 
 PATIENCE_S = 8.0
 PAUSE_S = 0.5
-RETRY_AFTER_S = 2
-ALLOWED = ("GET", "HEAD")
-STATUS: dict[type[HeadwaterError], HTTPStatus] = {
-    Invalid: HTTPStatus.BAD_REQUEST,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 _LOG = structlog.get_logger(__name__)
 
 
-class InThread(Protocol):
-    """Runs blocking work where it does not hold up other requests."""
+class CatalogueSilent(Unavailable):
+    """The catalogue did not answer in time. The operator's log says why; a guest must not learn where it is."""
 
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+    headers = {"Retry-After": "2"}  # noqa: RUF012 - read only
+
+    def __init__(self) -> None:
+        super().__init__("The service cannot read its catalogue at the moment; try again.")
+
+
+class OnlyRead(MethodNotAllowed):
+    """No document takes another method than those that read it."""
+
+    def __init__(self, method: str) -> None:
+        HeadwaterError.__init__(self, f"Documents are read with GET or HEAD, not {method}.")
+        self.headers = {"Allow": ", ".join(READING)}
 
 
 class DocumentNotFound(NotFound):
@@ -70,61 +76,39 @@ def application(
             started = anyio.current_time()
             try:
                 return await in_thread(lambda: snapshots.at(address))
-            except Unavailable:
+            except Unavailable as error:
                 waited += PAUSE_S + anyio.current_time() - started
                 if waited > patience_s:
-                    raise
+                    _LOG.error("no metadata could be served", error=str(error))
+                    raise CatalogueSilent from error
                 await anyio.sleep(PAUSE_S)
 
-    async def document(scope: Scope) -> Document:
-        snapshot = await snapshot_at(source_address(scope.get("client")))
-        found = snapshot.documents.get(document_name(scope["path"]))
+    async def document(request: Request) -> Response:
+        snapshot = await snapshot_at(source_address(request.scope.get("client")))
+        found = snapshot.documents.get(document_name(request.scope["path"]))
         if found is None:
             raise DocumentNotFound
-        return found
+        if request.method not in READING:  # last: who is not registered gets 404 for everything
+            raise OnlyRead(request.method)
+        return Response(found.read(entropy), headers={"content-type": found.content_type})
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
+        request = Request(scope, receive)
         try:
-            found = await document(scope)
+            response = await document(request)
         except HeadwaterError as error:
-            response = refusal(error)
-        else:
-            if scope["method"] in ALLOWED:
-                response = Response(found.read(entropy), headers={"content-type": found.content_type})
-            else:
-                response = method_not_allowed(scope["method"])
-        if scope["method"] == "HEAD":
-            response.body = b""  # the length in the headers stays that of the body
+            response = plain(failure(error, context(scope).request_id))
+        if request.method == "HEAD":
+            response = without_body(response)
         await response(scope, receive, send)
 
     return answer
 
 
-def refusal(error: HeadwaterError) -> Response:
-    """Return the answer to an error of ours, or raise it again when no guest should ever meet its kind."""
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
-    if status is None:
-        raise error
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        # The operator's log says why; a guest must not learn where the catalogue is.
-        _LOG.error("no metadata could be served", error=str(error))
-        message = "The service cannot read its catalogue at the moment; try again."
-        return _plain(status, message, {"retry-after": str(RETRY_AFTER_S)})
-    return _plain(status, str(error), {})
-
-
-def method_not_allowed(method: str) -> Response:
-    """Return the answer to a method that no document takes."""
-    return _plain(
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        f"Documents are read with GET or HEAD, not {method}.",
-        {"allow": ", ".join(ALLOWED)},
-    )
-
-
-def _plain(status: HTTPStatus, message: str, headers: dict[str, str]) -> Response:
-    body = f"{status.value} {status.phrase}\n\n{message}\n"
-    return Response(body.encode(), status_code=status, headers={"content-type": TEXT, **headers})
+def plain(told: Failure) -> Response:
+    """Return what guests are told of a failure, which is never more than text."""
+    headers = {**told.headers, "content-type": TEXT}
+    return Response(f"{told.line}\n\n{told.message}\n", told.status, headers)

@@ -7,13 +7,15 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
-from starlette.routing import Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import NotFound
 from headwater.fetching.fetcher import Fetcher
+from headwater.http.endpoint import Endpoint
+from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
@@ -24,7 +26,7 @@ from headwater.instances.registry import Registry
 from headwater.instances.snapshot import Snapshots
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.runner import POLL_S
-from headwater.server import health
+from headwater.server.health import Health
 from headwater.server.image_apis import image_api, image_api_v1
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
@@ -84,24 +86,24 @@ class Application:
             tally=self._metrics,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
-        self._api = image_api(self._images, settings, threads)
-        self._api_v1 = image_api_v1(self._images, settings, threads)
-        self._v1 = frozenset({"v1", *versions.IDS_V1}) if settings.images.api_v1 else frozenset()
         feed = live_feed(self._images.public, settings.streams)
-        self._feed = Router(
-            [
-                streams_http.why_route(feed, self._images.access, pools.feeds.run),
-                *streams_http.routes(feed, pools.feeds.run),
-            ],
-            redirect_slashes=False,
-            default=_not_found,
-        )
-        known = frozenset({"v2", *versions.IDS}) | self._v1
         parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
-        self._watched = Router(
-            health.routes(parts, self._metrics, pools.metrics), redirect_slashes=False, default=_not_found
-        )
+        self.health = Health(parts, self._metrics, pools.metrics)
+        endpoint = Endpoint(settings.server.public_endpoint)
+        api = image_api(self._images, settings, threads, endpoint)
+        routes: list[BaseRoute] = [
+            *api.routes,
+            *self.health.routes(),
+            streams_http.why_route(feed, self._images.access, pools.feeds.run, FEED),
+            *streams_http.routes(feed, pools.feeds.run, FEED),
+        ]
+        known = {"v2", *versions.IDS}
+        if settings.images.api_v1:
+            routes += image_api_v1(self._images, threads, endpoint)
+            known |= {"v1", *versions.IDS_V1}
+        routes += [exactly("/streams", _no_feed), Below("/streams", _no_feed)]
+        self._image_side = Router(routes, redirect_slashes=False, default=api.rest)
         self._loops = [
             _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),
             _Loop("housekeeping failed", self._images.keep_house, RENEW_EVERY_S),
@@ -110,7 +112,7 @@ class Application:
             _Loop("notifications cannot be delivered", self._images.notifications.start, _START_EVERY_S),
         ]
         identified = Identified(
-            self._image_side, self._authenticator, pools.identity, known, below=(FEED + streams_http.WHY,)
+            self._image_side, self._authenticator, pools.identity, frozenset(known), below=(FEED + streams_http.WHY,)
         )
         self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self._metrics), settings.cors)
         self.metadata_listener = Observed(
@@ -118,22 +120,6 @@ class Application:
             "metadata",
             self._metrics,
         )
-
-    async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        if path.startswith("/v2/"):
-            await self._api(scope, receive, send)
-        elif path in ("/healthcheck", "/metrics") or path.startswith("/healthcheck/"):
-            await self._watched(scope, receive, send)
-        elif path == FEED or path.startswith(FEED + "/"):
-            await self._feed({**scope, "path": path[len(FEED) :] or "/"}, receive, send)
-        elif path[1:].partition("/")[0] in self._v1:
-            await self._api_v1(scope, receive, send)
-        elif path == "/streams" or path.startswith("/streams/"):
-            # Source: Juju takes any answer but 404 for the feed itself.
-            raise NotFound(f"There is no feed at {path[:200]}: name {FEED}/images as its URL, without /streams")
-        else:
-            await self._api(scope, receive, send)
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
@@ -182,5 +168,6 @@ class _Loop:
             await asyncio.sleep(self._every_s if pause_s is None else pause_s)
 
 
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(f"There is no document at {scope['path'][:200]}")
+async def _no_feed(scope: Scope, _receive: Receive, _send: Send) -> None:
+    # Source: Juju takes any answer but 404 for the feed itself.
+    raise NotFound(f"There is no feed at {scope['path'][:200]}: name {FEED}/images as its URL, without /streams")

@@ -16,9 +16,11 @@ from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
-from headwater.errors import Unavailable
+from headwater.errors import NotFound, Unavailable
+from headwater.http.routes import Below, Face
 from headwater.server.metrics import Metrics
 from headwater.threads import Pool
 
@@ -63,40 +65,47 @@ class Part:
             loop.call_soon_threadsafe(lambda: None if look.done() else look.set_result(error))
 
 
-def routes(parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_pool: Pool) -> list[Route]:
-    """Return the routes of health and metrics.
+class Health:
+    """What is asked, answered."""
 
-    Args:
-        parts: What must work for this worker to be ready, by its name: what looks at it.
-    """
-    watched = [Part(name, check) for name, check in parts.items()]
+    def __init__(self, parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_pool: Pool) -> None:
+        """Take what to look at.
 
-    async def ready(request: Request) -> Response:
-        faults = [fault for fault in await asyncio.gather(*(part.fault() for part in watched)) if fault is not None]
+        Args:
+            parts: What must work for this worker to be ready, by its name: what looks at it.
+        """
+        self.parts = [Part(name, check) for name, check in parts.items()]
+        self._metrics = metrics
+        self._metrics_pool = metrics_pool
+
+    def routes(self) -> list[Route | Mount]:
+        """Return the routes of health and metrics."""
+        route = Face(tells_methods=False).route
+        below = [route("/ready", GET=self._ready), route("/live", GET=self._live)]
+        return [
+            route("/healthcheck", GET=self._ready),
+            Below("/healthcheck", Router(below, redirect_slashes=False, default=not_found)),
+            route("/metrics", GET=self._counted),
+        ]
+
+    async def _ready(self, _request: Request) -> Response:
+        faults = [fault for fault in await asyncio.gather(*(part.fault() for part in self.parts)) if fault is not None]
         if faults:
             _log.warning("not healthy", extra={"error": "; ".join(faults)})
-        return _text(request, "\n".join(faults) or "OK", 503 if faults else 200)
+        return _text("\n".join(faults) or "OK", 503 if faults else 200)
 
-    async def live(request: Request) -> Response:
-        return _text(request, "OK")
+    async def _live(self, _request: Request) -> Response:
+        return _text("OK")
 
-    async def counted(request: Request) -> Response:
-        body, media_type = await metrics_pool.run(metrics.exposition)
-        return _read(request, Response(body, media_type=media_type))
-
-    return [
-        Route("/healthcheck", ready, methods=["GET"]),
-        Route("/healthcheck/ready", ready, methods=["GET"]),
-        Route("/healthcheck/live", live, methods=["GET"]),
-        Route("/metrics", counted, methods=["GET"]),
-    ]
+    async def _counted(self, _request: Request) -> Response:
+        body, media_type = await self._metrics_pool.run(self._metrics.exposition)
+        return Response(body, media_type=media_type)
 
 
-def _text(request: Request, text: str, status: int = 200) -> Response:
-    return _read(request, Response(text, status, media_type="text/plain"))
+async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Answer a path below one of ours that is none."""
+    raise NotFound(f"There is no document at {scope['path'][:200]}")
 
 
-def _read(request: Request, response: Response) -> Response:
-    if request.method == "HEAD":
-        response.body = b""  # the length in the headers stays that of the body
-    return response
+def _text(text: str, status: int = 200) -> Response:
+    return Response(text, status, media_type="text/plain")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from starlette.routing import BaseRoute
+
+from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
 from headwater.images.assembly import ImageService
 from headwater.images.http_v2.routes import ImageApi, UseCases
-from headwater.images.v1.http.routes import ImageApiV1
+from headwater.images.v1.http import routes as v1
 from headwater.server.settings import Settings
 
 
-def image_api(service: ImageService, settings: Settings, threads: Threads) -> ImageApi:
+def image_api(service: ImageService, settings: Settings, threads: Threads, endpoint: Endpoint) -> ImageApi:
     """Return the API v2, which also tells what versions there are."""
     use_cases = UseCases(
         images=service.images,
@@ -28,17 +31,11 @@ def image_api(service: ImageService, settings: Settings, threads: Threads) -> Im
         use_cases,
         threads,
         proof=settings.auth.mode,
-        public_endpoint=settings.server.public_endpoint,
+        endpoint=endpoint,
         with_v1=settings.images.api_v1,
     )
 
 
-def image_api_v1(service: ImageService, settings: Settings, threads: Threads) -> ImageApiV1:
-    """Return the API v1."""
-    return ImageApiV1(
-        service.images_v1,
-        service.downloads,
-        service.sharing_v1,
-        threads,
-        public_endpoint=settings.server.public_endpoint,
-    )
+def image_api_v1(service: ImageService, threads: Threads, endpoint: Endpoint) -> list[BaseRoute]:
+    """Return the routes of the API v1."""
+    return v1.mounted(v1.routes(service.images_v1, service.downloads, service.sharing_v1, threads, endpoint))

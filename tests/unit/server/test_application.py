@@ -18,6 +18,7 @@ from contracts.image_catalogue import NOON, add, an_image
 from contracts.unheard import UnheardImages
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.http.context import context
 from headwater.identity.caller import OPERATOR
 from headwater.images.catalogue.discarded import discard
 from headwater.images.catalogue.public import PublicImages
@@ -97,6 +98,47 @@ def eventually(holds: Callable[[], bool]) -> Awaitable[None]:
     return wait()
 
 
+# --- Requests ----------------------------------------------------------------------------------------
+
+# Source: the ASGI specification, and what Starlette's routers add.
+ASGI = "type asgi http_version server client scheme method root_path path raw_path query_string headers extensions"
+ROUTERS = "app_root_path endpoint path_params route router"
+
+
+@pytest.mark.parametrize(
+    "path", [IMAGES, "/v2.9/images", "/versions", "/", "/healthcheck/live", "/simplestreams/images", "/streams/x"]
+)
+def test_a_scope_holds_nothing_of_ours_but_the_context_and_keeps_its_path(worker: Application, path: str) -> None:
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "server": ("127.0.0.1", 9292),
+        "client": ("192.0.2.1", 5),
+        "root_path": "",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"headwater.test")],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        await worker.image_listener(scope, receive, send)
+
+    asyncio.run(ask())
+    assert sent
+    assert scope["path"] == path
+    assert scope.keys() - {*ASGI.split(), *ROUTERS.split()} == {"headwater"}
+    assert context(scope).request_id is not None
+    assert (context(scope).caller is not None) == path.startswith("/v2")
+
+
 # --- Health ------------------------------------------------------------------------------------------
 
 
@@ -110,8 +152,9 @@ def test_health_and_metrics_are_read_only(worker: Application, path: str) -> Non
                 assert got.text == "OK"
                 assert head.headers["content-length"] == "2"
             for method in ("POST", "PUT", "DELETE", "PATCH"):
-                refused = await http.request(method, path)
+                refused = await http.request(method, path, headers={"accept": "application/json"})
                 assert refused.status_code == 405
+                assert path in refused.json()["message"]
                 assert {name.strip() for name in refused.headers["allow"].split(",")} == {"GET", "HEAD"}
             assert (await http.get("/healthcheck/other")).status_code == 404
 
@@ -125,7 +168,7 @@ def test_a_store_that_hangs_is_named_in_time_and_holds_one_thread(
 
     async def ask() -> None:
         with Hang() as hang:
-            for part in parts_of(worker):
+            for part in worker.health.parts:
                 if "memory" in part._name:
                     monkeypatch.setattr(part, "_check", hang)
             async with client(worker) as http:
@@ -141,20 +184,11 @@ def test_a_store_that_hangs_is_named_in_time_and_holds_one_thread(
                 assert (await http.get("/metrics")).status_code == 200
                 assert (await http.get(IMAGES)).status_code == 200
                 hang.go_on.set()
-                looks = [part._look for part in parts_of(worker) if part._look is not None]
+                looks = [part._look for part in worker.health.parts if part._look is not None]
                 await eventually(lambda: all(look.done() for look in looks))
                 assert (await http.get("/healthcheck")).status_code == 200
 
     asyncio.run(ask())
-
-
-def parts_of(worker: Application) -> list[health.Part]:
-    """Return what the ready check looks at."""
-    (ready,) = [route for route in worker._watched.routes if getattr(route, "path", "") == "/healthcheck"]
-    cells = ready.endpoint.__closure__ or ()  # type: ignore[attr-defined]  # it is a Route
-    (parts,) = [cell.cell_contents for cell in cells if isinstance(cell.cell_contents, list)]
-    found: list[health.Part] = parts
-    return found
 
 
 def test_the_catalogue_that_hangs_is_named_in_time_while_every_thread_waits_for_it(
@@ -192,7 +226,7 @@ def test_each_part_that_does_not_work_is_named_and_no_more_is_told(
         raise ValueError("secret")
 
     async def ask() -> None:
-        catalogue, store = parts_of(worker)
+        catalogue, store = worker.health.parts
         monkeypatch.setattr(catalogue, "_check", errs)
         monkeypatch.setattr(store, "_check", fails)
         async with client(worker) as http:

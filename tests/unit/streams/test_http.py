@@ -10,10 +10,10 @@ import httpx2 as httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
+from starlette.responses import Response
 
-from headwater.errors import NotFound
+from headwater.errors import HeadwaterError
+from headwater.http import errors
 from headwater.streams.http import routes
 from headwater.streams.live import LiveFeed
 from headwater.streams.settings import StreamsSettings
@@ -30,8 +30,8 @@ def in_thread(work: Callable[[], T], /) -> Awaitable[T]:
     return anyio.to_thread.run_sync(work)
 
 
-def not_found(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 404)
+def told(_: Request, error: Exception) -> Response:
+    return errors.answer(error, "application/json", "req-1")
 
 
 class Served:
@@ -42,8 +42,8 @@ class Served:
         self.source = ListedImages([image(1)])
         feed = LiveFeed(self.source, StreamsSettings(), key.signer, lambda: self.now)
         self._app = Starlette(
-            routes=[Mount("/simplestreams", routes=routes(feed, in_thread, lambda: self.now))],
-            exception_handlers={NotFound: not_found},
+            routes=routes(feed, in_thread, "/simplestreams", lambda: self.now),
+            exception_handlers={HeadwaterError: told},
         )
 
     def ask(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Table
 
-from headwater.cli import options
-from headwater.cli.commands.sample import sample_text
+from headwater.cli import options, output
+from headwater.cli.commands.sample import sample_entries, sample_text
+from headwater.cli.output import AsJson
 from headwater.config import KeyPath, Loaded, secret_free
 from headwater.database.connecting import redacted
 from headwater.server.settings import Settings
@@ -21,26 +19,25 @@ app = typer.Typer(help="Settings.", no_args_is_help=True)
 
 
 @app.command()
-def check() -> None:
+def check(as_json: AsJson = False) -> None:
     """Say whether the settings are right; nothing is started."""
     options.sources().load()
-    sys.stdout.write("the settings are right\n")
+    if as_json:
+        output.say_json({"right": True})
+    else:
+        output.say("the settings are right")
 
 
 @app.command()
-def show(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def show(as_json: AsJson = False) -> None:
     """Print every setting, its value and where it came from; secrets print as ***."""
-    rows = list(_rows(options.sources().load()))
+    rows = _rows(options.sources().load())
     if as_json:
-        document = [{"key": ".".join(path), "value": value, "from": origin} for path, value, origin in rows]
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-        return
-    table = Table("setting", "value", "from")
-    for path, value, origin in rows:
-        table.add_row(".".join(path), json.dumps(value), origin)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+        output.say_json([{"key": ".".join(path), "value": value, "from": origin} for path, value, origin in rows])
+    else:
+        output.say_table(
+            ("setting", "value", "from"), [(".".join(path), json.dumps(value), origin) for path, value, origin in rows]
+        )
 
 
 def _rows(loaded: Loaded[Settings]) -> list[tuple[KeyPath, Any, str]]:
@@ -67,6 +64,9 @@ def _shown(path: KeyPath, value: Any) -> Any:
 
 
 @app.command()
-def sample() -> None:
+def sample(as_json: AsJson = False) -> None:
     """Print a settings file with every key, its meaning and its default, all commented out."""
-    sys.stdout.write(sample_text())
+    if as_json:
+        output.say_json(sample_entries())
+    else:
+        output.say(sample_text())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headwater.cli.catalogue import open_database
+from headwater.cli import output
+from headwater.cli.catalogue import opened
+from headwater.cli.output import AsJson
 from headwater.instances.media.config_drive import DriveExists, write_config_drive
 from headwater.instances.registry import Registry
 
@@ -24,20 +25,17 @@ def config_drive() -> None:
 @app.command()
 def build(
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ISO image to write.")],
+    file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ISO image to write.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the config drive of a machine: an ISO 9660 image with the label config-2."""
-    if output.exists() and not force:
-        raise DriveExists(output)
-    database = open_database()
-    try:
+    if file.exists() and not force:
+        raise DriveExists(file)
+    with opened() as database:
         found = Registry(database).get(instance)
-    finally:
-        database.close()
-    size = write_config_drive(found, output, int(time.time()), replace=force)
+    size = write_config_drive(found, file, int(time.time()), replace=force)
     if as_json:
-        typer.echo(json.dumps({"instance": found.id, "path": str(output), "size": size}))
+        output.say_json({"instance": found.id, "path": str(file), "size": size})
     else:
-        typer.echo(f"wrote {output}: {size} bytes for {found.name} ({found.id})")
+        output.say(f"wrote {file}: {size} bytes for {found.name} ({found.id})")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from headwater.cli import options
+from headwater.cli import output
+from headwater.cli.catalogue import opened, opened_unchecked
+from headwater.cli.output import AsJson
 from headwater.clock import now
 from headwater.database import schema
-from headwater.database.engine import Database
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefCatalogue
@@ -25,36 +22,28 @@ PURGED_AT_ONCE = 500
 app = typer.Typer(help="The catalogue.", no_args_is_help=True)
 
 
-def _database(*, may_make: bool = False) -> Database:
-    settings = options.sources().load().settings
-    (data_dir.prepare if may_make else data_dir.require_possible)(settings.data_dir)
-    database = Database(settings.database_url, may_make=may_make)
-    if may_make:
-        data_dir.close_database(database.file)
-    return database
-
-
 @app.command()
-def upgrade() -> None:
+def upgrade(as_json: AsJson = False) -> None:
     """Bring the catalogue to the schema of this version; safe to run at any time."""
-    database = _database(may_make=True)
-    try:
+    with opened_unchecked(may_make=True) as database:
+        data_dir.close_database(database.file)
         changed = schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
-    finally:
-        database.close()
-    sys.stdout.write(f"schema {schema.NEWEST}: {'upgraded' if changed else 'nothing to do'}\n")
+    if as_json:
+        output.say_json({"schema": schema.NEWEST, "upgraded": changed})
+    else:
+        output.say(f"schema {schema.NEWEST}: {'upgraded' if changed else 'nothing to do'}")
 
 
 @app.command()
-def check() -> None:
+def check(as_json: AsJson = False) -> None:
     """Say whether the catalogue has a schema that this version may run on."""
-    database = _database()
-    try:
+    with opened_unchecked(may_make=False) as database:
         found = schema.check(database)
-    finally:
-        database.close()
-    sys.stdout.write(f"schema {found}: right\n")
+    if as_json:
+        output.say_json({"schema": found, "right": True})
+    else:
+        output.say(f"schema {found}: right")
 
 
 @app.command()
@@ -64,31 +53,26 @@ def purge(
     ] = 30,
     max_rows: Annotated[int, typer.Option(help="Stop after so many; 0: no limit.", min=0)] = 0,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forget what deleted images were. Their ids stay known, so that none is ever used again."""
-    database = _database()
-    try:
-        schema.check(database)
+    with opened() as database:
         purged = _purged(ImageCatalogue(database), now() - age_in_days * DAY, max_rows)
-    finally:
-        database.close()
     if as_json:
-        sys.stdout.write(msgspec.json.encode({"purged": purged}).decode() + "\n")
+        output.say_json({"purged": purged})
     else:
-        sys.stdout.write(f"purged {purged} deleted image{'' if purged == 1 else 's'}\n")
+        output.say(f"purged {purged} deleted image{'' if purged == 1 else 's'}")
 
 
 def _purged(catalogue: ImageCatalogue, before: int, most: int) -> int:
     """Purge in transactions so small that nobody waits long for one; return how many images."""
     purged = 0
-    with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
-        shown = progress.add_task("Purging", total=most or None)
+    with output.progress("Purging", most or None) as tell:
         while not most or purged < most:
             wanted = min(PURGED_AT_ONCE, most - purged) if most else PURGED_AT_ONCE
             count = catalogue.purge(before, wanted)
             purged += count
-            progress.update(shown, completed=purged)
+            tell(purged)
             if count < wanted:
                 break
     return purged

@@ -10,38 +10,27 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import sys
-import textwrap
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from headwater.cli.catalogue import open_database, resolve_image
+from headwater.cli import output
+from headwater.cli.catalogue import ImagesByName, opened
+from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
-from headwater.instances.addresses import canonical
-from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
-from headwater.instances.names import hostname_from
-from headwater.instances.network.data import canonical_network_data
 from headwater.instances.registry import Head, Registry
+from headwater.instances.service import Description, Instances, described
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
-Named = TypeVar("Named", Instance, Head)
-
 app = typer.Typer(no_args_is_help=True, help="Register machines and show what they may learn about themselves.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -91,89 +80,64 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register a machine."""
-    new_id = str(uuid.uuid4()) if instance_id is None else instance_id.lower()
-    now = time.time_ns() // 1000
-    instance = Instance(
-        id=new_id,
-        name=name,
-        hostname=hostname_from(name, new_id) if hostname is None else hostname,
-        created_at=now,
-        updated_at=now,
-        project_id=project_id,
-        addresses=tuple(canonical(text) for text in address or []),
-        keys=_keys(ssh_key or []),
-        user_data=None if user_data is None else _bytes("--user-data", user_data),
-        vendor_data=None if vendor_data is None else _json("--vendor-data", vendor_data),
-        meta=_meta(meta or []),
-        instance_type=instance_type,
-        availability_zone=availability_zone,
-        network_data=None if network_data is None else canonical_network_data(_json("--network-data", network_data)),
+    instance = described(
+        Description(
+            name=name,
+            id=instance_id,
+            hostname=hostname,
+            project_id=project_id,
+            addresses=address or [],
+            ssh_keys=[_text("--ssh-key", value) for value in ssh_key or []],
+            user_data=None if user_data is None else _bytes("--user-data", user_data),
+            vendor_data=None if vendor_data is None else _json("--vendor-data", vendor_data),
+            network_data=None if network_data is None else _json("--network-data", network_data),
+            meta=_meta(meta or []),
+            instance_type=instance_type,
+            availability_zone=availability_zone,
+        )
     )
-    database = open_database(writes=True)
-    try:
-        if image is not None:
-            image_id, image_name = resolve_image(database, image)
-            instance = Instance.from_dict({**instance.to_dict(), "image_id": image_id, "image_name": image_name})
-        Registry(database).add(instance)
-    finally:
-        database.close()
-    _print_one(instance, as_json)
+    with _instances(writes=True) as instances:
+        registered = instances.register(instance, image=image)
+    _print_one(registered, as_json)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the registered machines by name."""
-    database = open_database()
-    try:
-        registry = Registry(database)
+    with _instances() as instances:
         if as_json:
-            pages = _pages(lambda after: registry.page(after=after))
-            _print_json_list(instance.to_dict() for page in pages for instance in page)
+            output.say_json_list(instance.to_dict() for instance in instances.all())
             return
-        # A table for each page, as all machines may be more than fits into memory; the first one has the heading.
-        heads = _pages(lambda after: registry.heads(after=after))
-        for number, page in enumerate(chain([next(heads, [])], heads)):
-            table = _table("Name", "Host name", "Addresses", "Image", "Id", show_header=number == 0)
-            for head in page:
-                image = head.image_name or head.image_id or ""
-                cells = (head.name, head.hostname, ", ".join(head.addresses), image, head.id)
-                table.add_row(*(Text(cell) for cell in cells))
-            _console().print(table)
-    finally:
-        database.close()
+        output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), (_row(head) for head in instances.heads()))
 
 
-def _pages(page_after: Callable[[str | None], Sequence[Named]]) -> Iterator[Sequence[Named]]:
-    """Yield the pages of machines by name; no more than one of them is in memory at a time."""
-    after = None
-    while page := page_after(after):
-        yield page
-        after = page[-1].name
+def _row(head: Head) -> tuple[str, ...]:
+    return head.name, head.hostname, ", ".join(head.addresses), head.image_name or head.image_id or "", head.id
 
 
 @app.command()
 def show(instance: IdOrName, as_json: AsJson = False) -> None:
     """Show one machine."""
-    database = open_database()
-    try:
-        found = Registry(database).get(instance)
-    finally:
-        database.close()
+    with _instances() as instances:
+        found = instances.get(instance)
     _print_one(found, as_json)
 
 
 @app.command()
 def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     """Forget a machine: from now on it gets 404."""
-    database = open_database(writes=True)
-    try:
-        removed = Registry(database).remove(instance)
-    finally:
-        database.close()
+    with _instances(writes=True) as instances:
+        removed = instances.remove(instance)
     if as_json:
-        _print_json(removed.to_dict())
+        output.say_json(removed.to_dict())
     else:
-        _console().print(Text(f"removed {removed.name} ({removed.id})"))
+        output.say(f"removed {removed.name} ({removed.id})")
+
+
+@contextmanager
+def _instances(*, writes: bool = False) -> Iterator[Instances]:
+    with opened(writes=writes) as database:
+        yield Instances(Registry(database), ImagesByName(database))
 
 
 def _bytes(option: str, value: str) -> bytes:
@@ -206,15 +170,6 @@ def _json(option: str, value: str) -> Any:
         raise ArgumentWrong(option, f"it is not JSON: {error}") from error
 
 
-def _keys(values: list[str]) -> tuple[Key, ...]:
-    found: list[Key] = []
-    for value in values:
-        for key in ssh_keys(_text("--ssh-key", value)):
-            name = free_name(key.name, {other.name for other in found})
-            found.append(Key(name=name, data=key.data))
-    return tuple(found)
-
-
 def _meta(values: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for value in values:
@@ -228,14 +183,12 @@ def _meta(values: list[str]) -> dict[str, str]:
 
 
 def _print_one(instance: Instance, as_json: bool) -> None:
+    document = instance.to_dict()
     if as_json:
-        _print_json(instance.to_dict())
-        return
-    table = _table("Field", "Value")
-    for name, value in instance.to_dict().items():
-        if value not in (None, [], {}, ()):
-            table.add_row(Text(name), Text(_shown(instance, name, value)))
-    _console().print(table)
+        output.say_json(document)
+    else:
+        given = [(name, value) for name, value in document.items() if value not in (None, [], {}, ())]
+        output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
 
 
 def _shown(instance: Instance, name: str, value: object) -> str:
@@ -250,28 +203,3 @@ def _shown(instance: Instance, name: str, value: object) -> str:
     if name in ("created_at", "updated_at"):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(getattr(instance, name) // 1_000_000))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _table(*columns: str, show_header: bool = True) -> Table:
-    lines = box.SIMPLE if sys.stdout.isatty() else None
-    table = Table(box=lines, show_edge=False, pad_edge=False, show_header=show_header)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=10_000, soft_wrap=True)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _print_json_list(values: Iterable[object]) -> None:
-    """Print what ``_print_json`` prints of a list, one value at a time: all of them may not fit into memory."""
-    before = "[\n"
-    for value in values:
-        typer.echo(before + textwrap.indent(json.dumps(value, indent=2), "  "), nl=False)
-        before = ",\n"
-    typer.echo("[]" if before == "[\n" else "\n]")

@@ -6,21 +6,16 @@ answers by the change at once. A file is one namespace, in the form of Glance's 
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from headwater.cli.catalogue import open_database
+from headwater.cli import output
+from headwater.cli.catalogue import opened
+from headwater.cli.output import AsJson
 from headwater.clock import now
 from headwater.errors import SettingsError
 from headwater.images.metadefs import loading
@@ -28,8 +23,6 @@ from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
 from headwater.images.metadefs.model import Namespace
 
 app = typer.Typer(no_args_is_help=True, help="Metadata definitions: which properties images, flavors … may have.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _PAGE = 20  # each may hold some MiB
 
@@ -61,9 +54,9 @@ def load(
     with _catalogue(writes=True) as catalogue:
         changed = loading.load_directory(catalogue, loading.BASE if directory is None else directory, known, now())
     if as_json:
-        _print_json({"changed": changed})
+        output.say_json({"changed": changed})
     else:
-        sys.stdout.write("".join(f"{name}\n" for name in changed) or "nothing to do\n")
+        output.say("\n".join(changed) or "nothing to do")
 
 
 @app.command()
@@ -75,71 +68,58 @@ def export(
     with _catalogue() as catalogue:
         written = loading.export(_all(catalogue), directory)
     if as_json:
-        _print_json({"files": [str(file) for file in written]})
+        output.say_json({"files": [str(file) for file in written]})
     else:
-        sys.stdout.write("".join(f"{file}\n" for file in written))
+        for file in written:
+            output.say(str(file))
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the namespaces by name."""
     with _catalogue() as catalogue:
-        found = [_Summary.of(each) for each in _all(catalogue)]  # of what they hold, a page at a time is in memory
-    if as_json:
-        _print_json([asdict(each) for each in found])
-        return
-    table = Table(box=box.SIMPLE)
-    for heading in ("Namespace", "Visibility", "Protected", "Properties", "Objects", "Tags", "Resource types"):
-        table.add_column(heading, overflow="fold")
-    for each in found:
-        table.add_row(
-            Text(each.namespace),
-            each.visibility,
-            "yes" if each.protected else "no",
-            str(each.properties),
-            str(each.objects),
-            str(each.tags),
-            Text(", ".join(each.resource_types)),
+        if as_json:
+            output.say_json_list(_summary(each) for each in _all(catalogue))
+            return
+        output.say_table(
+            ("Namespace", "Visibility", "Protected", "Properties", "Objects", "Tags", "Resource types"),
+            (_row(each) for each in _all(catalogue)),
         )
-    Console().print(table)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Summary:
-    namespace: str
-    visibility: str
-    protected: bool
-    owner: str | None
-    properties: int
-    objects: int
-    tags: int
-    resource_types: list[str]
+def _row(namespace: Namespace) -> tuple[str, ...]:
+    return (
+        namespace.namespace,
+        namespace.visibility.value,
+        "yes" if namespace.protected else "no",
+        str(len(namespace.properties)),
+        str(len(namespace.objects)),
+        str(len(namespace.tags)),
+        ", ".join(association.name for association in namespace.associations),
+    )
 
-    @classmethod
-    def of(cls, namespace: Namespace) -> _Summary:
-        return cls(
-            namespace=namespace.namespace,
-            visibility=namespace.visibility.value,
-            protected=namespace.protected,
-            owner=namespace.owner,
-            properties=len(namespace.properties),
-            objects=len(namespace.objects),
-            tags=len(namespace.tags),
-            resource_types=[association.name for association in namespace.associations],
-        )
+
+def _summary(namespace: Namespace) -> dict[str, object]:
+    return {
+        "namespace": namespace.namespace,
+        "visibility": namespace.visibility.value,
+        "protected": namespace.protected,
+        "owner": namespace.owner,
+        "properties": len(namespace.properties),
+        "objects": len(namespace.objects),
+        "tags": len(namespace.tags),
+        "resource_types": [association.name for association in namespace.associations],
+    }
 
 
 @contextmanager
 def _catalogue(*, writes: bool = False) -> Iterator[MetadefCatalogue]:
     """Open the catalogue; to write, with the base set in it as after a start of the server."""
-    database = open_database(writes=writes)
-    try:
+    with opened(writes=writes) as database:
         catalogue = MetadefCatalogue(database)
         if writes:
             loading.load_base(catalogue, now)
         yield catalogue
-    finally:
-        database.close()
 
 
 def _all(catalogue: MetadefCatalogue) -> Iterator[Namespace]:
@@ -152,7 +132,3 @@ def _all(catalogue: MetadefCatalogue) -> Iterator[Namespace]:
         if len(page) < _PAGE:
             return
         marker = page[-1].namespace
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

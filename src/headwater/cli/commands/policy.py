@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headwater.cli import exits, options
+from headwater.cli import exits, options, output
+from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.images.policies import BY_NAME, RULES
 from headwater.images.settings import ImagesSettings
@@ -19,9 +19,12 @@ app = typer.Typer(help="What callers may do.", no_args_is_help=True)
 
 
 @app.command()
-def sample() -> None:
+def sample(as_json: AsJson = False) -> None:
     """Print a policy file with every rule, what it guards and its default, all commented out."""
-    sys.stdout.write(sample_text())
+    if as_json:
+        output.say_json([{"rule": rule.name, "guards": rule.guards, "default": rule.check} for rule in RULES])
+    else:
+        output.say(sample_text())
 
 
 def sample_text() -> str:
@@ -32,7 +35,7 @@ def sample_text() -> str:
     ]
     for rule in RULES:
         lines += ["", f"# {rule.guards[:1].upper()}{rule.guards[1:]}", f'#"{rule.name}": {json.dumps(rule.check)}']
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 @app.command()
@@ -40,7 +43,7 @@ def check(
     file: Annotated[
         Path | None, typer.Option("--file", help="The policy file. Default: the one that the settings name.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether a policy file can be used, and what in it is probably not meant (exit code 1)."""
     from headwater.identity.policy.file import read_policy, warnings  # noqa: PLC0415 - slow, and for this command only
@@ -56,16 +59,12 @@ def check(
         raise SettingsError(f"cannot read {file}: {error.strerror}") from error
     found = list(warnings(entries, BY_NAME, _asked_by_properties(everything.images, entries)))
     if as_json:
-        document = {
-            "file": str(file),
-            "rules": len(entries),
-            "warnings": [{"line": line, "rule": rule, "message": message} for line, rule, message in found],
-        }
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        warned = [{"line": line, "rule": rule, "message": message} for line, rule, message in found]
+        output.say_json({"file": str(file), "rules": len(entries), "warnings": warned})
     else:
         for line, rule, message in found:
-            sys.stdout.write(f"{file}, line {line}, rule {rule!r}: {message}\n")
-        sys.stdout.write(f"{file}: {len(entries)} rules, {len(found)} warnings\n")
+            output.say(f"{file}, line {line}, rule {rule!r}: {message}")
+        output.say(f"{file}: {len(entries)} rules, {len(found)} warnings")
     if found:
         raise typer.Exit(exits.FAILED)
 

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
+from pydantic_core import to_jsonable_python
 
-from headwater.config import ENTRIES, KeyPath, fields, section_of
+from headwater.config import ENTRIES, KeyPath, fields, secret_free, section_of
 from headwater.server.settings import Settings
 from headwater.stores.registry import StoreTypeUnusable, store_type, type_names
 from headwater.stores.store_type import StoreSettings, own_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleKey:
+    """One key of the settings."""
+
+    path: KeyPath
+    meaning: str
+    default: Any
+    store_type: str | None = None  # where it is a key of stores of this type
+
+
+def sample_entries() -> list[dict[str, Any]]:
+    """Return every key of the settings as plain data, with its meaning and its default; secrets have none."""
+    return [
+        {
+            "key": ".".join("NAME" if part == ENTRIES else part for part in key.path),
+            "meaning": key.meaning,
+            "default": to_jsonable_python(secret_free(key.default), fallback=str),
+            **({} if key.store_type is None else {"store_type": key.store_type}),
+        }
+        for keys in [*_sections()[0].values(), *_other_types({}).values()]
+        for key in keys
+    ]
 
 
 def sample_text() -> str:
@@ -20,8 +46,25 @@ def sample_text() -> str:
         "# Settings of Headwater. Every key is optional; what stands here is its default.",
         "# A variable HEADWATER_SECTION__KEY wins over this file, an option of the command line over both.",
     ]
-    sections: dict[KeyPath, list[str]] = {(): []}
-    repeated: dict[KeyPath, BaseModel] = {}  # lists of tables, each with its first entry
+    sections, repeated = _sections()
+    for path, keys in sections.items():
+        if path:
+            if not keys:
+                continue
+            name = ".".join("NAME" if part == ENTRIES else part for part in path)
+            lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
+        for key in keys:
+            shown = _toml(key.default)
+            lines += [f"# {key.meaning}", f"#{key.path[-1]} = {shown}" if shown is not None else f"#{key.path[-1]} ="]
+        if path[:1] == ("stores",):
+            lines += _in_its_place([path[1]])
+    return "\n".join(lines)
+
+
+def _sections() -> tuple[dict[KeyPath, list[SampleKey]], Collection[KeyPath]]:
+    """Return the keys of each section in the order of the file, and which sections are lists of tables."""
+    sections: dict[KeyPath, list[SampleKey]] = {(): []}
+    repeated: dict[KeyPath, BaseModel] = {}  # each with its first entry
     for path, field in fields(Settings):
         default = field.get_default(call_default_factory=True)
         if path[:2] == ("stores", ENTRIES):
@@ -31,55 +74,63 @@ def sample_text() -> str:
             if isinstance(default, tuple):
                 repeated[path] = default[0]
             if path == ("stores",):
-                sections |= {(*path, name): _keys(store) for name, store in default.items()}
+                sections |= {(*path, name): _keys_of((*path, name), store) for name, store in default.items()}
             continue
         if path[:-1] in repeated:
             default = getattr(repeated[path[:-1]], path[-1])
-        sections.setdefault(path[:-1], []).extend(_key(path[-1], field, default))
-    for path, keys in sections.items():
-        if path:
-            if not keys:
-                continue
-            name = ".".join("NAME" if part == ENTRIES else part for part in path)
-            lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
-        lines += keys
-        if path[:1] == ("stores",):
-            lines += _other_types([path[1]])
-    return "\n".join(lines) + "\n"
+        sections.setdefault(path[:-1], []).append(SampleKey(path=path, meaning=field.description, default=default))
+    return sections, repeated.keys()
 
 
-def _other_types(shown: Sequence[str]) -> list[str]:
-    """Return what stores of the other types may have; indented, as it stands in the place of what is above."""
-    lines: list[str] = []
+def _keys_of(path: KeyPath, store: StoreSettings) -> list[SampleKey]:
+    """Return the keys of the section of a store."""
+    known = {**type(store).model_fields, **StoreSettings.model_fields}
+    names = ["type", *own_keys(type(store)), *(name for name in StoreSettings.model_fields if name != "type")]
+    return [
+        SampleKey(
+            path=(*path, name),
+            meaning=known[name].description or "",
+            default=getattr(store, name),
+            store_type=store.type,
+        )
+        for name in names
+    ]
+
+
+def _other_types(faults: dict[str, str], shown: Collection[str] = ("file",)) -> dict[str, list[SampleKey]]:
+    """Return by type what only stores of that type may have, and put into ``faults`` what is wrong with others."""
+    found: dict[str, list[SampleKey]] = {}
     for name in type_names():
         if name in shown:
             continue
         try:
             settings = store_type(name).settings
         except StoreTypeUnusable as error:
-            lines += ["", f"# {error}"]
+            faults[name] = str(error)
             continue
+        found[name] = [
+            SampleKey(
+                path=("stores", ENTRIES, key),
+                meaning=" ".join((settings.model_fields[key].description or "").split()),
+                default=None
+                if settings.model_fields[key].is_required()
+                else settings.model_fields[key].get_default(call_default_factory=True),
+                store_type=name,
+            )
+            for key in own_keys(settings)
+        ]
+    return found
+
+
+def _in_its_place(shown: Sequence[str]) -> list[str]:
+    """Return what stores of the other types may have; indented, as it stands in the place of what is above."""
+    faults: dict[str, str] = {}
+    lines: list[str] = []
+    for name, keys in _other_types(faults, shown).items():
         lines += ["", "# [stores.NAME]", f'#   type = "{name}"']
-        for key in own_keys(settings):
-            field = settings.model_fields[key]
-            shown_default = _toml(field.get_default(call_default_factory=True)) if not field.is_required() else None
-            lines += [
-                f"#   # {' '.join((field.description or '').split())}",
-                f"#   {key} = {shown_default or ''}".rstrip(),
-            ]
-    return lines
-
-
-def _keys(store: StoreSettings) -> list[str]:
-    """Return the lines of a store's section."""
-    known = {**type(store).model_fields, **StoreSettings.model_fields}
-    names = ["type", *own_keys(type(store)), *(name for name in StoreSettings.model_fields if name != "type")]
-    return [line for name in names for line in _key(name, known[name], getattr(store, name))]
-
-
-def _key(name: str, field: Any, value: Any) -> list[str]:
-    shown = _toml(value)
-    return [f"# {field.description}", f"#{name} = {shown}" if shown is not None else f"#{name} ="]
+        for key in keys:
+            lines += [f"#   # {key.meaning}", f"#   {key.path[-1]} = {_toml(key.default) or ''}".rstrip()]
+    return [*lines, *(line for fault in faults.values() for line in ("", f"# {fault}"))]
 
 
 def _toml(value: Any) -> str | None:

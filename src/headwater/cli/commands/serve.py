@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headwater.cli import options
+from headwater.cli import options, output
 from headwater.config import KeyPath
 
 
@@ -39,10 +38,9 @@ def serve(
 
     def say_ready() -> None:
         server = settings.server
-        sys.stdout.write(
+        output.say(
             f"Headwater is ready: images and streams on http://{server.bind}, "
-            f"instance metadata on http://{server.metadata_bind}\n"
+            f"instance metadata on http://{server.metadata_bind}"
         )
-        sys.stdout.flush()
 
     raise typer.Exit(supervisor.serve(settings, say_ready))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
-import msgspec
 import typer
 
-from headwater.cli import options
-from headwater.cli.catalogue import open_database
+from headwater.cli import options, output
+from headwater.cli.catalogue import opened
+from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.images.data.admission import Admission
@@ -38,7 +37,7 @@ class NothingToAdopt(SettingsError):
 @app.command()
 def adopt(
     name: Annotated[str, typer.Argument(help="The store, as section [stores] names it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make what lies in a store's place the store from now on, be it empty or another one.
 
@@ -51,14 +50,11 @@ def adopt(
     known = [each for each, store in stores.items() if store.abilities.has_identity]
     if name not in known:
         raise NothingToAdopt(name, known)
-    database = open_database(writes=True)
-    try:
+    with opened(writes=True) as database:
         adopted = Admission(database).adopt(name, stores[name])
-    finally:
-        database.close()
     if as_json:
-        sys.stdout.write(msgspec.json.encode(asdict(adopted)).decode() + "\n")
+        output.say_json(asdict(adopted))
     else:
-        sys.stdout.write(
-            f"store {name}: adopted, {adopted.found} of {adopted.looked_for} objects that were looked for are there\n"
+        output.say(
+            f"store {name}: adopted, {adopted.found} of {adopted.looked_for} objects that were looked for are there"
         )

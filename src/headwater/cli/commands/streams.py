@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from headwater.cli import options
-from headwater.cli.catalogue import open_database, resolve_image
+from headwater.cli import options, output
+from headwater.cli.catalogue import ImagesByName, opened
+from headwater.cli.output import AsJson
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.public import PublicImages
 from headwater.streams.listing import Listing
@@ -27,30 +26,27 @@ def streams() -> None:
 def why(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="Name or id.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say where an image stands in the live feed, or every reason why it is not listed."""
     settings = options.sources().load().settings.streams
-    database = open_database()
-    try:
+    with opened() as database:
         catalogue = ImageCatalogue(database)
-        image_id, _ = resolve_image(database, image)
+        image_id, _ = ImagesByName(database).find(image)
         listing = LiveFeed(PublicImages(database), settings).listing(catalogue.get(image_id))
-    finally:
-        database.close()
     if as_json:
-        sys.stdout.write(json.dumps(listing.to_dict(), indent=2) + "\n")
+        output.say_json(listing.to_dict())
     else:
-        sys.stdout.write(_told(listing))
+        output.say(_told(listing))
 
 
 def _told(listing: Listing) -> str:
     facts = listing.to_dict()
     if not facts["listed"]:
-        return f"{listing.image.id} is not listed:\n" + "".join(f"- {reason}\n" for reason in listing.reasons)
+        return f"{listing.image.id} is not listed:\n" + "\n".join(f"- {reason}" for reason in listing.reasons)
     newest = facts["newest"]
     chosen = "it is the one that Juju takes" if newest == listing.image.id else f"Juju takes a newer one, {newest}"
     return (
         f"{listing.image.id} is listed; {chosen}\n"
-        f"- product {facts['product']}\n- version {facts['version']}\n- virt {facts['virt']}\n"
+        f"- product {facts['product']}\n- version {facts['version']}\n- virt {facts['virt']}"
     )

@@ -9,14 +9,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.errors import NotFound, UnsupportedMedia
+from headwater.errors import UnsupportedMedia
 from headwater.http import requests
+from headwater.http.answers import json_answer
+from headwater.http.endpoint import Endpoint
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import goes_on
-from headwater.images.http_v2 import list_query, versions
+from headwater.images.http_v2 import list_query
 from headwater.images.http_v2.documents import image_document
+from headwater.images.http_v2.paths import NoSuchPath
 from headwater.images.model import Image
 from headwater.images.service import Images
 from headwater.threads import Pool
@@ -36,21 +39,23 @@ class PatchMediaType(UnsupportedMedia):
 class ImageHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, images: Images, catalogue_calls: Pool, web: Pool) -> None:
+    def __init__(self, images: Images, catalogue_calls: Pool, web: Pool, endpoint: Endpoint) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
             web: Waits for web servers of others, which may be slow.
+            endpoint: Where clients reach the service.
         """
         self._images = images
         self._calls = catalogue_calls
         self._web = web
+        self._endpoint = endpoint
 
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller = requests.caller(request)
         image, answer = await self._calls.run(lambda: self._document(caller, self._images.create(caller, document)))
-        return _image_answer(answer, 201, {"Location": f"{versions.endpoint(request)}/v2/images/{image.id}"})
+        return json_answer(answer, 201, {"Location": f"{self._endpoint.of(request)}/v2/images/{image.id}"})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
@@ -77,7 +82,7 @@ class ImageHandlers:
     async def show(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         _, answer = await self._calls.run(lambda: self._document(caller, self._images.get(caller, image_id)))
-        return _image_answer(answer)
+        return json_answer(answer)
 
     def _document(self, caller: Caller, image: Image) -> tuple[Image, dict[str, Any]]:
         located = self._images.location_attributes(caller, [image])
@@ -92,7 +97,7 @@ class ImageHandlers:
         pool = self._web if any(operation.name == "locations" for operation in operations) else self._calls
         _, answer = await pool.run(lambda: self._document(caller, self._images.patch(caller, image_id, operations)))
         _echo_validation(answer, operations)
-        return _image_answer(answer)
+        return json_answer(answer)
 
     async def delete(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
@@ -113,14 +118,10 @@ class ImageHandlers:
         actions = {"deactivate": self._images.deactivate, "reactivate": self._images.reactivate}
         action = actions.get(request.path_params["action"])
         if action is None:
-            raise NotFound("The resource could not be found.")
+            raise NoSuchPath
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         await self._calls.run(lambda: action(caller, image_id))
         return Response(status_code=204)
-
-
-def _image_answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(document), status, headers, "application/json")
 
 
 def _echo_validation(document: dict[str, Any], operations: list[attributes.Operation]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import requests
+from headwater.http.answers import json_answer
 from headwater.images.imports.location_import import LocationImport
 from headwater.images.locations.service import Locations
 from headwater.threads import Pool
@@ -24,7 +24,7 @@ class LocationHandlers:
     async def index(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         found = await self._calls.run(lambda: self._locations.of_image(caller, image_id))
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return json_answer(found)
 
     async def add(self, request: Request) -> Response:
         document = await requests.json_object(request)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import requests
+from headwater.http.answers import json_answer
 from headwater.images.http_v2.documents import timestamp
 from headwater.images.member import Member
 from headwater.images.sharing.service import Sharing
@@ -25,22 +25,24 @@ class MemberHandlers:
     async def add(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        return _answer(member_document(await self._calls.run(lambda: self._sharing.add(caller, image_id, document))))
+        return json_answer(
+            member_document(await self._calls.run(lambda: self._sharing.add(caller, image_id, document)))
+        )
 
     async def index(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         found = await self._calls.run(lambda: self._sharing.list(caller, image_id))
-        return _answer({"members": [member_document(each) for each in found], "schema": "/v2/schemas/members"})
+        return json_answer({"members": [member_document(each) for each in found], "schema": "/v2/schemas/members"})
 
     async def show(self, request: Request) -> Response:
         caller, image_id, member = _named(request)
-        return _answer(member_document(await self._calls.run(lambda: self._sharing.get(caller, image_id, member))))
+        return json_answer(member_document(await self._calls.run(lambda: self._sharing.get(caller, image_id, member))))
 
     async def update(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller, image_id, member = _named(request)
         changed = await self._calls.run(lambda: self._sharing.answer(caller, image_id, member, document))
-        return _answer(member_document(changed))
+        return json_answer(member_document(changed))
 
     async def remove(self, request: Request) -> Response:
         caller, image_id, member = _named(request)
@@ -62,7 +64,3 @@ def member_document(member: Member) -> dict[str, Any]:
 
 def _named(request: Request) -> tuple[Any, str, str]:
     return requests.caller(request), request.path_params["image_id"], request.path_params["member"]
-
-
-def _answer(document: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")

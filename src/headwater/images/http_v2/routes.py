@@ -6,26 +6,27 @@ from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from headwater.errors import NotFound
-from headwater.http.routes import VERBS, UnknownVerb, constant, route
+from headwater.http.endpoint import Endpoint
+from headwater.http.routes import VERBS, Below, UnknownVerb, also, constant
 from headwater.http.threads import Threads
 from headwater.images.access import Access
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.uploads import Uploads
-from headwater.images.http_v2 import schemas, versions
+from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.data import DataHandlers
-from headwater.images.http_v2.image_tasks import ImageTaskHandlers
 from headwater.images.http_v2.images import ImageHandlers
 from headwater.images.http_v2.locations import LocationHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
-from headwater.images.http_v2.tasks import TaskHandlers
+from headwater.images.http_v2.paths import IMAGE_API, not_found
+from headwater.images.http_v2.tasks import ImageTaskHandlers, TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
+from headwater.images.http_v2.versions import IDS, VersionHandlers
 from headwater.images.imports.location_import import LocationImport
 from headwater.images.imports.task_service import TaskService
 from headwater.images.locations.service import Locations
@@ -52,48 +53,51 @@ class UseCases:
     quotas: Quotas
 
 
-def routes(use_cases: UseCases, threads: Threads, proof: openapi.Proof = "none") -> list[BaseRoute]:
-    """Return the routes, to be tried in their order.
+def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[BaseRoute]:
+    """Return what lies below ``/v2``, to be tried in its order.
 
     Args:
-        proof: How callers prove who they are, for those who read of it.
+        endpoint: Where clients reach the service.
     """
     images, calls, web = use_cases.images, threads.catalogue, threads.web
-    image = ImageHandlers(images, calls, web)
+    image = ImageHandlers(images, calls, web, endpoint)
     image_tasks = ImageTaskHandlers(use_cases.access, use_cases.image_tasks, calls)
     member = MemberHandlers(use_cases.sharing, calls)
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
-    task = TaskHandlers(use_cases.tasks, images.settings, calls, web)
+    task = TaskHandlers(use_cases.tasks, images.settings, calls, web, endpoint)
     data = DataHandlers(use_cases.uploads, use_cases.downloads, threads)
+    route = IMAGE_API.route
     return [
-        route("/v2/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
-        route("/v2/images", GET=image.index, POST=image.create),
-        route("/v2/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
-        route("/v2/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
-        route("/v2/images/{image_id}/actions/{action}", POST=image.act),
-        route("/v2/images/{image_id}/locations", GET=location.index, POST=location.add),
-        route("/v2/images/{image_id}/tasks", GET=image_tasks.index),
-        route("/v2/images/{image_id}/members", GET=member.index, POST=member.add),
-        route("/v2/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
-        route("/v2/tasks", GET=task.index, POST=task.create),
-        route("/v2/tasks/{task_id}", GET=task.show),
+        route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
+        route("/images", GET=image.index, POST=image.create),
+        route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
+        route("/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
+        route("/images/{image_id}/actions/{action}", POST=image.act),
+        route("/images/{image_id}/locations", GET=location.index, POST=location.add),
+        route("/images/{image_id}/tasks", GET=image_tasks.index),
+        route("/images/{image_id}/members", GET=member.index, POST=member.add),
+        route("/images/{image_id}/members/{member}", GET=member.show, PUT=member.update, DELETE=member.remove),
+        route("/tasks", GET=task.index, POST=task.create),
+        route("/tasks/{task_id}", GET=task.show),
         *schemas.routes(images.schemas),
-        *metadefs.routes(use_cases.definitions, calls),
-        route("/v2/info/import", GET=constant(_NO_IMPORT)),
-        route("/v2/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
-        route("/v2", GET=versions.to_slash),
-        route("/versions", GET=versions.versions),
-        route("/openapi.json", GET=openapi.serve(images.schemas, schemas.by_path(images.schemas), proof)),
+        *metadefs.routes(use_cases.definitions, calls, endpoint),
+        route("/info/import", GET=constant(_NO_IMPORT)),
+        route("/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
     ]
 
 
+_ACCEPTS_V2 = b"application/vnd.openstack.images-v2"
 _NO_IMPORT = msgspec.json.encode(
     {"import-methods": {"description": "Import methods available.", "type": "array", "value": []}}
 )
 
 
 class ImageApi:
-    """The Image API v2 as one ASGI application; whatever names no version is answered with the versions."""
+    """The Image API v2: ``routes`` for the paths of its versions, and ``rest`` for all that name none.
+
+    A version stands in the path (``/v2/images``, ``/v2.9/images``) or in ``Accept``. What names no version is answered
+    with the versions that there are.
+    """
 
     def __init__(
         self,
@@ -101,47 +105,47 @@ class ImageApi:
         threads: Threads,
         *,
         proof: openapi.Proof = "none",
-        public_endpoint: str | None = None,
+        endpoint: Endpoint,
         with_v1: bool = False,
     ) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
             proof: How callers prove who they are, for those who read of it.
-            public_endpoint: The URL to name in answers; ``None`` names what each request asked for.
+            endpoint: Where clients reach the service.
             with_v1: The API v1 is there too, and is listed among the versions.
         """
-        self._router = Router(routes(use_cases, threads, proof), redirect_slashes=False, default=_otherwise)
-        self._public_endpoint = public_endpoint
-        self._with_v1 = with_v1
+        below = Router(routes(use_cases, threads, endpoint), redirect_slashes=False, default=not_found)
+        self._versions = VersionHandlers(endpoint, with_v1=with_v1)
+        route = IMAGE_API.route
+        names = [f"/{each}" for each in IDS]
+        self.routes: list[Route | Mount] = [
+            also(Below("/v2", below), names),
+            also(route("/v2", GET=self._versions.to_slash), names),
+        ]
+        described = use_cases.images.schemas
+        self.rest = Router(
+            [
+                _MountByAccept("", below),
+                route("/versions", GET=self._versions.versions),
+                route("/openapi.json", GET=openapi.serve(described, schemas.by_path(described), proof, endpoint)),
+            ],
+            redirect_slashes=False,
+            default=self._otherwise,
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        first = path[1:].partition("/")[0]
-        if first != "v2":
-            if first in versions.IDS:
-                scope = {**scope, "path": "/v2" + path[1 + len(first) :]}
-            elif _accepts_v2(scope):
-                scope = {**scope, "path": "/v2" + path}
-        if self._with_v1:
-            scope = {**scope, versions.WITH_V1: True}
-        if self._public_endpoint is not None:
-            scope = {**scope, versions.PUBLIC_ENDPOINT: self._public_endpoint}
-        await self._router(scope, receive, send)
+    async def _otherwise(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        if request.method not in VERBS:
+            raise UnknownVerb(request.method)
+        response = await self._versions.choices(request)
+        await response(scope, receive, send)
 
 
-def _accepts_v2(scope: Scope) -> bool:
-    # Source: Glance takes the version from this Accept value when the path names none.
-    return any(
-        name == b"accept" and value == b"application/vnd.openstack.images-v2" for name, value in scope["headers"]
-    )
+class _MountByAccept(Below):
+    """Source: Glance takes the version from this Accept value when the path names none."""
 
-
-async def _otherwise(scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive, send)
-    if request.method not in VERBS:
-        raise UnknownVerb(request.method)
-    if scope["path"].startswith("/v2/"):
-        raise NotFound("The resource could not be found.")
-    response = await versions.choices(request)
-    await response(scope, receive, send)
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if any(name == b"accept" and value == _ACCEPTS_V2 for name, value in scope["headers"]):
+            return super().matches(scope)
+        return Match.NONE, {}

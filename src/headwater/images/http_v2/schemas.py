@@ -1,4 +1,4 @@
-"""Routes of the schemas: ``/v2/schemas/…``. They depend on the settings only, so each is encoded once."""
+"""Routes of the schemas below the version. They depend on the settings only, so each is encoded once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from starlette.routing import BaseRoute
 
-from headwater.http.routes import constant, route
+from headwater.http.routes import constant
+from headwater.images.http_v2.paths import IMAGE_API
 from headwater.images.imports import schemas as task_schemas
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas
@@ -18,7 +19,7 @@ from headwater.images.sharing import schemas as member_schemas
 def routes(images: ImageSchemas) -> list[BaseRoute]:
     """Return a route for each schema."""
     return [
-        route(f"/v2/schemas/{name}", GET=constant(msgspec.json.encode(schema)))
+        IMAGE_API.route(f"/schemas/{name}", GET=constant(msgspec.json.encode(schema)))
         for name, schema in by_path(images).items()
     ]
 

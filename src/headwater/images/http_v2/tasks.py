@@ -1,8 +1,9 @@
-"""Handlers for tasks: ``/v2/tasks``."""
+"""Handlers for tasks: those that callers began (``/tasks``), and those of an image (``/images/ID/tasks``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,32 +12,40 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import paging, requests
+from headwater.http.answers import json_answer
+from headwater.http.endpoint import Endpoint
 from headwater.http.paging import BadQuery
+from headwater.identity.caller import Caller
+from headwater.images.access import Access
 from headwater.images.catalogue.lists.pages import goes_on
-from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, place
-from headwater.images.http_v2 import versions
+from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, Tasks, place
 from headwater.images.http_v2.documents import timestamp
 from headwater.images.imports.task_service import TaskService
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, TaskStatus
 from headwater.threads import Pool
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class TaskHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, tasks: TaskService, settings: ImagesSettings, catalogue_calls: Pool, web: Pool) -> None:
+    def __init__(
+        self, tasks: TaskService, settings: ImagesSettings, catalogue_calls: Pool, web: Pool, endpoint: Endpoint
+    ) -> None:
         self._tasks = tasks
         self._settings = settings
         self._calls = catalogue_calls
         self._web = web
+        self._endpoint = endpoint
 
     async def create(self, request: Request) -> Response:
         document = await requests.json_object(request)
         caller = requests.caller(request)
         task = await self._web.run(lambda: self._tasks.create(caller, document))  # names are resolved
-        place = f"{versions.endpoint(request)}/v2/tasks/{task.id}"
-        return _answer(task_document(task), 201, {"Location": place})
+        place = f"{self._endpoint.of(request)}/v2/tasks/{task.id}"
+        return json_answer(task_document(task), 201, {"Location": place})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()
@@ -52,11 +61,29 @@ class TaskHandlers:
         if goes_on(found, query.limit):
             after = str(place(found[-1], query.sort_key))
             document["next"] = _link([("marker", found[-1].id), ("after", after), *others])
-        return _answer(document)
+        return json_answer(document)
 
     async def show(self, request: Request) -> Response:
         caller, task_id = requests.caller(request), request.path_params["task_id"]
-        return _answer(task_document(await self._calls.run(lambda: self._tasks.get(caller, task_id))))
+        return json_answer(task_document(await self._calls.run(lambda: self._tasks.get(caller, task_id))))
+
+
+class ImageTaskHandlers:
+    """What goes on, or went on, behind one image."""
+
+    def __init__(self, access: Access, tasks: Tasks, catalogue_calls: Pool) -> None:
+        self._access = access
+        self._tasks = tasks
+        self._calls = catalogue_calls
+
+    async def index(self, request: Request) -> Response:
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        body = await self._calls.run(lambda: self._page(caller, image_id))
+        return Response(body, media_type="application/json")
+
+    def _page(self, caller: Caller, image_id: str) -> bytes:
+        image = self._access.visible(caller, image_id)
+        return msgspec.json.encode({"tasks": [_entry(task) for task in self._tasks.of_image(image.id)]})
 
 
 def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
@@ -115,9 +142,33 @@ def listed_document(task: Task) -> dict[str, Any]:
     return document
 
 
+def _entry(task: Task) -> dict[str, Any]:
+    """Return what the list of an image's tasks has of one.
+
+    Source: Glance answers with the rows of its database, so times have microseconds here and no ``Z``.
+    """
+    return {
+        "id": task.id,
+        "type": task.type,
+        "status": task.status,
+        "owner": task.owner,
+        "expires_at": None if task.expires_at is None else _microseconds(task.expires_at),
+        "created_at": _microseconds(task.created_at),
+        "updated_at": _microseconds(task.updated_at),
+        "deleted": False,
+        "deleted_at": None,
+        "image_id": task.image_id,
+        "request_id": task.request_id,
+        "user_id": task.user_id,
+        "input": task.input,
+        "result": task.result,
+        "message": task.message,
+    }
+
+
+def _microseconds(at: int) -> str:
+    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
 def _link(parameters: list[tuple[str, str]]) -> str:
     return f"/v2/tasks?{urlencode(parameters, quote_via=quote)}" if parameters else "/v2/tasks"
-
-
-def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(document), status, headers, "application/json")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import requests
+from headwater.http.answers import json_answer
 from headwater.images.quotas.service import Quotas
 from headwater.threads import Pool
 
@@ -21,4 +21,4 @@ class UsageHandlers:
     async def show(self, request: Request) -> Response:
         caller = requests.caller(request)
         usage = await self._calls.run(lambda: self._quotas.usage(caller))
-        return Response(msgspec.json.encode({"usage": usage}), media_type="application/json")
+        return json_answer({"usage": usage})

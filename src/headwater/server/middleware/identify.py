@@ -1,6 +1,6 @@
 """Before the image listener's applications: who calls.
 
-A request to a version of the Image API needs a caller, who is then in the scope under ``CALLER``; so does the question
+A request to a version of the Image API needs a caller, who is then in its context; so does the question
 why the streams list an image. All else is open: the versions document, ``/healthcheck``, ``/metrics`` (counts, read
 by Prometheus without a token), the streams (made for clients that have none, and only of public images), and
 ``OPTIONS``, which browsers send without credentials.
@@ -16,9 +16,8 @@ from dataclasses import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import Unavailable
+from headwater.http.context import context
 from headwater.identity.authenticator import PROOFS, Authenticator
-from headwater.identity.caller import CALLER
-from headwater.server.log import request_id
 from headwater.threads import Pool
 
 WAITING_LIMIT = 1000
@@ -70,9 +69,8 @@ class Identified:
                     caller = await self._pool.run(lambda: self._authenticator.caller(headers))
                 finally:
                     self._waiting -= 1
-            # In place: the log of requests reads it there.
-            client = scope.get("client")
-            scope[CALLER] = replace(caller, request_id=request_id.get() or None, address=client[0] if client else None)
+            client, known = scope.get("client"), context(scope)
+            known.caller = replace(caller, request_id=known.request_id, address=client[0] if client else None)
         await self._app(scope, receive, send)
 
     def _needs_caller(self, scope: Scope) -> bool:

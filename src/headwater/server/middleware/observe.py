@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected, Invalid
 from headwater.http import errors
-from headwater.identity.caller import CALLER
+from headwater.http.context import context
 from headwater.server.log import request_id
 from headwater.server.metrics import Metrics
 
@@ -57,6 +57,8 @@ class Observed:
         if not current.startswith("req-"):
             current = f"req-{current}"
         token = request_id.set(current)
+        known = context(scope)
+        known.request_id = current
         exchange = _Exchange(send, current)
         self._in_flight.inc()
         try:
@@ -82,7 +84,7 @@ class Observed:
             self._in_flight.dec()
             self._count(scope["method"], exchange, length, took)
             client = scope.get("client")
-            caller = scope.get(CALLER)
+            caller = known.caller
             who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
             _log.info(
                 "request",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
 IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
 
 
+class OneImage:
+    """All the images that there are."""
+
+    def __init__(self, _database: Database) -> None:
+        pass
+
+    def find(self, id_or_name: str) -> tuple[str, str]:
+        if id_or_name not in IMAGE:
+            raise NotFound(f"no image {id_or_name}")
+        return IMAGE
+
+
 class Commands:
     """The commands on a catalogue of their own."""
 
@@ -30,15 +43,12 @@ class Commands:
         self.url = url
         self.opened = 0
 
-    def open_database(self, *, writes: bool = False) -> Database:
+    @contextmanager
+    def open(self, *, writes: bool = False) -> Iterator[Database]:
         self.opened += 1
-        return Database(self.url)
-
-    @staticmethod
-    def resolve_image(_database: Database, name_or_id: str) -> tuple[str, str]:
-        if name_or_id not in IMAGE:
-            raise NotFound(f"no image {name_or_id}")
-        return IMAGE
+        database = Database(self.url)
+        yield database
+        database.close()
 
     def run(self, *arguments: str) -> str:
         result = CliRunner().invoke(instance.app, arguments)
@@ -59,9 +69,9 @@ class Commands:
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Commands]:
     commands = Commands(sqlite_catalogue(tmp_path / "catalogue.db"))
-    monkeypatch.setattr(instance, "open_database", commands.open_database)
-    monkeypatch.setattr(instance, "resolve_image", commands.resolve_image)
-    monkeypatch.setattr(config_drive, "open_database", commands.open_database)
+    monkeypatch.setattr(instance, "opened", commands.open)
+    monkeypatch.setattr(config_drive, "opened", commands.open)
+    monkeypatch.setattr(instance, "ImagesByName", OneImage)
     monkeypatch.chdir(tmp_path)
     yield commands
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,12 +10,13 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
+from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.openapi.document import Proof, document, serve
-from headwater.images.http_v2.routes import UseCases, routes
+from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.schemas import ImageSchemas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
@@ -34,17 +35,24 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield path, method, item[method]
 
 
+def paths(routes: Sequence[BaseRoute], above: str = "") -> Iterator[tuple[str, Route]]:
+    """Yield every route there is with its whole path."""
+    for route in routes:
+        if isinstance(route, Mount) and route.path:  # without a path: the same again, by Accept
+            yield from paths(route.routes, above + route.path)
+        elif isinstance(route, Route):
+            yield above + route.path, route
+
+
 def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> None:
     nothing = cast(Any, None)
     use_cases = UseCases(**dict.fromkeys(UseCases.__slots__, nothing))
     use_cases = replace(use_cases, images=Images(nothing, nothing, nothing, ImagesSettings()))
     served = set()
-    paths = routes(use_cases, Threads(nothing, nothing, nothing))
-    for route in paths:
-        assert isinstance(route, Route)
-        # Starlette adds HEAD to a route of its own making.
-        methods = getattr(route.app, "methods", None) or (route.methods or set()) - {"HEAD"}
-        served |= {(route.path, method) for method in methods}
+    api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint())
+    for path, route in paths([*api.routes, *api.rest.routes]):
+        methods: frozenset[str] = cast(Any, route.app).methods
+        served |= {(path, method) for method in methods}
     assert len(served) > 50
     assert {(path, method.upper()) for path, method, _ in operations()} == served
 
@@ -99,7 +107,7 @@ def test_the_proof_that_is_asked_for_is_the_one_of_the_deployment(proof: Proof, 
 
 
 def test_the_server_is_where_the_client_came_from() -> None:
-    handler = serve(SCHEMAS, schemas.by_path(SCHEMAS), "none")
+    handler = serve(SCHEMAS, schemas.by_path(SCHEMAS), "none", Endpoint())
     scope = {
         "type": "http",
         "method": "GET",

@@ -18,6 +18,9 @@ from headwater.database.engine import Database
 from headwater.database.tables import metadata
 from headwater.errors import HeadwaterError
 from headwater.http import errors
+from headwater.http.context import context
+from headwater.http.endpoint import Endpoint
+from headwater.http.routes import Below
 from headwater.identity.caller import OPERATOR, Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
@@ -74,10 +77,8 @@ class Api:
         self.catalogue = UnheardNamespaces(self.database)
         self.pool = Pool("test", 2)
         service = Metadefs(self.catalogue, POLICY, unheard_changes(self.database), clock=Ticking())
-        self._router = Router(
-            [*schemas.routes(ImageSchemas(ImagesSettings())), *metadefs.routes(service, self.pool)],
-            redirect_slashes=False,
-        )
+        below = [*schemas.routes(ImageSchemas(ImagesSettings())), *metadefs.routes(service, self.pool, Endpoint())]
+        self._router = Router([Below("/v2", Router(below, redirect_slashes=False))], redirect_slashes=False)
 
     def close(self) -> None:
         self.pool.close()
@@ -105,8 +106,8 @@ class Api:
             "root_path": "",
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
-            "headwater.caller": caller,
         }
+        context(scope).caller = caller
         sent: list[Message] = []
 
         async def receive() -> Message:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headwater.errors import Unauthenticated
-from headwater.identity.caller import CALLER, OPERATOR, Caller
-from headwater.server.log import request_id
+from headwater.http.context import context
+from headwater.identity.caller import OPERATOR, Caller
 from headwater.server.middleware import identify
 from headwater.server.middleware.identify import Identified, TooManyWait
 from headwater.threads import Pool
@@ -53,29 +53,30 @@ def pool() -> Iterator[Pool]:
 
 def ask(
     doorkeeper: Doorkeeper, pool: Pool, path: str, *headers: tuple[bytes, bytes], method: str = "GET"
-) -> dict[str, Any]:
-    """Return the scope that the application sees."""
-    seen: list[dict[str, Any]] = []
+) -> Caller | None:
+    """Return the caller that the application sees."""
+    seen: list[Caller | None] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
-        seen.append(scope)
+        seen.append(context(scope).caller)
 
     async def nothing(*_: Any) -> Any:
         raise AssertionError
 
-    scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+    scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "client": ("192.0.2.1", 5)}
+    context(scope).request_id = "req-1"
     identified = Identified(app, doorkeeper, pool, frozenset({"v2", "v2.9"}), below=("/simplestreams/why/",))
     asyncio.run(identified(scope, nothing, nothing))
     return seen[0]
 
 
 def test_a_known_caller_costs_no_thread(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] == ADA
+    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known")) == ADA
     assert doorkeeper.waited == 0
 
 
 def test_another_is_waited_for(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    assert ask(doorkeeper, pool, "/v2.9/images", (b"x-auth-token", b"new"))[CALLER] == OPERATOR
+    assert ask(doorkeeper, pool, "/v2.9/images", (b"x-auth-token", b"new")) == OPERATOR
     assert doorkeeper.waited == 1
 
 
@@ -100,11 +101,11 @@ def test_a_version_that_accept_names_needs_a_caller(doorkeeper: Doorkeeper, pool
     "path", ["/", "/versions", "/v3/images", "//v2/images", "/healthcheck", "/metrics", "/simplestreams/why", "/V2"]
 )
 def test_the_rest_is_open_and_has_no_caller(doorkeeper: Doorkeeper, pool: Pool, path: str) -> None:
-    assert CALLER not in ask(doorkeeper, pool, path, (b"x-auth-token", b"known"))
+    assert ask(doorkeeper, pool, path, (b"x-auth-token", b"known")) is None
 
 
 def test_options_is_open(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    assert CALLER not in ask(doorkeeper, pool, "/v2/images", method="OPTIONS")
+    assert ask(doorkeeper, pool, "/v2/images", method="OPTIONS") is None
 
 
 def test_only_proofs_are_passed_on_and_doubles_are_joined(doorkeeper: Doorkeeper, pool: Pool) -> None:
@@ -120,12 +121,10 @@ def test_when_too_many_wait_others_are_told_to_come_back(
     monkeypatch.setattr(identify, "WAITING_LIMIT", 0)
     with pytest.raises(TooManyWait):
         ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"new"))
-    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER] == ADA
+    assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known")) == ADA
 
 
-def test_the_caller_knows_the_id_of_the_request(doorkeeper: Doorkeeper, pool: Pool) -> None:
-    token = request_id.set("req-1")
-    try:
-        assert ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))[CALLER].request_id == "req-1"
-    finally:
-        request_id.reset(token)
+def test_the_caller_knows_the_id_of_the_request_and_where_it_came_from(doorkeeper: Doorkeeper, pool: Pool) -> None:
+    caller = ask(doorkeeper, pool, "/v2/images", (b"x-auth-token", b"known"))
+    assert caller is not None
+    assert (caller.request_id, caller.address) == ("req-1", "192.0.2.1")

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from headwater.http import paging
+from headwater.http.answers import json_answer
+from headwater.http.endpoint import Endpoint
 from headwater.http.paging import BadQuery, clipped_limit
 from headwater.http.requests import caller, json_object
-from headwater.http.routes import route
 from headwater.identity.caller import Caller
-from headwater.images.http_v2 import versions
 from headwater.images.http_v2.metadefs import documents
+from headwater.images.http_v2.paths import IMAGE_API
 from headwater.images.metadefs.catalogue import SORT_KEYS, Query, place
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
@@ -29,13 +29,14 @@ LIMIT_DEFAULT, LIMIT_MAX = 25, 1000
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 
-def routes(service: Metadefs, calls: Pool) -> list[BaseRoute]:
-    """Return the routes, to be tried in their order."""
-    on = MetadefHandlers(service, calls)
-    one = "/v2/metadefs/namespaces/{namespace}"
+def routes(service: Metadefs, calls: Pool, endpoint: Endpoint) -> list[BaseRoute]:
+    """Return the routes below the version, to be tried in their order."""
+    on = MetadefHandlers(service, calls, endpoint)
+    route = IMAGE_API.route
+    one = "/metadefs/namespaces/{namespace}"
     return [
-        route("/v2/metadefs/resource_types", GET=on.resource_types),
-        route("/v2/metadefs/namespaces", GET=on.namespaces, POST=on.create_namespace),
+        route("/metadefs/resource_types", GET=on.resource_types),
+        route("/metadefs/namespaces", GET=on.namespaces, POST=on.create_namespace),
         route(one, GET=on.namespace, PUT=on.replace_namespace, DELETE=on.delete_namespace),
         route(f"{one}/resource_types", GET=on.associations, POST=on.associate),
         route(f"{one}/resource_types/{{name}}", DELETE=on.dissociate),
@@ -51,9 +52,10 @@ def routes(service: Metadefs, calls: Pool) -> list[BaseRoute]:
 class MetadefHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, service: Metadefs, calls: Pool) -> None:
+    def __init__(self, service: Metadefs, calls: Pool, endpoint: Endpoint) -> None:
         self._metadefs = service
         self._calls = calls
+        self._endpoint = endpoint
 
     # --- Namespaces ------------------------------------------------------------------------------
 
@@ -70,13 +72,13 @@ class MetadefHandlers:
         if marker is not None:
             after = str(place(marker, query.sort_key))
             document["next"] = _link([*others, ("marker", marker.namespace), ("after", after)])
-        return _answer(document)
+        return json_answer(document)
 
     async def create_namespace(self, request: Request) -> Response:
         body = await json_object(request)
         made = await self._calls.run(lambda: self._metadefs.create_namespace(caller(request), body))
-        location = f"{versions.endpoint(request)}{documents.namespace_path(made.namespace)}"
-        return _answer(documents.whole_namespace_document(made), 201, {"Location": location})
+        location = f"{self._endpoint.of(request)}{documents.namespace_path(made.namespace)}"
+        return json_answer(documents.whole_namespace_document(made), 201, {"Location": location})
 
     async def namespace(self, request: Request) -> Response:
         return await self._told(
@@ -100,7 +102,7 @@ class MetadefHandlers:
 
     async def resource_types(self, request: Request) -> Response:
         found = await self._calls.run(lambda: self._metadefs.resource_types(caller(request)))
-        return _answer(documents.resource_types_document(found))
+        return json_answer(documents.resource_types_document(found))
 
     async def associations(self, request: Request) -> Response:
         return await self._told(request, self._metadefs.associations, documents.associations_document)
@@ -159,7 +161,7 @@ class MetadefHandlers:
         page = page_of_parts(request.query_params.multi_items())
         name = request.path_params["namespace"]
         found = await self._calls.run(lambda: self._metadefs.objects(caller(request), name, page))
-        return _answer(documents.objects_document(name, found))
+        return json_answer(documents.objects_document(name, found))
 
     async def add_object(self, request: Request) -> Response:
         body, namespace = await json_object(request), request.path_params["namespace"]
@@ -248,7 +250,7 @@ class MetadefHandlers:
     ) -> Response:
         """Answer with the document of what a use case of one namespace returns."""
         name = request.path_params["namespace"]
-        return _answer(document(await self._calls.run(lambda: use_case(caller(request), name))), status)
+        return json_answer(document(await self._calls.run(lambda: use_case(caller(request), name))), status)
 
     async def _done(self, request: Request, use_case: Callable[[Caller, str], None]) -> Response:
         name = request.path_params["namespace"]
@@ -327,7 +329,3 @@ def _link(parameters: list[tuple[str, str]]) -> str:
 
 def _resource_type(request: Request) -> str | None:
     return request.query_params.get("resource_type")
-
-
-def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(document), status, headers, "application/json")

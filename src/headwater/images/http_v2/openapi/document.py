@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater import __version__
+from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Handler
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
@@ -116,13 +117,13 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
     }
 
 
-def serve(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -> Handler:
+def serve(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof, endpoint: Endpoint) -> Handler:
     """Return the handler of ``/openapi.json``; it adds the URL under which the client reaches the service."""
     whole = document(schemas, schema_paths, proof)
     encoded = {name: msgspec.Raw(msgspec.json.encode(part)) for name, part in whole.items()}
 
     async def answer(request: Request) -> Response:
-        url = versions.endpoint(request)
+        url = endpoint.of(request)
         body = msgspec.json.encode({"openapi": encoded["openapi"], "servers": [{"url": url}], **encoded})
         return Response(body, media_type="application/json")
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import Invalid, PreconditionFailed
 from headwater.http import requests
+from headwater.http.answers import json_answer
+from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
 from headwater.images.catalogue.upload_records import ImageGone
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
-from headwater.images.http_v2 import versions
 from headwater.images.model import Image, Status
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.deleted import Shown
@@ -43,10 +43,11 @@ class DeletedMeanwhile(PreconditionFailed):
 class ImageHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, images: ImagesV1, downloads: Downloads, threads: Threads) -> None:
+    def __init__(self, images: ImagesV1, downloads: Downloads, threads: Threads, endpoint: Endpoint) -> None:
         self._images = images
         self._downloads = downloads
         self._threads = threads
+        self._endpoint = endpoint
         self._sending = Sending(downloads, threads)
 
     # --- In --------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ class ImageHandlers:
         image = await self._pool(said).run(lambda: self._images.create(caller, said, brings=brings, length=length))
         if brings:
             image = await self._received(request, image, said, length)
-        place = f"{versions.endpoint(request)}/v1/images/{image.id}"
+        place = self._place(request, image)
         return _answer(image, 201, {"Location": place, **_etag(image)})
 
     async def update(self, request: Request) -> Response:
@@ -94,11 +95,11 @@ class ImageHandlers:
 
     async def index(self, request: Request) -> Response:
         found = await self._page(request)
-        return _json({"images": [brief_document(each) for each in found]})
+        return json_answer({"images": [brief_document(each) for each in found]})
 
     async def detail(self, request: Request) -> Response:
         found = await self._page(request)
-        return _json({"images": [image_document(each) for each in found]})
+        return json_answer({"images": [image_document(each) for each in found]})
 
     async def _page(self, request: Request) -> list[Shown]:
         wanted = lists.wanted(request.query_params.multi_items(), self._images.settings)
@@ -112,7 +113,7 @@ class ImageHandlers:
         # What GET would send. An image without data is shown too, though GET has nothing to send.
         size = image.size or 0 if image.status is Status.ACTIVE else 0
         headers = {**_etag(image), "Content-Length": str(size)}
-        return _with_headers(request, Response(headers=headers, media_type=OCTETS if size else None), shown)
+        return self._with_headers(request, Response(headers=headers, media_type=OCTETS if size else None), shown)
 
     async def download(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
@@ -121,11 +122,19 @@ class ImageHandlers:
             raise NotActive(image_id)
         answer = await self._sending.whole(found, _etag(found.image), 200)
         shown = await self._threads.catalogue.run(lambda: self._images.shown(caller, found.image))
-        _with_headers(request, answer, Shown(shown))
+        self._with_headers(request, answer, Shown(shown))
         if not found.image.checksum:
             # python-glanceclient compares the data with whatever this header says, nothing included.
             answer.raw_headers.remove((b"x-image-meta-checksum", b""))
         return answer
+
+    def _with_headers(self, request: Request, answer: Response, shown: Shown) -> Response:
+        answer.raw_headers.append((b"location", self._place(request, shown.image).encode()))
+        answer.raw_headers.extend(headers.shown(image_document(shown)))
+        return answer
+
+    def _place(self, request: Request, image: Image) -> str:
+        return f"{self._endpoint.of(request)}/v1/images/{image.id}"
 
 
 def _read(request: Request) -> tuple[Description, bool, int | None]:
@@ -143,21 +152,9 @@ def _read(request: Request) -> tuple[Description, bool, int | None]:
     return said, brings, length if brings else None
 
 
-def _with_headers(request: Request, answer: Response, shown: Shown) -> Response:
-    place = f"{versions.endpoint(request)}/v1/images/{shown.image.id}"
-    answer.raw_headers.append((b"location", place.encode()))
-    answer.raw_headers.extend(headers.shown(image_document(shown)))
-    return answer
-
-
 def _etag(image: Image) -> dict[str, str]:
     return {"ETag": image.checksum} if image.checksum else {}
 
 
 def _answer(image: Image, status: int, more: dict[str, str]) -> Response:
-    body = msgspec.json.encode({"image": image_document(Shown(image))})
-    return Response(body, status, more, "application/json")
-
-
-def _json(document: object) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")
+    return json_answer({"image": image_document(Shown(image))}, status, more)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import requests
+from headwater.http.answers import json_answer
 from headwater.images.v1.sharing import SharingV1
 from headwater.threads import Pool
 
@@ -23,7 +23,7 @@ class MemberHandlers:
     async def index(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         found = await self._calls.run(lambda: self._sharing.members(caller, image_id))
-        return _json({"members": [{"member_id": each.member, "can_share": each.can_share} for each in found]})
+        return json_answer({"members": [{"member_id": each.member, "can_share": each.can_share} for each in found]})
 
     async def replace(self, request: Request) -> Response:
         document = await requests.json_object(request)
@@ -48,8 +48,6 @@ class MemberHandlers:
     async def shared(self, request: Request) -> Response:
         caller, member = requests.caller(request), request.path_params["member"]
         found = await self._calls.run(lambda: self._sharing.shared_with(caller, member))
-        return _json({"shared_images": [{"image_id": each.image_id, "can_share": each.can_share} for each in found]})
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")
+        return json_answer(
+            {"shared_images": [{"image_id": each.image_id, "can_share": each.can_share} for each in found]}
+        )

@@ -1,0 +1,101 @@
+"""All that commands print: lines, tables, progress, JSON, and what went wrong.
+
+Data goes to standard output and is the same in a terminal and in a pipe, but for the lines and colours of tables.
+Progress shows in terminals only. What went wrong goes to standard error: a sentence, or under ``--json`` one object,
+
+    {"error": {"type": "InstanceNotFound", "message": "there is no instance 'web1'; …", "wanted": "web1"}}
+
+whose ``type`` is a name of docs/reference/errors.md, or ``UsageError``, and whose other keys are facts of that type.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from headwater.errors import HeadwaterError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_AT_ONCE = 1000
+_FOR_HTTP = frozenset({"headers"})  # fields of errors that say nothing here
+
+
+def say(text: str) -> None:
+    """Print lines of text."""
+    typer.echo(text)
+
+
+def say_json(document: object) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, indent=2))
+
+
+def say_json_list(documents: Iterable[object]) -> None:
+    """Print what ``say_json`` prints of a list, one document at a time: all of them may not fit into memory."""
+    before = "[\n"
+    for document in documents:
+        typer.echo(before + textwrap.indent(json.dumps(document, indent=2), "  "), nl=False)
+        before = ",\n"
+    typer.echo("[]" if before == "[\n" else "\n]")
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; in a pipe it has one line for each row, however long, and no lines between.
+
+    ``_AT_ONCE`` rows are in memory at a time; columns may have other widths in the next ones.
+    """
+    on_terminal = sys.stdout.isatty()
+    console = Console() if on_terminal else Console(width=10_000, soft_wrap=True)
+    left = iter(rows)
+    some = list(islice(left, _AT_ONCE))
+    show_header = True
+    while some or show_header:
+        table = Table(box=box.SIMPLE if on_terminal else None, show_edge=False, pad_edge=False, show_header=show_header)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in some:
+            table.add_row(*(Text(cell) for cell in row))  # what looks like rich's markup is text
+        console.print(table)
+        some, show_header = list(islice(left, _AT_ONCE)), False
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how far the work is, in a terminal; yield what is to be told how much of ``total`` is done."""
+    with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda completed: shown.update(task, completed=completed)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON, be it right or wrong otherwise."""
+    return "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
+
+
+def complain(error: HeadwaterError | typer.TyperException, *, as_json: bool) -> None:
+    """Say on standard error what went wrong."""
+    if as_json:
+        typer.echo(json.dumps({"error": _facts(error)}), err=True)
+    else:
+        typer.echo(f"headwater: {error}", err=True)
+
+
+def _facts(error: HeadwaterError | typer.TyperException) -> dict[str, Any]:
+    if isinstance(error, typer.TyperException):
+        return {"type": "UsageError", "message": error.format_message()}
+    facts = {name: value for name, value in vars(error).items() if not name.startswith("_") and name not in _FOR_HTTP}
+    return {**msgspec.to_builtins(facts, enc_hook=str), "type": type(error).__name__, "message": str(error)}

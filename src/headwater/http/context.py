@@ -1,0 +1,27 @@
+"""What the service itself knows of a request, beside what ASGI says of it: one typed object in the scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from headwater.identity.caller import Caller
+
+_KEY = "headwater"
+
+
+@dataclass(slots=True)
+class Context:
+    """What those who stand before a face have found out; each fills in its own part."""
+
+    request_id: str | None = None
+    caller: Caller | None = None  # None: nobody has made sure of one
+
+
+def context(scope: Scope) -> Context:
+    """Return what is known of the request with this scope."""
+    found: Context | None = scope.get(_KEY)
+    if found is None:
+        found = scope[_KEY] = Context()
+    return found

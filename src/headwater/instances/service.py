@@ -1,0 +1,140 @@
+"""Register, show, list and remove instances: the same for the command line and for whoever asks over HTTP.
+
+What an instance is made of is read and checked by ``described``, which touches nothing; ``Instances`` looks at
+the catalogue. So a caller can refuse what is wrong before anything is opened.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from headwater.clock import Clock, now
+from headwater.instances.addresses import canonical
+from headwater.instances.keys import Key, free_name, ssh_keys
+from headwater.instances.model import Instance
+from headwater.instances.names import hostname_from
+from headwater.instances.network.data import canonical_network_data
+from headwater.instances.registry import Head, Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What somebody says of an instance to be, as people write it; what is not said is decided here."""
+
+    name: str
+    id: str | None = None  # a UUID in either case; a new one if not given
+    hostname: str | None = None  # made from the name if not given
+    project_id: str | None = None
+    addresses: Sequence[str] = ()
+    ssh_keys: Sequence[str] = ()  # each one or more lines as in ``authorized_keys``
+    user_data: bytes | None = None
+    vendor_data: Any = None
+    network_data: Any = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+    instance_type: str | None = None
+    availability_zone: str = "nova"
+
+
+def described(said: Description, clock: Clock = now) -> Instance:
+    """Return the instance that ``said`` describes; nothing is registered yet.
+
+    Raises:
+        InstanceInvalid: Something of it no guest could use.
+    """
+    instance_id = str(uuid.uuid4()) if said.id is None else said.id.lower()
+    at = clock()
+    return Instance(
+        id=instance_id,
+        name=said.name,
+        hostname=hostname_from(said.name, instance_id) if said.hostname is None else said.hostname,
+        created_at=at,
+        updated_at=at,
+        project_id=said.project_id,
+        addresses=tuple(canonical(text) for text in said.addresses),
+        keys=_keys(said.ssh_keys),
+        user_data=said.user_data,
+        vendor_data=said.vendor_data,
+        meta=said.meta,
+        instance_type=said.instance_type,
+        availability_zone=said.availability_zone,
+        network_data=None if said.network_data is None else canonical_network_data(said.network_data),
+    )
+
+
+def _keys(texts: Sequence[str]) -> tuple[Key, ...]:
+    """Return the keys of all texts; two of one name get different ones."""
+    found: list[Key] = []
+    for text in texts:
+        for key in ssh_keys(text):
+            found.append(replace(key, name=free_name(key.name, {other.name for other in found})))
+    return tuple(found)
+
+
+class Images(Protocol):
+    """Who knows images: an instance keeps the id and the name of the one that it starts from."""
+
+    def find(self, id_or_name: str, /) -> tuple[str, str]:
+        """Return id and name of an image.
+
+        Raises:
+            NotFound, Conflict: None or several are meant.
+        """
+        ...
+
+
+class Instances:
+    """What may be done with instances; safe to use from several threads."""
+
+    def __init__(self, registry: Registry, images: Images) -> None:
+        self._registry = registry
+        self._images = images
+
+    def register(self, instance: Instance, *, image: str | None = None) -> Instance:
+        """Register what ``described`` returned, and return it as it is kept.
+
+        Args:
+            image: Id or name of the image that it starts from.
+
+        Raises:
+            NotFound, Conflict: ``image`` means none or several.
+            InstanceExists: Its id, name or one of its addresses is taken.
+            UserDataTooLarge, InstanceTooLarge: It is beyond a limit.
+        """
+        if image is not None:
+            image_id, image_name = self._images.find(image)
+            instance = replace(instance, image_id=image_id, image_name=image_name)
+        self._registry.add(instance)
+        return instance
+
+    def get(self, id_or_name: str) -> Instance:
+        """Return one instance.
+
+        Raises:
+            InstanceNotFound: There is none of this id or name.
+        """
+        return self._registry.get(id_or_name)
+
+    def all(self) -> Iterator[Instance]:
+        """Yield every instance by name; a page of them, with their user data, is in memory at a time."""
+        after = None
+        while page := self._registry.page(after=after):
+            yield from page
+            after = page[-1].name
+
+    def heads(self) -> Iterator[Head]:
+        """Yield what tells every instance from the others, by name; a page of it is in memory at a time."""
+        after = None
+        while page := self._registry.heads(after=after):
+            yield from page
+            after = page[-1].name
+
+    def remove(self, id_or_name: str) -> Instance:
+        """Forget an instance, and return what it was: from now on its guest gets 404.
+
+        Raises:
+            InstanceNotFound: There is none of this id or name.
+        """
+        return self._registry.remove(id_or_name)
