@@ -73,7 +73,7 @@ class Application:
         self._hashing = Pool("hashing", hashing_threads(settings.workers), nice=5)
         self._web = Pool("web", settings.server.web_threads)
         self._storing = Pool("storing", settings.server.transfer_threads)
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
         self._images = ImageService(
@@ -90,7 +90,7 @@ class Application:
             fetcher,
             self.policy,
             pools=Pools(self._hashing, self._storing),
-            tally=self._metrics,
+            tally=self.metrics,
         )
         threads = Threads(self._calls, self._transfers, self._web)
         self._api = image_api(self._images, settings, threads)
@@ -110,7 +110,7 @@ class Application:
         parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
         self._watched = Router(
-            health.routes(parts, self._metrics, self._counting), redirect_slashes=False, default=_not_found
+            health.routes(parts, self.metrics, self._counting), redirect_slashes=False, default=_not_found
         )
         self._loops = [
             _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),
@@ -122,11 +122,11 @@ class Application:
         identified = Identified(
             self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
         )
-        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self._metrics), settings.cors)
+        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self.metrics), settings.cors)
         self.metadata_listener = Observed(
             WholeBodies(instances_http.application(Snapshots(Registry(self.database)), self._metadata.run)),
             "metadata",
-            self._metrics,
+            self.metrics,
         )
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -107,6 +107,18 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._certificate_days = Gauge(
+            "headwater_certificate_days_left",
+            "Days until the certificate of a listener ends",
+            ["listener"],
+            multiprocess_mode="livemin",
+            registry=self._registry,
+        )
+
+    def days_left(self, listener: str, days: float) -> None:
+        """Note how long the certificate of a listener is good."""
+        self._certificate_days.labels(listener).set(days)
+
     def left(self, by_store: Mapping[str, int]) -> None:
         """Note how many objects wait for their removal in each store."""
         for store, count in by_store.items():

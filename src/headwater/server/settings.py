@@ -18,6 +18,7 @@ from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
+from headwater.server.certificates import TlsSettings
 from headwater.server.middleware.cors import CorsSettings
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.registry import StoreSettings
@@ -29,6 +30,8 @@ class ServerSettings(Section):
 
     bind: Annotated[str, Field(description="HOST:PORT of the image API and the streams.")] = "127.0.0.1:9292"
     metadata_bind: Annotated[str, Field(description="HOST:PORT of the instance metadata.")] = "127.0.0.1:8775"
+    tls: TlsSettings = TlsSettings()
+    metadata_tls: TlsSettings = TlsSettings()
     public_endpoint: Annotated[
         str | None,
         Field(

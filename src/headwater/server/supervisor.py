@@ -34,7 +34,7 @@ from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.properties.guard import open_guard
 from headwater.images.signatures.registry import open_signatures
 from headwater.jobs.queue import Jobs
-from headwater.server import data_dir, log, metrics
+from headwater.server import certificates, data_dir, log, metrics
 from headwater.server.settings import Settings, address
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
@@ -84,6 +84,8 @@ def _prepare(settings: Settings) -> dict[str, str]:
     os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
     data_dir.close_directories(settings.data_dir, settings.directories)
+    certificates.check(settings.server.tls, "server.tls")
+    certificates.check(settings.server.metadata_tls, "server.metadata_tls")
     policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)

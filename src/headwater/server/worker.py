@@ -9,9 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 from headwater.errors import SettingsError
 from headwater.server.application import Application
+from headwater.server.certificates import open_certificate
 from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
@@ -52,13 +54,21 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     application = Application(settings, identities)
     files = Pool("sendfile", settings.server.transfer_threads)
     limit = connections_limit(2)
+    server = settings.server
+    certificates = {
+        "images": open_certificate(server.tls, "server.tls"),
+        "metadata": open_certificate(server.metadata_tls, "server.metadata_tls"),
+    }
+    places = (
+        (application.image_listener, "images", "bind", server.bind),
+        (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
+    )
     listeners = []
-    for app, key, bind in (
-        (application.image_listener, "bind", settings.server.bind),
-        (application.metadata_listener, "metadata_bind", settings.server.metadata_bind),
-    ):
+    for app, name, key, bind in places:
+        certificate = certificates[name]
+        tls = certificate.context if certificate is not None else None
         try:
-            listeners.append(Listener(app, *address(bind), files, limit=limit))
+            listeners.append(Listener(app, *address(bind), files, limit=limit, tls=tls))
         except OSError as error:
             raise PortTaken(key, bind, error) from error
     stop = asyncio.Event()
@@ -67,6 +77,12 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     loop.add_reader(supervisor_lives, stop.set)
     house = asyncio.create_task(application.work())
     beating = asyncio.create_task(_beat(says))
+    looking = Pool("certificates", 1)
+    watching = [
+        asyncio.create_task(each.watch(looking, partial(application.metrics.days_left, name)))
+        for name, each in certificates.items()
+        if each is not None
+    ]
     for listener in listeners:
         listener.start()
     _say(says, READY)
@@ -82,7 +98,8 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     ending = [asyncio.create_task(listener.stopped()) for listener in listeners]
     _, cut_off = await asyncio.wait(ending, timeout=settings.server.stop_timeout_s)
     house.cancel()  # not before: uploads in flight need their leases renewed
-    beating.cancel()
+    for task in (beating, *watching):
+        task.cancel()
     if cut_off:
         # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
@@ -90,6 +107,7 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
         os._exit(1 if failed else 0)
     application.close()
     files.close()
+    looking.close()
     return 1 if failed else 0
 
 

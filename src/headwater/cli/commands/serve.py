@@ -40,8 +40,8 @@ def serve(
     def say_ready() -> None:
         server = settings.server
         sys.stdout.write(
-            f"Headwater is ready: images and streams on http://{server.bind}, "
-            f"instance metadata on http://{server.metadata_bind}\n"
+            f"Headwater is ready: images and streams on {server.tls.scheme}://{server.bind}, "
+            f"instance metadata on {server.metadata_tls.scheme}://{server.metadata_bind}\n"
         )
         sys.stdout.flush()
 
