@@ -30,6 +30,7 @@ from headwater.server import health
 from headwater.server.image_apis import image_api, image_api_v1
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
+from headwater.server.middleware.forwarded import behind
 from headwater.server.middleware.identify import Identified
 from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
@@ -122,12 +123,11 @@ class Application:
         identified = Identified(
             self._image_side, self._authenticator, self._identity, known, below=(FEED + streams_http.WHY,)
         )
-        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self.metrics), settings.cors)
-        self.metadata_listener = Observed(
-            WholeBodies(instances_http.application(Snapshots(Registry(self.database)), self._metadata.run)),
-            "metadata",
-            self.metrics,
-        )
+        images = behind(WholeBodies(identified), settings.server.trusted_proxies)
+        self.image_listener = with_cors(Observed(images, "images", self.metrics), settings.cors)
+        documents = instances_http.application(Snapshots(Registry(self.database)), self._metadata.run)
+        metadata = behind(WholeBodies(documents), settings.server.metadata_trusted_proxies)
+        self.metadata_listener = Observed(metadata, "metadata", self.metrics)
 
     async def _image_side(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

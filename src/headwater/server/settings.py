@@ -20,6 +20,7 @@ from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.server.certificates import TlsSettings
 from headwater.server.middleware.cors import CorsSettings
+from headwater.server.middleware.forwarded import trusting
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.registry import StoreSettings
 from headwater.streams.settings import StreamsSettings
@@ -40,6 +41,20 @@ class ServerSettings(Section):
             pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Addresses and networks of proxies before the image API. Their Forwarded and X-Forwarded "
+            "headers say what clients asked for and where they are; those of all others are ignored."
+        ),
+    ] = ()
+    metadata_trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="The same for the instance metadata, where they say which instance asks: no guest may have "
+            "one of these addresses."
+        ),
+    ] = ()
     workers: Annotated[
         int | None, Field(description="Worker processes. Default: one for each processor, 4 at most.", ge=1, le=256)
     ] = None
@@ -82,6 +97,18 @@ class ServerSettings(Section):
     @classmethod
     def _address(cls, value: str) -> str:
         address(value)
+        return value
+
+    @field_validator("trusted_proxies", "metadata_trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                trusting([each])
+            except ValueError as error:
+                raise ValueError(
+                    f"{each!r} is neither an address nor a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8: {error}"
+                ) from None
         return value
 
 
