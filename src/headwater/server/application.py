@@ -53,11 +53,14 @@ _ODD_CONNECTIONS = 8  # of what runs one at a time: leases, house, looks for job
 class Application:
     """Everything that one worker process holds."""
 
-    def __init__(self, settings: Settings, identities: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, identities: Mapping[str, str], drained: Callable[[], str | None] = lambda: None
+    ) -> None:
         """Open database and stores.
 
         Args:
             identities: What each store is known by; see ``Admission.admit``.
+            drained: Returns why load balancers should send nothing more; ``None`` when they should.
 
         Raises:
             SettingsError: Something cannot work with these settings.
@@ -111,7 +114,7 @@ class Application:
         parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
         self._watched = Router(
-            health.routes(parts, self.metrics, self._counting), redirect_slashes=False, default=_not_found
+            health.routes(parts, self.metrics, self._counting, drained), redirect_slashes=False, default=_not_found
         )
         self._loops = [
             _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),

@@ -1,9 +1,10 @@
 """What the operator's programs ask: does this worker live, is it ready, what has it counted.
 
 *Live* is a worker whose event loop turns; nothing else is looked at, so a database that is away restarts nobody.
-*Ready* is one whose catalogue and stores work. Each part is looked at in a thread of its own that nothing waits for in
-the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody else from being looked at. While a look
-at a part goes on, whoever asks shares it: a store that hangs holds one thread, however often it is asked about.
+*Ready* is one whose catalogue and stores work, and that is not drained (``drain.py``). Each part is looked at in a
+thread of its own that nothing waits for in the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody
+else from being looked at. While a look at a part goes on, whoever asks shares it: a store that hangs holds one
+thread, however often it is asked about.
 """
 
 from __future__ import annotations
@@ -63,15 +64,23 @@ class Part:
             loop.call_soon_threadsafe(lambda: None if look.done() else look.set_result(error))
 
 
-def routes(parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_pool: Pool) -> list[Route]:
+def routes(
+    parts: Mapping[str, Callable[[], None]],
+    metrics: Metrics,
+    metrics_pool: Pool,
+    drained: Callable[[], str | None] = lambda: None,
+) -> list[Route]:
     """Return the routes of health and metrics.
 
     Args:
         parts: What must work for this worker to be ready, by its name: what looks at it.
+        drained: Returns why it is not ready although everything works, or ``None``.
     """
     watched = [Part(name, check) for name, check in parts.items()]
 
     async def ready(request: Request) -> Response:
+        if (reason := drained()) is not None:
+            return _text(request, reason, 503)
         faults = [fault for fault in await asyncio.gather(*(part.fault() for part in watched)) if fault is not None]
         if faults:
             _log.warning("not healthy", extra={"error": "; ".join(faults)})

@@ -61,6 +61,22 @@ class ServerSettings(Section):
     stop_timeout_s: Annotated[
         int, Field(description="How long a stop waits for requests in flight, in seconds.", ge=0, le=86400)
     ] = 60
+    drain_file: Annotated[
+        Path | None,
+        Field(
+            description="While there is a file of this name, /healthcheck/ready is 503, so that load balancers send "
+            "nothing more; all that comes is served."
+        ),
+    ] = None
+    drain_s: Annotated[
+        int,
+        Field(
+            description="For how long /healthcheck/ready is 503 before a stop begins, in seconds: time enough for load "
+            "balancers to notice.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 0
     worker_timeout_s: Annotated[
         int,
         Field(

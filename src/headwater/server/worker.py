@@ -14,6 +14,7 @@ from functools import partial
 from headwater.errors import SettingsError
 from headwater.server.application import Application
 from headwater.server.certificates import open_certificate
+from headwater.server.drain import Drain
 from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
@@ -34,11 +35,12 @@ class PortTaken(SettingsError):
         )
 
 
-def work(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
+def work(settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
         identities: What each store is known by; see ``Admission.admit``.
+        drain: What the supervisor says of it.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
 
     Raises:
@@ -47,11 +49,13 @@ def work(settings: Settings, identities: Mapping[str, str], says: int, superviso
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
-    return uvloop.run(_listen(settings, identities, says, supervisor_lives))
+    return uvloop.run(_listen(settings, identities, drain, says, supervisor_lives))
 
 
-async def _listen(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
-    application = Application(settings, identities)
+async def _listen(
+    settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int
+) -> int:
+    application = Application(settings, identities, lambda: drain.reason)
     files = Pool("sendfile", settings.server.transfer_threads)
     limit = connections_limit(2)
     server = settings.server

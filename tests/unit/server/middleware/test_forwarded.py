@@ -231,7 +231,11 @@ def asked(peer: str | None, *headers: tuple[str, str], proxies: tuple[str, ...] 
         "client": (peer, 4711) if peer else None,
         "headers": lines(("Host", "inner:9292"), *headers),
     }
-    asyncio.run(behind(app, proxies)(scope, nothing, nowhere))
+
+    async def ask() -> None:
+        await behind(app, proxies)(scope, nothing, nowhere)
+
+    asyncio.run(ask())
     assert seen == [scope]  # in place
     return Request(seen[0])
 
