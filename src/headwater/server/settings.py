@@ -215,16 +215,20 @@ class Settings(Section):
     def _require_askable_barbican(self) -> None:
         if self.signatures.certificates != "barbican":
             return
+        absent = ", ".join(self.auth.keystone.lacks)
+        if absent and self.signatures.barbican.endpoint is None:
+            raise ValueError(
+                f"section [auth.keystone] lacks {absent}, and section [signatures.barbican] has no 'endpoint': "
+                "give that, or let Barbican be found in Keystone's catalogue"
+            )
         if self.signatures.barbican.ask_as == "caller" and self.auth.mode != "keystone":
             raise ValueError(
                 "section [signatures.barbican], key 'ask_as' is \"caller\", and no caller has a token, as section "
                 '[auth], key \'mode\' is not "keystone"; set ask_as to "service"'
             )
-        keystone = self.auth.keystone
-        absent = [name for name in ("auth_url", "username", "password") if getattr(keystone, name) is None]
-        if self.signatures.barbican.ask_as == "service" and absent:
+        if absent and self.signatures.barbican.ask_as == "service":
             raise ValueError(
-                f"section [auth.keystone] lacks {', '.join(absent)}: section [signatures.barbican], "
+                f"section [auth.keystone] lacks {absent}: section [signatures.barbican], "
                 "key 'ask_as' is \"service\", so that Barbican is asked as that user"
             )
 

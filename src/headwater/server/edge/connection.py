@@ -87,6 +87,8 @@ class Connection:
         self._listener.idle[self] = None
         try:
             await tls.handshake(HANDSHAKE_S)
+        except ssl.SSLEOFError:
+            raise  # gone before it said anything, as who only looks whether the port is open
         except ssl.SSLError as error:
             _log.info("no TLS", extra={"client": self._client[0], "why": error.reason or str(error)})
             raise
