@@ -160,7 +160,8 @@ def read_pair(settings: TlsSettings, section: str) -> Pair:
     file, key_file = settings.certificate, settings.key or settings.certificate
     try:
         certificate = x509.load_pem_x509_certificates(read("certificate", file))[0]
-    except ValueError as error:
+        public_key, expires_at = certificate.public_key(), certificate.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         bad("certificate", file, "holds no certificate (PEM)", error)
     try:
         key = serialization.load_pem_private_key(read("key", key_file), None)
@@ -168,7 +169,7 @@ def read_pair(settings: TlsSettings, section: str) -> Pair:
         bad("key", key_file, "is locked by a password, which nobody here can type: give a key without one", error)
     except (ValueError, UnsupportedAlgorithm) as error:
         bad("key", key_file, "holds no private key (PEM)", error)
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != public_key:
         bad("key", key_file, f"is not the key of the certificate in {file}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.minimum_version == "1.3" else ssl.TLSVersion.TLSv1_2
@@ -185,7 +186,7 @@ def read_pair(settings: TlsSettings, section: str) -> Pair:
             context.load_verify_locations(settings.client_ca)
         except OSError as error:
             bad("client_ca", settings.client_ca, "holds no certificate (PEM)", error)
-    return Pair(context, certificate.not_valid_after_utc)
+    return Pair(context, expires_at)
 
 
 def open_certificate(settings: TlsSettings, section: str) -> Certificate | None:

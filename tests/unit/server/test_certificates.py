@@ -25,6 +25,8 @@ def authority(tmp_path: Path) -> Authority:
 def files(authority: Authority, tmp_path: Path) -> dict[str, Path]:
     found = {"ca": authority.file, "pair": authority.certificate(), "junk": tmp_path / "j", "locked": tmp_path / "l"}
     found["junk"].write_text("junk")
+    found["odd"] = tmp_path / "odd"
+    found["odd"].write_text("-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n")
     ends = ["-in", str(found["pair"]), "-out", str(found["locked"])]
     words = ["openssl", "pkey", *ends, "-aes256", "-passout", "pass:secret"]
     subprocess.run(words, check=True, capture_output=True)
@@ -36,6 +38,7 @@ def files(authority: Authority, tmp_path: Path) -> dict[str, Path]:
     [
         ({"certificate": "absent"}, "key 'certificate': absent cannot be read: No such file or directory"),
         ({"certificate": "junk"}, "key 'certificate': {junk} holds no certificate (PEM)"),
+        ({"certificate": "odd"}, "key 'certificate': {odd} holds no certificate (PEM)"),
         ({"certificate": "ca"}, "key 'key': {ca} holds no private key (PEM)"),
         ({"certificate": "ca", "key": "pair"}, "key 'key': {pair} is not the key of the certificate in {ca}"),
         (
