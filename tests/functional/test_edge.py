@@ -8,6 +8,7 @@ import hashlib
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headwater.server.edge import connection, exchange, stream
 from headwater.server.edge.listener import Listener
 from headwater.threads import Pool
+from servers.certificates import Authority
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMIT_S = 20
@@ -28,8 +30,10 @@ LIMIT_S = 20
 class Edge:
     """One listener, in a thread of its own."""
 
-    def __init__(self, app: ASGIApp, runner: Callable[[], asyncio.Runner], limit: int) -> None:
-        self._app, self._runner, self._limit = app, runner, limit
+    def __init__(
+        self, app: ASGIApp, runner: Callable[[], asyncio.Runner], limit: int, tls: Callable[[], ssl.SSLContext] | None
+    ) -> None:
+        self._app, self._runner, self._limit, self._tls = app, runner, limit, tls
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -41,7 +45,7 @@ class Edge:
 
     async def _serve(self) -> None:
         files = Pool("files", 2)
-        listener = Listener(self._app, "127.0.0.1", 0, files, limit=self._limit)
+        listener = Listener(self._app, "127.0.0.1", 0, files, limit=self._limit, tls=self._tls)
         self.address = listener.address
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         listener.start()
@@ -76,8 +80,8 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
     edges = []
     factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
 
-    def begin(app: ASGIApp, limit: int = 100) -> Edge:
-        edges.append(Edge(app, lambda: asyncio.Runner(loop_factory=factory), limit))
+    def begin(app: ASGIApp, limit: int = 100, tls: Callable[[], ssl.SSLContext] | None = None) -> Edge:
+        edges.append(Edge(app, lambda: asyncio.Runner(loop_factory=factory), limit, tls))
         return edges[-1]
 
     yield begin
@@ -435,3 +439,71 @@ def test_who_is_being_answered_is_not_ended_for_new_ones(start: Start) -> None:
         assert edge.ask(GET).endswith(b"hello")  # once there is room
         for each in slow:
             assert each.recv(4096).endswith(b"hello")
+
+
+# --- TLS -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def showing(authority: Authority) -> Callable[[], ssl.SSLContext]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certificate())
+    return lambda: context
+
+
+def secured(edge: Edge, authority: Authority) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(authority.file))
+    return context.wrap_socket(edge.connect(), server_hostname="127.0.0.1")
+
+
+def test_half_a_handshake_ends_by_time_and_keeps_nobody_out(
+    start: Start, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 1.0)
+    edge = start(HELLO, tls=showing(authority))
+    with contextlib.ExitStack() as held:
+        silent = [held.enter_context(edge.connect()) for _ in range(20)]
+        for number, each in enumerate(silent):
+            each.sendall(b"\x16\x03\x01"[: number % 4])  # as far as a ClientHello begins, or nothing
+        with secured(edge, authority) as client:
+            client.sendall(GET)
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        for each in silent:
+            assert rest(each) in (b"", b"RESET")
+
+
+def test_half_handshakes_make_room_for_others_at_the_limit(start: Start, authority: Authority) -> None:
+    edge = start(HELLO, limit=4, tls=showing(authority))
+    with contextlib.ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(edge.connect())
+        with secured(edge, authority) as client:
+            client.sendall(GET)
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_file_over_tls_is_all_that_was_announced(start: Start, authority: Authority, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    data = random.Random(7).randbytes(3_000_001)
+    file.write_bytes(data)
+    sent = {"type": "headwater.filesend", "path": str(file), "offset": 5, "count": len(data) - 10}
+    edge = start(answering(begun(content_length=str(len(data) - 10)), sent), tls=showing(authority))
+    with secured(edge, authority) as client:
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert rest(client).partition(b"\r\n\r\n")[2] == data[5:-5]
+
+
+def test_what_is_not_encrypted_in_the_middle_ends_the_connection(start: Start, authority: Authority) -> None:
+    edge = start(HELLO, tls=showing(authority))
+    client = secured(edge, authority)
+    client.sendall(GET)
+    assert client.recv(100).startswith(b"HTTP/1.1 200")
+    plain = socket.socket(fileno=client.detach())
+    with plain:
+        plain.settimeout(LIMIT_S)
+        plain.sendall(GET)
+        rest(plain)  # ends

@@ -17,7 +17,9 @@ import pytest
 from functional.clients import Client
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
 from headwater.errors import Unauthenticated
+from headwater.identity.keystone.catalogue import ServiceCatalogue
 from headwater.identity.keystone.tokens import KeystoneTokens, KeystoneUnavailable, Questions
+from headwater.identity.peer import PeerUnavailable
 from headwater.identity.settings import KeystoneSettings
 from needs import CHECKOUT
 from servers.keystone import SHORT_LIFE_S, Keystone, User
@@ -516,3 +518,72 @@ def test_the_password_of_the_service_user_is_not_shown(tmp_path: Path) -> None:
         row.items() for row in json.loads(shown.stdout) if row["key"] == "auth.keystone.password"
     )
     assert "a-secret-word" not in shown.stdout
+
+
+# --- Application credentials, and the catalogue --------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_an_application_credential_validates_tokens(keystone: Keystone, place: Place, tmp_path: Path, by: str) -> None:
+    name = f"headwater-by-{by}"
+    credential, secret = keystone.application_credential(place.service, place.services, name=name)
+    named = f'application_credential_id = "{credential}"'
+    if by == "name":
+        named = f'application_credential_name = "{name}"\nusername = "{place.service.name}"'
+    settings = f"""
+[auth]
+mode = "keystone"
+[auth.keystone]
+auth_url = "{keystone.url}"
+{named}
+application_credential_secret = "{secret}"
+"""
+    process = HeadwaterProcess(tmp_path, toml=settings, env=ENV)
+    process.start()
+    try:
+        token = keystone.token(place.member, place.project)
+        for given, status in ((token, 200), ("no-such-token", 401)):
+            answer = httpx.get(f"{process.images_url}{IMAGES}", headers={"X-Auth-Token": given})
+            assert answer.status_code == status
+        shown = process.command("config", "show", "--json").stdout
+        assert credential in shown or by == "name"
+        assert secret not in shown
+    finally:
+        process.stop()
+    assert secret not in process.stderr()
+
+
+def test_a_wrong_secret_is_told_to_the_operator_alone(keystone: Keystone, place: Place) -> None:
+    credential, _ = keystone.application_credential(place.service, place.services)
+    given = {"auth_url": keystone.url, "application_credential_id": credential, "application_credential_secret": "no"}
+    with pytest.raises(KeystoneUnavailable, match="refuses Headwater's own user"):
+        Questions(KeystoneSettings.model_validate(given))("any-token", allow_expired=False)
+
+
+def test_other_services_are_found_by_region_and_interface(keystone: Keystone, place: Place) -> None:
+    kind = "key-manager-of-a-test"
+    service = keystone.service(kind, "found")
+    keystone.add_region("north")
+    for region in (keystone.region, "north"):
+        for interface in ("public", "internal"):
+            url = f"http://{interface}.{region.lower()}.example:9311"
+            keystone.place(service, url, region=region, interfaces=[interface])
+    credential, secret = keystone.application_credential(place.service, place.services)
+    proofs: list[dict[str, str]] = [
+        {"application_credential_id": credential, "application_credential_secret": secret},
+        {"username": place.service.name, "password": place.service.password},
+    ]
+
+    def found(proof: dict[str, str], **where: str) -> str:
+        settings = KeystoneSettings.model_validate({"auth_url": keystone.url, **proof, **where})
+        return ServiceCatalogue(settings).endpoint(kind)
+
+    for proof in proofs:
+        assert found(proof, region="north") == "http://internal.north.example:9311"
+        assert found(proof, region="north", interface="public") == "http://public.north.example:9311"
+        assert found(proof, region=keystone.region, interface="public") == "http://public.regionone.example:9311"
+        with pytest.raises(PeerUnavailable) as absent:
+            found(proof, region="north", interface="admin")
+        assert absent.value.reason == "is not in Keystone's catalogue (region 'north', interface 'admin')"
+        with pytest.raises(PeerUnavailable):
+            found(proof, region="south")

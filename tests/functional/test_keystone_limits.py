@@ -178,6 +178,33 @@ def test_who_does_not_know_the_limits_takes_nothing_and_shows_everything(place: 
         ignorant.stop()
 
 
+def test_an_application_credential_reads_the_limits_of_all_projects(place: Place) -> None:
+    services = place.keystone.find("projects", place.services)
+    credential, secret = place.keystone.application_credential(place.reader, services)
+    given = {"application_credential_id": credential, "application_credential_secret": secret}
+    keystone = KeystoneSettings.model_validate({"auth_url": place.keystone.url, **given})
+    found = Questions(keystone, UnifiedLimitsSettings(), RESOURCES)()
+    by_password = questions(place.keystone, place.reader)()
+    assert found == by_password
+    assert place.project in found.of_projects
+
+
+def test_the_region_of_the_service_is_that_of_its_limits(place: Place) -> None:
+    user = place.reader
+    proof = {"auth_url": place.keystone.url, "username": user.name, "password": user.password}
+
+    def limits(service: dict[str, str], **where: str) -> int:
+        keystone = KeystoneSettings.model_validate({**proof, **where})
+        asked = Questions(keystone, UnifiedLimitsSettings.model_validate(service), RESOURCES)()
+        return asked.of(place.project, "image_count_total")
+
+    known = questions(place.keystone, user)().of(place.project, "image_count_total")
+    assert known > 0
+    assert limits({}, region=place.keystone.region) == known
+    assert limits({}, region="elsewhere") == 0  # nothing is registered there
+    assert limits({"region": place.keystone.region}, region="elsewhere") == known
+
+
 def test_the_openstack_client_is_told(place: Place, openstack_client: Path, tmp_path: Path) -> None:
     project = place.keystone.project()
     place.keystone.limit(place.service, "image_size_total", project, 1)

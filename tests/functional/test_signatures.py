@@ -347,6 +347,34 @@ def test_headwaters_own_user_asks_where_that_is_set(
         process.kill()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ask_as", ["service", "caller"])
+def test_barbican_is_found_in_the_catalogue(
+    barbican: Barbican, place: Place, who: Signer, tmp_path: Path, ask_as: str
+) -> None:
+    keystone = place.keystone
+    service = keystone.endpoint("key-manager", "barbican", "http://127.0.0.1:9/of-another-interface")
+    keystone.add_region(f"of-{ask_as}")
+    keystone.place(service, barbican.url, region=f"of-{ask_as}", interfaces=["admin"])
+    credential, secret = keystone.application_credential(place.service, keystone.admin_project)
+    user = f'username = "{place.service.name}"\npassword = "{place.service.password}"\nproject_name = "admin"\n'
+    proof = f'application_credential_id = "{credential}"\napplication_credential_secret = "{secret}"\n'
+    toml = place.toml("", ask_as).replace('endpoint = ""\n', "")
+    toml = toml.replace(user, f'{proof}region = "of-{ask_as}"\ninterface = "admin"\n')
+    assert "password" not in toml
+    process = HeadwaterProcess(tmp_path, toml=toml)
+    process.start()
+    try:
+        headers = {"X-Auth-Token": place.token()}
+        owner = place.token() if ask_as == "caller" else keystone.token(place.service, keystone.admin_project)
+        stored = barbican.store(owner, who.certificate.read_bytes(), "text/plain")
+        image_id = create(process, who.properties(DATA, certificate_id=stored), headers=headers)
+        assert upload(process, image_id, headers=headers).status_code == 204
+        assert secret not in process.stderr()
+    finally:
+        process.kill()
+
+
 # --- A Barbican that means harm ------------------------------------------------------------------
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -414,7 +442,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
 
 def ask(hostile: Hostile, token: str | None = "t", timeout_s: float = 1) -> bytes:
     peer = Peer(None, cafile=None, cafile_setting="a test", timeout_s=timeout_s)
-    source = Source(hostile.url, peer, ask_as_caller=True, cache_s=60)
+    source = Source(lambda: hostile.url, peer, ask_as_caller=True, cache_s=60)
     return source.get(Caller(user_id="u", project_id="p", token=token), CERTIFICATE_ID)
 
 
@@ -479,7 +507,7 @@ def test_a_certificate_is_kept_for_the_one_who_may_read_it(hostile: Hostile, who
     hostile.answer = answer
     now = 0.0
     peer = Peer(None, cafile=None, cafile_setting="a test", timeout_s=5)
-    source = Source(hostile.url, peer, ask_as_caller=True, cache_s=60, steady=lambda: now)
+    source = Source(lambda: hostile.url, peer, ask_as_caller=True, cache_s=60, steady=lambda: now)
     first, second = (Caller(user_id=user, project_id="p", token=user) for user in ("a", "b"))
     for caller in (first, first, second):
         assert source.get(caller, CERTIFICATE_ID) == who.certificate.read_bytes()

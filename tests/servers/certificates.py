@@ -25,12 +25,16 @@ class Authority:
         self.file = directory / f"{name}.pem"
         self.file.write_bytes(built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def certificate(self, address: str = "127.0.0.1") -> Path:
-        """Return a file with a key and the certificate of a server at this address."""
+    def certificate(self, address: str = "127.0.0.1", *, name: str | None = None) -> Path:
+        """Return a file with a key and the certificate of a server at this address; each call makes new ones.
+
+        Args:
+            name: That of the file; by default the address.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         built = _begun(_named(address), self._name, key).add_extension(names, critical=False)
-        file = self._directory / f"{address}.pem"
+        file = self._directory / f"{name or address}.pem"
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

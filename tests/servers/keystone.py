@@ -190,9 +190,16 @@ class Keystone:
         its_id: str = self._make("services", name=name, type=kind)["id"]
         return its_id
 
-    def place(self, service: str, url: str, *, region: str = _REGION) -> None:
+    def place(
+        self,
+        service: str,
+        url: str,
+        *,
+        region: str = _REGION,
+        interfaces: Sequence[str] = ("public", "internal", "admin"),
+    ) -> None:
         """Let the catalogue say that a service is at ``url`` in a region, which must be there."""
-        for interface in ("public", "internal", "admin"):
+        for interface in interfaces:
             self._make("endpoints", service_id=service, interface=interface, url=url, region_id=region)
 
     def add_region(self, region: str) -> None:

@@ -55,7 +55,7 @@ ROOMS = {
     "oslo_policy": ("headwater.identity",),
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
-    "cryptography": ("headwater.images",),
+    "cryptography": ("headwater.images", "headwater.server.edge.certificates"),
     "oslo_messaging": ("headwater.activity.notifications",),
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),

@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from headwater.config import Section
 
+_CREDENTIAL = ("application_credential_id", "application_credential_name", "application_credential_secret")
+
 
 class KeystoneSettings(Section):
     """Section ``[auth.keystone]``: how Headwater asks Keystone who calls."""
@@ -29,9 +31,30 @@ class KeystoneSettings(Section):
     ] = None
     username: Annotated[str | None, Field(description="The service user that may validate tokens.")] = None
     password: Annotated[SecretStr | None, Field(description="The service user's password.")] = None
+    application_credential_id: Annotated[
+        str | None,
+        Field(description="An application credential of the service user, in place of its name and password."),
+    ] = None
+    application_credential_name: Annotated[
+        str | None, Field(description="The same by its name, with username and user_domain_name.")
+    ] = None
+    application_credential_secret: Annotated[
+        SecretStr | None, Field(description="The secret of the application credential.")
+    ] = None
     project_name: Annotated[str, Field(description="The project in which the service user has its role.")] = "service"
     user_domain_name: Annotated[str, Field(description="The domain of the service user.")] = "Default"
     project_domain_name: Annotated[str, Field(description="The domain of the service user's project.")] = "Default"
+    region: Annotated[
+        str | None,
+        Field(
+            description="Region of this service: other services are looked for there in Keystone's catalogue, and the "
+            "limits of projects are its own. Default: any, where the catalogue has one."
+        ),
+    ] = None
+    interface: Annotated[
+        Literal["public", "internal", "admin"],
+        Field(description="Which endpoints of other services are taken from the catalogue."),
+    ] = "internal"
     cache_s: Annotated[
         int,
         Field(
@@ -55,6 +78,37 @@ class KeystoneSettings(Section):
         Path | None, Field(description="Certificates (PEM) that prove Keystone's. Default: those of the system.")
     ] = None
     insecure: Annotated[bool, Field(description="Take any certificate of Keystone. Never in production.")] = False
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> KeystoneSettings:
+        if not self.has_application_credential:
+            return self
+        by_id = self.application_credential_id is not None
+        given = next(name for name in _CREDENTIAL if getattr(self, name) is not None)
+        if self.password is not None:
+            raise ValueError(f"'password' stands beside '{given}': keep the one that Headwater is to show Keystone")
+        if by_id and self.application_credential_name is not None:
+            raise ValueError("'application_credential_id' and 'application_credential_name' name two: keep one of them")
+        if by_id and self.username is not None:
+            raise ValueError("'username' stands beside 'application_credential_id', which says whose it is: remove it")
+        if "project_name" in self.model_fields_set:
+            raise ValueError(f"'project_name' stands beside '{given}', which is good for one project: remove it")
+        return self
+
+    @property
+    def has_application_credential(self) -> bool:
+        """Whether Headwater shows Keystone an application credential, and no password."""
+        return any(getattr(self, name) is not None for name in _CREDENTIAL)
+
+    @property
+    def lacks(self) -> list[str]:
+        """The keys that are missing for Headwater to show Keystone who it is."""
+        wanted = ["auth_url", "username", "password"]
+        if self.has_application_credential:
+            named = ["application_credential_name", "username"]
+            by_name = self.application_credential_name is not None
+            wanted = ["auth_url", *(named if by_name else _CREDENTIAL[:1]), "application_credential_secret"]
+        return [name for name in wanted if getattr(self, name) is None]
 
     @property
     def public_uri(self) -> str:
@@ -80,7 +134,7 @@ class UnifiedLimitsSettings(Section):
         str | None,
         Field(
             description="Region whose limits count, beside those registered for no region. "
-            "Default: the region of the service's endpoints, if it is one."
+            "Default: that of [auth.keystone], or of the service's endpoints if it is one."
         ),
     ] = None
     cache_s: Annotated[
@@ -122,10 +176,9 @@ class AuthSettings(Section):
         if self.mode == "basic" and self.htpasswd_file is None:
             raise ValueError("section [auth], key 'htpasswd_file' is missing: mode \"basic\" reads its users there")
         if self.mode == "keystone":
-            absent = [name for name in ("auth_url", "username", "password") if getattr(self.keystone, name) is None]
-            if absent:
+            if self.keystone.lacks:
                 raise ValueError(
-                    f"section [auth.keystone] lacks {', '.join(absent)}: "
+                    f"section [auth.keystone] lacks {', '.join(self.keystone.lacks)}: "
                     'mode "keystone" asks Keystone about tokens, as a user who may do that'
                 )
             if self.keystone.insecure and self.keystone.cafile is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -26,11 +26,19 @@ _Look = tuple[int, int, int]  # modification time in ns, size, inode: an edit in
 class WatchedFile(Generic[T]):
     """What ``parse`` makes of the file; safe to use from several threads."""
 
-    def __init__(self, path: Path, parse: Callable[[Path], T], *, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parse: Callable[[Path], T],
+        *,
+        beside: Sequence[Path] = (),
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Read the file.
 
         Args:
             parse: Raises ``SettingsError`` or ``OSError`` when the file cannot be used.
+            beside: Files that ``parse`` reads too.
             steady: A clock in seconds that never goes back.
 
         Raises:
@@ -38,9 +46,10 @@ class WatchedFile(Generic[T]):
         """
         self._path = path
         self._parse = parse
+        self._all = (path, *beside)
         self._steady = steady
         self._lock = threading.Lock()
-        self._look = _look_at(path)
+        self._looks = self._look()
         try:
             self._value = parse(path)
         except OSError as error:
@@ -67,11 +76,14 @@ class WatchedFile(Generic[T]):
                 self._lock.release()
         return self._value
 
+    def _look(self) -> list[_Look | None]:
+        return [_look_at(each) for each in self._all]
+
     def _refresh(self) -> None:
-        look = _look_at(self._path)
-        if look == self._look:
+        looks = self._look()
+        if looks == self._looks:
             return
-        self._look = look
+        self._looks = looks
         try:
             self._value = self._parse(self._path)
         except (SettingsError, OSError) as error:

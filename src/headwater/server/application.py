@@ -30,6 +30,7 @@ from headwater.server.health import Health
 from headwater.server.image_apis import image_api, image_api_v1
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
+from headwater.server.middleware.forwarded import behind
 from headwater.server.middleware.identify import Identified
 from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
@@ -51,11 +52,14 @@ _START_EVERY_S = 15.0  # how often what should deliver notifications is looked a
 class Application:
     """Everything that one worker process holds."""
 
-    def __init__(self, settings: Settings, identities: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, identities: Mapping[str, str], drained: Callable[[], str | None] = lambda: None
+    ) -> None:
         """Open database and stores.
 
         Args:
             identities: What each store is known by; see ``Admission.admit``.
+            drained: Returns why load balancers should send nothing more; ``None`` when they should.
 
         Raises:
             SettingsError: Something cannot work with these settings.
@@ -64,9 +68,9 @@ class Application:
         self.database = Database(settings.database_url, pool_size=pools.connections, may_make=False)
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self.stores = open_stores(
-            settings.stores, Surroundings(settings.data_dir, fetcher), identities, tally=self._metrics
+            settings.stores, Surroundings(settings.data_dir, fetcher), identities, tally=self.metrics
         )
         self._authenticator = open_authenticator(settings.auth)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
@@ -83,13 +87,13 @@ class Application:
             fetcher,
             self.policy,
             pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house),
-            tally=self._metrics,
+            tally=self.metrics,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
         feed = live_feed(self._images.public, settings.streams)
         parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
-        self.health = Health(parts, self._metrics, pools.metrics)
+        self.health = Health(parts, self.metrics, pools.metrics, drained)
         endpoint = Endpoint(settings.server.public_endpoint)
         api = image_api(self._images, settings, threads, endpoint)
         routes: list[BaseRoute] = [
@@ -114,12 +118,11 @@ class Application:
         identified = Identified(
             self._image_side, self._authenticator, pools.identity, frozenset(known), below=(FEED + streams_http.WHY,)
         )
-        self.image_listener = with_cors(Observed(WholeBodies(identified), "images", self._metrics), settings.cors)
-        self.metadata_listener = Observed(
-            WholeBodies(instances_http.application(Snapshots(Registry(self.database)), pools.guests.run)),
-            "metadata",
-            self._metrics,
-        )
+        images = behind(WholeBodies(identified), settings.server.trusted_proxies)
+        self.image_listener = with_cors(Observed(images, "images", self.metrics), settings.cors)
+        documents = instances_http.application(Snapshots(Registry(self.database)), pools.guests.run)
+        metadata = behind(WholeBodies(documents), settings.server.metadata_trusted_proxies)
+        self.metadata_listener = Observed(metadata, "metadata", self.metrics)
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""

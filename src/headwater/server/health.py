@@ -1,9 +1,10 @@
 """What the operator's programs ask: does this worker live, is it ready, what has it counted.
 
 *Live* is a worker whose event loop turns; nothing else is looked at, so a database that is away restarts nobody.
-*Ready* is one whose catalogue and stores work. Each part is looked at in a thread of its own that nothing waits for in
-the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody else from being looked at. While a look
-at a part goes on, whoever asks shares it: a store that hangs holds one thread, however often it is asked about.
+*Ready* is one whose catalogue and stores work, and that is not drained (``drain.py``). Each part is looked at in a
+thread of its own that nothing waits for in the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody
+else from being looked at. While a look at a part goes on, whoever asks shares it: a store that hangs holds one
+thread, however often it is asked about.
 """
 
 from __future__ import annotations
@@ -68,15 +69,23 @@ class Part:
 class Health:
     """What is asked, answered."""
 
-    def __init__(self, parts: Mapping[str, Callable[[], None]], metrics: Metrics, metrics_pool: Pool) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, Callable[[], None]],
+        metrics: Metrics,
+        metrics_pool: Pool,
+        drained: Callable[[], str | None] = lambda: None,
+    ) -> None:
         """Take what to look at.
 
         Args:
             parts: What must work for this worker to be ready, by its name: what looks at it.
+            drained: Returns why it is not ready although everything works, or ``None``.
         """
         self.parts = [Part(name, check) for name, check in parts.items()]
         self._metrics = metrics
         self._metrics_pool = metrics_pool
+        self._drained = drained
 
     def routes(self) -> list[Route | Mount]:
         """Return the routes of health and metrics."""
@@ -89,6 +98,8 @@ class Health:
         ]
 
     async def _ready(self, _request: Request) -> Response:
+        if (reason := self._drained()) is not None:
+            return _text(reason, 503)
         faults = [fault for fault in await asyncio.gather(*(part.fault() for part in self.parts)) if fault is not None]
         if faults:
             _log.warning("not healthy", extra={"error": "; ".join(faults)})

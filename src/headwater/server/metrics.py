@@ -127,6 +127,13 @@ class Metrics:
             ["store", "direction"],
             registry=self._registry,
         )
+        self._certificate_days = Gauge(
+            "headwater_certificate_days_left",
+            "Days until the certificate of a listener ends",
+            ["listener"],
+            multiprocess_mode="livemin",
+            registry=self._registry,
+        )
 
     def worked(self, store: str, operation: Operation, seconds: float, *, failed: bool) -> None:
         """Note that a store was busy with one operation."""
@@ -137,6 +144,10 @@ class Metrics:
     def passed(self, store: str, direction: Direction, count: int) -> None:
         """Note that so many bytes were read from a store or written into it."""
         self._store_bytes.labels(store, direction).inc(count)
+
+    def days_left(self, listener: str, days: float) -> None:
+        """Note how long the certificate of a listener is good."""
+        self._certificate_days.labels(listener).set(days)
 
     def left(self, by_store: Mapping[str, int]) -> None:
         """Note how many objects wait for their removal in each store."""

@@ -18,7 +18,9 @@ from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
+from headwater.server.edge.certificates import TlsSettings
 from headwater.server.middleware.cors import CorsSettings
+from headwater.server.middleware.forwarded import trusting
 from headwater.stores.file import FileStoreSettings
 from headwater.stores.registry import StoreSection
 from headwater.streams.settings import StreamsSettings
@@ -29,6 +31,8 @@ class ServerSettings(Section):
 
     bind: Annotated[str, Field(description="HOST:PORT of the image API and the streams.")] = "127.0.0.1:9292"
     metadata_bind: Annotated[str, Field(description="HOST:PORT of the instance metadata.")] = "127.0.0.1:8775"
+    tls: TlsSettings = TlsSettings()
+    metadata_tls: TlsSettings = TlsSettings()
     public_endpoint: Annotated[
         str | None,
         Field(
@@ -37,12 +41,42 @@ class ServerSettings(Section):
             pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Addresses and networks of proxies before the image API. Their Forwarded and X-Forwarded "
+            "headers say what clients asked for and where they are; those of all others are ignored."
+        ),
+    ] = ()
+    metadata_trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="The same for the instance metadata, where they say which instance asks: no guest may have "
+            "one of these addresses."
+        ),
+    ] = ()
     workers: Annotated[
         int | None, Field(description="Worker processes. Default: one for each processor, 4 at most.", ge=1, le=256)
     ] = None
     stop_timeout_s: Annotated[
         int, Field(description="How long a stop waits for requests in flight, in seconds.", ge=0, le=86400)
     ] = 60
+    drain_file: Annotated[
+        Path | None,
+        Field(
+            description="While there is a file of this name, /healthcheck/ready is 503, so that load balancers send "
+            "nothing more; all that comes is served."
+        ),
+    ] = None
+    drain_s: Annotated[
+        int,
+        Field(
+            description="For how long /healthcheck/ready is 503 before a stop begins, in seconds: time enough for load "
+            "balancers to notice.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 0
     worker_timeout_s: Annotated[
         int,
         Field(
@@ -79,6 +113,18 @@ class ServerSettings(Section):
     @classmethod
     def _address(cls, value: str) -> str:
         address(value)
+        return value
+
+    @field_validator("trusted_proxies", "metadata_trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                trusting([each])
+            except ValueError as error:
+                raise ValueError(
+                    f"{each!r} is neither an address nor a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8: {error}"
+                ) from None
         return value
 
 
@@ -167,16 +213,20 @@ class Settings(Section):
     def _require_askable_barbican(self) -> None:
         if self.signatures.certificates != "barbican":
             return
+        absent = ", ".join(self.auth.keystone.lacks)
+        if absent and self.signatures.barbican.endpoint is None:
+            raise ValueError(
+                f"section [auth.keystone] lacks {absent}, and section [signatures.barbican] has no 'endpoint': "
+                "give that, or let Barbican be found in Keystone's catalogue"
+            )
         if self.signatures.barbican.ask_as == "caller" and self.auth.mode != "keystone":
             raise ValueError(
                 "section [signatures.barbican], key 'ask_as' is \"caller\", and no caller has a token, as section "
                 '[auth], key \'mode\' is not "keystone"; set ask_as to "service"'
             )
-        keystone = self.auth.keystone
-        absent = [name for name in ("auth_url", "username", "password") if getattr(keystone, name) is None]
-        if self.signatures.barbican.ask_as == "service" and absent:
+        if absent and self.signatures.barbican.ask_as == "service":
             raise ValueError(
-                f"section [auth.keystone] lacks {', '.join(absent)}: section [signatures.barbican], "
+                f"section [auth.keystone] lacks {absent}: section [signatures.barbican], "
                 "key 'ask_as' is \"service\", so that Barbican is asked as that user"
             )
 

@@ -4,9 +4,9 @@ The supervisor prepares what all workers share (ports, schema, leftovers of a cr
 and watches them (``workers.py``). Each worker listens on both ports (the kernel spreads the connections), so any number
 of equal workers serve one catalogue. A worker that dies is replaced.
 
-A stop (SIGTERM, SIGINT): workers take no new connection, finish the requests in flight, and end. They do
-the same when the supervisor is gone, however it went: each watches a pipe that only the supervisor holds
-open, so that no worker is left holding the ports.
+A stop (SIGTERM, SIGINT): load balancers are told for ``drain_s``, where that is set; then workers take no new
+connection, finish the requests in flight, and end. They do the same when the supervisor is gone, however it went:
+each watches a pipe that only the supervisor holds open, so that no worker is left holding the ports.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from headwater.images.properties.guard import open_guard
 from headwater.images.signatures.registry import open_signatures
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
+from headwater.server.drain import Drain
+from headwater.server.edge import certificates
 from headwater.server.settings import Settings, address
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
@@ -59,12 +61,14 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
         SettingsError: Something stands in the way of the start.
     """
     log.configure(settings.log.format, settings.log.level, settings.audit.file)
+    drain = Drain(settings.server.drain_file)
+    drain.follow_signals()
     with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))
     identities = _prepare(settings)
     with metrics.shared_between_processes():
-        return Workers(settings, identities, on_ready).run()
+        return Workers(settings, identities, drain, on_ready).run()
 
 
 def _free(key: str, bind: str) -> socket.socket:
@@ -89,6 +93,8 @@ def _prepare(settings: Settings) -> dict[str, str]:
     os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
     data_dir.close_directories(settings.data_dir, settings.directories)
+    certificates.check(settings.server.tls, "server.tls")
+    certificates.check(settings.server.metadata_tls, "server.metadata_tls")
     policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
     open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)

@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 from headwater.errors import SettingsError
 from headwater.server.application import Application
+from headwater.server.drain import Drain
+from headwater.server.edge.certificates import open_certificate
 from headwater.server.edge.listener import Listener, connections_limit
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
@@ -32,11 +35,12 @@ class PortTaken(SettingsError):
         )
 
 
-def work(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
+def work(settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
         identities: What each store is known by; see ``Admission.admit``.
+        drain: What the supervisor says of it.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
 
     Raises:
@@ -45,20 +49,30 @@ def work(settings: Settings, identities: Mapping[str, str], says: int, superviso
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
-    return uvloop.run(_listen(settings, identities, says, supervisor_lives))
+    return uvloop.run(_listen(settings, identities, drain, says, supervisor_lives))
 
 
-async def _listen(settings: Settings, identities: Mapping[str, str], says: int, supervisor_lives: int) -> int:
-    application = Application(settings, identities)
+async def _listen(
+    settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int
+) -> int:
+    application = Application(settings, identities, lambda: drain.reason)
     files = Pool("sendfile", settings.server.transfer_threads)
     limit = connections_limit(2)
+    server = settings.server
+    certificates = {
+        "images": open_certificate(server.tls, "server.tls"),
+        "metadata": open_certificate(server.metadata_tls, "server.metadata_tls"),
+    }
+    places = (
+        (application.image_listener, "images", "bind", server.bind),
+        (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
+    )
     listeners = []
-    for app, key, bind in (
-        (application.image_listener, "bind", settings.server.bind),
-        (application.metadata_listener, "metadata_bind", settings.server.metadata_bind),
-    ):
+    for app, name, key, bind in places:
+        certificate = certificates[name]
+        tls = certificate.context if certificate is not None else None
         try:
-            listeners.append(Listener(app, *address(bind), files, limit=limit))
+            listeners.append(Listener(app, *address(bind), files, limit=limit, tls=tls))
         except OSError as error:
             raise PortTaken(key, bind, error) from error
     stop = asyncio.Event()
@@ -67,6 +81,12 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     loop.add_reader(supervisor_lives, stop.set)
     house = asyncio.create_task(application.work())
     beating = asyncio.create_task(_beat(says))
+    looking = Pool("certificates", 1)
+    watching = [
+        asyncio.create_task(each.watch(looking, partial(application.metrics.days_left, name)))
+        for name, each in certificates.items()
+        if each is not None
+    ]
     for listener in listeners:
         listener.start()
     _say(says, READY)
@@ -82,7 +102,8 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
     ending = [asyncio.create_task(listener.stopped()) for listener in listeners]
     _, cut_off = await asyncio.wait(ending, timeout=settings.server.stop_timeout_s)
     house.cancel()  # not before: uploads in flight need their leases renewed
-    beating.cancel()
+    for task in (beating, *watching):
+        task.cancel()
     if cut_off:
         # The end of the loop would wait for these requests, and so for their clients. What they leave is cleared later.
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
@@ -90,6 +111,7 @@ async def _listen(settings: Settings, identities: Mapping[str, str], says: int, 
         os._exit(1 if failed else 0)
     application.close()
     files.close()
+    looking.close()
     return 1 if failed else 0
 
 

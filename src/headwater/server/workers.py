@@ -25,6 +25,7 @@ from types import FrameType
 
 from headwater.errors import SettingsError, Unavailable
 from headwater.server import metrics, worker
+from headwater.server.drain import Drain, ignore_signals
 from headwater.server.settings import Settings
 from headwater.server.worker import BEAT_S, READY
 
@@ -50,34 +51,42 @@ class _Worker:
 class Workers:
     """All of them; used by one thread, whose process forks."""
 
-    def __init__(self, settings: Settings, identities: Mapping[str, str], on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, identities: Mapping[str, str], drain: Drain, on_ready: Callable[[], None]
+    ) -> None:
         """Take what each worker is given.
 
         Args:
             identities: What each store is known by; see ``Admission.admit``.
+            drain: Told of a stop, and looked after.
             on_ready: Called once, when every worker listens.
         """
         self._settings = settings
         self._identities = identities
+        self._drain = drain
         self._on_ready = on_ready
         self._was_ready = False
         self._workers: dict[int, _Worker] = {}  # by process id
         self._due: list[float] = []  # when a worker is to be started
         self._short_lives = 0
-        self._stopping = False
+        self._stop_at: float | None = None  # when workers are told to
+        self._stopping = False  # they were
         self._code = 0
         self._supervisor_lives, self._held_open = os.pipe()  # ends for a worker when the supervisor does
 
     def run(self) -> int:
         """Keep as many workers as the settings say, until a signal says to stop; return the exit code."""
         for number in _STOPS:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._asked_to_stop)
         for _ in range(self._settings.workers):
             self._start()
         turned = time.monotonic()
         while self._workers or (self._due and not self._stopping):
+            self._drain.look()
             self._listen()
             now = time.monotonic()
+            if self._stop_at is not None and now >= self._stop_at:
+                self._stop()
             # A turn that took longer was none of ours: this process, or the machine, stood still.
             if now - turned < 2 * BEAT_S:
                 self._kill_silent(now - turned)
@@ -94,6 +103,7 @@ class Workers:
             if pid == 0:  # our handler, run there, would take the signal and stop nobody
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells us, and we tell the worker
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                ignore_signals()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         if pid == 0:
@@ -102,7 +112,7 @@ class Workers:
                 for each in (self._held_open, pipe, *(other.pipe for other in self._workers.values())):
                     if each is not None:
                         os.close(each)
-                code = worker.work(self._settings, self._identities, says, self._supervisor_lives)
+                code = worker.work(self._settings, self._identities, self._drain, says, self._supervisor_lives)
             except (SettingsError, Unavailable) as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
@@ -132,7 +142,8 @@ class Workers:
         for pipe in by_pipe:
             poll.register(pipe, select.POLLIN)
         ends = len(by_pipe) < len(self._workers)
-        wait_s = 0.01 if ends else min([BEAT_S, *(max(0.0, at - time.monotonic()) for at in self._due)])
+        due = self._due if self._stop_at is None or self._stopping else [*self._due, self._stop_at]
+        wait_s = 0.01 if ends else min([BEAT_S, *(max(0.0, at - time.monotonic()) for at in due)])
         for pipe, _ in poll.poll(int(wait_s * 1000) + 1):
             self._hear(by_pipe[pipe], os.read(pipe, 4096))
         for each in [each for each in self._workers.values() if each.pipe is None]:
@@ -172,14 +183,23 @@ class Workers:
         if self._short_lives >= _STARTS_IN_A_ROW and not self._was_ready:
             _log.error("workers end as soon as they start; giving up")
             self._code = 1
-            self._stop(0, None)
+            self._stop()
             return
         pause_s = min(_PAUSE_S * 2.0 ** (self._short_lives - 1), _LONGEST_PAUSE_S) if self._short_lives else 0.0
         self._due.append(now + pause_s)
 
     # --- The end ---------------------------------------------------------------------------------
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop, once load balancers had time to hear of it; asked again, stop at once."""
+        drain_s = self._settings.server.drain_s
+        if drain_s and self._was_ready and self._stop_at is None:
+            self._drain.before_stop()
+            self._stop_at = time.monotonic() + drain_s
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
         if self._stopping:
             return
         self._stopping = True

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater.config import load
+from headwater.config import load, secret_free
 from headwater.errors import SettingsError
 from headwater.identity.none import NoProof
 from headwater.identity.registry import open_authenticator
@@ -21,6 +21,14 @@ mode = "keystone"
 auth_url = "http://keystone:5000/v3"
 username = "headwater"
 password = "secret-word"
+"""
+BY_ID = """
+[auth]
+mode = "keystone"
+[auth.keystone]
+auth_url = "http://keystone:5000/v3"
+application_credential_id = "c0ffee"
+application_credential_secret = "secret-word"
 """
 
 
@@ -42,6 +50,14 @@ def settings(tmp_path: Path, text: str) -> Settings:
         (KEYSTONE + "www_authenticate_uri = 'http://x/\"y'\n", ["www_authenticate_uri"]),
         (KEYSTONE.replace("http://keystone", "http://user:pass@keystone"), ["auth_url"]),
         (KEYSTONE + 'passwrod = "x"\n', ["passwrod", "password"]),
+        (KEYSTONE + 'application_credential_id = "x"\n', ["'password' stands beside 'application_credential_id'"]),
+        (KEYSTONE + 'application_credential_secret = "secret-word"\n', ["'password' stands beside", "_secret'"]),
+        (BY_ID + 'application_credential_name = "x"\n', ["application_credential_name", "keep one"]),
+        (BY_ID + 'username = "x"\n', ["'username' stands beside 'application_credential_id'"]),
+        (BY_ID + 'project_name = "x"\n', ["'project_name' stands beside 'application_credential_id'"]),
+        (BY_ID.replace("_id", "_name"), ["[auth.keystone] lacks username:"]),
+        (BY_ID.replace("application_credential_secret", "region"), ["lacks application_credential_secret:"]),
+        (KEYSTONE + 'interface = "outer"\n', ["auth.keystone", "interface", "internal"]),
         ('[server]\nbind = "0.0.0.0:9292"\n', ["[server], key 'bind'", "allow_none_beyond_loopback"]),
         ('[server]\nbind = "[::]:9292"\n', ["allow_none_beyond_loopback"]),
         ('[server]\nbind = "images.example:9292"\n', ["allow_none_beyond_loopback"]),
@@ -61,6 +77,9 @@ def test_a_mistake_is_one_sentence_without_the_secret(tmp_path: Path, text: str,
     [
         "",
         KEYSTONE,
+        KEYSTONE + 'region = "north"\ninterface = "public"\n',
+        BY_ID,
+        BY_ID.replace("_id", "_name") + 'username = "headwater"\n',
         KEYSTONE + '[server]\nbind = "0.0.0.0:9292"\n',
         '[server]\nbind = "127.0.0.9:9292"\n',
         '[server]\nbind = "[::1]:9292"\n',
@@ -88,3 +107,9 @@ def test_each_mode_opens_its_own(tmp_path: Path) -> None:
 def test_a_file_of_certificates_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cafile"):
         open_authenticator(settings(tmp_path, KEYSTONE + 'cafile = "/no/such/ca.pem"\n').auth)
+
+
+def test_the_secret_of_an_application_credential_is_not_shown(tmp_path: Path) -> None:
+    shown = secret_free(settings(tmp_path, BY_ID).auth.keystone)
+    assert shown["application_credential_secret"] == "***"
+    assert "secret-word" not in repr(settings(tmp_path, BY_ID))

@@ -39,8 +39,8 @@ def serve(
     def say_ready() -> None:
         server = settings.server
         output.say(
-            f"Headwater is ready: images and streams on http://{server.bind}, "
-            f"instance metadata on http://{server.metadata_bind}"
+            f"Headwater is ready: images and streams on {server.tls.scheme}://{server.bind}, "
+            f"instance metadata on {server.metadata_tls.scheme}://{server.metadata_bind}"
         )
 
     raise typer.Exit(supervisor.serve(settings, say_ready))

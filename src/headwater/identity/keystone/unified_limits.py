@@ -6,7 +6,8 @@ anew, while all others go on with what is known. Before the first answer there i
 nothing is allowed: never "no limit".
 
 The service user asks with its roles on the system (``reader`` is enough). With a token for a project, Keystone lists
-the limits of that project alone, without a word about the others.
+the limits of that project alone, without a word about the others; unless the role there is ``service`` or ``admin``,
+and so an application credential asks. Source: keystone 30, api/limits.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keystoneauth1 import exceptions
+from keystoneauth1.identity import BaseIdentityPlugin
 
 from headwater.errors import Unavailable
 from headwater.identity.keystone.service_user import keystone_url, service_session
@@ -128,8 +130,10 @@ class Questions:
             SettingsError: ``cafile`` cannot be read.
         """
         self._url = keystone_url(keystone)
-        self._session = service_session(keystone, system=True)
+        self._in_project = keystone.has_application_credential
+        self._session = service_session(keystone, system=True, with_catalogue=self._in_project)
         self._service = service
+        self._region = service.region or keystone.region
         self._resources = resources
 
     def __call__(self) -> ServiceLimits:
@@ -141,7 +145,10 @@ class Questions:
         try:
             return self._limits()
         except (exceptions.Unauthorized, exceptions.Forbidden) as error:
-            user = "Keystone refuses Headwater's own user, which needs the role reader on the system"
+            user = (
+                "Keystone refuses Headwater's own user, which needs the role reader on the system, or the role service "
+                "in the project of its application credential"
+            )
             raise LimitsUnknown(user) from error
         except exceptions.HttpError as error:
             raise LimitsUnknown(f"Keystone answers {error.http_status}") from error
@@ -173,13 +180,14 @@ class Questions:
     def _place(self) -> tuple[str, str | None]:
         """Return the ids of the service and of the region whose limits count."""
         wanted = self._service
+        catalogue = self._of_token() if self._in_project else self._listed_catalogue()
         if wanted.endpoint_id is not None:
-            try:
-                endpoint = self._get(f"endpoints/{wanted.endpoint_id}")["endpoint"]
-            except exceptions.NotFound as error:
-                raise LimitsUnknown(f"Keystone has no endpoint {wanted.endpoint_id}") from error
-            return endpoint["service_id"], endpoint["region_id"]
-        services = self._get("services", type=wanted.service_type)["services"]
+            for service in catalogue:
+                for endpoint in service["endpoints"]:
+                    if endpoint["id"] == wanted.endpoint_id:
+                        return service["id"], endpoint["region_id"]
+            raise LimitsUnknown(f"Keystone has no endpoint {wanted.endpoint_id}")
+        services = [each for each in catalogue if each["type"] == wanted.service_type]
         if wanted.service_name is not None:
             services = [each for each in services if each.get("name") == wanted.service_name]
         if len(services) != 1:
@@ -188,13 +196,35 @@ class Questions:
                 f"{f' and name {wanted.service_name!r}' if wanted.service_name is not None else ''}, not one: "
                 "see section [quotas.keystone]"
             )
-        service_id = services[0]["id"]
-        if wanted.region is not None:
-            return service_id, wanted.region
-        regions = {each["region_id"] for each in self._get("endpoints", service_id=service_id)["endpoints"]}
+        (service,) = services
+        if self._region is not None:
+            return service["id"], self._region
+        regions = {each["region_id"] for each in service["endpoints"]}
         if len(regions) > 1:
             raise LimitsUnknown("the service has endpoints in several regions: set section [quotas.keystone], 'region'")
-        return service_id, regions.pop() if regions else None
+        return service["id"], regions.pop() if regions else None
+
+    def _listed_catalogue(self) -> list[dict[str, Any]]:
+        """Return the services that may be meant, each with its endpoints."""
+        wanted = self._service
+        if wanted.endpoint_id is not None:
+            try:
+                endpoint = self._get(f"endpoints/{wanted.endpoint_id}")["endpoint"]
+            except exceptions.NotFound:
+                return []
+            return [{"id": endpoint["service_id"], "endpoints": [endpoint]}]
+        services: list[dict[str, Any]] = self._get("services", type=wanted.service_type)["services"]
+        if self._region is None:
+            for each in services:
+                each["endpoints"] = self._get("endpoints", service_id=each["id"])["endpoints"]
+        return services
+
+    def _of_token(self) -> list[dict[str, Any]]:
+        """Return the catalogue that comes with our token: Keystone lists it to nobody else without more roles."""
+        proof = self._session.auth
+        assert isinstance(proof, BaseIdentityPlugin)
+        catalogue: list[dict[str, Any]] = proof.get_access(self._session).service_catalog.catalog
+        return catalogue
 
     def _listed(self, kind: str, service_id: str, region_id: str | None) -> list[dict[str, Any]]:
         """Return the limits of a kind that count, those of the region after those of no region."""

@@ -37,7 +37,7 @@ class Barbican:
 
     def __init__(
         self,
-        endpoint: str,
+        endpoint: Callable[[], str],
         peer: Peer,
         *,
         ask_as_caller: bool,
@@ -47,12 +47,11 @@ class Barbican:
         """Prepare; nothing is asked yet.
 
         Args:
-            endpoint: Barbican's URL, with or without ``/v1``.
+            endpoint: Returns Barbican's URL, with or without ``/v1``, or raises ``PeerUnavailable``.
             ask_as_caller: Send the caller's token; else Headwater's own user asks.
             steady: A clock in seconds that never goes back.
         """
-        url = endpoint.rstrip("/")
-        self._secrets = f"{url.removesuffix('/v1')}/v1/secrets"
+        self._endpoint = endpoint
         self._peer = peer
         self._as_caller = ask_as_caller
         self._lock = threading.Lock()
@@ -76,9 +75,16 @@ class Barbican:
         if self._as_caller and caller.token is None:
             raise CertificatesUnavailable("the request has no token that the key manager could be asked with")
         token = caller.token if self._as_caller else None
-        url = f"{self._secrets}/{certificate_id}"
+        url = f"{self._secrets()}/{certificate_id}"
         content_type = _content_type(certificate_id, self._reply(certificate_id, url, token, _JSON).body)
         return self._reply(certificate_id, f"{url}/payload", token, content_type).body
+
+    def _secrets(self) -> str:
+        try:
+            url = self._endpoint().rstrip("/")
+        except PeerUnavailable as error:
+            raise CertificatesUnavailable(f"the key manager {error.reason}") from error
+        return f"{url.removesuffix('/v1')}/v1/secrets"
 
     def _reply(self, certificate_id: str, url: str, token: str | None, accept: str) -> Reply:
         try:

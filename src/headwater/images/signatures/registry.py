@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from headwater.clock import now
 from headwater.identity.settings import KeystoneSettings
 from headwater.identity.watched_file import WatchedFile
@@ -30,7 +33,7 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
     """
     if settings.certificates == "directory" and settings.directory is not None:
         return CertificateDirectory(settings.directory)
-    if settings.certificates == "barbican" and settings.barbican.endpoint is not None:
+    if settings.certificates == "barbican":
         # Its library takes a while to import.
         from headwater.identity.peer import Peer  # noqa: PLC0415
         from headwater.images.signatures.barbican import Barbican  # noqa: PLC0415
@@ -44,5 +47,10 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
             cafile_setting="section [signatures.barbican], key 'cafile'",
             timeout_s=barbican.timeout_s,
         )
-        return Barbican(settings.barbican.endpoint, peer, ask_as_caller=as_caller, cache_s=barbican.cache_s)
+        endpoint: Callable[[], str] = partial(str, barbican.endpoint)
+        if barbican.endpoint is None:
+            from headwater.identity.keystone.catalogue import ServiceCatalogue  # noqa: PLC0415
+
+            endpoint = partial(ServiceCatalogue(keystone).endpoint, "key-manager")
+        return Barbican(endpoint, peer, ask_as_caller=as_caller, cache_s=barbican.cache_s)
     return None

@@ -16,7 +16,9 @@ class BarbicanSettings(Section):
     endpoint: Annotated[
         str | None,
         Field(
-            description="URL of Barbican, such as http://barbican:9311.", pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+            description="URL of Barbican, such as http://barbican:9311. Default: that of the service of type "
+            "key-manager in Keystone's catalogue, by region and interface of [auth.keystone].",
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
         ),
     ] = None
     ask_as: Annotated[
@@ -58,9 +60,5 @@ class SignaturesSettings(Section):
         if self.certificates == "directory" and self.directory is None:
             raise ValueError(
                 "section [signatures], key 'directory' is missing: certificates = \"directory\" reads them there"
-            )
-        if self.certificates == "barbican" and self.barbican.endpoint is None:
-            raise ValueError(
-                "section [signatures.barbican], key 'endpoint' is missing: certificates = \"barbican\" asks there"
             )
         return self

@@ -1,7 +1,7 @@
 """Who is asking: an instance is known by the address that its connection comes from.
 
-Nothing that the guest says counts, ``X-Forwarded-For`` included; the network in front must not let a
-guest send from another's address.
+Nothing that the guest says counts, ``X-Forwarded-For`` included, unless a proxy that the operator trusts has
+written it; the network in front must not let a guest send from another's address.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ from starlette.types import Scope
 
 from headwater.server.edge.exchange import EXTENSIONS, RECEIVE_INTO, Exchange, refusal
 from headwater.server.edge.incoming import Incoming
-from headwater.server.edge.limits import FIRST_BYTE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
+from headwater.server.edge.limits import FIRST_BYTE_S, HANDSHAKE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
 from headwater.server.edge.parsing import Refused, Request
+from headwater.server.edge.tls import Tls
 
 if TYPE_CHECKING:
     from headwater.server.edge.listener import Listener
@@ -34,11 +36,14 @@ class Connection:
         self._socket = connected
         self._incoming = Incoming(connected)
         self._stream = self._incoming.stream
+        self._tls: Tls | None = None
         self._client = client
         self._server: Address = connected.getsockname()[:2]
 
     def interrupt(self) -> None:
-        """End it, as it is between requests."""
+        """End it, as it is between requests, or before the first."""
+        if self._tls is not None and not self._stream.is_encrypted:
+            self._tls.abort()
         self._stream.interrupt()
 
     @property
@@ -48,8 +53,8 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer requests until the connection ends."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: self._stream, self._socket)
         try:
+            await self._connect()
             first = True
             while (request := await self._next_request(FIRST_BYTE_S if first else KEEP_ALIVE_S)) is not None:
                 first = False
@@ -66,6 +71,29 @@ class Connection:
             pass  # the client is gone, or says nothing: there is nobody to tell
         finally:
             self._stream.close()
+
+    async def _connect(self) -> None:
+        """Begin to use the socket.
+
+        Raises:
+            OSError: The client is gone, or does not come to terms about TLS.
+        """
+        loop = asyncio.get_running_loop()
+        if self._listener.tls is None:
+            await loop.connect_accepted_socket(lambda: self._stream, self._socket)
+            return
+        tls = self._tls = Tls(self._listener.tls(), self._stream)
+        await loop.connect_accepted_socket(lambda: tls, self._socket)
+        self._listener.idle[self] = None
+        try:
+            await tls.handshake(HANDSHAKE_S)
+        except ssl.SSLEOFError:
+            raise  # gone before it said anything, as who only looks whether the port is open
+        except ssl.SSLError as error:
+            _log.info("no TLS", extra={"client": self._client[0], "why": error.reason or str(error)})
+            raise
+        finally:
+            self._listener.idle.pop(self, None)
 
     async def _next_request(self, silence_s: float) -> Request | None:
         """Return the next request; ``None`` when there will be none.
@@ -142,7 +170,7 @@ class Connection:
             "http_version": request.version,
             "server": self._server,
             "client": self._client,
-            "scheme": "http",
+            "scheme": "http" if self._tls is None else "https",
             "method": request.method,
             "root_path": "",
             "path": unquote(path) if "%" in path else path,

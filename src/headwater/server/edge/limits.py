@@ -7,6 +7,7 @@ TARGET_LIMIT = 64 << 10
 HEAD_LIMIT = 128 << 10
 HEADERS_LIMIT = 512
 
+HANDSHAKE_S = 10.0  # of TLS
 FIRST_BYTE_S = 30.0  # from the connection to the first byte
 HEAD_S = 30.0  # from there to the end of the head
 KEEP_ALIVE_S = 30.0  # from an answer to the next request
@@ -29,6 +30,7 @@ HEAD_RECEIVE_SIZE = 16 << 10
 BODY_RECEIVE_SIZE = 1 << 20
 WRITE_BUFFER = 64 << 10  # what a client has not taken yet, beside the piece that is being sent
 FILE_BURST = 4 << 20  # what one thread sends of a file before another download has its turn
+FILE_PIECE = 256 << 10  # what one thread reads of a file that is encrypted on its way
 
 # The kernel asks a silent client whether it is still there, and ends the connection when it is not.
 TCP_ALIVE_IDLE_S, TCP_ALIVE_EVERY_S, TCP_ALIVE_TRIES = 60, 15, 4

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import resource
 import socket
+import ssl
+from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
@@ -24,17 +26,27 @@ _SPARE_FILES = 128  # descriptors of the database, of stores and of the log
 class Listener:
     """Serves one ASGI application on one address."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, files: Pool, *, limit: int = CONNECTIONS_LIMIT) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        files: Pool,
+        *,
+        limit: int = CONNECTIONS_LIMIT,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
         """Listen, together with other processes that do; connections are taken from ``start`` on.
 
         Args:
             files: The threads that send files.
             limit: How many connections there may be; beyond it those end that wait for their next request.
+            tls: Gives each new connection its certificate; ``None`` speaks plain HTTP.
 
         Raises:
             OSError: The address cannot be had.
         """
-        self.app, self.files = app, files
+        self.app, self.files, self.tls = app, files, tls
         self.idle: dict[Connection, None] = {}  # those that wait for a request, the longest first
         self.stopping = False
         self._limit = limit
@@ -109,7 +121,7 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
     def _end_the_longest_idle(self) -> None:
-        """Make room, if somebody waits for a request."""
+        """Make room, if somebody waits for a request, or for us to agree about TLS."""
         for connection in self.idle:
             del self.idle[connection]
             connection.interrupt()

@@ -20,7 +20,8 @@ from headwater.server.edge.limits import HEAD_LIMIT, HEADERS_LIMIT, TARGET_LIMIT
 Headers = list[tuple[bytes, bytes]]
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*\Z")
+# Names and addresses as they are used. RFC 3986 allows more, such as quotes: nobody is called so, links would carry it.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?\Z")
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _VERSIONS = ("1.1", "1.0")
 

@@ -13,13 +13,15 @@ import os
 import socket
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from headwater.server.edge.limits import (
     BODY_RECEIVE_SIZE,
     FILE_BURST,
+    FILE_PIECE,
     HEAD_RECEIVE_SIZE,
     LINGER_IDLE_S,
     LINGER_S,
@@ -30,6 +32,8 @@ from headwater.server.edge.limits import (
     WRITE_STALL_S,
 )
 from headwater.threads import Pool
+
+T = TypeVar("T")
 
 # What is received stands here until it is parsed, at once: one for all connections of the process.
 _scratch = memoryview(bytearray(BODY_RECEIVE_SIZE))
@@ -59,12 +63,14 @@ class Stream(asyncio.BufferedProtocol):
         self._count = 0  # of bytes that went there
         self._ended = False  # the client sends no more
         self._full = False  # the client has to read before more is sent
+        self.is_encrypted = False  # so that nothing goes past the transport
 
     # What the loop says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, not the class
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.is_encrypted = transport.get_extra_info("ssl_object") is not None
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return _scratch[: self._size] if self._target is None else self._target
@@ -187,6 +193,9 @@ class Stream(asyncio.BufferedProtocol):
             FileTooShort: It has fewer; ``path`` names it there.
             TimeoutError, ConnectionError: As for ``send``.
         """
+        if self.is_encrypted:
+            await self._send_pieces(file, path, offset, count, pool)
+            return
         self._living().set_write_buffer_limits(0)
         await self._taken()
         # A descriptor of its own, as the loop keeps the other for the transport.
@@ -204,13 +213,16 @@ class Stream(asyncio.BufferedProtocol):
             if self._transport is not None:
                 self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
+    async def _send_pieces(self, file: int, path: Path, offset: int, count: int, pool: Pool) -> None:
+        while count:
+            piece = await _uncancelled(pool.run(partial(os.pread, file, min(count, FILE_PIECE), offset)))
+            if not piece:
+                raise FileTooShort(path, count)
+            await self.send(piece)
+            offset, count = offset + len(piece), count - len(piece)
+
     async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
-        burst = asyncio.ensure_future(pool.run(lambda: _send_burst(out, file, offset, count)))
-        try:
-            return await asyncio.shield(burst)
-        except asyncio.CancelledError:
-            await asyncio.wait([burst])  # it uses the descriptors, which are closed next
-            raise
+        return await _uncancelled(pool.run(partial(_send_burst, out, file, offset, count)))
 
     async def _room(self, out: int) -> None:
         self._write_waiter = self._loop.create_future()
@@ -254,6 +266,16 @@ class Stream(asyncio.BufferedProtocol):
             return await waiter
         finally:
             timer.cancel()
+
+
+async def _uncancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Return what ``work`` does; not before it has ended, as it uses descriptors that are closed next."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool]:

@@ -120,6 +120,11 @@ def test_a_body_that_breaks_off_has_no_end(stream: bytes) -> None:
         (GET + b"Host: x\r\n\r\n", 400),
         (b"GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a'b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: %0d%0a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h:port\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h:1:2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: [::1]]\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nHost: x\n\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\n\r\n", 400),
         (GET + b"A: b\rc\r\n\r\n", 400),
@@ -214,3 +219,8 @@ def test_the_connection_is_kept_as_the_request_says(version: str, said: bytes, k
     line = b"Connection: " + said + b"\r\n" if said else b""
     got = request(b"GET / HTTP/" + version.encode() + b"\r\nHost: x\r\n" + line + b"\r\n")
     assert got.keep_alive is kept
+
+
+@pytest.mark.parametrize("host", [b"", b"h", b"h.example.", b"my_host:80", b"h:", b"[::1]", b"[fe80::1%25eth0]:9292"])
+def test_names_and_addresses_are_hosts(host: bytes) -> None:
+    assert (b"host", host) in request(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").headers
