@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
-from typing import Protocol
 
+from headwater.images.data.buffers import Buffers
 from headwater.images.data.pipeline import BUFFER
 from headwater.images.data.session import UploadSession
-
-
-class Buffers(Protocol):
-    """The memory of one stream: ``BUFFERS`` of ``BUFFER`` bytes, which the pipeline gives back."""
-
-    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
-        """Return what gives ``buffer`` back, from any thread."""
-
-    def put(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
 
 
 class Gathering:
