@@ -19,6 +19,7 @@ from collections.abc import Callable
 from headwater.images.data.pipeline import BUFFER
 
 BUFFERS = 4  # of one stream at most
+MARGIN = 4 << 10  # bytes behind each: what stands between chunks is received too, and leaves no rest to be asked for
 SPARE = 4  # beyond the first of each stream, of all together
 
 
@@ -53,7 +54,7 @@ class Memory:
                     return None
                 self._spare -= 1
             stream.held += 1
-            return self._free.pop() if self._free else mmap.mmap(-1, BUFFER)
+            return self._free.pop() if self._free else mmap.mmap(-1, BUFFER + MARGIN)
 
     def put(self, stream: Buffers, buffer: mmap.mmap) -> None:
         """Take a buffer back."""

@@ -203,6 +203,8 @@ async def _gather(body: Body, data: UploadSession, buffers: LoopBuffers) -> None
                 if gathering.needs_buffer:
                     gathering.use(await buffers.take())
                 offset += gathering.add(piece, offset)
+        if gathering.is_over:
+            gathering.use(await buffers.take())
         gathering.flush()
 
 
