@@ -34,7 +34,7 @@ _SHOWN = 2000  # different images that are shown, or patched, in turn
 _IN_A_ROW = 20
 _IN_A_ROW_S = 0.1
 _WITHIN = 2.0  # times what it takes in the smallest catalogue
-_RATES = {"show": 3000, f"list of {PAGE}": 1000, "create": 1000}
+_RATES = {"show": 3000, f"list of {PAGE}": 1000, "create": 800}
 _NEW = msgspec.json.encode(
     {
         "name": "snapshot-@",

@@ -62,7 +62,7 @@ def _write(source: Source, size: int, file: Path) -> None:
     buffers = [mmap.mmap(-1, PIECE) for _ in range(_BUFFERS)]
     for buffer, piece in zip(buffers, source.pieces(_BUFFERS * PIECE), strict=True):
         buffer[:] = piece
-    descriptor, direct = _open(file)
+    descriptor, direct = opened(file)
     try:
         for view in _views(buffers, size):
             if direct and len(view) % mmap.PAGESIZE:
@@ -81,7 +81,7 @@ def _views(buffers: Sequence[mmap.mmap], size: int) -> Iterator[memoryview]:
         yield memoryview(buffers[number % len(buffers)])[: min(PIECE, size - start)]
 
 
-def _open(file: Path) -> tuple[int, bool]:
+def opened(file: Path) -> tuple[int, bool]:
     """Open past the page cache, where the file system allows it."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:

@@ -20,7 +20,7 @@ class Plan:
     workers: int | None = None  # None: as many as `headwater serve` takes by itself
     rounds: int = 3
     upload_size: int = 2 * GIB
-    upload_size_of_four: int = 2 * GIB  # each of the four
+    upload_size_of_four: int = 1 * GIB  # each of the four
     download_size: int = 1 * GIB
     readers: int = 600
     catalogues: tuple[int, ...] = (100, 100_000, 1_000_000)  # images, ascending

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
-from typing import Protocol
 
+from headwater.images.data.buffers import Buffers
 from headwater.images.data.pipeline import BUFFER
 from headwater.images.data.session import UploadSession
-
-
-class Buffers(Protocol):
-    """The memory of one stream: ``BUFFERS`` of ``BUFFER`` bytes, which the pipeline gives back."""
-
-    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
-        """Return what gives ``buffer`` back, from any thread."""
-
-    def put(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
 
 
 class Gathering:
@@ -28,15 +17,22 @@ class Gathering:
         self._buffers = buffers
         self._buffer: mmap.mmap | None = None
         self._filled = 0
+        self._over = b""  # what came with the last piece and is of the next one
 
     @property
     def needs_buffer(self) -> bool:
         """Whether ``use`` has to be called before ``add``."""
         return self._buffer is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is data that has no buffer."""
+        return bool(self._over)
+
     def use(self, buffer: mmap.mmap) -> None:
         """Take the next buffer to fill."""
-        self._buffer, self._filled = buffer, 0
+        buffer[: len(self._over)] = self._over
+        self._buffer, self._filled, self._over = buffer, len(self._over), b""
 
     def room(self) -> memoryview:
         """Return the part of the buffer that is still to be filled, for ``filled``; to be released before that."""
@@ -45,8 +41,11 @@ class Gathering:
 
     def filled(self, count: int) -> None:
         """Count bytes that somebody has put into ``room``."""
+        assert self._buffer is not None
         self._filled += count
-        if self._filled == BUFFER:
+        if self._filled >= BUFFER:
+            self._over = self._buffer[BUFFER : self._filled]
+            self._filled = BUFFER
             self.flush()
 
     def add(self, piece: bytes, offset: int) -> int:

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 
 from headwater.threads import Pool
 
-# The memory of one stream: pieces of this size, so many of them. A multiple of every disk's block, so that a store
-# may write a piece directly.
+# The size of a piece: a multiple of every disk's block, so that a store may write it directly.
 BUFFER = 2 << 20  # bytes
-BUFFERS = 4
 
 
 @dataclass(slots=True, eq=False)

@@ -1,10 +1,8 @@
 """An image's bytes between a client and the use cases, whichever version of the API carries them.
 
-An upload's pieces, as small or large as the network gives them, are gathered into a few page-aligned
-buffers of ``BUFFER`` bytes; where the server can, they are received straight into these. A full buffer goes to the
-pipeline and comes back when hashes, inspection and store are done with it; when none is free, nothing is read from the
-client. So memory is ``BUFFERS * BUFFER`` for each upload, whatever its size, and a client that sends nothing holds no
-thread.
+An upload's pieces, as small or large as the network gives them, are gathered into a few buffers (``buffers.py``); where
+the server can, they are received straight into these. When none is free, nothing is read from the client. So memory is
+bounded whatever the size of an upload, and a client that sends nothing holds no thread.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import mmap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +19,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
 from headwater.http.threads import Threads
+from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
-from headwater.images.data.pipeline import BUFFER, BUFFERS
 from headwater.images.data.session import UploadSession
 from headwater.images.model import Image
 from headwater.threads import Pool
@@ -83,7 +80,7 @@ async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threa
         begin: Claims the image; see ``Uploads.begin``.
     """
     data = await threads.catalogue.run(begin)
-    buffers = _Buffers()
+    buffers = LoopBuffers()
     try:
         if data.needs_preparation:
             await threads.transfers.run(data.prepare)
@@ -97,7 +94,7 @@ async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threa
         buffers.close()
 
 
-async def _abandon(data: UploadSession, buffers: _Buffers, transfers: Pool) -> None:
+async def _abandon(data: UploadSession, buffers: LoopBuffers, transfers: Pool) -> None:
     await buffers.settle()
     await transfers.run(data.abandon)
 
@@ -190,56 +187,7 @@ class _Counted(Response):
             _log.warning("nobody is told of a download", extra={"error": str(error)})
 
 
-class _Buffers:
-    """The memory of one upload. Used from the event loop only, but for ``give_back``."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._free: list[mmap.mmap] = []
-        self._made = 0
-        self._returned = asyncio.Event()
-
-    async def take(self) -> mmap.mmap:
-        """Return a buffer; wait until one is free if all are in use."""
-        while not self._free:
-            if self._made < BUFFERS:
-                self._made += 1
-                return mmap.mmap(-1, BUFFER)
-            self._returned.clear()
-            await self._returned.wait()
-        return self._free.pop()
-
-    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
-        """Return what gives ``buffer`` back, from any thread."""
-
-        def give_back() -> None:
-            view.release()
-            self._loop.call_soon_threadsafe(self.put, buffer)
-
-        return give_back
-
-    def put(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
-        self._free.append(buffer)
-        self._returned.set()
-
-    async def settle(self) -> None:
-        """Return when every buffer is back."""
-        while len(self._free) < self._made:
-            self._returned.clear()
-            await self._returned.wait()
-
-    def close(self) -> None:
-        """Free the memory."""
-        for buffer in self._free:
-            # What a lane raised may still hold a view of it, in its traceback; the memory then goes with that.
-            with contextlib.suppress(BufferError):
-                buffer.close()
-        self._free.clear()
-        self._made = 0
-
-
-async def _gather(body: Body, data: UploadSession, buffers: _Buffers) -> None:
+async def _gather(body: Body, data: UploadSession, buffers: LoopBuffers) -> None:
     """Read the whole body into ``data``."""
     with contextlib.closing(Gathering(data, buffers)) as gathering:
         while not body.ended:
@@ -255,6 +203,8 @@ async def _gather(body: Body, data: UploadSession, buffers: _Buffers) -> None:
                 if gathering.needs_buffer:
                     gathering.use(await buffers.take())
                 offset += gathering.add(piece, offset)
+        if gathering.is_over:
+            gathering.use(await buffers.take())
         gathering.flush()
 
 

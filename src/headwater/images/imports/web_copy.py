@@ -15,8 +15,6 @@ why, and the image is what its order says, killed or still queued.
 from __future__ import annotations
 
 import logging
-import mmap
-import queue
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -33,8 +31,8 @@ from headwater.images.catalogue.images import ImageCatalogue, changed
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.transaction import Step
+from headwater.images.data.buffers import ThreadBuffers
 from headwater.images.data.gathering import Gathering
-from headwater.images.data.pipeline import BUFFER, BUFFERS
 from headwater.images.data.session import Terms, UploadSession
 from headwater.images.data.uploads import Uploads
 from headwater.images.imports.tries import Tries
@@ -171,7 +169,7 @@ class WebCopy:
         terms = Terms(checksum=image.checksum, store=order.store)
         with self._fetcher.open(order.url) as fetched:
             data = self._uploads.begin(order.caller, order.image_id, fetched.size, terms)
-            buffers = _Buffers()
+            buffers = ThreadBuffers()
             try:
                 data.prepare()
                 _pour(self._unless_stopped(fetched), data, buffers)
@@ -181,6 +179,8 @@ class WebCopy:
                 buffers.settle()
                 data.abandon()
                 raise
+            finally:
+                buffers.close()
 
     def _unless_stopped(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
         for piece in pieces:
@@ -218,41 +218,7 @@ class WebCopy:
             self._tasks.move(task_id, status, self._clock(), kept_s=self._task_kept_s, **more)
 
 
-class _Buffers:
-    """The memory of one copy; taken by one thread, given back by any."""
-
-    def __init__(self) -> None:
-        self._free: queue.SimpleQueue[mmap.mmap] = queue.SimpleQueue()
-        self._made = 0
-
-    def take(self) -> mmap.mmap:
-        """Return a buffer; wait until one is free if all are in use."""
-        if self._made < BUFFERS and self._free.empty():
-            self._made += 1
-            return mmap.mmap(-1, BUFFER)
-        return self._free.get()
-
-    def giver(self, buffer: mmap.mmap, view: memoryview) -> Callable[[], None]:
-        """Return what gives ``buffer`` back."""
-
-        def give_back() -> None:
-            view.release()
-            self._free.put(buffer)
-
-        return give_back
-
-    def put(self, buffer: mmap.mmap) -> None:
-        """Take a buffer back."""
-        self._free.put(buffer)
-
-    def settle(self) -> None:
-        """Return when every buffer is back; their memory is free then."""
-        while self._made:
-            self._free.get()
-            self._made -= 1
-
-
-def _pour(pieces: Iterable[bytes], data: UploadSession, buffers: _Buffers) -> None:
+def _pour(pieces: Iterable[bytes], data: UploadSession, buffers: ThreadBuffers) -> None:
     """Hand all pieces to ``data``, gathered into buffers."""
     with closing(Gathering(data, buffers)) as gathering:
         for piece in pieces:

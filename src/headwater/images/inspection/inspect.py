@@ -18,7 +18,7 @@ from oslo_utils.imageutils.format_inspector import EndCaptureRegion, FileInspect
 
 from headwater.errors import UnsupportedMedia
 from headwater.images.inspection import remedies
-from headwater.images.inspection.disk_formats import FOOTER, HEAD, TAIL, PartitionTables, footer_in, inspectors
+from headwater.images.inspection.disk_formats import FOOTER, HEAD, TAIL, PartitionTables, footer_in, inspectors, slices
 
 # Formats that have no signature of their own: content that looks like a bare disk may be declared so.
 _UNSIGNED = frozenset({"raw", "gpt"})
@@ -189,8 +189,11 @@ class _Candidate:
 
     def feed(self, part: memoryview | bytes) -> None:
         """Show it the next bytes."""
+        # A VMDK's text is looked at in one go.
+        parts = [part] if self.name == "vmdk" else slices(part)  # type: ignore[arg-type]  # any buffer will do
         try:
-            self.inspector.eat_chunk(part)  # type: ignore[arg-type]  # any buffer will do
+            for each in parts:
+                self.inspector.eat_chunk(each)  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - the library lets whatever its parsers trip over escape
             self._broken = True
 

@@ -15,9 +15,10 @@ from urllib.parse import unquote
 from starlette.types import Scope
 
 from headwater.server.edge.exchange import EXTENSIONS, RECEIVE_INTO, Exchange, refusal
+from headwater.server.edge.framing import Refused
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import FIRST_BYTE_S, HANDSHAKE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
-from headwater.server.edge.parsing import Refused, Request
+from headwater.server.edge.parsing import Request
 from headwater.server.edge.tls import Tls
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from starlette.types import Message
 
+from headwater.server.edge.framing import Refused
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import BODY_IDLE_S, DROP_LIMIT
-from headwater.server.edge.parsing import Refused, Request
+from headwater.server.edge.parsing import Request
 from headwater.server.edge.stream import Stream
 from headwater.threads import Pool
 
@@ -80,22 +81,20 @@ class Exchange:
     async def receive_into(self, view: memoryview) -> int | None:
         """Put more of the body into ``view``, straight from the socket, and return how many bytes that is.
 
-        ``None``: ``receive`` has what is next, be it the end, bytes that came with the head, a chunk, or that the
-        client is gone.
+        ``None``: ``receive`` has what is next, be it the end, what came with the head, or that the client is gone.
         """
-        length = self._request.length
-        if self.broken or self.complete or self.body_complete or length is None:
+        if self.broken or self.complete or self.body_complete or self._waits_for_our_word:
             return None
-        if self._waits_for_our_word or self._incoming.has_more:
-            return None
+        count = 0
         try:
-            count = await self._incoming.body_into(view[: length - self._received], BODY_IDLE_S)
+            while not count and not self._incoming.has_more:
+                count = await self._incoming.body_into(view, BODY_IDLE_S)
         except (OSError, EOFError):
             self.broken, self.keep_alive = True, False
             return None
         self._received += count
-        self.body_complete = self._received == length
-        return count
+        self.body_complete = self._incoming.takes_end()
+        return count or None
 
     async def _more_of_the_body(self) -> tuple[bytes, bool]:
         if self._waits_for_our_word:
@@ -210,8 +209,6 @@ class Exchange:
         """Return whether the rest of a body that nobody wanted is dropped, for the sake of the connection."""
         if self._waits_for_our_word and not self._incoming.has_more:
             return False  # whether it comes at all is up to the client
-        if self._incoming.is_past_parser:
-            return False
         if self._incoming.has_end:
             return True
         return self._request.length is not None and self._request.length - self._received <= DROP_LIMIT

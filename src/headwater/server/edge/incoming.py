@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 
+from headwater.server.edge.framing import Refused
 from headwater.server.edge.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE
-from headwater.server.edge.parsing import Mark, Parser, Refused, Request
+from headwater.server.edge.parsing import Mark, Parser, Request
 from headwater.server.edge.stream import Stream
 
 
@@ -15,8 +16,6 @@ class Incoming:
     def __init__(self, connected: socket.socket) -> None:
         self._parser = Parser()
         self._found = self._parser.found
-        self._length: int | None = 0  # of the present body
-        self.is_past_parser = False  # the rest of the present body is
         self.stream = Stream(connected, self._parser.feed)
 
     @property
@@ -53,7 +52,6 @@ class Incoming:
         if isinstance(found, Refused):
             raise found
         assert isinstance(found, Request)
-        self._length, self.is_past_parser = found.length, False
         return found
 
     async def body(self, timeout_s: float) -> tuple[bytes, bool]:
@@ -65,10 +63,9 @@ class Incoming:
             OSError: The connection is gone, or nothing came in time.
         """
         if not self._found:
-            size = BODY_RECEIVE_SIZE
-            if self._length is not None:
-                size = min(size, self._length + HEAD_RECEIVE_SIZE)  # what follows waits for its turn
-            if not await self.stream.receive(timeout_s, size):
+            assert self._parser.body is not None
+            size = self._parser.body.reach + HEAD_RECEIVE_SIZE  # what follows waits for its turn
+            if not await self.stream.receive(timeout_s, min(size, BODY_RECEIVE_SIZE)):
                 raise EOFError
         pieces: list[bytes] = []
         while self._found and isinstance(self._found[0], bytes):
@@ -81,18 +78,16 @@ class Incoming:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), complete
 
     async def body_into(self, view: memoryview, timeout_s: float) -> int:
-        """Return how many bytes of the present body have arrived in ``view``, which has no room for more than its rest.
+        """Return how many bytes of the present body have arrived in ``view``; 0: what was received has another meaning.
 
         Raises:
             EOFError, OSError: As for ``body``.
         """
-        if not self.is_past_parser:
-            self.is_past_parser = True
-            self._parser.skip_body()
-        count = await self.stream.receive_into(view, timeout_s)
+        assert self._parser.body is not None
+        count = await self.stream.receive_into(view[: self._parser.body.reach], timeout_s)
         if not count:
             raise EOFError
-        return count
+        return self._parser.undo(view[:count])
 
     async def receive(self, timeout_s: float) -> bool:
         """Read what the client sends next; return whether there was any (see ``Stream.receive``)."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 TARGET_LIMIT = 64 << 10
 HEAD_LIMIT = 128 << 10
 HEADERS_LIMIT = 512
+CHUNK_LINE_LIMIT = 1024  # the size of a chunk and its extensions, which nobody here wants
 
 HANDSHAKE_S = 10.0  # of TLS
 FIRST_BYTE_S = 30.0  # from the connection to the first byte

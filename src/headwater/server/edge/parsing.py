@@ -1,7 +1,9 @@
-"""Bytes become requests: what llhttp finds, and what RFC 9112 wants of it besides.
+"""Bytes become requests: what llhttp finds in heads, and what RFC 9112 wants of it besides.
 
 A parser keeps what it has found until it is asked for: a request, pieces of its body, the end of that body,
 the next request. What is not HTTP becomes the last thing found, so that whole requests before it are answered.
+
+llhttp is given heads and nothing else, each to its empty line and no further; bodies are framed by ``framing``.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from http import HTTPStatus
 import httptools
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade
 
+from headwater.server.edge.framing import Chunked, Refused, Sized, too_long
 from headwater.server.edge.limits import HEAD_LIMIT, HEADERS_LIMIT, TARGET_LIMIT
 
 Headers = list[tuple[bytes, bytes]]
@@ -24,14 +27,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?\Z")
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _VERSIONS = ("1.1", "1.0")
-
-
-class Refused(Exception):
-    """What a client sent is not a request that can be answered; the connection ends with this."""
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
+_EMPTY_LINE = b"\r\n\r\n"  # and the end of the line before it
 
 
 class Mark(Enum):
@@ -62,65 +58,94 @@ class Parser:
 
     def __init__(self) -> None:
         self.found: deque[Found] = deque()
+        self.body: Sized | Chunked | None = None  # of the last request, while it has not ended
         self._parser = httptools.HttpRequestParser(self)
-        self._in_body = False
-        self._body_length: int | None = 0
-        self._refused = self._offered = self._declines = False
-        self._unfinished = 0  # bytes since something was found
+        self._headed: Request | None = None  # whose head has just ended
+        self._refused = False
+        self._received = 0  # bytes of the present head
+        self._last = b""  # of these, what may be the beginning of its empty line
         self._forget_head()
 
     @property
     def in_head(self) -> bool:
         """The last bytes were the beginning of a head."""
-        return self._unfinished > 0 and not self._in_body
+        return self._received > 0
 
     def feed(self, data: memoryview) -> None:
-        """Take what was received; ``found`` has more afterwards, or the head is not complete."""
-        if self._refused:
-            return
-        before = len(self.found)
-        try:
-            self._feed(data)
-        except HttpParserError as error:
-            self._refused = True
-            cause = error.__context__
-            is_first = self._unfinished == 0 and len(self.found) == before
-            self.found.append(cause if isinstance(cause, Refused) else _why(error, data if is_first else None))
-        self._unfinished = 0 if len(self.found) > before else self._unfinished + len(data)
-        if self._unfinished > HEAD_LIMIT and not self._refused:
-            self._refused = True
-            self.found.append(_too_long())
+        """Take what was received, in memory that may be changed; ``found`` has more then, or a head has no end."""
+        while data and not self._refused:
+            if self.body is None:
+                count = self._feed_head(data)
+            else:
+                filled, count = self._undo(self.body, data)
+                if filled:
+                    self.found.append(bytes(data[:filled]))
+                self._end_body()
+            data = data[count:]
 
-    def _feed(self, data: memoryview) -> None:
-        while data:
-            try:
-                self._parser.feed_data(data)
-                return
-            except HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                self._decline()
+    def undo(self, view: memoryview) -> int:
+        """Take what was received of a body, past ``found``: move it to the beginning of ``view``; return its length.
 
-    def _decline(self) -> None:
-        """Go on in HTTP/1.1 where the client offers another protocol.
-
-        llhttp takes all that follows such a head for that protocol, the body too. A parser that saw no offer
-        but the same framing finds the body, or the next request.
+        The end of the body, and what follows it, go to ``found``.
         """
-        self._parser = httptools.HttpRequestParser(self)
-        if not self._in_body:
-            return
-        length = self._body_length
-        framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
-        self._declines = True
-        self._parser.feed_data(b"PUT / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
-        self._declines = False
+        assert self.body is not None
+        filled, end = self._undo(self.body, view)
+        self._end_body()
+        self.feed(memoryview(bytearray(view[end:])))
+        return filled
 
-    def skip_body(self) -> None:
-        """Begin at the next request: what is left of the present body is taken by somebody who counts it."""
-        self._parser = httptools.HttpRequestParser(self)
-        self._in_body = self._offered = False
-        self._body_length, self._unfinished = 0, 0
+    def _undo(self, body: Sized | Chunked, data: memoryview) -> tuple[int, int]:
+        try:
+            return body.undo(data)
+        except Refused as refused:
+            self._refuse(refused)
+            return 0, len(data)
+
+    def _end_body(self) -> None:
+        if self.body is not None and self.body.ended:
+            self.body = None
+            self.found.append(Mark.END)
+
+    def _feed_head(self, data: memoryview) -> int:
+        """Return how many bytes at the beginning of ``data`` belong to the present head."""
+        received = self._last + bytes(data)
+        end = received.find(_EMPTY_LINE)
+        if end < 0:
+            self._last = received[1 - len(_EMPTY_LINE) :]
+            count = len(data)
+        else:
+            count = end + len(_EMPTY_LINE) - len(self._last)
+            self._last = b""
+        head = data[:count]
+        try:
+            self._parser.feed_data(head)
+        except HttpParserUpgrade:
+            # The offer of another protocol is not taken; llhttp would give all that follows to that.
+            self._parser = httptools.HttpRequestParser(self)
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, Refused) else _why(error, None if self._received else head))
+            return count
+        self._received += count
+        if self._headed is not None:
+            self._begin_body(self._headed)
+        elif self._received > HEAD_LIMIT:
+            self._refuse(too_long())
+        return count
+
+    def _begin_body(self, request: Request) -> None:
+        self.found.append(request)
+        self._headed, self._received = None, 0
         self._forget_head()
+        if request.length == 0:
+            self.found.append(Mark.END)
+            return
+        self.body = Chunked() if request.length is None else Sized(request.length)
+        self._parser = httptools.HttpRequestParser(self)  # the other one waits for the body
+
+    def _refuse(self, refused: Refused) -> None:
+        self._refused = True
+        self.found.append(refused)
 
     # What llhttp calls, in the order of the bytes.
 
@@ -133,29 +158,16 @@ class Parser:
         self._size += len(name) + len(value)
         self._count += 1
         if self._size > HEAD_LIMIT or self._count > HEADERS_LIMIT:
-            raise _too_long()
-        if not self._in_body:  # a trailer says nothing that we would want
-            self._headers.append((name.lower(), value.strip(b" \t")))
+            raise too_long()
+        self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        if self._declines:
-            return
-        request = self._request()
-        self.found.append(request)
-        self._in_body = True
-        self._body_length = request.length
-        self._offered = self._parser.should_upgrade()
+        if self._headed is not None:
+            raise _bad("A head ends with an empty line")
+        self._headed = self._request()
 
-    def on_body(self, piece: bytes) -> None:
-        self.found.append(piece)
-
-    def on_message_complete(self) -> None:
-        if self._offered and self._body_length != 0:
-            self._offered = False  # this is not its end; see _decline
-            return
-        self.found.append(Mark.END)
-        self._in_body = False
-        self._forget_head()
+    def on_body(self, _piece: bytes) -> None:
+        raise _bad("A head ends with an empty line")
 
     def _forget_head(self) -> None:
         self._target = b""
@@ -233,13 +245,6 @@ def _why(error: HttpParserError, beginning: memoryview | None) -> Refused:
 
 def _bad(reason: str) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, reason)
-
-
-def _too_long() -> Refused:
-    return Refused(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        f"A head has {HEADERS_LIMIT} fields and {HEAD_LIMIT} bytes at most",
-    )
 
 
 def _wrong_version() -> Refused:

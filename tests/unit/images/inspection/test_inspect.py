@@ -326,6 +326,27 @@ def test_an_inspection_keeps_little_of_what_it_sees() -> None:
     assert inspection.finish() == Finding("raw", 51 * (2 << 20))
 
 
+def test_an_inspection_copies_little_of_what_it_sees() -> None:
+    """Large copies stay with the process when they are over, as the allocator keeps their memory."""
+    import tracemalloc  # noqa: PLC0415
+
+    piece = memoryview(bytes(16) + random.Random(0).randbytes(2 << 20))
+    inspection = Inspection("raw", Rules())
+    tracemalloc.start()
+    try:
+        inspection.feed(piece)
+        assert tracemalloc.get_traced_memory()[1] < 512 << 10
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("before", [0, 1000, 100_000, 900_000])
+def test_the_word_that_makes_a_descriptor_may_come_late(before: int) -> None:
+    data = b"#\xe9" + b"x" * before + b'createType="monolithicFlat"\n'
+    with pytest.raises(ContentUnsafe):
+        inspected("raw", data + bytes(2 << 20))
+
+
 def outcome(declared: str, data: bytes, *cuts: int) -> object:
     try:
         return inspected(declared, data, *cuts)

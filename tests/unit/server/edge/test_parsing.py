@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from headwater.server.edge.framing import Refused
 from headwater.server.edge.limits import HEAD_LIMIT, HEADERS_LIMIT, TARGET_LIMIT
-from headwater.server.edge.parsing import Found, Mark, Parser, Refused, Request
+from headwater.server.edge.parsing import Found, Mark, Parser, Request
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 PUT = b"PUT / HTTP/1.1\r\nHost: x\r\n"
@@ -17,7 +18,7 @@ def found(*pieces: bytes) -> list[Found]:
     """Return what a parser finds in ``pieces``, bodies in one piece each."""
     parser = Parser()
     for piece in pieces:
-        parser.feed(memoryview(piece))
+        parser.feed(memoryview(bytearray(piece)))
     joined: list[Found] = []
     for each in parser.found:
         if joined and isinstance(each, bytes) and isinstance(joined[-1], bytes):
