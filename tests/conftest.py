@@ -13,6 +13,8 @@ import pytest
 
 from needs import CHECKOUT, PREFIX, client, not_run
 
+pytest.register_assert_rewrite("contracts")  # the suites there are no test modules
+
 pytest_plugins = [
     "side_by_side",
     "servers.postgresql",

@@ -8,8 +8,6 @@ import pytest
 
 from headwater.database.engine import Database
 
-pytest.register_assert_rewrite("contracts")  # the suites are no test modules
-
 
 @pytest.fixture
 def database(catalogue_url: str) -> Iterator[Database]:
