@@ -18,9 +18,9 @@ from xdist.workermanage import WorkerController
 
 ALONE = "alone"
 GROUPS = {
-    "tests/faults": ALONE,
+    "tests/faults/test_database_deaths.py": ALONE,
+    "tests/faults/test_service_and_database.py": ALONE,
     "tests/torture": ALONE,
-    "tests/functional/test_bench_smoke.py": ALONE,
     "tests/functional/test_connections.py": ALONE,
     "tests/functional/test_crashes.py": ALONE,
     "tests/functional/test_fetch.py": ALONE,

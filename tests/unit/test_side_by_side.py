@@ -45,7 +45,8 @@ def run(directory: Path, *options: str, plugin: str = "side_by_side") -> tuple[s
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    for name in ("faults/test_x", "torture/test_y", "unit/test_a", "unit/test_b", "unit/test_c", "unit/test_d"):
+    alone = ("faults/test_database_deaths", "torture/test_y")
+    for name in (*alone, "unit/test_a", "unit/test_b", "unit/test_c", "unit/test_d"):
         file = tmp_path / "tests" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_TESTS)
@@ -72,7 +73,7 @@ def test_those_that_want_quiet_run_when_there_is_nothing_else(directory: Path) -
 
 
 def test_a_process_that_dies_is_replaced_and_its_test_fails(directory: Path) -> None:
-    (directory / "tests" / "faults" / "test_x.py").write_text("import os\ndef test_it(): os._exit(3)\n")
+    (directory / "tests" / "faults" / "test_database_deaths.py").write_text("import os\ndef test_it(): os._exit(3)\n")
     said, log = run(directory)
     assert "1 failed, 15 passed" in said, said
     assert [word for place, *_, word in log if place == "torture"] == ["begins", "ends"] * 3
