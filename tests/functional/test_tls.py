@@ -144,7 +144,7 @@ def test_a_slow_reader_of_an_image_costs_little_memory(
             assert each.recv(100).startswith(b"HTTP/1.1 200")
         assert api.get("/healthcheck/live").status_code == 200  # nobody else waits
         time.sleep(1)
-        assert memory(worker) - before < 20 * MiB
+        assert memory(worker) - before < 30 * MiB  # a piece each, twice over, and the threads that read them
 
 
 def test_the_glance_client_uploads_and_downloads(
