@@ -27,7 +27,7 @@ from pydantic import Field
 
 from headwater import __version__
 from headwater.errors import SettingsError, TooLarge, Unavailable
-from headwater.fetching.url_filter import NotResolved, Resolve, Target, UrlFilter, UrlFilterSettings, shown
+from headwater.fetching.url_filter import NotResolved, Resolve, Target, UrlFilter, UrlFilterSettings, redacted
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)")
@@ -68,7 +68,7 @@ class RemoteFailed(Unavailable):
     """
 
     def __init__(self, url: str, reason: str, status: int | None = None, *, guarded: bool = False) -> None:
-        super().__init__(f"{shown(url)}: {'the server did not give it' if guarded else reason}")
+        super().__init__(f"{redacted(url)}: {'the server did not give it' if guarded else reason}")
         self.reason, self.status, self.guarded = reason, status, guarded
 
     @property
@@ -81,7 +81,7 @@ class RemoteTooLarge(TooLarge):
     """The server gives more than is taken."""
 
     def __init__(self, url: str, limit: int) -> None:
-        super().__init__(f"{shown(url)} gives more than {limit} bytes")
+        super().__init__(f"{redacted(url)} gives more than {limit} bytes")
         self.limit = limit
 
 
@@ -332,7 +332,7 @@ class _Answer:
         """Return the error to raise; where it may not say the reason, the operator's log does."""
         url, guarded = str(self._target), self._connection.is_guarded
         if guarded:
-            _log.warning("a server did not give its data", extra={"url": shown(url), "reason": reason})
+            _log.warning("a server did not give its data", extra={"url": redacted(url), "reason": reason})
         return RemoteFailed(url, reason, status, guarded=guarded)
 
     def close(self) -> None:

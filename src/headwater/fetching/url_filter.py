@@ -64,7 +64,7 @@ class UrlRefused(Invalid):
     """Headwater does not fetch this URL. The message names no user, password or query."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"{shown(url)} is refused: {reason}")
+        super().__init__(f"{redacted(url)} is refused: {reason}")
         self.reason = reason
 
 
@@ -141,7 +141,7 @@ class Target:
         return host if self.port == _DEFAULT_PORT.get(self.scheme) else f"{host}:{self.port}"
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Return what a log or an error may say of ``url``: no user, no password, no query, no fragment."""
     match = _URL.fullmatch(url[:MAX_URL])
     if match is None or not _CHARACTERS.fullmatch(url[:MAX_URL]):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headwater.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
-from headwater.fetching.url_filter import shown
+from headwater.fetching.url_filter import redacted
 
 # A path, whose parts are safe in a file name, an S3 key and a Swift object name alike.
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
@@ -50,7 +50,7 @@ class ForeignUrl(Invalid):
     """The URL is of something else than an object of this store."""
 
     def __init__(self, store: str, url: str) -> None:
-        super().__init__(f"no object of store {store} has this URL: {shown(url)}")
+        super().__init__(f"no object of store {store} has this URL: {redacted(url)}")
         self.store = store
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetched, Fetcher, RemoteFailed, RemoteTooLarge
-from headwater.fetching.url_filter import UrlRefused, shown
+from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.stores.store import Abilities, ForeignUrl, ObjectNotFound, ObjectWriter, Stored, StoreUnavailable
 from headwater.stores.store_type import StoreSettings, StoreType
 
@@ -92,7 +92,7 @@ class HttpStore:
         except (RemoteFailed, RemoteTooLarge, UrlRefused) as error:
             raise _translated(self.name, key, error) from error
         if size is None:
-            raise WebUnavailable(self.name, f"{shown(key)} does not say how large it is")
+            raise WebUnavailable(self.name, f"{redacted(key)} does not say how large it is")
         return Stored(key, size)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
@@ -136,7 +136,7 @@ class _Pieces:
 
 def _translated(store: str, key: str, error: RemoteFailed | RemoteTooLarge | UrlRefused) -> Exception:
     if isinstance(error, RemoteFailed) and error.is_missing:
-        return ObjectNotFound(store, shown(key))
+        return ObjectNotFound(store, redacted(key))
     failed = WebUnavailable if isinstance(error, RemoteFailed) else WebRefused
     return failed(store, str(error))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from headwater.fetching.url_filter import NotResolved, UrlFilter, UrlFilterSettings, UrlRefused, shown
+from headwater.fetching.url_filter import NotResolved, UrlFilter, UrlFilterSettings, UrlRefused, redacted
 
 
 def judged(url: str, addresses: list[str] | None = None, **settings: object) -> list[str]:
@@ -215,7 +215,7 @@ def test_what_is_sent_is_what_was_read() -> None:
     ],
 )
 def test_no_message_holds_a_password_or_a_query(url: str, said: str) -> None:
-    assert shown(url) == said
+    assert redacted(url) == said
     with pytest.raises(UrlRefused) as refused:
         UrlFilter(UrlFilterSettings()).target(url)
     assert "pw" not in str(refused.value)

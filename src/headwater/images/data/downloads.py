@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headwater.activity.journal import Deed, Journal
 from headwater.errors import Forbidden, HeadwaterError, Lost, Unavailable
-from headwater.fetching.url_filter import shown
+from headwater.fetching.url_filter import redacted
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
@@ -39,7 +39,7 @@ class RemoteDataMissing(Unavailable):
     """The web server of others that has the data says that it has not."""
 
     def __init__(self, image_id: str, location: Location) -> None:
-        super().__init__(f"the data of image {image_id} is not at {shown(location.object_key)} at the moment")
+        super().__init__(f"the data of image {image_id} is not at {redacted(location.object_key)} at the moment")
         self.image_id = image_id
 
 

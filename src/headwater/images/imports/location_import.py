@@ -25,7 +25,7 @@ from typing import Any
 from headwater.clock import Clock, now
 from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge
 from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
-from headwater.fetching.url_filter import UrlRefused, shown
+from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, locations, tasks
 from headwater.images.catalogue.changes import Change, Changes
@@ -163,7 +163,7 @@ class LocationImport:
             self._web.check(asked.url)
             at = self._clock()
             # Whoever sees the image sees its tasks, and a URL may hold a signature.
-            told = {"image_id": image_id, "loc_url": shown(asked.url), "validation_data": _told(asked.validation)}
+            told = {"image_id": image_id, "loc_url": redacted(asked.url), "validation_data": _told(asked.validation)}
             task = new_task(caller, KIND, told, now=at, image_id=image_id)
 
             def importing(image: Image) -> Image:
@@ -252,7 +252,7 @@ class LocationImport:
             self._activate(work, size, hashes, ends=True)
         else:
             raise ImportFailed(
-                f"the data at {shown(work.at.object_key)} does not have the {work.validation.os_hash_algo} "
+                f"the data at {redacted(work.at.object_key)} does not have the {work.validation.os_hash_algo} "
                 "that validation_data says"
             )
 
@@ -261,9 +261,9 @@ class LocationImport:
         url = work.at.object_key
         size: int | None = self._asked(work, lambda: self._fetcher.size(url))
         if size is None:
-            raise ImportFailed(f"{shown(url)} does not say how large it is")
+            raise ImportFailed(f"{redacted(url)} does not say how large it is")
         if size > self._settings.size_cap:
-            raise ImportFailed(f"{shown(url)} holds more than {self._settings.size_cap} bytes, the most of an image")
+            raise ImportFailed(f"{redacted(url)} holds more than {self._settings.size_cap} bytes, the most of an image")
         return size
 
     def _hashed(self, work: _Work, size: int) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class LocationImport:
 
         count = self._asked(work, read)
         if count != size:
-            raise ImportFailed(f"{shown(work.at.object_key)} said it holds {size} bytes, and gave {count}")
+            raise ImportFailed(f"{redacted(work.at.object_key)} said it holds {size} bytes, and gave {count}")
         return {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
 
     def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from headwater.errors import Conflict, TooLarge
 from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
-from headwater.fetching.url_filter import UrlRefused, shown
+from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import LocationsInvisible, Operation
@@ -86,7 +86,7 @@ class Web:
             self._fetcher.check(url)
         except UrlRefused as error:
             raise InvalidLocation(
-                f"URI for add location does not pass filtering: {shown(url)} ({error.reason})"
+                f"URI for add location does not pass filtering: {redacted(url)} ({error.reason})"
             ) from error
 
     def found(self, url: str) -> Found:
@@ -105,7 +105,7 @@ class Web:
         except RemoteTooLarge as error:
             raise LocationTooLarge(error.limit) from error
         if size is None:
-            raise InvalidLocation(f"{shown(url)} does not say how large it is")
+            raise InvalidLocation(f"{redacted(url)} does not say how large it is")
         if size > self._size_cap:
             raise LocationTooLarge(self._size_cap)
         return Found(at, size)
