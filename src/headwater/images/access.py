@@ -9,27 +9,17 @@ Source: Glance 33, its default policies and its database's visibility rules.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
+from headwater.identity.policy.rules import Rules
 from headwater.images.catalogue.images import ImageCatalogue, MarkerNotFound
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Image, Visibility
-
-
-class Rules(Protocol):
-    """What decides on actions: see ``identity.policy.engine.Policy``."""
-
-    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool:
-        """Return whether ``caller`` may do what ``rule`` guards to ``target``."""
-
-    def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
-        """Raise ``Forbidden`` when it may not."""
 
 
 class AdminOnly(Forbidden):

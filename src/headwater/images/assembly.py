@@ -11,6 +11,7 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.clock import now
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
+from headwater.identity.policy.rules import NamedRules
 from headwater.identity.settings import KeystoneSettings
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
@@ -38,7 +39,7 @@ from headwater.images.imports.web_copy import WebCopy
 from headwater.images.locations.service import Locations, Web
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
-from headwater.images.properties.guard import NamedRules, open_guard
+from headwater.images.properties.guard import open_guard
 from headwater.images.quotas.limits import QuotasSettings, open_limits
 from headwater.images.quotas.service import Allowance, Quotas
 from headwater.images.service import Images

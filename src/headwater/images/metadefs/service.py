@@ -8,13 +8,14 @@ operator's policy file decides here as it did there.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
+from headwater.identity.policy.rules import Rules
 from headwater.images.catalogue.changes import Changes
 from headwater.images.metadefs import catalogue as namespaces
 from headwater.images.metadefs import reading
@@ -51,15 +52,6 @@ _ACTIONS = {
 }
 
 PART_SORT_KEYS = ("created_at", "updated_at", "name")
-
-
-class Policy(Protocol):
-    """Who may do what; see ``headwater.identity``."""
-
-    def require(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> None:
-        """Raise ``Forbidden`` when the rule says no."""
-
-    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any]) -> bool: ...
 
 
 class PageOfParts:
@@ -109,7 +101,7 @@ class Metadefs:
     def __init__(
         self,
         catalogue: MetadefCatalogue,
-        policy: Policy,
+        policy: Rules,
         changes: Changes,
         *,
         clock: Clock = now,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from headwater.errors import SettingsError
 from headwater.identity.caller import Caller
+from headwater.identity.policy.rules import NamedRules, Rules
 from headwater.identity.watched_file import WatchedFile
-from headwater.images.access import Rules
 from headwater.images.attributes import Operation, ReservedAttribute, is_property, patched
 from headwater.images.model import Image
 from headwater.images.properties.protection import Action, Format, Protections, read_protections
@@ -107,14 +107,6 @@ class PropertyGuard:
                 return False
         # Source: Glance counts the roles of a service that calls for a user too.
         return not permission.roles.isdisjoint(caller.roles) or not permission.roles.isdisjoint(caller.service_roles)
-
-
-class NamedRules(Rules, Protocol):
-    """Rules whose names can be told."""
-
-    def names(self) -> Collection[str]:
-        """Return the names of all rules that there are now."""
-        ...
 
 
 def open_guard(settings: ImagesSettings, rules: NamedRules) -> PropertyGuard | None:

@@ -20,7 +20,8 @@ from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import OPERATOR, Caller
-from headwater.images.access import Access, Rules
+from headwater.identity.policy.rules import Rules
+from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.rows import ImageNotFound
