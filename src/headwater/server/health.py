@@ -86,6 +86,7 @@ class Health:
         self._metrics = metrics
         self._metrics_pool = metrics_pool
         self._drained = drained
+        self._said = ""  # what the log was told last
 
     def routes(self) -> list[Route | Mount]:
         """Return the routes of health and metrics."""
@@ -101,9 +102,18 @@ class Health:
         if (reason := self._drained()) is not None:
             return _text(reason, 503)
         faults = [fault for fault in await asyncio.gather(*(part.fault() for part in self.parts)) if fault is not None]
-        if faults:
-            _log.warning("not healthy", extra={"error": "; ".join(faults)})
+        self._say("; ".join(faults))
         return _text("\n".join(faults) or "OK", 503 if faults else 200)
+
+    def _say(self, faults: str) -> None:
+        """Tell the log what is wrong when that is news: load balancers ask every second."""
+        if faults == self._said:
+            return
+        if faults:
+            _log.warning("not healthy", extra={"error": faults})
+        else:
+            _log.info("healthy again")
+        self._said = faults
 
     async def _live(self, _request: Request) -> Response:
         return _text("OK")

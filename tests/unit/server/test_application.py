@@ -239,6 +239,29 @@ def test_each_part_that_does_not_work_is_named_and_no_more_is_told(
     asyncio.run(ask())
 
 
+def test_the_log_hears_of_health_when_it_changes(
+    worker: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise StoreUnavailable("memory", "it rests")
+
+    store = worker.health.parts[1]
+    works = store._check
+    caplog.set_level("INFO", health.__name__)
+
+    async def ask() -> None:
+        async with client(worker) as http:
+            for check in (works, fails, fails, works, works):
+                monkeypatch.setattr(store, "_check", check)
+                await http.get("/healthcheck")
+
+    asyncio.run(ask())
+    assert [record.getMessage() for record in caplog.records if record.name == health.__name__] == [
+        "not healthy",
+        "healthy again",
+    ]
+
+
 def test_a_full_disk_of_the_catalogue_is_not_healthy(worker: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     full = os.statvfs_result((4096, 4096, 1 << 20, 10, 10, 1, 1, 1, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _path: full)
