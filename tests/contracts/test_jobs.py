@@ -78,7 +78,7 @@ def test_a_job_that_waited_has_made_no_attempt(database: Database) -> None:
 
 
 def test_of_processes_that_enter_the_job_that_is_never_done_one_does(database: Database) -> None:
-    threads = [threading.Thread(target=Jobs(database).ensure, args=("sweep", NOON)) for _ in range(8)]
+    threads = [threading.Thread(target=Jobs(database).ensure, args=(["sweep"], NOON)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

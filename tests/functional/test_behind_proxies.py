@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, wait_until
 
 IMAGE = {"name": "x", "disk_format": "raw", "container_format": "bare"}
 CLIENT, GUEST, STRANGER = "203.0.113.7", "192.0.2.9", "198.51.100.1"
@@ -63,9 +64,13 @@ def test_a_request_that_comes_straight_has_the_other_name(behind: HeadwaterProce
 
 def test_log_and_audit_have_the_client_s_address(behind: HeadwaterProcess) -> None:
     answer = httpx.post(f"{behind.images_url}/v2/images", json=IMAGE, headers=TOLD)
-    own = [line for line in behind.logs() if line.get("request_id") == answer.headers["x-openstack-request-id"]]
-    assert len(own) == 2  # the request and its record
-    assert {line["client"] for line in own} == {CLIENT}
+
+    def own() -> list[dict[str, Any]]:
+        return [line for line in behind.logs() if line.get("request_id") == answer.headers["x-openstack-request-id"]]
+
+    # The request, whose line comes after its answer, and its record.
+    wait_until(lambda: len(own()) == 2, "both lines are written")
+    assert {line["client"] for line in own()} == {CLIENT}
 
 
 def test_what_cannot_be_followed_is_refused_and_logged(behind: HeadwaterProcess) -> None:
@@ -73,6 +78,7 @@ def test_what_cannot_be_followed_is_refused_and_logged(behind: HeadwaterProcess)
         answer = httpx.get(f"{url}/", headers={"Forwarded": 'for="', "Accept": "application/json"})
         assert answer.status_code == 400
         assert "Forwarded" in answer.text
+    wait_until(lambda: bool(behind.requests(status=400, listener="images")), "the line is written")
     assert behind.requests(status=400, listener="images")[-1]["client"] == "127.0.0.1"
 
 
@@ -86,6 +92,7 @@ def test_the_instance_that_asks_is_the_one_before_the_proxy(behind: HeadwaterPro
     assert hostname({"X-Forwarded-For": f"{STRANGER}, {GUEST}"}) == (200, "guest")  # the guest wrote the first
     assert hostname({"X-Forwarded-For": "unknown"})[0] == 404
     assert hostname({})[0] == 404
+    wait_until(lambda: bool(behind.requests(path="/latest/meta-data/hostname")), "the line is written")
     assert behind.requests(path="/latest/meta-data/hostname")[0]["client"] == GUEST
 
 

@@ -85,7 +85,8 @@ def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
         raise SeveralRanges
     parsed = parse_range_header(f"bytes={_clipped(specs[0])}") if specs else None
     if parsed is None:
-        raise RangeNotSatisfiable(f"The range {given[:80]!r} is not of the form bytes=FIRST-LAST", size)
+        form = f"is not of the form bytes=FIRST-LAST, within the {size} bytes that there are"
+        raise RangeNotSatisfiable(f"The range {given[:80]!r} {form}", size)
     first, stop = parsed.ranges[0]
     if first < 0:
         first = max(0, size + first)

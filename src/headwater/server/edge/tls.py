@@ -65,8 +65,9 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         self._go_on()
 
     def eof_received(self) -> bool:
+        # OpenSSL is not told: it would answer an end that nobody has announced with an alert, and encrypt no more. HTTP
+        # says where a body ends, so half of one does not pass for the whole.
         self._has_end = True
-        self._received.write_eof()
         self._go_on()
         return True  # answers can still be sent
 
@@ -95,7 +96,10 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
                 self._agreed.set_result(None)
             self._deliver()
         except ssl.SSLWantReadError:
-            pass
+            if self._has_end and not self._agreed.done():
+                self._agreed.set_exception(ConnectionResetError("the client has ended the connection"))
+            elif self._has_end:
+                self._end()
         except ssl.SSLError as error:
             if not self._agreed.done():
                 self._agreed.set_exception(error)
@@ -120,9 +124,6 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
             except ssl.SSLWantReadError:
                 if not count:
                     raise
-            except ssl.SSLEOFError:
-                # The end without a word of it. HTTP says where a body ends, so half of one does not pass for the whole.
-                pass
             if count:
                 self._upper.buffer_updated(count)
             else:
