@@ -97,17 +97,21 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
             self._deliver()
         except ssl.SSLWantReadError:
             if self._has_end and not self._agreed.done():
-                self._agreed.set_exception(ConnectionResetError("the client has ended the connection"))
-            elif self._has_end:
+                self._fail(ConnectionResetError("the client has ended the connection"))
+                return
+            if self._has_end:
                 self._end()
         except ssl.SSLError as error:
-            if not self._agreed.done():
-                self._agreed.set_exception(error)
-            self._flush()  # the alert that tells the client why
-            if self._below is not None:
-                self._below.close()
+            self._fail(error)
             return
         self._flush()
+
+    def _fail(self, error: OSError) -> None:
+        if not self._agreed.done():
+            self._agreed.set_exception(error)
+        self._flush()  # the alert that tells the client why
+        if self._below is not None:
+            self._below.close()
 
     def _deliver(self) -> None:
         """Decrypt for the stream as long as it reads.

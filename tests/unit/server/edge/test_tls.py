@@ -109,5 +109,6 @@ def test_a_client_that_is_gone_before_both_have_agreed_is_no_connection(authorit
         between.tls.eof_received()
         with pytest.raises(ConnectionResetError):
             await between.tls.handshake(10)
+        assert between.below.closed
 
     asyncio.run(talk())
