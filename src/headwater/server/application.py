@@ -107,7 +107,7 @@ class Application:
             routes += image_api_v1(self._images, threads, endpoint)
             known |= {"v1", *versions.IDS_V1}
         routes += [exactly("/streams", _no_feed), Below("/streams", _no_feed)]
-        self._image_side = Router(routes, redirect_slashes=False, default=api.rest)
+        image_side = Router(routes, redirect_slashes=False, default=api.rest)
         self._loops = [
             _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),
             _Loop("housekeeping failed", self._images.keep_house, RENEW_EVERY_S),
@@ -116,7 +116,7 @@ class Application:
             _Loop("notifications cannot be delivered", self._images.notifications.start, _START_EVERY_S),
         ]
         identified = Identified(
-            self._image_side, self._authenticator, pools.identity, frozenset(known), below=(FEED + streams_http.WHY,)
+            image_side, self._authenticator, pools.identity, frozenset(known), below=(FEED + streams_http.WHY,)
         )
         images = behind(WholeBodies(identified), settings.server.trusted_proxies)
         self.image_listener = with_cors(Observed(images, "images", self.metrics), settings.cors)

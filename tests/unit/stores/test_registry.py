@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from headwater.cli.commands.sample import sample_entries
 from headwater.cli.main import app
 from headwater.config import load
 from headwater.errors import SettingsError
@@ -140,6 +141,11 @@ def test_without_any_package_the_message_says_what_is_missing(monkeypatch: pytes
     monkeypatch.setattr(registry, "_offers", dict)
     with pytest.raises(NoStoreType, match="no type of store 'file'; there are none: install Headwater again"):
         store_type.__wrapped__("file")
+
+
+def test_the_sample_as_json_says_which_type_of_store_a_key_is_of() -> None:
+    of_stores = {entry["key"]: entry["store_type"] for entry in sample_entries() if entry["key"].startswith("stores.")}
+    assert (of_stores["stores.file.root"], of_stores["stores.NAME.capacity"]) == ("file", "memory")
 
 
 def test_the_sample_has_the_keys_of_every_type(install: Install) -> None:

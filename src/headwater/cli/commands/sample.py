@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ class SampleKey:
 
 def sample_entries() -> list[dict[str, Any]]:
     """Return every key of the settings as plain data, with its meaning and its default; secrets have none."""
+    sections, _ = _sections()
+    others = [keys for keys in _of_other_types(sections).values() if not isinstance(keys, StoreTypeUnusable)]
     return [
         {
             "key": ".".join("NAME" if part == ENTRIES else part for part in key.path),
@@ -35,7 +37,7 @@ def sample_entries() -> list[dict[str, Any]]:
             "default": to_jsonable_python(secret_free(key.default), fallback=str),
             **({} if key.store_type is None else {"store_type": key.store_type}),
         }
-        for keys in [*_sections()[0].values(), *_other_types({}).values()]
+        for keys in [*sections.values(), *others]
         for key in keys
     ]
 
@@ -57,7 +59,7 @@ def sample_text() -> str:
             shown = _toml(key.default)
             lines += [f"# {key.meaning}", f"#{key.path[-1]} = {shown}" if shown is not None else f"#{key.path[-1]} ="]
         if path[:1] == ("stores",):
-            lines += _in_its_place([path[1]])
+            lines += _in_its_place(_of_other_types(sections))
     return "\n".join(lines)
 
 
@@ -97,40 +99,40 @@ def _keys_of(path: KeyPath, store: StoreSettings) -> list[SampleKey]:
     ]
 
 
-def _other_types(faults: dict[str, str], shown: Collection[str] = ("file",)) -> dict[str, list[SampleKey]]:
-    """Return by type what only stores of that type may have, and put into ``faults`` what is wrong with others."""
-    found: dict[str, list[SampleKey]] = {}
+def _of_other_types(sections: Mapping[KeyPath, Sequence[SampleKey]]) -> dict[str, list[SampleKey] | StoreTypeUnusable]:
+    """Return by type what stores may have of which ``sections`` show none, or what is wrong with the type."""
+    shown = {key.store_type for keys in sections.values() for key in keys}
+    found: dict[str, list[SampleKey] | StoreTypeUnusable] = {}
     for name in type_names():
         if name in shown:
             continue
         try:
             settings = store_type(name).settings
         except StoreTypeUnusable as error:
-            faults[name] = str(error)
+            found[name] = error
             continue
-        found[name] = [
-            SampleKey(
-                path=("stores", ENTRIES, key),
-                meaning=" ".join((settings.model_fields[key].description or "").split()),
-                default=None
-                if settings.model_fields[key].is_required()
-                else settings.model_fields[key].get_default(call_default_factory=True),
-                store_type=name,
-            )
-            for key in own_keys(settings)
-        ]
+        keys: list[SampleKey] = []
+        found[name] = keys
+        for key in own_keys(settings):
+            field = settings.model_fields[key]
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            meaning = " ".join((field.description or "").split())
+            sample = SampleKey(path=("stores", ENTRIES, key), meaning=meaning, default=default, store_type=name)
+            keys.append(sample)
     return found
 
 
-def _in_its_place(shown: Sequence[str]) -> list[str]:
-    """Return what stores of the other types may have; indented, as it stands in the place of what is above."""
-    faults: dict[str, str] = {}
+def _in_its_place(others: Mapping[str, list[SampleKey] | StoreTypeUnusable]) -> list[str]:
+    """Return what stores of other types may have; indented, as it stands in the place of what is above."""
     lines: list[str] = []
-    for name, keys in _other_types(faults, shown).items():
+    for name, keys in others.items():
+        if isinstance(keys, StoreTypeUnusable):
+            lines += ["", f"# {keys}"]
+            continue
         lines += ["", "# [stores.NAME]", f'#   type = "{name}"']
         for key in keys:
             lines += [f"#   # {key.meaning}", f"#   {key.path[-1]} = {_toml(key.default) or ''}".rstrip()]
-    return [*lines, *(line for fault in faults.values() for line in ("", f"# {fault}"))]
+    return lines
 
 
 def _toml(value: Any) -> str | None:
