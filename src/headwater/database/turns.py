@@ -18,7 +18,7 @@ from headwater.database.faults import DatabaseUnavailable
 try:
     import fcntl
 except ImportError:  # no Unix: SQLite's own lock does, only slower
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # there is none
 
 LONGEST_S = 3
 _AGAIN_S = 0.1  # as long as the one before still waits

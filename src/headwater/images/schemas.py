@@ -248,7 +248,7 @@ def _is_text(schema: dict[str, Any]) -> bool:
 _TEXT_KEYS = {"type", "description", "maxLength", "pattern"}
 # A body brings half a million texts, and to let the validator see one of them takes a hundred times longer than
 # to see that it is right.
-_Quick: type[Draft4Validator] = extend(  # type: ignore[no-untyped-call]
+_Quick: type[Draft4Validator] = extend(  # type: ignore[no-untyped-call]  # it has no types
     Draft4Validator, {"items": _items, "additionalProperties": _additional}
 )
 

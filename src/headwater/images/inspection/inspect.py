@@ -193,7 +193,7 @@ class _Candidate:
         parts = [part] if self.name == "vmdk" else slices(part)  # type: ignore[arg-type]  # any buffer will do
         try:
             for each in parts:
-                self.inspector.eat_chunk(each)  # type: ignore[arg-type]
+                self.inspector.eat_chunk(each)  # type: ignore[arg-type]  # a view does as well
         except Exception:  # noqa: BLE001 - the library lets whatever its parsers trip over escape
             self._broken = True
 
