@@ -3,12 +3,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from headwater.server.drain import BEGIN, END, Drain, ignore_signals
+from headwater.server.drain import BEGIN, END, Drain
 
 
 @pytest.fixture(autouse=True)
@@ -20,33 +22,41 @@ def handlers_as_before() -> Iterator[None]:
 
 
 def test_signals_begin_and_end_it_also_for_processes_that_were_forked_before() -> None:
-    drain = Drain()
-    drain.follow_signals()
-    heard, says = os.pipe()
-    asked, asks = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        ignore_signals()
-        for _ in range(3):
-            os.read(asked, 1)
-            os.write(says, b"1" if drain.reason else b"0")
-        os._exit(0)
+    # In a process of its own: other tests import libraries that mind a fork of this one.
+    subprocess.run([sys.executable, "-c", _FORKED_BEFORE], check=True, timeout=60)
 
-    def forked_says() -> bytes:
-        os.write(asks, b"?")
-        return os.read(heard, 1)
 
-    try:
-        assert (drain.reason, forked_says()) == (None, b"0")
-        os.kill(os.getpid(), BEGIN)
-        os.kill(pid, END)  # ignored there
-        assert (drain.reason, forked_says()) == ("The service is drained by its operator", b"1")
-        os.kill(os.getpid(), END)
-        assert (drain.reason, forked_says()) == (None, b"0")
-    finally:
-        assert os.waitpid(pid, 0)[1] == 0
-        for each in (heard, says, asked, asks):
-            os.close(each)
+_FORKED_BEFORE = """
+import os
+
+from headwater.server.drain import BEGIN, END, Drain, ignore_signals
+
+drain = Drain()
+drain.follow_signals()
+heard, says = os.pipe()
+asked, asks = os.pipe()
+pid = os.fork()
+if pid == 0:
+    ignore_signals()
+    while os.read(asked, 1) == b"?":
+        os.write(says, b"1" if drain.reason else b"0")
+    os._exit(0)
+
+
+def forked_says() -> bytes:
+    os.write(asks, b"?")
+    return os.read(heard, 1)
+
+
+assert (drain.reason, forked_says()) == (None, b"0")
+os.kill(os.getpid(), BEGIN)
+os.kill(pid, END)  # ignored there
+assert (drain.reason, forked_says()) == ("The service is drained by its operator", b"1")
+os.kill(os.getpid(), END)
+assert (drain.reason, forked_says()) == (None, b"0")
+os.write(asks, b".")
+assert os.waitpid(pid, 0)[1] == 0
+"""
 
 
 def test_each_change_is_one_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
