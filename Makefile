@@ -19,6 +19,7 @@ setup-test: setup-check
 	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
 	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
+	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
 	@tools/debian_packages.sh
 	@tools/test_inputs.sh
 
