@@ -32,6 +32,7 @@ IDLE_S = 60
 ANSWER_S = 40
 SQLITE_BUSY_S = 3  # of a program that is none of ours
 _MIGRATION_S = 3600
+_LOG_PAGES = 4000  # of 4 KiB, before SQLite takes them into the database
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -87,6 +88,19 @@ def prepare(engine: Engine, *, is_limited: bool = True) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         prepare_one(connection, is_limited)
+
+
+def prepare_groups(engine: Engine) -> None:
+    """Set up each connection of SQLite that many changes are written on in one transaction.
+
+    A savepoint keeps each page as it was, which for two images is more than SQLite keeps in memory by itself. Most
+    pages of the log are written again by the next changes; the later they go into the database, the fewer.
+    """
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("temp_store=MEMORY", f"wal_autocheckpoint={_LOG_PAGES}"):
+            connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _postgresql(connection: Any, is_limited: bool) -> None:

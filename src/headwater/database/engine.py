@@ -64,12 +64,17 @@ class Database:
             self._prepare_server({**pool, "pool_pre_ping": True, "pool_recycle": 1800})
 
     def _prepare_sqlite(self, pool: dict[str, Any], *, may_make: bool) -> None:
-        self.engine: Engine = create_engine(self.url, **connecting.options(self.url), **pool)
-        self._reading = self.engine
-        connecting.prepare(self.engine)
+        options = connecting.options(self.url)
+        # One thread writes at a time, and always on the same connection.
+        self.engine: Engine = create_engine(self.url, **options, **pool, pool_use_lifo=True)
+        self._reading = create_engine(self.url, **options, **pool)
         if self.file is not None:
             self._file = SqliteFile(self.file, may_make=may_make)
-            self._file.guard(self.engine)
+        for engine in (self.engine, self._reading):
+            connecting.prepare(engine)
+            if self._file is not None:
+                self._file.guard(engine)
+        connecting.prepare_groups(self.engine)
         queue = Path(f"{self.file}-writer") if self.file else None
         self._group = GroupCommit(self.engine, queue, self._require_file)
 

@@ -70,7 +70,7 @@ class GroupCommit:
         write = _Write(work)
         self._waiting.append(write)
         with self._writer:
-            if not write.is_done:
+            while not write.is_done:
                 self._write_waiting()
         if write.error is not None:
             raise write.error
@@ -82,38 +82,41 @@ class GroupCommit:
             self._turns.close()
 
     def _write_waiting(self) -> None:
-        # All that came before whoever holds the lock is taken with it, so its own work is among it or done.
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-            try:
-                self._write_group(group)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, nothing of the group is in the database
-                for write in group:
-                    write.error = error
-            finally:
-                for write in group:
-                    write.is_done = True
-
-    def _write_group(self, group: list[_Write]) -> None:
-        with self._engine.connect() as connection, self._turns.turn():
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if len(group) == 1:
-                group[0].run(connection)
-                if group[0].error is None:
-                    connection.commit()
-                    self._require()
-                return
+        """Carry out what waits, the first of it at least, and be done: those whose work it is wait for the lock."""
+        group: list[_Write] = []
+        try:
+            with self._engine.connect() as connection:
+                with self._turns.turn():
+                    # Not before: while another process had its turn, more came.
+                    group = self._taken()
+                    _write_group(connection, group)
+                self._require()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing of the group is in the database
+            group = group or self._taken()
             for write in group:
-                connection.exec_driver_sql("SAVEPOINT one")
-                write.run(connection)
-                if write.error is not None:
-                    if not _in_transaction(connection):  # a full disk ends it all: nobody's work is there
-                        raise write.error
-                    connection.exec_driver_sql("ROLLBACK TO one")
-                connection.exec_driver_sql("RELEASE one")
+                write.error = error
+        finally:
+            for write in group:
+                write.is_done = True
+
+    def _taken(self) -> list[_Write]:
+        return [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+
+
+def _write_group(connection: Connection, group: list[_Write]) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if len(group) == 1:
+        group[0].run(connection)
+        if group[0].error is None:
             connection.commit()
-            self._require()
-
-
-def _in_transaction(connection: Connection) -> bool:
-    return bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]  # it is sqlite3's
+        return
+    driver: Any = connection.connection.driver_connection  # SQLAlchemy would take ten times as long for these
+    for write in group:
+        driver.execute("SAVEPOINT one")
+        write.run(connection)
+        if write.error is not None:
+            if not driver.in_transaction:  # a full disk ends it all: nobody's work is there
+                raise write.error
+            driver.execute("ROLLBACK TO one")
+        driver.execute("RELEASE one")
+    connection.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, event, text
 
 from headwater.asking import ask
 from headwater.database.engine import Database
+from headwater.database.turns import Turns
 
 
 @pytest.fixture
@@ -31,6 +33,14 @@ def add(name: str) -> Callable[[Connection], str]:
         return name
 
     return work
+
+
+def wait_for_waiting(database: Database, count: int) -> None:
+    for _ in range(2000):
+        if len(database._group._waiting) >= count:  # type: ignore[union-attr]  # it is SQLite
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("they do not wait together")
 
 
 def together(database: Database, works: list[Callable[[Connection], str]]) -> tuple[list[object], int]:
@@ -62,8 +72,7 @@ def together(database: Database, works: list[Callable[[Connection], str]]) -> tu
     others = [threading.Thread(target=write, args=(place,)) for place in range(len(works))]
     for each in others:
         each.start()
-    while len(database._group._waiting) < len(works):  # type: ignore[union-attr]  # it is SQLite
-        threading.Event().wait(0.005)
+    wait_for_waiting(database, len(works))
     go_on.set()
     for each in (leader, *others):
         each.join(20)
@@ -81,6 +90,59 @@ def test_what_waits_is_committed_at_once(database: Database) -> None:
     assert got == wanted
     assert commits == 2
     assert names(database) == {"first", *wanted}
+
+
+def test_what_comes_while_another_process_writes_is_committed_with_what_waited(
+    database: Database, tmp_path: Path
+) -> None:
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
+    wanted = [f"n{number}" for number in range(6)]
+    another = Turns(tmp_path / "catalogue.db-writer")
+    with another.turn():
+        writers = [threading.Thread(target=database.write, args=(add(name),)) for name in wanted]
+        for each in writers:
+            each.start()
+        wait_for_waiting(database, len(wanted))
+    for each in writers:
+        each.join(20)
+    another.close()
+    assert names(database) == set(wanted)
+    assert len(commits) == 1
+
+
+def test_who_has_written_does_not_wait_for_those_that_came_later(database: Database) -> None:
+    begun, go_on, returned = threading.Event(), threading.Event(), threading.Event()
+
+    def first(connection: Connection) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        add("first")(connection)
+
+    def write_first() -> None:
+        database.write(first)
+        returned.set()
+
+    def later(_connection: Connection) -> bool:
+        return returned.wait(20)
+
+    leader = threading.Thread(target=write_first)
+    leader.start()
+    assert begun.wait(20)
+    with ThreadPoolExecutor(1) as others:
+        waiting = others.submit(database.write, later)
+        wait_for_waiting(database, 1)
+        go_on.set()
+        assert waiting.result(), "the first one was told of its commit only after the second's"
+    leader.join(20)
+
+
+def test_savepoints_are_kept_in_memory_and_what_is_sorted_is_not(database: Database) -> None:
+    def in_memory(connection: Connection) -> bool:
+        return connection.exec_driver_sql("PRAGMA temp_store").scalar() == 2
+
+    assert database.write(in_memory)
+    assert not database.read(in_memory)
 
 
 def test_a_write_that_fails_is_undone_alone(database: Database) -> None:

@@ -165,6 +165,7 @@ def test_reads_look_at_the_file_now_and_then_and_changes_each_time(
     file = tmp_path / "catalogue.db"
     database = Database(f"sqlite:///{file}")
     database.write(lambda connection: connection.exec_driver_sql("CREATE TABLE some (what TEXT)"))
+    assert database.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM some").scalar()) == 0
     file.rename(tmp_path / "away.db")
     assert database.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM some").scalar()) == 0
     with pytest.raises(DatabaseUnavailable, match="was removed"):
