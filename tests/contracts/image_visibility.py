@@ -9,7 +9,7 @@ import pytest
 
 from contracts.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
 from contracts.unheard import UnheardImages, UnheardMembers
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
 from headwater.images.catalogue.rows import ImageNotFound
@@ -344,12 +344,12 @@ class ImageVisibilityContract:
         kept: list[tuple[str | None, str | None]] = []
 
         class Heard:
-            def moved(self, deed: Deed) -> tuple[()]:
-                before, after = deed.before, deed.after
+            def moved(self, entry: Entry) -> tuple[()]:
+                before, after = entry.before, entry.after
                 kept.append((before.member if before else None, after.member if after else None))
                 return ()
 
-            def ended(self, deed: Deed, error: BaseException | None) -> None:
+            def ended(self, entry: Entry, error: BaseException | None) -> None:
                 """Wait for nothing more."""
 
         def put(wanted: dict[str, bool | None], *, others_stay: bool) -> dict[str, tuple[str, bool]]:

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from contracts.image_catalogue import NOON, add, an_image, an_upload, anything, moved
 from contracts.rules import EveryoneMay
 from contracts.unheard import UnheardImages, UnheardMembers, UnheardUploads
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
 from headwater.identity.caller import Caller
@@ -229,14 +229,14 @@ class ProjectQuotasContract:
         with ThreadPoolExecutor(1) as thread:
 
             class Slow:
-                def moved(self, _deed: Deed) -> tuple[()]:
+                def moved(self, _entry: Entry) -> tuple[()]:
                     """Do not commit before the other one had time to overtake."""
                     second.append(thread.submit(service.image))
                     with pytest.raises(TimeoutError):
                         second[-1].result(timeout=0.5)
                     return ()
 
-                def ended(self, deed: Deed, error: BaseException | None) -> None:
+                def ended(self, entry: Entry, error: BaseException | None) -> None:
                     """Wait for nothing more."""
 
             second: list[Future[Image]] = []

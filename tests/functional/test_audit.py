@@ -53,7 +53,7 @@ def site(fresh_headwater: FreshHeadwater, tmp_path: Path) -> Iterator[Site]:
     yield Site(fresh_headwater(toml=toml, workers=2), file)
 
 
-def test_each_deed_is_one_record_with_who_what_and_how_it_ended(site: Site) -> None:
+def test_each_entry_is_one_record_with_who_what_and_how_it_ended(site: Site) -> None:
     with site.http("ada") as ada:
         made = ada.post("/v2/images", json={"name": "one", "disk_format": "raw", "container_format": "bare"})
         url = f"/v2/images/{made.json()['id']}"

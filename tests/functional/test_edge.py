@@ -18,6 +18,7 @@ import pytest
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from headwater.http.context import context
 from headwater.server.edge import connection, exchange, stream
 from headwater.server.edge.listener import Listener
 from headwater.threads import Pool
@@ -121,6 +122,22 @@ def body(data: bytes, *, more: bool = False) -> Message:
 
 
 HELLO = answering(begun(content_length="5"), body(b"hello"))
+
+
+def test_of_ours_the_scope_has_one_typed_object(start: Start) -> None:
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await HELLO(scope, receive, send)
+
+    assert b"200 OK" in start(app).ask(GET)
+    # Source: the ASGI specification, HTTP connection scope.
+    of_asgi = (
+        "type asgi http_version method scheme path raw_path query_string root_path headers client server extensions"
+    )
+    (ours,) = scopes[0].keys() - set(of_asgi.split())
+    assert scopes[0][ours] is context(scopes[0])
 
 
 # --- Answers -----------------------------------------------------------------------------------------
@@ -261,7 +278,9 @@ def hashes(buffer_size: int, *, enough: int | None = None) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         buffer, digest, received, ended = bytearray(buffer_size), hashlib.md5(), 0, False
         while not ended:
-            count = await scope["headwater.receive_into"](memoryview(buffer))
+            receive_into = context(scope).receive_into
+            assert receive_into is not None
+            count = await receive_into(memoryview(buffer))
             if count is None:
                 message = await receive()
                 piece, ended = message.get("body", b"lost"), not message.get("more_body", False)

@@ -234,3 +234,26 @@ def test_gpg_verifies_every_signed_document_of_the_served_feed(
                 assert image["id"] in document
         # Juju with a feed found in the catalog reads the unsigned ones.
         assert image["id"] in listed(http)
+
+
+def test_a_large_document_of_the_served_feed_is_signed_and_the_service_ends_in_order(
+    fresh_headwater: FreshHeadwater, gnupg: GnuPG, tmp_path: Path
+) -> None:
+    key = tmp_path / "streams.asc"
+    key.write_bytes(gnupg.run("--armor", "--export-secret-keys").stdout)
+    regions = [f"{number:0200}" for number in range(700)]  # each stands in the document twice
+    endpoint = 'endpoint = "http://127.0.0.1:5000/v3"'
+    clouds = "".join(f'[[streams.clouds]]\nregion = "{region}"\n{endpoint}\n' for region in regions)
+    signing = fresh_headwater(toml=f'[streams]\nsigning_key = "{key}"\n{clouds}')
+    with httpx.Client(base_url=signing.images_url) as http:
+        shown = {"visibility": "public", "disk_format": "raw", "container_format": "bare", **IS_NOBLE}
+        image = http.post("/v2/images", json=shown).json()
+        kind = {"Content-Type": "application/octet-stream"}
+        http.put(f"/v2/images/{image['id']}/file", content=b"some bytes", headers=kind).raise_for_status()
+        signed = http.get(PRODUCTS.replace(".json", ".sjson")).raise_for_status().content
+        assert http.get(PRODUCTS).content in signed
+        assert len(signed) > 256 << 10
+    file = tmp_path / "products.sjson"
+    file.write_bytes(signed)
+    assert b"Good signature" in gnupg.run("--verify", str(file)).stderr
+    assert signing.stop(20) == 0

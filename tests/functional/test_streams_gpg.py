@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -89,6 +91,30 @@ def test_gpg_and_gpgv_take_what_we_sign_with_a_key_of_gpg(gnupg: GnuPG, tmp_path
         assert b"Good signature" in done.stderr
     # gpg prints the line end before the signature too, which belongs to the frame.
     assert gnupg.gpg("--decrypt", str(file)) == TEXT + b"\n"
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed", "locked"])
+def test_gpgv_takes_a_large_text_and_nothing_tells_the_key_of_the_process_that_signed_it(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = tmp_path / "products.sjson"
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    with contextlib.closing(signer(gnupg, name)) as signs:
+        with monkeypatch.context() as noting:
+            noting.setattr(subprocess, "Popen", Noted)
+            file.write_bytes(signs.sign(b"- " + TEXT * 10_000))
+        about = Path("/proc", str(started[0].pid))
+        told = b"".join((about / place).read_bytes() for place in ("cmdline", "environ"))
+    assert b"PRIVATE KEY" not in told
+    assert PASSWORD.encode() not in told
+    done = gnupg.attempt("gpgv", "--keyring", str(gnupg.keyring(name)), str(file))
+    assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", ["rsa", "ed", "locked"])

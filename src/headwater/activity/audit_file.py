@@ -64,7 +64,7 @@ class AuditFile(logging.Handler):
             line = f"{self.format(record)}\n".encode()
             if os.write(self._present(), line) != len(line):
                 raise OSError("the file system is full")
-        except Exception as error:  # noqa: BLE001 - the deed is done; its request is answered all the same
+        except Exception as error:  # noqa: BLE001 - what it tells is done; the request is answered all the same
             left = {name: value for name, value in vars(record).items() if name in _FACTS}
             reason = getattr(error, "strerror", None) or str(error)
             extra = {"reason": reason, "action": record.msg, **left}

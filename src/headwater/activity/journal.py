@@ -6,7 +6,7 @@ A unit of work opens an entry, lets it know what moved, and keeps the events tha
         …
         events = entry.moved(before, after)
 
-A listener hears twice of a deed: inside the transaction that keeps it, where it returns what others must be told (an
+A listener hears twice of an entry: inside the transaction that keeps it, where it returns what others must be told (an
 event that is neither lost nor told of what did not happen), and when it is over, done or refused (a record of it).
 """
 
@@ -21,7 +21,7 @@ from headwater.activity.notifications.event import Event
 from headwater.identity.caller import Caller
 
 
-class Deed(AbstractContextManager["Deed"]):
+class Entry(AbstractContextManager["Entry"]):
     """One thing that somebody does. Its fields fill up as it goes on."""
 
     def __init__(self, listeners: Sequence[Listener], caller: Caller | None, action: str, image_id: str | None) -> None:
@@ -55,11 +55,11 @@ class Deed(AbstractContextManager["Deed"]):
 class Listener(Protocol):
     """Wants to know what was done; called by many threads."""
 
-    def moved(self, deed: Deed) -> Iterable[Event]:
-        """Return what others must be told; called inside the deed's transaction, once more when that is run again."""
+    def moved(self, entry: Entry) -> Iterable[Event]:
+        """Return what others must be told; called inside the entry's transaction, once more when that is run again."""
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
-        """Hear that a deed is over; ``error`` says why it failed. Nothing may be raised here."""
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
+        """Hear that an entry is over; ``error`` says why it failed. Nothing may be raised here."""
 
 
 class Journal:
@@ -68,11 +68,11 @@ class Journal:
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
 
-    def entry(self, caller: Caller | None, action: str, image_id: str | None = None) -> Deed:
-        """Begin a deed, to be used in a ``with`` statement.
+    def entry(self, caller: Caller | None, action: str, image_id: str | None = None) -> Entry:
+        """Begin an entry, to be used in a ``with`` statement.
 
         Args:
             caller: Who does it; ``None``: Headwater itself.
             action: What is done: ``image.create``, ``image.update``, ….
         """
-        return Deed(self._listeners, caller, action, image_id)
+        return Entry(self._listeners, caller, action, image_id)

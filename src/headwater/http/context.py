@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.types import Scope
 
 from headwater.identity.caller import Caller
+
+# Puts what comes next of a body into a buffer and returns how many bytes that is; ``None``: ASGI's receive has it.
+ReceiveInto = Callable[[memoryview], Awaitable[int | None]]
 
 _KEY = "headwater"
 
@@ -17,6 +21,7 @@ class Context:
 
     request_id: str | None = None
     caller: Caller | None = None  # None: nobody has made sure of one
+    receive_into: ReceiveInto | None = None  # None: the server has no such way
 
 
 def context(scope: Scope) -> Context:

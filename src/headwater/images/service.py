@@ -106,7 +106,7 @@ class Images:
         blank = Image(id=given.lower() if isinstance(given, str) else self._new_id(), created_at=at, updated_at=at)
         with self._changes.told(caller, "image.create") as change:
             self.schemas.require_image({k: v for k, v in document.items() if k not in ("size", "virtual_size")})
-            change.deed.image_id = blank.id  # not before it is known to be an id
+            change.entry.image_id = blank.id  # not before it is known to be an id
             for name in document:
                 if name == "locations":
                     raise attributes.ReservedAttribute(name)

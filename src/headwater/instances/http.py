@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from http import HTTPStatus
 
 import anyio
 import structlog
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import HeadwaterError, NotFound, Unavailable
 from headwater.http.answers import without_body
+from headwater.http.conditions import is_held
 from headwater.http.context import context
 from headwater.http.errors import Failure, failure
 from headwater.http.routes import READING, MethodNotAllowed
@@ -90,7 +92,10 @@ def application(
             raise DocumentNotFound
         if request.method not in READING:  # last: who is not registered gets 404 for everything
             raise OnlyRead(request.method)
-        return Response(found.read(entropy), headers={"content-type": found.content_type})
+        validators = {} if found.etag is None else {"ETag": found.etag}
+        if is_held(request.headers, found.etag):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=validators)
+        return Response(found.read(entropy), headers={"content-type": found.content_type} | validators)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -90,7 +90,7 @@ class Application:
             tally=self.metrics,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
-        feed = live_feed(self._images.public, settings.streams)
+        self._feed = feed = live_feed(self._images.public, settings.streams)
         parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
         parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
         self.health = Health(parts, self.metrics, pools.metrics, drained)
@@ -140,6 +140,7 @@ class Application:
             loop.pool.close()
         self._images.close()
         self._pools.close()
+        self._feed.close()
         self._authenticator.close()
         for store in self.stores.values():
             with contextlib.suppress(Exception):

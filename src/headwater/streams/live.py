@@ -84,6 +84,8 @@ class Signs(Protocol):
 
     def sign(self, text: bytes) -> bytes: ...
 
+    def close(self) -> None: ...
+
 
 class LiveFeed:
     """The documents below ``streams/v1/``; safe to use from several threads."""
@@ -106,6 +108,7 @@ class LiveFeed:
         Raises:
             StreamNotFound: The feed has no such file; signed ones exist with a signing key only.
             SigningKeyExpired: ``name`` is a signed file, and the key can not sign it any more.
+            SigningProcessLost: ``name`` is a large signed file, and what signs it does not answer.
         """
         return self._current().document(name)
 
@@ -116,6 +119,11 @@ class LiveFeed:
             return Listing(image, at)
         product = self._current().products.products.get(at.product_id)
         return Listing(image, at, None if product is None else product.newest.get(at.virt))
+
+    def close(self) -> None:
+        """Let go of what signs, after the last request."""
+        if self._signer is not None:
+            self._signer.close()
 
     def _current(self) -> _Edition:
         edition = self._edition

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 import pysequoia
 from pydantic import SecretStr
-from pysequoia import Cert, PySigner, Sig, SignatureMode, Tsk
+from pysequoia import Cert, PySigner, Sig, Tsk
 from pysequoia.packet import PacketPile, SignatureType, Tag
 
 from headwater.errors import Invalid, SettingsError, Unavailable
 from headwater.streams import clearsign
+from headwater.streams.signers.process import SigningProcess
+from headwater.streams.signers.texts import clear_signed
 
 T = TypeVar("T")
 
 Clock = Callable[[], datetime]  # the present time, with its zone
 
 _TRIAL: Final = b"trial"
-_BLANKS: Final = (b" ", b"\t", b"\r")
+# A text up to so many bytes is signed where it is asked for, in 2 ms; in a process of its own a larger one holds up
+# no other thread.
+_QUICK: Final = 256 << 10
 
 
 class SigningKeyUnusable(SettingsError):
@@ -56,13 +59,6 @@ class SigningKeyExpired(Unavailable):
         self.file, self.problem = file, problem
 
 
-class TextNotSignable(Invalid):
-    """A clear signature would not cover this text as it is."""
-
-    def __init__(self) -> None:
-        super().__init__("the text has blanks or carriage returns at the end of a line, which a clear signature omits")
-
-
 class BadSignature(Invalid):
     """The document is clear-signed, and none of the certificates vouches for it now."""
 
@@ -74,10 +70,11 @@ class BadSignature(Invalid):
 class Signer:
     """One secret key that signs documents; safe to use from several threads."""
 
-    def __init__(self, key: Tsk, signer: PySigner, file: Path, clock: Clock) -> None:
+    def __init__(self, key: Tsk, signer: PySigner, process: SigningProcess, file: Path, clock: Clock) -> None:
         self._certificate, self._signer, self._file, self._clock = key.extract_certificate(), signer, file, clock
+        self._process = process
         self._lock = threading.Lock()
-        self._key_fingerprint = _issuer(self._signed(_TRIAL))
+        self._key_fingerprint = _issuer(self._clear_signed(_TRIAL))
 
     @classmethod
     def load(cls, file: Path, password: SecretStr | None = None, clock: Clock = lambda: datetime.now(UTC)) -> Signer:
@@ -96,11 +93,12 @@ class Signer:
         problem = _certificate_problem(key.extract_certificate(), clock())
         if problem:
             raise SigningKeyUnusable(file, problem)
+        secret = password.get_secret_value() if password else None
         signer = _try(
-            lambda: key.signer(password.get_secret_value() if password else None),
+            lambda: key.signer(secret),
             lambda said: SigningKeyUnusable(file, _why_no_signer(said, password)),
         )
-        loaded = cls(key, signer, file, clock)
+        loaded = cls(key, signer, SigningProcess(content, secret), file, clock)
         loaded._require_usable(SigningKeyUnusable)
         return loaded
 
@@ -124,22 +122,24 @@ class Signer:
         Raises:
             TextNotSignable: A line of ``text`` ends in a blank or carriage return.
             SigningKeyExpired: The key's time has run out since it was loaded.
+            SigningProcessLost: A large text is signed by another process, which does not answer.
         """
-        if any(blank in text and (blank + b"\n" in text or text.endswith(blank)) for blank in _BLANKS):
-            raise TextNotSignable
         self._require_usable(SigningKeyExpired)
-        signed = self._signed(text)
-        # The frame is looked at without the text, which may have a hundred thousand lines.
-        start, end = signed.index(b"\n\n") + 2, signed.rindex(clearsign.BEGIN_SIGNATURE)
-        frame = clearsign.parse(signed[:start] + b"text\n" + signed[end:])
-        return replace(frame, text=text).to_bytes()
+        return self._clear_signed(text)
 
-    def _signed(self, text: bytes) -> bytes:
+    def close(self) -> None:
+        """End the process that signs large texts, if there is one."""
+        self._process.close()
+
+    def _clear_signed(self, text: bytes) -> bytes:
+        return _try(
+            lambda: self._signed_here(text) if len(text) <= _QUICK else self._process.clear_signed(text),
+            lambda said: SigningKeyUnusable(self._file, f"it does not sign: {said}"),
+        )
+
+    def _signed_here(self, text: bytes) -> bytes:
         with self._lock:
-            return _try(
-                lambda: pysequoia.sign(self._signer, text, mode=SignatureMode.CLEAR),
-                lambda said: SigningKeyUnusable(self._file, f"it does not sign: {said}"),
-            )
+            return clear_signed(text, self._signer)
 
     def _require_usable(self, error: Callable[[Path, str], Exception]) -> None:
         problem = _key_problem(self._certificate, self._key_fingerprint, self._clock())

@@ -14,7 +14,7 @@ import pytest
 import requests
 from sqlalchemy import Connection
 
-from headwater.activity.journal import Deed, Journal, Listener
+from headwater.activity.journal import Entry, Journal, Listener
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.database import schema
 from headwater.database.engine import Database
@@ -135,21 +135,21 @@ class Heard:
     """A listener that writes down which statuses images had and have."""
 
     def __init__(self) -> None:
-        self._moves: dict[Deed, tuple[str, str | None, str | None]] = {}  # once for each deed: it may be run again
+        self._moves: dict[Entry, tuple[str, str | None, str | None]] = {}  # once for each entry: it may be run again
 
     @property
     def moves(self) -> list[tuple[str, str | None, str | None]]:
         return [move for move in self._moves.values() if move[1] != move[2]]
 
-    def moved(self, deed: Deed) -> tuple[()]:
-        image = deed.before if deed.after is None else deed.after
+    def moved(self, entry: Entry) -> tuple[()]:
+        image = entry.before if entry.after is None else entry.after
         if isinstance(image, Image):
-            before = deed.before.status.value if deed.before is not None else None
-            after = deed.after.status.value if deed.after is not None else None
-            self._moves[deed] = (image.id, before, after)
+            before = entry.before.status.value if entry.before is not None else None
+            after = entry.after.status.value if entry.after is not None else None
+            self._moves[entry] = (image.id, before, after)
         return ()
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
         """Know it already."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from contracts.image_catalogue import NOON
 from contracts.rules import EveryoneMay
 from contracts.unheard import UnheardImages, UnheardUploads
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR
@@ -232,12 +232,12 @@ def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
     told: list[str | None] = []
 
     class Listener:
-        def moved(self, deed: Deed) -> tuple[()]:
+        def moved(self, entry: Entry) -> tuple[()]:
             """Wait for the end."""
             return ()
 
-        def ended(self, deed: Deed, error: BaseException | None) -> None:
-            told.append(deed.image_id)
+        def ended(self, entry: Entry, error: BaseException | None) -> None:
+            told.append(entry.image_id)
 
     access = Access(catalogue, EveryoneMay())
     images = Images(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ from templates import sqlite_catalogue
 from unit.instances.examples import BARE, KEY, META_DATA, WEB_1, zeros
 
 T = TypeVar("T")
+
+_NOTHING: Mapping[str, str] = {}
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -47,7 +49,9 @@ class Port:
     patience_s: float = 0.0
     run: Callable[[Callable[[], Any]], Awaitable[Any]] = at_once
 
-    def get(self, path: str, *, client: str | None = "10.0.0.5", method: str = "GET") -> Answer:
+    def get(
+        self, path: str, *, client: str | None = "10.0.0.5", method: str = "GET", headers: Mapping[str, str] = _NOTHING
+    ) -> Answer:
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -62,12 +66,15 @@ class Port:
             "method": method,
             "path": path,
             "client": None if client is None else (client, 50000),
-            "headers": [(b"x-forwarded-for", b"10.0.0.5")],
+            "headers": [
+                (b"x-forwarded-for", b"10.0.0.5"),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ],
         }
         anyio.run(app, scope, receive, send)
         start, *bodies = sent
-        headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in bodies))
+        told = {name.decode(): value.decode() for name, value in start["headers"]}
+        return Answer(start["status"], told, b"".join(message.get("body", b"") for message in bodies))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,42 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
 def test_a_document_comes_with_its_type_and_its_length(port: Port, path: str, body: bytes, content_type: str) -> None:
     answer = port.get(path)
     assert (answer.status, answer.body) == (200, body)
+    tag = answer.headers.pop("etag", None)
+    assert (tag is None) == path.endswith("/meta_data.json")
     assert answer.headers == {"content-type": content_type, "content-length": str(len(body))}
+
+
+def test_who_has_a_document_already_is_told_so_and_sent_nothing(port: Port) -> None:
+    got = port.get("/latest/user-data")
+    tag = got.headers["etag"]
+    assert port.get("/openstack/latest/user_data").headers["etag"] == tag  # of the bytes, whatever they are called
+    for method in ("GET", "HEAD"):
+        for held in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            answer = port.get("/latest/user-data", method=method, headers={"if-none-match": held})
+            assert (answer.status, answer.headers, answer.body) == (304, {"etag": tag}, b"")
+        other = port.get("/latest/user-data", method=method, headers={"if-none-match": '"other"'})
+        assert (other.status, other.headers) == (200, got.headers)
+    assert port.get("/latest/user-data", client="10.0.0.6").headers["etag"] != tag
+
+
+def test_who_wants_a_document_only_as_it_was_gets_412_once_it_is_another(port: Port) -> None:
+    tag = port.get("/latest/user-data").headers["etag"]
+    assert port.get("/latest/user-data", headers={"if-match": tag}).status == 200
+    refused = port.get("/latest/user-data", headers={"if-match": '"other"'})
+    assert (refused.status, refused.headers["content-type"]) == (412, "text/plain; charset=UTF-8")
+    assert b"If-Match" in refused.body
+
+
+def test_what_is_new_on_every_read_has_no_tag_and_is_sent_each_time(port: Port) -> None:
+    answer = port.get("/openstack/latest/meta_data.json", headers={"if-none-match": '"any"'})
+    assert (answer.status, answer.body) == (200, META_DATA)
+    assert "etag" not in answer.headers
+
+
+def test_a_condition_tells_a_stranger_nothing(port: Port) -> None:
+    for headers in ({"if-none-match": "*"}, {"if-match": '"other"'}):
+        assert port.get("/latest/user-data", client="10.0.0.99", headers=headers).status == 404
+        assert port.get("/nothing", headers=headers).status == 404
 
 
 def test_binary_user_data_keeps_its_bytes_under_a_charset_that_carries_them(port: Port) -> None:

@@ -126,6 +126,9 @@ def test_a_key_that_stops_signing_stops_the_signed_documents_only() -> None:
         def sign(self, text: bytes) -> bytes:
             raise Unavailable("the key is gone")
 
+        def close(self) -> None:
+            pass
+
     feed = LiveFeed(ListedImages(), StreamsSettings(), Stopped())
     with pytest.raises(Unavailable):
         feed.document("index.sjson")
@@ -227,6 +230,9 @@ def test_who_asks_for_one_document_does_not_wait_for_another_that_is_made() -> N
             entered.set()
             assert leave.wait(10)
             return b"signed"
+
+        def close(self) -> None:
+            pass
 
     feed = LiveFeed(ListedImages([image(1)]), StreamsSettings(), Slow())
     with ThreadPoolExecutor(1) as pool:

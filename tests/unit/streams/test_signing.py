@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from headwater.errors import Invalid, SettingsError, Unavailable
+from headwater.streams.signers.texts import TextNotSignable
 from headwater.streams.signing import (
     BadSignature,
     CertificatesUnreadable,
     Signer,
     SigningKeyExpired,
     SigningKeyUnusable,
-    TextNotSignable,
     certificates,
     verify,
 )

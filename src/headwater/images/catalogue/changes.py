@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.activity.notifications.event import Event
 from headwater.asking import remembering
 from headwater.database.engine import Database
@@ -66,12 +66,12 @@ class Outbox(Protocol):
 
 
 class Change:
-    """One deed of a caller, and the one transaction that keeps it."""
+    """What a caller does, told in one entry of the journal, and the one transaction that keeps it."""
 
-    def __init__(self, changes: Changes, deed: Deed) -> None:
-        self.deed = deed
+    def __init__(self, changes: Changes, entry: Entry) -> None:
+        self.entry = entry
         self._changes = changes
-        self._deeds = [deed]  # what is told at the end: one deed of each move that is called differently
+        self._entries = [entry]  # what is told at the end: one entry of each move that is called differently
         self._rules: list[tuple[str, str | None]] = []
         self._room: Room | None = None
         self._has_moved = False
@@ -79,7 +79,7 @@ class Change:
     @property
     def image(self) -> Image:
         """The image as the caller found it."""
-        found: Image = self.deed.image
+        found: Image = self.entry.image
         return found
 
     def require(self, rule: str, *, member_id: str | None = None) -> None:
@@ -124,11 +124,11 @@ class Change:
         """Tell all listeners that it is over; see ``Changes.told``."""
         if if_moved and error is None and not self._has_moved:
             return
-        for deed in self._deeds:
-            deed.end(error)
+        for entry in self._entries:
+            entry.end(error)
 
     def _judge(self, image: Image) -> None:
-        caller = self.deed.caller
+        caller = self.entry.caller
         for rule, member_id in self._rules:
             assert caller is not None
             self._changes.judge.require(rule, caller, image, member_id=member_id)
@@ -136,12 +136,14 @@ class Change:
     def _tell(self, transaction: Transaction) -> None:
         events: list[Event] = []
         for number, move in enumerate(transaction.moves):
-            if number == len(self._deeds):
-                self._deeds.append(self._changes.journal.entry(self.deed.caller, self.deed.action, self.deed.image_id))
-            deed = self._deeds[number]
-            deed.action = move.action or deed.action
-            events += deed.moved(move.before, move.after)
-        del self._deeds[max(1, len(transaction.moves)) :]  # of a run before this one
+            if number == len(self._entries):
+                self._entries.append(
+                    self._changes.journal.entry(self.entry.caller, self.entry.action, self.entry.image_id)
+                )
+            entry = self._entries[number]
+            entry.action = move.action or entry.action
+            events += entry.moved(move.before, move.after)
+        del self._entries[max(1, len(transaction.moves)) :]  # of a run before this one
         self._has_moved = bool(transaction.moves)
         if events and self._changes.outbox is not None:
             self._changes.outbox.keep(transaction.connection, events)
@@ -193,7 +195,7 @@ class Changes:
             ImageNotFound, Forbidden: It is not there for the caller, or not its to change (so).
         """
         with self.told(caller, action, image_id, if_moved=if_moved) as change:
-            change.deed.image = (seen or self.judge.visible)(caller, image_id)
+            change.entry.image = (seen or self.judge.visible)(caller, image_id)
             if rule is not None:
                 change.require(rule)
             yield change
@@ -215,9 +217,9 @@ class Changes:
             namespace: Of metadata definitions, where it is about those.
             if_moved: Tell nothing when it went well and nothing moved.
         """
-        deed = self.journal.entry(caller, action, image_id)
-        deed.namespace = namespace
-        change = Change(self, deed)
+        entry = self.journal.entry(caller, action, image_id)
+        entry.namespace = namespace
+        change = Change(self, entry)
         with remembering():
             try:
                 yield change

@@ -88,7 +88,7 @@ def put(
     others_stay: bool,
     sharer: str | None = None,
 ) -> Step[None]:
-    """Share the image with these projects, which need not accept; each of them is a deed of its own.
+    """Share the image with these projects, which need not accept; each of them is an entry of its own.
 
     Args:
         wanted: For each project whether it may share the image further; ``None`` leaves that as it is.

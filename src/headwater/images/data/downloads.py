@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.errors import Forbidden, HeadwaterError, Lost, Unavailable
 from headwater.fetching.url_filter import redacted
 from headwater.identity.caller import Caller
@@ -62,7 +62,7 @@ class Download:
     store: ObjectStore
     object_key: str
     path: Path | None  # the file that holds all of it, where there is one
-    deed: Deed
+    entry: Entry
     others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
 
     @property
@@ -146,7 +146,7 @@ class Downloads:
             raise ImageDeactivated(image.id)
         return image.status in _READABLE
 
-    def _opened(self, caller: Caller, image: Image, deed: Deed) -> Download | None:
+    def _opened(self, caller: Caller, image: Image, entry: Entry) -> Download | None:
         image_id = image.id
         if not self._is_readable(caller, image):
             return None
@@ -168,7 +168,7 @@ class Downloads:
             self._catalogue.get(image_id)
             raise _hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
         (store, object_key, path), *others = places
-        return Download(image, store, object_key, path, deed, tuple(other[:2] for other in others))
+        return Download(image, store, object_key, path, entry, tuple(other[:2] for other in others))
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""
@@ -177,7 +177,7 @@ class Downloads:
     def sent(self, download: Download, bytes_sent: int, *, whole: bool) -> None:
         """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
         if self._notices is not None:
-            self._notices.sent(download.deed, download.image, bytes_sent, whole=whole)
+            self._notices.sent(download.entry, download.image, bytes_sent, whole=whole)
 
 
 def _hopeful(failed: list[HeadwaterError]) -> HeadwaterError:

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
+from headwater.http.context import context
 from headwater.http.threads import Threads
 from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
@@ -29,9 +30,7 @@ from headwater.threads import Pool
 _log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
-# What our server (headwater.server.edge) has beside ASGI: a message, and a way to receive, told in the scope.
-FILESEND = "headwater.filesend"
-RECEIVE_INTO = "headwater.receive_into"
+FILESEND = "headwater.filesend"  # a message that our server (headwater.server.edge) has beside those of ASGI
 
 
 class Body:
@@ -39,7 +38,7 @@ class Body:
 
     def __init__(self, request: Request) -> None:
         self._receive = request.receive
-        self._receive_into: Callable[[memoryview], Awaitable[int | None]] | None = request.scope.get(RECEIVE_INTO)
+        self._receive_into = context(request.scope).receive_into
         length = request.headers.get("content-length", "")
         self._left = int(length) if length.isdigit() else None
         self.ended = False

@@ -1,4 +1,4 @@
-"""Who did what to which image: one structured record of each deed, also of those that were refused.
+"""Who did what to which image: one structured record of each entry, also of those that were refused.
 
 Records go to the log ``headwater.audit``; where that leads is a setting. They hold names of what changed and
 never its values, so that no password in a property gets there.
@@ -10,7 +10,7 @@ import logging
 from dataclasses import fields
 from typing import Any
 
-from headwater.activity.journal import Deed
+from headwater.activity.journal import Entry
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.images.member import Member
 from headwater.images.metadefs.model import Namespace
@@ -28,14 +28,14 @@ _SILENT = frozenset({"revision", "updated_at", "properties"})
 class Audit:
     """A listener of the journal; safe to use from several threads."""
 
-    def moved(self, _deed: Deed) -> tuple[()]:
+    def moved(self, _entry: Entry) -> tuple[()]:
         """Write nothing yet: the transaction may still fail."""
         return ()
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
         """Write the record."""
-        record = {**_who(deed), **_what(deed), **_outcome(deed, error)}
-        _log.info(deed.action, extra={name: _bounded(value) for name, value in record.items()})
+        record = {**_who(entry), **_what(entry), **_outcome(entry, error)}
+        _log.info(entry.action, extra={name: _bounded(value) for name, value in record.items()})
 
 
 def _bounded(value: Any) -> Any:
@@ -48,8 +48,8 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def _who(deed: Deed) -> dict[str, Any]:
-    caller = deed.caller
+def _who(entry: Entry) -> dict[str, Any]:
+    caller = entry.caller
     if caller is None:
         return {"user": None, "project": None, "roles": [], "client": None, "by": "headwater"}
     who: dict[str, Any] = {
@@ -65,29 +65,29 @@ def _who(deed: Deed) -> dict[str, Any]:
     return who
 
 
-def _what(deed: Deed) -> dict[str, Any]:
-    thing = deed.before if deed.after is None else deed.after
+def _what(entry: Entry) -> dict[str, Any]:
+    thing = entry.before if entry.after is None else entry.after
     if isinstance(thing, Image):
         return {"image": thing.id, "image_name": thing.name, "owner": thing.owner}
     if isinstance(thing, Namespace):
         return {"namespace": thing.namespace, "owner": thing.owner}
-    what: dict[str, Any] = {"image": deed.image_id} if deed.image_id else {}
-    if deed.namespace is not None:
-        what["namespace"] = deed.namespace
-    if isinstance(deed.image, Image):
-        what |= {"image_name": deed.image.name, "owner": deed.image.owner}
+    what: dict[str, Any] = {"image": entry.image_id} if entry.image_id else {}
+    if entry.namespace is not None:
+        what["namespace"] = entry.namespace
+    if isinstance(entry.image, Image):
+        what |= {"image_name": entry.image.name, "owner": entry.image.owner}
     if isinstance(thing, Member):
         what |= {"member": thing.member, "member_status": thing.status.value}
     return what
 
 
-def _outcome(deed: Deed, error: BaseException | None) -> dict[str, Any]:
+def _outcome(entry: Entry, error: BaseException | None) -> dict[str, Any]:
     if error is not None:
         # Not its message: that may quote what the caller sent.
         known = isinstance(error, HeadwaterError)
         outcome = "denied" if isinstance(error, Forbidden) else "failed"
         return {"outcome": outcome, "error": type(error).__name__ if known else "internal error"}
-    changed = changed_names(deed.before, deed.after)
+    changed = changed_names(entry.before, entry.after)
     return {"outcome": "success", **({"changed": changed} if changed else {})}
 
 

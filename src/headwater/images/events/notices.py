@@ -1,6 +1,6 @@
-"""Tell others what happens to images: the journal's deeds as OpenStack's events.
+"""Tell others what happens to images: the journal's entries as OpenStack's events.
 
-Kept in the transaction of the deed, so that nothing is told that did not happen, and all is that did.
+Kept in the transaction of the entry, so that nothing is told that did not happen, and all is that did.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headwater.activity.journal import Deed
+from headwater.activity.journal import Entry
 from headwater.activity.notifications.event import Event
 from headwater.activity.notifications.notifier import Notifications
 from headwater.clock import Clock, now
@@ -41,36 +41,36 @@ class Notices:
         self._clock = clock
         self._new_id = new_id
 
-    def moved(self, deed: Deed) -> Iterable[Event]:
-        """Return the events of a deed, those that somebody is told of."""
+    def moved(self, entry: Entry) -> Iterable[Event]:
+        """Return the events of an entry, those that somebody is told of."""
         if not self._notifications.is_on:
             return ()
         at = self._clock()
-        return [self._event(deed, at, *each) for each in _told(deed, at) if self._notifications.tells(each[0])]
+        return [self._event(entry, at, *each) for each in _told(entry, at) if self._notifications.tells(each[0])]
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
         """Nothing more is told: what failed did not happen."""
 
     def sends(self) -> bool:
         """Return whether anybody is told of downloads."""
         return self._notifications.tells(SEND)
 
-    def sent(self, deed: Deed, image: Image, bytes_sent: int, *, whole: bool) -> None:
+    def sent(self, entry: Entry, image: Image, bytes_sent: int, *, whole: bool) -> None:
         """Tell that data of an image was sent; ``whole`` says whether all that was asked for."""
-        caller = deed.caller
+        caller = entry.caller
         payload = send_payload(
             image,
             bytes_sent,
             project_id=caller.project_id if caller else None,
             user_id=caller.user_id if caller else None,
         )
-        event = self._event(deed, self._clock(), SEND, image.id, payload, priority="INFO" if whole else "ERROR")
+        event = self._event(entry, self._clock(), SEND, image.id, payload, priority="INFO" if whole else "ERROR")
         self._notifications.tell([event])
 
     def _event(
-        self, deed: Deed, at: int, event_type: str, subject: str, payload: dict[str, Any], *, priority: str = "INFO"
+        self, entry: Entry, at: int, event_type: str, subject: str, payload: dict[str, Any], *, priority: str = "INFO"
     ) -> Event:
-        caller = deed.caller
+        caller = entry.caller
         return Event(
             id=self._new_id(),
             type=event_type,
@@ -85,15 +85,15 @@ class Notices:
         )
 
 
-def _told(deed: Deed, at: int) -> Iterator[Told]:
-    before, after = deed.before, deed.after
+def _told(entry: Entry, at: int) -> Iterator[Told]:
+    before, after = entry.before, entry.after
     kind = type(before if after is None else after)
     if kind is Image:
-        yield from _of_image(deed.action, before, after, at)
+        yield from _of_image(entry.action, before, after, at)
     elif kind is Member:
         yield _of_member(before, after, at)
     elif kind is Namespace:
-        yield from metadefs.told(deed.action, before, after, at)
+        yield from metadefs.told(entry.action, before, after, at)
 
 
 def _of_image(action: str, before: Image | None, after: Image | None, at: int) -> Iterator[Told]:

@@ -224,7 +224,7 @@ class ImagesV1:
                 self._guard.require_creatable(caller, said.properties)
             image = attributes_v1.created(blank, said, is_admin=self._access.is_admin(caller))
             self._images.schemas.require_image({**attributes.writable(image), "id": image.id})
-            change.deed.image_id = blank.id  # not before it is known to be an id
+            change.entry.image_id = blank.id  # not before it is known to be an id
             self._access.require("add_image", caller, image)
             self._require_public(caller, image)
             attributes.require_quotas(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 TEXT = "text/plain; charset=UTF-8"
@@ -23,6 +24,12 @@ class Document:
     body: bytes
     content_type: str
     seed_at: int | None = None  # where in body the base64 of a random seed goes
+    # Strong, with its quotes, and the same in every process; None where each read is another.
+    etag: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.seed_at is None:
+            object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
 
     def read(self, entropy: Callable[[int], bytes]) -> bytes:
         """Return the body, with a random seed from ``entropy`` where it has one."""

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
-from headwater.server.edge.exchange import EXTENSIONS, RECEIVE_INTO, Exchange, refusal
+from headwater.http.context import context
+from headwater.server.edge.exchange import EXTENSIONS, Exchange, refusal
 from headwater.server.edge.framing import Refused
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import FIRST_BYTE_S, HANDSHAKE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
@@ -165,7 +166,7 @@ class Connection:
 
     def _scope(self, request: Request, exchange: Exchange) -> Scope:
         path = request.raw_path.decode("ascii")
-        return {
+        scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": request.version,
@@ -179,5 +180,6 @@ class Connection:
             "query_string": request.query,
             "headers": request.headers,
             "extensions": {name: {} for name in EXTENSIONS},
-            RECEIVE_INTO: exchange.receive_into,
         }
+        context(scope).receive_into = exchange.receive_into
+        return scope

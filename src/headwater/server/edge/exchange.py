@@ -28,7 +28,6 @@ SERVER = b"headwater"
 # ``path``, ``offset`` and ``count``.
 PATHSEND, FILESEND = "http.response.pathsend", "headwater.filesend"
 EXTENSIONS = (PATHSEND, FILESEND)
-RECEIVE_INTO = "headwater.receive_into"  # in the scope: ``Exchange.receive_into``, beside ASGI's receive
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JOINED = 16 << 10  # up to here, one message of head and body is cheaper than two

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.image_catalogue import NOON, add, an_image, anything, renamed
 from contracts.unheard import UnheardImages
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.activity.notifications.event import Event
 from headwater.asking import ask
 from headwater.database import schema
@@ -54,14 +54,14 @@ class Told:
     """A listener, and the outbox for its events."""
 
     def __init__(self) -> None:
-        self.deeds: list[tuple[str, str]] = []
+        self.entries: list[tuple[str, str]] = []
         self.kept: list[str] = []
 
-    def moved(self, deed: Deed) -> list[Event]:
-        return [Event(id="1", type=deed.action, payload={}, at=NOON)]
+    def moved(self, entry: Entry) -> list[Event]:
+        return [Event(id="1", type=entry.action, payload={}, at=NOON)]
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
-        self.deeds.append((deed.action, "done" if error is None else type(error).__name__))
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
+        self.entries.append((entry.action, "done" if error is None else type(error).__name__))
 
     def keep(self, _connection: Connection, events: Sequence[Event]) -> None:
         self.kept += [event.type for event in events]
@@ -114,7 +114,7 @@ def test_a_rule_is_asked_once_before_the_transaction_and_judges_again_in_it(
         after = change.commit(changed(image.id, hiding))
     assert rules.asked == ["first"]
     assert after == catalogue.get(image.id) == replace(image, os_hidden=True, revision=1)
-    assert (told.deeds, told.kept) == ([("image.update", "done")], ["image.update"])
+    assert (told.entries, told.kept) == ([("image.update", "done")], ["image.update"])
 
 
 def test_an_image_that_is_another_when_it_is_locked_is_judged_as_that(
@@ -129,7 +129,7 @@ def test_an_image_that_is_another_when_it_is_locked_is_judged_as_that(
         change.commit(changed(image.id, hiding))
     assert rules.asked == ["first", "second"]
     assert catalogue.get(image.id).os_hidden is False
-    assert (told.deeds, told.kept) == ([("image.update", "Forbidden")], [])
+    assert (told.entries, told.kept) == ([("image.update", "Forbidden")], [])
 
 
 def test_who_may_not_change_an_image_takes_no_lock(changes: Changes, rules: Rules, told: Told, image: Image) -> None:
@@ -140,7 +140,7 @@ def test_who_may_not_change_an_image_takes_no_lock(changes: Changes, rules: Rule
 
     with pytest.raises(Forbidden), changes.of(ANN, "image.update", image.id, rule="modify_image"):
         never()
-    assert told.deeds == [("image.update", "Forbidden")]
+    assert told.entries == [("image.update", "Forbidden")]
 
 
 def test_an_answer_is_forgotten_with_its_change(changes: Changes, rules: Rules, image: Image) -> None:
@@ -156,7 +156,7 @@ def test_what_fails_leaves_nothing_of_all_its_steps(
     with pytest.raises(ImageNotFound), changes.told(None, "image.update", image.id) as change:
         change.commit(changed(image.id, hiding), changed("no such image", hiding))
     assert catalogue.get(image.id) == image
-    assert (told.deeds, told.kept) == ([("image.update", "ImageNotFound")], [])
+    assert (told.entries, told.kept) == ([("image.update", "ImageNotFound")], [])
 
 
 def test_a_change_that_met_another_runs_again_and_is_told_once(
@@ -165,7 +165,7 @@ def test_a_change_that_met_another_runs_again_and_is_told_once(
     with changes.told(ANN, "image.update", image.id) as change:
         change.commit(changed(image.id, hiding), failing(2))
     assert catalogue.get(image.id).os_hidden
-    assert told.deeds == [("image.update", "done")]
+    assert told.entries == [("image.update", "done")]
 
 
 def test_a_change_that_meets_others_each_time_ends(changes: Changes, image: Image, catalogue: UnheardImages) -> None:
@@ -190,7 +190,7 @@ def putting(image: Image, *projects: str) -> Any:
     return members.put(image.id, wanted, 9, anything, at=NOON, others_stay=False)
 
 
-def test_each_of_several_moves_is_a_deed_of_its_own(changes: Changes, told: Told, image: Image) -> None:
+def test_each_of_several_moves_is_an_entry_of_its_own(changes: Changes, told: Told, image: Image) -> None:
     with changes.told(ANN, "image.member.create", image.id, if_moved=True) as change:
         change.commit(putting(image, "p"))
     with changes.told(ANN, "image.member.create", image.id, if_moved=True) as change:
@@ -201,7 +201,7 @@ def test_each_of_several_moves_is_a_deed_of_its_own(changes: Changes, told: Told
         "image.member.create",
         "image.member.create",
     ]
-    assert told.deeds == [(action, "done") for action in told.kept]
+    assert told.entries == [(action, "done") for action in told.kept]
 
 
 def test_nothing_is_told_of_what_moved_nothing_where_that_is_no_news(
@@ -209,7 +209,7 @@ def test_nothing_is_told_of_what_moved_nothing_where_that_is_no_news(
 ) -> None:
     with changes.told(ANN, "image.update", image.id, if_moved=True) as change:
         assert change.commit(if_there(changed("no such image", hiding))) is None
-    assert told.deeds == []
+    assert told.entries == []
     with changes.told(ANN, "image.update", image.id) as change:
         change.commit(changed(image.id, lambda image: image))
-    assert (told.deeds, told.kept) == ([("image.update", "done")], [])
+    assert (told.entries, told.kept) == ([("image.update", "done")], [])

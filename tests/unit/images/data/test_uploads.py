@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from contracts.image_catalogue import NOON, add, an_image
 from contracts.rules import EveryoneMay
 from contracts.unheard import UnheardImages, UnheardUploads
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
@@ -698,13 +698,13 @@ class Heard:
         self.moves: list[tuple[str, str | None, str, str]] = []
         self.over: list[str] = []
 
-    def moved(self, deed: Deed) -> tuple[()]:
-        who = deed.caller.user_id if deed.caller else "headwater"
-        self.moves.append((deed.action, who, deed.before.status.value, deed.after.status.value))
+    def moved(self, entry: Entry) -> tuple[()]:
+        who = entry.caller.user_id if entry.caller else "headwater"
+        self.moves.append((entry.action, who, entry.before.status.value, entry.after.status.value))
         return ()
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
-        self.over.append(deed.action if error is None else f"{deed.action} failed")
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
+        self.over.append(entry.action if error is None else f"{entry.action} failed")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_names_of_what_changed_and_no_values() -> None:
         (ValueError("s3cret"), "failed", "internal error"),
     ],
 )
-def test_a_deed_that_fails_says_how_and_not_with_what_words(
+def test_an_entry_that_failed_says_how_and_not_with_what_words(
     written: Any, error: Exception, outcome: str, said: str
 ) -> None:
     with pytest.raises(type(error)), Journal([Audit()]).entry(ADA, "image.delete", ID) as entry:

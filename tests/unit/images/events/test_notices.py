@@ -47,7 +47,7 @@ class Told:
         self._changes = Changes(database, Nobody(), journal=journal, outbox=notifications.postbox)
 
     def of(self, action: str, before: Any, after: Any, caller: Caller | None = ADA) -> list[tuple[str, dict[str, Any]]]:
-        """Return what one deed tells: types and payloads."""
+        """Return what one entry tells: types and payloads."""
 
         with self._changes.told(caller, action) as change:
             change.commit(lambda transaction: transaction.heard(before, after))
@@ -142,8 +142,8 @@ def test_members_are_told(told: Told) -> None:
 
 
 def test_a_download_is_told_with_who_got_how_much(told: Told) -> None:
-    deed = Journal().entry(ADA, "image.download", ID)
-    told.notices.sent(deed, ACTIVE, 60, whole=False)
+    entry = Journal().entry(ADA, "image.download", ID)
+    told.notices.sent(entry, ACTIVE, 60, whole=False)
     (event,) = told.taken()
     assert (event.type, event.priority) == ("image.send", "ERROR")
     assert event.payload == {

@@ -64,7 +64,7 @@ def test_a_copy_goes_the_way_of_an_upload(v1: Service, image: Image) -> None:
     assert (after.status, after.size, after.checksum) == (Status.ACTIVE, len(DATA), hashlib.md5(DATA).hexdigest())
     assert v1.waiting() == []
     # Done by whoever asked for it.
-    assert [action for action, _, ok in v1.heard.deeds if ok] == ["image.create", "image.prepare", "image.upload"]
+    assert [action for action, _, ok in v1.heard.entries if ok] == ["image.create", "image.prepare", "image.upload"]
 
 
 def test_a_size_that_the_server_does_not_say_is_no_hindrance(v1: Service, image: Image) -> None:

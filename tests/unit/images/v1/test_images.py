@@ -61,7 +61,7 @@ def test_who_may_create_what(v1: Service) -> None:
     for caller, said in ((READER, says()), (ANN, says(is_public=True))):
         with pytest.raises(Forbidden):
             v1.images.create(caller, said, brings=False)
-    assert [(action, ok) for action, _, ok in v1.heard.deeds] == [("image.create", True)] * 4 + [
+    assert [(action, ok) for action, _, ok in v1.heard.entries] == [("image.create", True)] * 4 + [
         ("image.create", False)
     ] * 2
 
@@ -172,7 +172,7 @@ def test_other_data_than_was_announced_kills_the_image(
     with pytest.raises(error):
         bring(v1, ANN, image, DATA)
     assert v1.catalogue.get(image.id).status is Status.KILLED
-    assert v1.heard.deeds[-1] == ("image.update", image.id, True)
+    assert v1.heard.entries[-1] == ("image.update", image.id, True)
     assert list(v1.store.list()) == []
 
 
@@ -182,7 +182,7 @@ def test_data_that_the_store_has_no_room_for_kills_the_image(v1: Service) -> Non
     with pytest.raises(ImageTooLarge):
         v1.images.begin(ANN, image, Description(), (1 << 16) + 1)
     assert v1.catalogue.get(image.id).status is Status.KILLED
-    assert v1.heard.deeds[-1] == ("image.update", image.id, True)
+    assert v1.heard.entries[-1] == ("image.update", image.id, True)
     with pytest.raises(ImageTooLarge):
         v1.images.create(ANN, says(size=(1 << 16) + 1), brings=False)
 

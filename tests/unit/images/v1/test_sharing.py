@@ -49,7 +49,7 @@ def test_who_is_named_sees_the_image_at_once(v1: Service, image: Image) -> None:
         v1.images.show(BOB, image.id)
     with pytest.raises(MemberNotFound):
         v1.sharing.remove(ANN, image.id, "b")
-    assert [action for action, _, ok in v1.heard.deeds if ok] == ["image.member.create", "image.member.delete"]
+    assert [action for action, _, ok in v1.heard.entries if ok] == ["image.member.create", "image.member.delete"]
 
 
 def test_a_member_shares_further_only_when_it_was_allowed_to(v1: Service, image: Image) -> None:
@@ -65,9 +65,9 @@ def test_a_member_shares_further_only_when_it_was_allowed_to(v1: Service, image:
     assert [each.member for each in v1.sharing.members(EVE, image.id)] == ["e"]
 
 
-@pytest.mark.parametrize("deed", ["put", "replace", "remove"])
+@pytest.mark.parametrize("done", ["put", "replace", "remove"])
 def test_whoever_may_share_no_more_when_it_is_done_does_not(
-    v1: Service, image: Image, deed: str, monkeypatch: pytest.MonkeyPatch
+    v1: Service, image: Image, done: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner takes the right back between the first look and the transaction."""
     v1.sharing.put(ANN, image.id, "b", CAN_SHARE)
@@ -81,9 +81,9 @@ def test_whoever_may_share_no_more_when_it_is_done_does_not(
 
     monkeypatch.setattr(v1.sharing._members, "get", get_and_lose)
     with pytest.raises(MayNotShare):
-        if deed == "put":
+        if done == "put":
             v1.sharing.put(BOB, image.id, "e", None)
-        elif deed == "replace":
+        elif done == "replace":
             v1.sharing.replace(BOB, image.id, {"memberships": [{"member_id": "b", "can_share": True}]})
         else:
             v1.sharing.remove(BOB, image.id, "c")
@@ -96,7 +96,7 @@ def test_who_may_not_share_is_told_so_or_nothing(v1: Service, image: Image) -> N
         v1.sharing.replace(EVE, image.id, document)
     with pytest.raises(Forbidden):
         v1.sharing.replace(READER, image.id, document)
-    assert v1.heard.deeds == [("image.member.create", image.id, False)] * 2
+    assert v1.heard.entries == [("image.member.create", image.id, False)] * 2
     v1.sharing.replace(ADMIN, image.id, document)
     v1.sharing.replace(OPERATOR, image.id, {"memberships": []})
     assert members(v1, image) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.image_catalogue import NOON
 from contracts.unheard import UnheardImages, UnheardMembers, UnheardUploads
-from headwater.activity.journal import Deed, Journal
+from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.fetching.url_filter import UrlRefused
@@ -92,13 +92,13 @@ class Heard:
     """A listener that writes down what was done."""
 
     def __init__(self) -> None:
-        self.deeds: list[tuple[str, str | None, bool]] = []
+        self.entries: list[tuple[str, str | None, bool]] = []
 
-    def moved(self, _deed: Deed) -> tuple[()]:
+    def moved(self, _entry: Entry) -> tuple[()]:
         return ()
 
-    def ended(self, deed: Deed, error: BaseException | None) -> None:
-        self.deeds.append((deed.action, deed.image_id, error is None))
+    def ended(self, entry: Entry, error: BaseException | None) -> None:
+        self.entries.append((entry.action, entry.image_id, error is None))
 
 
 @dataclass
