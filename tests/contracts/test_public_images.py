@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, update
+from sqlalchemy import delete, update
 
 from contracts.image_catalogue import NOON, SECOND, add, an_image, anything, renamed
 from contracts.unheard import UnheardImages, commit
@@ -23,6 +23,7 @@ from headwater.images.model import Image, Status, Visibility
 from headwater.streams.kept_products import KeptProducts
 from headwater.streams.live import LiveFeed
 from headwater.streams.settings import StreamsSettings
+from questions import plan, questions
 
 SETTINGS = StreamsSettings(virt_types=("kvm", "lxd"))
 PRODUCTS = SETTINGS.products_name
@@ -263,18 +264,10 @@ def test_a_change_costs_the_feed_four_questions_that_read_what_has_changed(
     feed = LiveFeed(public, SETTINGS)
     feed.document(PRODUCTS)
     catalogue.change(images[7].id, lambda image: replace(image, updated_at=NOON + SECOND))
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(database._reading, "before_cursor_execute", note)
-    try:
+    with questions() as asked:
         feed.document(PRODUCTS)
         after_a_change = len(asked)
         feed.document(PRODUCTS)
-    finally:
-        event.remove(database._reading, "before_cursor_execute", note)
     # The revision twice, as another thread may have made the documents meanwhile; the notes; the image.
     assert (after_a_change, len(asked)) == (4, 5), asked
 
@@ -283,21 +276,13 @@ def test_the_feed_s_questions_are_ranges_of_indexes(tmp_path_factory: pytest.Tem
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'catalogue.db'}")
     schema.upgrade(database)
     public = PublicImages(database)
-    asked: list[tuple[str, Any]] = []
     add(UnheardImages(database), *(bootable() for _ in range(101)))
-
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        asked.append((statement, values))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    assert len(list(public.everything())) == 101
-    told = public.changed(Revision(0, None), public.revision())
-    list(public.get(told or ()))
-    event.remove(database.engine, "before_cursor_execute", note)
+    with questions() as asked:
+        assert len(list(public.everything())) == 101
+        told = public.changed(Revision(0, None), public.revision())
+        list(public.get(told or ()))
     assert len(asked) == 7
-    for statement, values in asked:
-        explained = f"EXPLAIN QUERY PLAN {statement}"
-        with database.engine.connect() as connection:
-            plan = [row[3] for row in connection.exec_driver_sql(explained, values)]
-        assert all(step.startswith("SEARCH") for step in plan), (statement, plan)
+    for question in asked:
+        steps = plan(database, question)
+        assert all(step.startswith("SEARCH") for step in steps), (question, steps)
     database.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from contracts.image_catalogue import NOON, add, an_image
 from contracts.image_visibility import share
@@ -26,6 +25,7 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility
 from headwater.images.policies import BY_NAME
+from questions import questions
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
 
@@ -230,22 +230,17 @@ def test_admins_are_told_from_others(access: Access) -> None:
 
 @pytest.mark.parametrize("caller", [STRANGER, READING_STRANGER], ids=["member", "reader"])
 def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_there(
-    database: Database, catalogue: UnheardImages, access: Access, caller: Caller
+    catalogue: UnheardImages, access: Access, caller: Caller
 ) -> None:
-    asked: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, said, *_more: asked.append(said))
-
     def shown(image_id: str) -> list[str]:
-        asked.clear()
-        with pytest.raises(ImageNotFound):
+        with questions() as asked, pytest.raises(ImageNotFound):
             access.visible(caller, image_id)
-        return list(asked)
+        return [question.statement for question in asked]
 
     def marked(image_id: str) -> list[str]:
-        asked.clear()
-        with pytest.raises(MarkerNotFound):
+        with questions() as asked, pytest.raises(MarkerNotFound):
             access.page(caller, Query(marker=image_id))
-        return list(asked)
+        return [question.statement for question in asked]
 
     hidden = an_image(owner="a", visibility=Visibility.PRIVATE, tags=("t",), properties={"p": "x"})
     add(catalogue, hidden)
@@ -255,7 +250,7 @@ def test_an_image_that_is_not_seen_costs_the_same_questions_as_one_that_is_not_t
 
 
 def test_an_image_of_others_takes_the_same_steps_as_none(
-    database: Database, catalogue: UnheardImages, monkeypatch: pytest.MonkeyPatch
+    catalogue: UnheardImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same statements, no row of either, and the same questions to the policy: so the time tells nothing."""
     steps: list[object] = []
@@ -274,7 +269,6 @@ def test_an_image_of_others_takes_the_same_steps_as_none(
         return rows.image_of(row)
 
     monkeypatch.setattr("headwater.images.catalogue.images.image_of", read)
-    event.listen(database.engine, "before_cursor_execute", lambda _c, _cursor, text, *_: steps.append(text))
     theirs = an_image(owner="a", visibility=Visibility.PRIVATE)
     shared = an_image(owner="a", visibility=Visibility.SHARED)
     add(catalogue, theirs, shared)
@@ -283,11 +277,12 @@ def test_an_image_of_others_takes_the_same_steps_as_none(
         taken = []
         for image_id in (theirs.id, shared.id, an_image().id):
             steps.clear()
-            with pytest.raises(ImageNotFound):
-                access.visible(caller, image_id)
-            with pytest.raises(MarkerNotFound):
-                access.page(caller, Query(marker=image_id))
-            taken.append(list(steps))
+            with questions() as asked:
+                with pytest.raises(ImageNotFound):
+                    access.visible(caller, image_id)
+                with pytest.raises(MarkerNotFound):
+                    access.page(caller, Query(marker=image_id))
+            taken.append((list(steps), [question.statement for question in asked]))
         assert taken[0] == taken[1] == taken[2]
-        assert "a row was read" not in taken[0]
-        assert sum(isinstance(step, str) for step in taken[0]) == 3  # the image; the marker, among the deleted too
+        assert "a row was read" not in taken[0][0]
+        assert len(taken[0][1]) == 3  # the image; the marker, among the deleted too

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event
 
 from headwater.images.metadefs import catalogue
+from questions import plan, questions
 from unit.images.metadefs.api import ADMIN, NAMESPACES, Api
-
-
-@contextmanager
-def questions(api: Api) -> Iterator[list[str]]:
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(api.database.engine, "before_cursor_execute", note)
-    yield asked
-    event.remove(api.database.engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -62,7 +48,7 @@ def full(api: Api) -> Api:
 def test_an_answer_costs_as_many_questions_however_many_namespaces_there_are(
     full: Api, target: str, count: int
 ) -> None:
-    with questions(full) as asked:
+    with questions() as asked:
         full.must(200, "GET", target, caller=ADMIN)
     assert len(asked) == count, asked
 
@@ -73,19 +59,16 @@ def test_a_list_of_namespaces_reads_nothing_of_what_they_hold(
 ) -> None:
     for name in ("_decode", "_decode_head"):
         monkeypatch.setattr(catalogue, name, None)
-    with questions(full) as asked:
+    with questions() as asked:
         found = full.must(200, "GET", NAMESPACES + query, caller=ADMIN).json["namespaces"]
     assert found
     assert all(each["description"] and each["resource_type_associations"][0]["prefix"] == "p_" for each in found)
     # As it is, not as what a function takes a part out of.
-    assert not any(re.search(r"(?<![(])metadef_namespaces\.document\b", statement) for statement in asked), asked
+    assert not any(re.search(r"(?<![(])metadef_namespaces\.document\b", each.statement) for each in asked), asked
 
 
 def test_the_usual_list_comes_from_an_index(full: Api) -> None:
-    with questions(full) as asked:
+    with questions() as asked:
         full.must(200, "GET", f"{NAMESPACES}?limit=5", caller=ADMIN)
-    [statement] = asked
-    with full.database.engine.connect() as connection:
-        explained = f"EXPLAIN QUERY PLAN {statement}"
-        plan = [row[3] for row in connection.exec_driver_sql(explained, (5,) * statement.count("?"))]
-    assert "SCAN metadef_namespaces USING INDEX ix_metadef_namespaces_created_at" in " ".join(plan), plan
+    [question] = asked
+    assert "SCAN metadef_namespaces USING INDEX ix_metadef_namespaces_created_at" in plan(full.database, question)

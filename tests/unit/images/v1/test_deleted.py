@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from contracts.image_catalogue import NOON, SECOND, add, an_image, anything
 from contracts.unheard import UnheardImages
@@ -20,6 +20,7 @@ from headwater.images.catalogue import rows
 from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.model import Image, Status
 from headwater.images.v1 import deleted
+from questions import plan, questions
 
 COUNT = 120
 DEFAULT = Query(sort=(("created_at", "desc"), ("id", "desc")), limit=7)
@@ -121,24 +122,17 @@ def test_every_question_is_a_range_of_an_index(
     database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: str | None
 ) -> None:
     catalogue = UnheardImages(database)
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        asked.append((statement, values))
-
     monkeypatch.setattr(deleted, "_BLOCK", 8)
-    event.listen(database.engine, "before_cursor_execute", note)
-    for few in (10, 1000):
-        monkeypatch.setattr(deleted, "_FEW", few)
-        page = deleted.page(catalogue, DEFAULT, since=NOON, owner=owner, after=None)
-        deleted.page(catalogue, DEFAULT, since=NOON, owner=owner, after=page[-1].image)
-    event.remove(database.engine, "before_cursor_execute", note)
+    with questions() as asked:
+        for few in (10, 1000):
+            monkeypatch.setattr(deleted, "_FEW", few)
+            page = deleted.page(catalogue, DEFAULT, since=NOON, owner=owner, after=None)
+            deleted.page(catalogue, DEFAULT, since=NOON, owner=owner, after=page[-1].image)
     assert len(asked) > 10
-    for statement, values in asked:
-        with database.engine.connect() as connection:
-            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
-        searches = [step for step in plan if "deleted_images" in step]
-        assert searches, plan
-        assert all(step.startswith("SEARCH") and "INDEX" in step for step in searches), (statement, plan)
+    for question in asked:
+        steps = plan(database, question)
+        searches = [step for step in steps if "deleted_images" in step]
+        assert searches, steps
+        assert all(step.startswith("SEARCH") and "INDEX" in step for step in searches), (question, steps)
         # Those deleted in one instant may be sorted by their ids; that is no sort of the whole.
-        assert not any(step == "USE TEMP B-TREE FOR ORDER BY" for step in plan), (statement, plan)
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps, (question, steps)
