@@ -22,6 +22,7 @@ from urllib.parse import quote
 import httpx2 as httpx
 import pytest
 
+from headwater.stores.s3.settings import S3StoreSettings
 from needs import CHECKOUT, not_run
 from servers.mortal import MortalServer
 from servers.process import Server, directory, running
@@ -177,6 +178,15 @@ class Swift:
         name = f"container-{uuid.uuid4().hex[:12]}"
         self.ask("PUT", name, **headers)
         return name
+
+
+def s3_settings(swift: Swift, bucket: str, user: User | None = None, **more: object) -> S3StoreSettings:
+    """Return the settings of a store in a bucket of the server, used by the writer if nobody is named."""
+    user = user or swift.writer
+    keys = {"access_key": user.name, "secret_key": user.key, "region": swift.region}
+    return S3StoreSettings.model_validate(
+        {"type": "s3", "endpoint": swift.s3_url, "bucket": bucket, "most_parts": 1000} | keys | more
+    )
 
 
 def is_installed() -> bool:

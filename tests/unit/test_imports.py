@@ -55,12 +55,14 @@ ROOMS = {
     "oslo_policy": ("headwater.identity",),
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
+    "boto3": ("headwater.stores.s3",),
+    "botocore": ("headwater.stores.s3",),
     "cryptography": ("headwater.images", "headwater.server.edge.certificates"),
     "oslo_messaging": ("headwater.activity.notifications",),
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity",),
+    "urllib3": ("headwater.identity", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
