@@ -38,6 +38,10 @@ class S3Refused(StoreUnavailable):
     may_pass = False
 
 
+class NotKnown(S3Refused):
+    """The S3 service does not have what it is asked for."""
+
+
 class NoBucket(S3Refused):
     """The S3 service is there, and the bucket is not."""
 
@@ -169,6 +173,8 @@ class Bucket:
             return S3Refused(self.store, reason)
         said = error.response.get("Error", {}).get("Message", "")
         reason = f"{settings.endpoint} answers {status} {code}: {sentence(said)}"
+        if status == 501:
+            return NotKnown(self.store, reason)
         passes = status >= 500 or status in (408, 409, 429) or code in _MAY_PASS
         return StoreUnavailable(self.store, reason) if passes else S3Refused(self.store, reason)
 

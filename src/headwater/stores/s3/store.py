@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError
 
 from headwater.errors import SettingsError
 from headwater.stores.parts import LARGEST
-from headwater.stores.s3.bucket import AnotherIsThere, Bucket, NoBucket, PastTheEnd, S3Refused, sentence
+from headwater.stores.s3.bucket import AnotherIsThere, Bucket, NoBucket, NotKnown, PastTheEnd, S3Refused, sentence
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.s3.upload import S3Writer
 from headwater.stores.store import (
@@ -218,10 +218,7 @@ class S3Store:
         is_ours = self._put_mark(identity)
         # Tried again, the same bytes do no harm, and show whether the service keeps conditions.
         if is_ours and self.settings.conditional_put and self._put_mark(identity):
-            raise SettingsError(
-                f"section [stores.{self.name}]: the service at {self.settings.endpoint} takes no notice of "
-                "If-None-Match: set conditional_put = false, and start one process before all others"
-            )
+            raise self._no_conditions("takes no notice of")
         # A service of many servers, such as Swift, may take two that come at once, and keeps one of them.
         time.sleep(_SETTLES_S)
         return self._mark()
@@ -232,7 +229,15 @@ class S3Store:
             self._bucket.put(MARK, identity.encode(), only_if_absent=self.settings.conditional_put)
         except AnotherIsThere:
             return False
+        except NotKnown as error:
+            raise self._no_conditions("does not know") from error
         return True
+
+    def _no_conditions(self, what: str) -> SettingsError:
+        return SettingsError(
+            f"section [stores.{self.name}]: the service at {self.settings.endpoint} {what} If-None-Match: set "
+            "conditional_put = false, and start one process before all others"
+        )
 
 
 class _Pieces(Iterator[bytes]):
