@@ -416,6 +416,7 @@ def test_images_live_in_the_bucket(fresh_headwater: FreshHeadwater, swift: Swift
             lambda: [each["Key"] for each in client.list_objects_v2(Bucket=settings.bucket)["Contents"]] == [MARK],
             "the object is gone",
         )
+        assert swift.ask("GET", f"{settings.bucket}+segments").text == ""  # where Swift keeps its parts
 
 
 def test_a_start_with_a_wrong_secret_says_so_and_does_not_say_the_secret(

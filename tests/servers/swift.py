@@ -63,7 +63,8 @@ for each in served:
     each.wait()
 """
 
-# In the order that Swift's own proxy-server.conf-sample gives. Timeouts are long, as two busy cores make all wait.
+# In the order that Swift's own proxy-server.conf-sample gives. Timeouts are long, as two busy cores make all wait;
+# segments are deleted with their object, as no daemon runs here that would do it later.
 _PROXY = """
 [DEFAULT]
 swift_dir = {home}
@@ -108,6 +109,7 @@ use = egg:swift#container_quotas
 use = egg:swift#account_quotas
 [filter:slo]
 use = egg:swift#slo
+allow_async_delete = false
 [filter:dlo]
 use = egg:swift#dlo
 """
