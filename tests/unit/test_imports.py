@@ -62,7 +62,7 @@ ROOMS = {
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity", "headwater.testing"),
+    "urllib3": ("headwater.identity", "headwater.stores.s3", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
@@ -100,7 +100,7 @@ IMAGES = (
     "v1/http",
 )
 # The rooms of stores: each store beside the others, what is around all, and their contract.
-STORES = ("file", "layers", "memory", "registry", "store", "store_type", "web")
+STORES = ("file", "layers", "memory", "parts", "registry", "s3", "store", "store_type", "web")
 
 # Where SQL stands besides in a room of its own.
 CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")

@@ -16,11 +16,15 @@ from typing import Any
 import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from headwater.errors import HeadwaterError
 from headwater.stores.parts import Body
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.store import ObjectNotFound, StoreFull, StoreRefusesWrites, StoreUnavailable, WriteLost
+
+# What is raised when nothing, or half of something, comes back: botocore passes some errors of the connection on.
+FAILURES = (BotoCoreError, HTTPError, OSError)
 
 _CONNECTIONS = 64  # kept open for the next call; more may be open at the same time
 
@@ -145,7 +149,7 @@ class Bucket:
             yield
         except ClientError as error:
             raise self._meaning(error, key, writes=writes) from error
-        except (BotoCoreError, OSError) as error:
+        except FAILURES as error:
             raise StoreUnavailable(self.store, sentence(error)) from error
 
     def _meaning(self, error: ClientError, key: str, *, writes: bool) -> HeadwaterError | AnotherIsThere | PastTheEnd:

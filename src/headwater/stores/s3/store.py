@@ -16,11 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError
-
 from headwater.errors import SettingsError
 from headwater.stores.parts import LARGEST
-from headwater.stores.s3.bucket import AnotherIsThere, Bucket, NoBucket, NotKnown, PastTheEnd, S3Refused, sentence
+from headwater.stores.s3.bucket import (
+    FAILURES,
+    AnotherIsThere,
+    Bucket,
+    NoBucket,
+    NotKnown,
+    PastTheEnd,
+    S3Refused,
+    sentence,
+)
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.s3.upload import S3Writer
 from headwater.stores.store import (
@@ -249,7 +256,7 @@ class _Pieces(Iterator[bytes]):
     def __next__(self) -> bytes:
         try:
             piece: bytes = self._body.read(self._chunk_size)
-        except (BotoCoreError, OSError) as error:
+        except FAILURES as error:
             self.close()
             raise StoreUnavailable(self._store, f"an object broke off: {sentence(error)}") from error
         if not piece:
