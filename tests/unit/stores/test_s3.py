@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from urllib3.exceptions import SSLError
 
 from headwater.stores.s3.bucket import Bucket
 from headwater.stores.s3.settings import S3StoreSettings
@@ -65,3 +66,25 @@ def test_the_library_is_imported_only_where_a_section_uses_it() -> None:
     program = "import sys, headwater.cli.main, headwater.server.worker; print('boto3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert done.stdout == "False\n"
+
+
+class Broken:
+    """A body whose connection ends in the middle of a TLS record, which botocore passes on as urllib3 says it."""
+
+    closed = False
+
+    def read(self, _count: int) -> bytes:
+        raise SSLError("decryption failed")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_whatever_breaks_a_connection_is_the_failure_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, body = S3Store("s3", settings(), tmp_path), Broken()
+    monkeypatch.setattr(store, "_found", lambda _key, _ask: {"Body": body})
+    with pytest.raises(StoreUnavailable, match="broke off: decryption failed"):
+        next(store.read("k"))
+    assert body.closed
