@@ -57,6 +57,7 @@ format: setup-check ## Bring all code into its format
 
 bench: setup-check ## Measure upload, download, show, list, create and patch, and write bench-*.json
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
+	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
 	@tools/debian_packages.sh
 	@.venv/bin/python tools/bench.py $(ARGS)
 

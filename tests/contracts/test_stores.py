@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from headwater.stores.layers.limit import LimitedStore
 from headwater.stores.layers.metrics import CountedStore
 from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore
 from headwater.testing.object_store import ObjectStoreContract, aligned, marked, put, some_bytes
+from servers.swift import Swift, s3_settings
 
 SMALL = 4 << 20  # bytes
 
@@ -131,6 +134,38 @@ class TestMemoryStore(ObjectStoreContract):
     @pytest.fixture
     def small_store(self) -> MemoryStore:
         return MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=SMALL))
+
+
+@pytest.fixture(scope="module")
+def s3_store(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
+    """A store in a bucket of the server, which is not empty when a test before left something."""
+    store = S3Store("s3", s3_settings(swift, swift.container()), tmp_path_factory.mktemp("parts"))
+    marked(store)
+    yield store
+    store.close()
+
+
+class TestS3Store(ObjectStoreContract):
+    """In a bucket of a real Swift, which speaks S3."""
+
+    @pytest.fixture
+    def unmarked_store(self, swift: Swift, tmp_path: Path) -> Iterator[S3Store]:
+        store = S3Store("s3", s3_settings(swift, f"bucket-{uuid.uuid4().hex[:12]}", create_bucket=True), tmp_path)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def store(self, s3_store: S3Store) -> S3Store:
+        for left in list(s3_store.list()):
+            s3_store.delete(left.key)
+        return s3_store
+
+    @pytest.fixture
+    def small_store(self, swift: Swift, tmp_path: Path) -> Iterator[S3Store]:
+        bucket = swift.container(X_Container_Meta_Quota_Bytes=str(SMALL))
+        store = S3Store("s3", s3_settings(swift, bucket), tmp_path)
+        yield marked(store)
+        store.close()
 
 
 # A file that may not grow beyond a limit (EFBIG): what every user can set, where mounting is for root only.

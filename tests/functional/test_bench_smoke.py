@@ -13,12 +13,13 @@ import pytest
 
 from needs import CHECKOUT
 
-BENCHES = ("start", "upload", "download", "slow", "list", "feed", "metadata")
+BENCHES = ("start", "upload", "download", "stores", "slow", "list", "feed", "metadata")
 TINY = (
     *("--rounds", "1"),
     *("--upload-size", "5000001"),  # neither whole pieces nor whole blocks
     *("--upload-size-of-four", "3M"),
     *("--download-size", "8M"),
+    *("--store-size", "17M"),
     *("--readers", "12"),
     *("--catalogues", "100,200"),
     *("--databases", "sqlite"),
@@ -83,6 +84,7 @@ def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any]
         "start",
         "upload",
         "download",
+        "stores",
         "slow",
         "list",
         "feed",

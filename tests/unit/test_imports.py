@@ -55,12 +55,14 @@ ROOMS = {
     "oslo_policy": ("headwater.identity",),
     "keystoneauth1": ("headwater.identity",),
     "bcrypt": ("headwater.identity",),
+    "boto3": ("headwater.stores.s3",),
+    "botocore": ("headwater.stores.s3",),
     "cryptography": ("headwater.images", "headwater.server.edge.certificates"),
     "oslo_messaging": ("headwater.activity.notifications",),
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity",),
+    "urllib3": ("headwater.identity", "headwater.stores.s3", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
@@ -98,7 +100,7 @@ IMAGES = (
     "v1/http",
 )
 # The rooms of stores: each store beside the others, what is around all, and their contract.
-STORES = ("file", "layers", "memory", "registry", "store", "store_type", "web")
+STORES = ("file", "layers", "memory", "parts", "registry", "s3", "store", "store_type", "web")
 
 # Where SQL stands besides in a room of its own.
 CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")

@@ -32,6 +32,7 @@ from tools.benches import (
     request_rate,
     slow_readers,
     starts,
+    stores,
     uploads,
 )
 from tools.benches.failure import BenchFailed
@@ -43,6 +44,7 @@ _BENCHES: Mapping[str, Callable[[Plan, Results], None]] = {
     starts.BENCH: starts.measure,
     uploads.BENCH: uploads.measure,
     downloads.BENCH: downloads.measure,
+    stores.BENCH: stores.measure,
     slow_readers.BENCH: slow_readers.measure,
     catalogue_calls.BENCH: catalogue_calls.measure,
     feed.BENCH: feed.measure,
@@ -119,6 +121,7 @@ def _plan(given: argparse.Namespace, rooms: Path) -> Plan:
             upload_size=256 * MIB,
             upload_size_of_four=128 * MIB,
             download_size=256 * MIB,
+            store_size=64 * MIB,
             seconds=1.0,
             pages=60,
             starts=2,
@@ -145,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--upload-size", type=_size, metavar="SIZE", help="one upload, such as 2G or 512M")
     parser.add_argument("--upload-size-of-four", type=_size, metavar="SIZE", help="each of four uploads at a time")
     parser.add_argument("--download-size", type=_size, metavar="SIZE", help="the image that is downloaded")
+    parser.add_argument("--store-size", type=_size, metavar="SIZE", help="what goes through each store")
     parser.add_argument("--readers", type=_count, help="slow readers at a time")
     parser.add_argument("--catalogues", type=_counts, metavar="N,…", help="images in each catalogue, ascending")
     parser.add_argument("--databases", type=_databases, metavar="NAME,…", help="sqlite, postgresql or both")

@@ -22,6 +22,7 @@ class Plan:
     upload_size: int = 2 * GIB
     upload_size_of_four: int = 1 * GIB  # each of the four
     download_size: int = 1 * GIB
+    store_size: int = 256 * MIB
     readers: int = 600
     catalogues: tuple[int, ...] = (100, 100_000, 1_000_000)  # images, ascending
     databases: tuple[str, ...] = ("sqlite", "postgresql")

@@ -67,7 +67,13 @@ class RetriedStore(Layer):
         if failures >= self._retries or not error.may_pass:
             raise error
         _log.info("a store is asked again", extra={"store": self.name, "error": error.reason})
-        self._sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * 2**failures) * (1 + self._chance()) / 2)
+        self._sleep(pause_s(failures, self._chance))
+
+
+def pause_s(failures: int, chance: Callable[[], float] = random.random) -> float:
+    """Return how long to wait after so many failures and another one."""
+    pause: float = min(_LONGEST_PAUSE_S, _PAUSE_S * 2**failures)
+    return pause * (1 + chance()) / 2
 
 
 class _Continued(Iterator[bytes]):

@@ -8,6 +8,8 @@ import pytest
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.layers.limit import LimitedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.s3.settings import S3StoreSettings
+from headwater.stores.s3.store import S3Store
 from headwater.stores.store import Stored
 from headwater.testing.object_store import content, marked, put
 
@@ -87,6 +89,19 @@ def test_a_file_is_given_only_where_no_speed_of_reading_is_gone_around(tmp_path:
     ):
         assert store.abilities.gives_paths is gives
         assert (store.path("k") is not None) is gives
+
+
+def test_an_address_is_given_only_where_no_speed_of_reading_is_gone_around(tmp_path: Path) -> None:
+    access = {"access_key": "key", "secret_key": "secret"}
+    settings = {"type": "s3", "endpoint": "https://s3.example.org", "bucket": "images"} | access
+    below = S3Store("s3", S3StoreSettings.model_validate(settings), tmp_path)
+    for store, gives in (
+        (LimitedStore(below, concurrency=1, write_speed=1), True),
+        (LimitedStore(below, read_speed=1e9), False),
+    ):
+        assert store.abilities.gives_urls is gives
+        assert (store.presigned("k", 60) is not None) is gives
+    below.close()
 
 
 def test_more_calls_than_may_work_wait_for_their_turn_and_a_ping_does_not() -> None:

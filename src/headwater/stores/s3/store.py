@@ -1,0 +1,274 @@
+"""Objects in a bucket: the store of type ``s3``.
+
+Layout: ``PREFIX KEY`` holds an object, ``PREFIX .headwater-store-id`` the mark. A small object is put at once, a larger
+one in parts (``upload.py``); neither is visible before it is whole. A crash leaves at most an unfinished upload, which
+``delete`` of that key removes.
+
+The mark is believed for a few seconds once it was seen; but "not found", "deleted" and "stored" are said only after it
+was seen anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headwater.errors import SettingsError
+from headwater.stores.parts import LARGEST
+from headwater.stores.s3.bucket import (
+    FAILURES,
+    AnotherIsThere,
+    Bucket,
+    NoBucket,
+    NotKnown,
+    PastTheEnd,
+    S3Refused,
+    sentence,
+)
+from headwater.stores.s3.settings import S3StoreSettings
+from headwater.stores.s3.upload import S3Writer
+from headwater.stores.store import (
+    IDENTITY,
+    ForeignUrl,
+    ObjectNotFound,
+    Stored,
+    StoreFull,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    checked_key,
+    is_key,
+)
+from headwater.stores.store_type import StoreType
+
+# Neither is a key, so no list shows them.
+MARK = ".headwater-store-id"
+PROBE = ".headwater-probe"
+
+_BELIEVED_S = 5.0
+_SETTLES_S = 1.0  # longer than it takes a service to decide between two that put the mark at once
+
+T = TypeVar("T")
+
+
+class S3Store:
+    """One bucket, or what in it begins with the prefix."""
+
+    abilities = S3StoreSettings.abilities
+
+    def __init__(self, name: str, settings: S3StoreSettings, directory: Path) -> None:
+        """Name the bucket; nothing is asked yet.
+
+        Args:
+            directory: Where parts wait that are too large for memory.
+        """
+        self.name = name
+        self.settings = settings
+        self._directory = directory
+        self._bucket = Bucket(name, settings)
+        self._expected: str | None = None
+        self._believed_until = 0.0
+
+    def identity(self) -> str | None:
+        try:
+            return self._mark()
+        except (ObjectNotFound, NoBucket):
+            return None
+
+    def mark(self, identity: str) -> str:
+        try:
+            return self.identity() or self._marked(identity)
+        except (S3Refused, StoreRefusesWrites) as error:
+            raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
+
+    def expect(self, identity: str) -> None:
+        self._expected, self._believed_until = identity, 0.0
+
+    def begin(self, key: str, size: int | None = None) -> S3Writer:
+        checked_key(key)
+        self._require_mark()
+        if size is not None and size > self.settings.most_parts * LARGEST:
+            raise StoreFull(self.name, size)
+        return S3Writer(self._bucket, key, size, self._directory, lambda: self._require_mark(anew=True))
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if length == 0:
+            self.stat(key)
+            return iter(())
+        asked: dict[str, str] = {}
+        if start or length is not None:
+            asked["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        try:
+            answer = self._found(key, lambda client, names: client.get_object(**names, **asked))
+        except PastTheEnd:
+            return iter(())
+        return _Pieces(self.name, answer["Body"], self.settings.chunk_size)
+
+    def path(self, key: str) -> None:
+        self.stat(key)
+
+    def url_of(self, key: str) -> str:
+        # Source: glance_store's S3 driver: locations begin with s3+https where it talks to https://, else with s3.
+        scheme, _, host = self.settings.endpoint.partition("://")
+        return f"{'s3+https' if scheme == 'https' else 's3'}://{host}/{self.settings.bucket}/{self._name_of(key)}"
+
+    def key_of(self, url: str) -> str:
+        here = self.url_of("k").removesuffix("k")
+        if url.startswith(here) and is_key(url.removeprefix(here)):
+            return url.removeprefix(here)
+        raise ForeignUrl(self.name, url)
+
+    def presigned(self, key: str, expires_s: int) -> str:
+        return self._bucket.presigned(checked_key(key), expires_s)
+
+    def stat(self, key: str) -> Stored:
+        return Stored(key, self._found(key, lambda client, names: client.head_object(**names))["ContentLength"])
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        self._require_mark(anew=True)
+        with self._nothing_where_nothing_is(), self._bucket.translated():
+            for found in self._all("list_objects_v2", "Contents", prefix):
+                key = found["Key"].removeprefix(self._bucket.name_of(""))
+                if is_key(key):
+                    yield Stored(key, found["Size"])
+
+    def delete(self, key: str) -> None:
+        name = self._name_of(key)
+        self._require_mark(anew=True)
+        with self._nothing_where_nothing_is(), self._bucket.translated(key, writes=True):
+            # Uploads first: one that is committed between the two would be visible after this.
+            for upload in self._all("list_multipart_uploads", "Uploads", key):
+                if upload["Key"] == name:
+                    self._bucket.forget_upload(key, upload["UploadId"])
+            with contextlib.suppress(ObjectNotFound), self._bucket.translated(key, writes=True):
+                self._bucket.client.delete_object(**self._bucket.names(key))
+
+    def ping(self) -> None:
+        self._require_mark(anew=True)
+        try:
+            self._bucket.put(PROBE, bytes(4096))
+            with self._bucket.translated(writes=True):
+                self._bucket.client.delete_object(**self._bucket.names(PROBE))
+        except StoreFull as error:
+            raise StoreRefusesWrites(self.name, is_full=True) from error
+
+    def close(self) -> None:
+        self._bucket.close()
+
+    def _name_of(self, key: str) -> str:
+        return self._bucket.name_of(checked_key(key))
+
+    def _all(self, operation: str, kind: str, prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield what the pages of an operation list."""
+        pages = self._bucket.client.get_paginator(operation)
+        for page in pages.paginate(Bucket=self.settings.bucket, Prefix=self._bucket.name_of(prefix)):
+            yield from page.get(kind, ())
+
+    def _found(self, key: str, ask: Callable[[Any, dict[str, str]], T]) -> T:
+        """Return what ``ask`` says of an object; what is not found is not found in this store."""
+        checked_key(key)
+        self._require_mark()
+        try:
+            with self._bucket.translated(key):
+                return ask(self._bucket.client, self._bucket.names(key))
+        except ObjectNotFound:
+            self._require_mark(anew=True)
+            raise
+        except NoBucket as error:
+            if self._expected is not None:
+                raise
+            raise ObjectNotFound(self.name, key) from error
+
+    @contextlib.contextmanager
+    def _nothing_where_nothing_is(self) -> Iterator[None]:
+        """Take a bucket that nobody made as empty, until it is said which store is expected."""
+        try:
+            yield
+        except NoBucket:
+            if self._expected is not None:
+                raise
+
+    # --- The mark ---------------------------------------------------------------------------------
+
+    def _require_mark(self, *, anew: bool = False) -> None:
+        """Raise ``StoreUnavailable`` unless the bucket is the store that is expected, if any is.
+
+        Args:
+            anew: Look for the mark even if it was seen just now.
+        """
+        if self._expected is None or (not anew and time.monotonic() < self._believed_until):
+            return
+        bucket = self.settings.bucket
+        try:
+            found = self._mark()
+        except ObjectNotFound as error:
+            raise StoreUnavailable(self.name, f"the bucket {bucket} has no {MARK}") from error
+        if found != self._expected:
+            raise StoreUnavailable(self.name, f"the bucket {bucket} has the {MARK} of another store")
+        self._believed_until = time.monotonic() + _BELIEVED_S
+
+    def _mark(self) -> str:
+        with self._bucket.translated(MARK):
+            answer = self._bucket.client.get_object(**self._bucket.names(MARK))
+            with contextlib.closing(answer["Body"]) as body:
+                found: str = body.read(64).decode("ascii", "replace").strip()
+        if not IDENTITY.fullmatch(found):
+            raise StoreUnavailable(self.name, f"what the bucket {self.settings.bucket} has as {MARK} is none")
+        return found
+
+    def _marked(self, identity: str) -> str:
+        """Mark a bucket that has no mark, and return its mark: of several at once the same one for all."""
+        if self.settings.create_bucket:
+            self._bucket.create()
+        is_ours = self._put_mark(identity)
+        # Tried again, the same bytes do no harm, and show whether the service keeps conditions.
+        if is_ours and self.settings.conditional_put and self._put_mark(identity):
+            raise self._no_conditions("takes no notice of")
+        # A service of many servers, such as Swift, may take two that come at once, and keeps one of them.
+        time.sleep(_SETTLES_S)
+        return self._mark()
+
+    def _put_mark(self, identity: str) -> bool:
+        """Return whether the mark was taken, as it is not where one is."""
+        try:
+            self._bucket.put(MARK, identity.encode(), only_if_absent=self.settings.conditional_put)
+        except AnotherIsThere:
+            return False
+        except NotKnown as error:
+            raise self._no_conditions("does not know") from error
+        return True
+
+    def _no_conditions(self, what: str) -> SettingsError:
+        return SettingsError(
+            f"section [stores.{self.name}]: the service at {self.settings.endpoint} {what} If-None-Match: set "
+            "conditional_put = false, and start one process before all others"
+        )
+
+
+class _Pieces(Iterator[bytes]):
+    """The bytes of one object, as they come; what breaks off is the store's failure."""
+
+    def __init__(self, store: str, body: Any, chunk_size: int) -> None:
+        self._store, self._body, self._chunk_size = store, body, chunk_size
+
+    def __next__(self) -> bytes:
+        try:
+            piece: bytes = self._body.read(self._chunk_size)
+        except FAILURES as error:
+            self.close()
+            raise StoreUnavailable(self._store, f"an object broke off: {sentence(error)}") from error
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """End the connection, unless all was read."""
+        self._body.close()
+
+    def __del__(self) -> None:
+        self._body.close()
+
+
+TYPE = StoreType("s3", S3StoreSettings, lambda name, settings, around: S3Store(name, settings, around.data_dir))

@@ -1,0 +1,118 @@
+"""One object on its way into a bucket: put at once if it is small, and else in parts that are sent side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from headwater.stores.layers.retry import pause_s
+from headwater.stores.parts import Body, Parts, TooManyParts, even, growing
+from headwater.stores.s3.bucket import Bucket
+from headwater.stores.store import Piece, Stored, StoreFull, StoreUnavailable
+
+_MIB = 1 << 20
+
+
+class S3Writer:
+    """What is pushed into a bucket, until it is an object."""
+
+    def __init__(
+        self, bucket: Bucket, key: str, size: int | None, directory: Path, require_store: Callable[[], None]
+    ) -> None:
+        """Begin an object; nothing is asked yet.
+
+        Args:
+            size: How long it will be, if that is known.
+            directory: Where parts wait that are too large for memory.
+            require_store: Raises unless the bucket is the store that it is taken for.
+        """
+        self._bucket, self._key, self._require_store = bucket, key, require_store
+        self._size = 0
+        self._upload: str | None = None
+        self._begins = threading.Lock()
+        self._is_over = False
+        first, most = bucket.settings.part_mib * _MIB, bucket.settings.most_parts
+        self._parts = Parts(
+            self._send,
+            (lambda number: growing(number, first, most)) if size is None else (lambda _: even(size, first, most)),
+            most=most,
+            threads=bucket.settings.upload_threads,
+            directory=directory,
+        )
+
+    def write(self, piece: Piece) -> None:
+        with memoryview(piece) as given, given.cast("B") as view, self._translated():
+            self._parts.write(view)
+            self._size += view.nbytes
+
+    def commit(self) -> Stored:
+        self._require_store()
+        with self._translated():
+            if self._parts.any_sent:
+                self._complete(self._parts.finish())
+            else:
+                self._bucket.put(self._key, self._parts.only())
+                self._parts.stop()
+        self._is_over = True
+        return Stored(self._key, self._size)
+
+    def abort(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._parts.stop()  # first: a part that comes after its upload is gone could stay
+        if self._upload is not None:
+            with contextlib.suppress(StoreUnavailable):
+                self._bucket.forget_upload(self._key, self._upload)
+
+    def _send(self, number: int, body: Body) -> str:
+        """Return the tag that the service gives a part. The part is still here when that fails, so it is sent again."""
+        failures = 0
+        while True:
+            try:
+                return self._sent(number, body)
+            except StoreUnavailable as error:
+                if failures >= self._bucket.settings.retries or not error.may_pass:
+                    raise
+            time.sleep(pause_s(failures))
+            failures += 1
+
+    def _sent(self, number: int, body: Body) -> str:
+        if not isinstance(body, bytearray):
+            body.seek(0)
+        with self._bucket.translated(self._key, writes=True):
+            answer = self._bucket.client.upload_part(
+                **self._bucket.names(self._key),
+                UploadId=self._begun(),
+                PartNumber=number,
+                Body=body,
+                **self._bucket.checksum(body),
+            )
+        tag: str = answer["ETag"]
+        return tag
+
+    def _begun(self) -> str:
+        """Return the upload that all parts belong to."""
+        with self._begins:
+            if self._upload is None:
+                names = self._bucket.names(self._key)
+                self._upload = self._bucket.client.create_multipart_upload(**names)["UploadId"]
+            return self._upload
+
+    def _complete(self, tags: list[str]) -> None:
+        self._bucket.client.complete_multipart_upload(
+            **self._bucket.names(self._key),
+            UploadId=self._upload,
+            MultipartUpload={"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]},
+        )
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        with self._bucket.translated(self._key, writes=True):
+            try:
+                yield
+            except TooManyParts as error:
+                raise StoreFull(self._bucket.store) from error

@@ -1,0 +1,160 @@
+"""Stores on servers of others, beside the service's own client doing the same: uploads and downloads, one at a time.
+
+The server is the real one of the tests. What is compared is this process: what the store takes beyond its client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from tools.benches import processes
+from tools.benches.failure import BenchFailed
+from tools.benches.plan import GIB, MIB, Plan
+from tools.benches.results import Results
+from tools.benches.source import Source, source
+
+from headwater.stores.s3.store import S3Store
+from headwater.stores.store import ObjectStore
+from servers import process, swift
+
+BENCH = "stores"
+_LEAST = 0.85  # of what the service's own client does
+_PART = 8 * MIB
+_IDENTITY = "0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """The service's own client: it uploads so many bytes under a name, and reads them to the end."""
+
+    name: str
+    upload: Callable[[str, int], None]
+    download: Callable[[str], int]
+
+
+@dataclass(slots=True)
+class _Runs:
+    """What one of the two needed."""
+
+    rates: list[float] = field(default_factory=list)  # MiB/s
+    cpu: list[float] = field(default_factory=list)  # seconds of this process for each GiB
+    memory: list[float] = field(default_factory=list)  # MiB that this process took at most
+
+    def time(self, size: int, work: Callable[[], None]) -> None:
+        """Do ``work``, which moves ``size`` bytes."""
+        own = [os.getpid()]
+        processes.forget_peak(own)
+        idle, cpu, began = processes.resident(own), processes.cpu_s(own), time.perf_counter()
+        work()
+        self.rates.append(size / MIB / (time.perf_counter() - began))
+        self.cpu.append((processes.cpu_s(own) - cpu) / (size / GIB))
+        self.memory.append(max(0, processes.peak_resident(own) - idle) / MIB)
+
+
+def measure(plan: Plan, results: Results) -> None:
+    """Fill in the figures of stores.
+
+    Raises:
+        BenchFailed: A server is not installed, or what came back is not what was sent.
+    """
+    room = plan.room(BENCH)
+    if not swift.is_installed():
+        raise BenchFailed("Swift is not installed (.venv-swift): 'make setup' does it")
+    with source() as bytes_, swift.prepared() as (site, server), process.running(server) as port:
+        service = swift.Swift(port, site)
+        with _s3(service, room) as store, _boto3(service, bytes_) as client:
+            _compare(plan, results, "s3", store, client, bytes_)
+
+
+def _compare(plan: Plan, results: Results, name: str, store: ObjectStore, client: _Client, bytes_: Source) -> None:
+    size = plan.store_size
+    ours = {way: _Runs() for way in ("upload", "download")}
+    theirs = {way: _Runs() for way in ours}
+    for number in range(plan.rounds):
+        key = f"k{number}"
+        theirs["upload"].time(size, lambda key=key: client.upload(f"client-{key}", size))  # type: ignore[misc]
+        ours["upload"].time(size, lambda key=key: _write(store, key, size, bytes_))  # type: ignore[misc]
+        theirs["download"].time(size, lambda key=key: _require(size, client.download(f"client-{key}")))  # type: ignore[misc]
+        ours["download"].time(size, lambda key=key: _require(size, sum(map(len, store.read(key)))))  # type: ignore[misc]
+        store.delete(key)
+    for way, runs in ours.items():
+        peer = results.add(BENCH, f"{client.name} alone, {way}", "MiB/s", theirs[way].rates)
+        figure = results.add(BENCH, f"store {name}, {way}", "MiB/s", runs.rates, beside=peer)
+        results.add(BENCH, f"processor time of {client.name}, {way}", "s/GiB", theirs[way].cpu)
+        results.add(BENCH, f"processor time of store {name}, {way}", "s/GiB", runs.cpu)
+        results.add(BENCH, f"memory of {client.name}, {way}", "MiB", theirs[way].memory)
+        results.add(BENCH, f"memory of store {name}, {way}", "MiB", runs.memory)
+        results.aim(BENCH, f"store {name}, {way}, of {client.name}", figure.ratio, "at least", _LEAST, "of the peer")
+
+
+def _write(store: ObjectStore, key: str, size: int, bytes_: Source) -> None:
+    writer = store.begin(key)
+    for piece in bytes_.pieces(size):
+        writer.write(piece)
+    _require(size, writer.commit().size)
+
+
+def _require(size: int, moved: int) -> None:
+    if moved != size:
+        raise BenchFailed(f"{moved} bytes were moved, not {size}")
+
+
+@contextlib.contextmanager
+def _s3(service: swift.Swift, room: Path) -> Iterator[S3Store]:
+    with contextlib.closing(S3Store("s3", swift.s3_settings(service, service.container()), room)) as store:
+        store.expect(store.mark(_IDENTITY))
+        yield store
+
+
+@contextlib.contextmanager
+def _boto3(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
+    bucket = service.container()
+    client = boto3.client(
+        "s3",
+        endpoint_url=service.s3_url,
+        region_name=service.region,
+        aws_access_key_id=service.writer.name,
+        aws_secret_access_key=service.writer.key,
+        config=Config(request_checksum_calculation="when_required", response_checksum_validation="when_required"),
+    )
+    transfer = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=4)
+
+    def upload(name: str, size: int) -> None:
+        client.upload_fileobj(_File(bytes_, size), bucket, name, Config=transfer)
+
+    def download(name: str) -> int:
+        return sum(map(len, client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(256 << 10)))
+
+    with contextlib.closing(client):
+        yield _Client("boto3", upload, download)
+
+
+class _File:
+    """The source as a file that can only be read on, as an upload is."""
+
+    def __init__(self, bytes_: Source, size: int) -> None:
+        self._pieces = bytes_.pieces(size)
+        self._rest = b""
+
+    def read(self, count: int = -1) -> bytes:
+        """Return so many bytes, or what is left."""
+        gathered = [self._rest]
+        length = len(self._rest)
+        while count < 0 or length < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            gathered.append(bytes(piece))
+            length += len(piece)
+        whole = b"".join(gathered)
+        end = length if count < 0 else count
+        self._rest = whole[end:]
+        return whole[:end]
