@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
@@ -23,7 +24,7 @@ from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
-from headwater.images.data.downloads import Downloads
+from headwater.images.data.downloads import Downloads, Wrongs
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
@@ -94,6 +95,10 @@ def open_changes(
     return Changes(database, access, journal=journal, outbox=notifications.postbox, room=room)
 
 
+class Counts(Tally, Wrongs, Protocol):
+    """What is counted of images."""
+
+
 class ImageService:
     """The use cases of images, and what works for images while nobody waits."""
 
@@ -106,7 +111,7 @@ class ImageService:
         policy: NamedRules,
         *,
         pools: ImagePools,
-        tally: Tally,
+        tally: Counts,
     ) -> None:
         """Make the parts.
 
@@ -141,7 +146,9 @@ class ImageService:
             signatures=open_signatures(sections.signatures, sections.keystone),
         )
         notices = Notices(self.notifications)
-        self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
+        self.downloads = Downloads(
+            self.catalogue, access, stores, journal=changes.journal, notices=notices, tally=tally
+        )
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)
         kept_s = limits.task_time_to_live_h * 3600

@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from headwater.activity.journal import Deed, Journal
-from headwater.errors import Forbidden, HeadwaterError, Lost, Unavailable
-from headwater.fetching.url_filter import redacted
+from headwater.errors import Forbidden, HeadwaterError
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.events.notices import Notices
+from headwater.images.locations.reading import (
+    DataDamaged,
+    DataMissing,
+    DataRefused,
+    HashCheck,
+    Place,
+    Reading,
+    Report,
+    hopeful,
+)
 from headwater.images.model import Image, Location, Status
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
 
-class DataMissing(Lost):
-    """The catalogue says where the data is, the store is there, and the data is not."""
+class Wrongs(Protocol):
+    """Counts what is wrong, for the operator."""
 
-    def __init__(self, image_id: str, location: Location) -> None:
-        super().__init__(
-            f"the data of image {image_id} is missing from store {location.store}: "
-            f"restore the object {location.object_key}, or delete the image and upload it again"
-        )
-        self.image_id, self.location = image_id, location
-
-    @property
-    def told(self) -> str:
-        return f"The data of image {self.image_id} is lost. Ask whoever runs this service, or upload the image again."
-
-
-class RemoteDataMissing(Unavailable):
-    """The web server of others that has the data says that it has not."""
-
-    def __init__(self, image_id: str, location: Location) -> None:
-        super().__init__(f"the data of image {image_id} is not at {redacted(location.object_key)} at the moment")
-        self.image_id = image_id
+    def wrong(self, store: str) -> None:
+        """Note that data of an image was found to be another's, or less than all."""
 
 
 class ImageDeactivated(Forbidden):
@@ -59,39 +53,40 @@ class Download:
     """An image's data, ready to be read."""
 
     image: Image
-    store: ObjectStore
-    object_key: str
-    path: Path | None  # the file that holds all of it, where there is one
+    places: tuple[Place, ...]  # where it lies, in the order in which to read it; one at least
     deed: Deed
-    others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
+    report: Report
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds all of it, where that is the first place."""
+        return self.places[0].path
 
     @property
     def is_external(self) -> bool:
         """The data may have to come from a web server of others."""
-        return any(
-            Location(store.name, key).is_external for store, key in ((self.store, self.object_key), *self.others)
-        )
+        return any(place.at.is_external for place in self.places)
 
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Return pieces of the data, from the first place that gives them.
+    def read(self, start: int, length: int) -> Reading:
+        """Return pieces of the data, from the first place that gives them; where it fails, the next goes on.
 
         Raises:
-            DataMissing: It is in no place, and all of them were asked.
-            Unavailable: No place gives it now.
+            HeadwaterError: As ``Reading`` says.
         """
-        failed: list[HeadwaterError] = []
-        for store, object_key in ((self.store, self.object_key), *self.others):
-            try:
-                return store.read(object_key, start, length)
-            except ObjectNotFound as error:
-                at = Location(store.name, object_key)
-                missing = RemoteDataMissing if at.is_external else DataMissing
-                failed.append(missing(self.image.id, at))
-                failed[-1].__cause__ = error
-            except StoreUnavailable as error:
-                failed.append(error)
-            _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(failed[-1])})
-        raise _hopeful(failed)
+        return Reading(self.image, self.places, range(start, start + length), self.report)
+
+    def without_first(self, error: Exception) -> Download:
+        """Return the same data without the first place, which failed.
+
+        Raises:
+            StoreUnavailable: There is no other.
+        """
+        failed, *others = self.places
+        reason = StoreUnavailable(failed.store.name, str(error))
+        _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(reason)})
+        if not others:
+            raise reason from error
+        return replace(self, places=tuple(others))
 
 
 # Source: Glance answers 204 to a download of an image in any other status; an admin may read a
@@ -110,7 +105,14 @@ class Downloads:
         *,
         journal: Journal | None = None,
         notices: Notices | None = None,
+        tally: Wrongs | None = None,
     ) -> None:
+        """Take where images and their data are.
+
+        Args:
+            tally: Counts the times that data was found wrong.
+        """
+        self._tally = tally
         self._journal = journal or Journal()
         self._notices = notices
         self._catalogue = catalogue
@@ -150,14 +152,14 @@ class Downloads:
         image_id = image.id
         if not self._is_readable(caller, image):
             return None
-        places: list[tuple[ObjectStore, str, Path | None]] = []
+        places: list[Place] = []
         failed: list[HeadwaterError] = []
         for location in self._catalogue.locations(image_id):
             store = self._stores.get(location.store)
             try:
                 if store is None:
                     raise StoreUnavailable(location.store, f"section [stores] has none of this name ({image_id})")
-                places.append((store, location.object_key, store.path(location.object_key)))
+                places.append(self._place(image, store, location))
             except ObjectNotFound as error:
                 failed.append(DataMissing(image_id, location))
                 failed[-1].__cause__ = error
@@ -166,9 +168,18 @@ class Downloads:
         if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
-            raise _hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
-        (store, object_key, path), *others = places
-        return Download(image, store, object_key, path, deed, tuple(other[:2] for other in others))
+            raise hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
+        return Download(image, tuple(places), deed, self._report)
+
+    def _place(self, image: Image, store: ObjectStore, location: Location) -> Place:
+        path = store.path(location.object_key)
+        return Place(store, location.object_key, path, lambda: HashCheck(image, location))
+
+    def _report(self, error: DataDamaged | DataRefused) -> None:
+        """Tell the operator of data that is not what it should be."""
+        _log.error("data of an image is wrong", extra={"image": error.image_id, "error": str(error)})
+        if self._tally is not None:
+            self._tally.wrong(error.location.store)
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""
@@ -178,8 +189,3 @@ class Downloads:
         """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
         if self._notices is not None:
             self._notices.sent(download.deed, download.image, bytes_sent, whole=whole)
-
-
-def _hopeful(failed: list[HeadwaterError]) -> HeadwaterError:
-    """Return what to tell of several failures, the last: but data is not lost while one place may still have it."""
-    return next((error for error in reversed(failed) if isinstance(error, Unavailable)), failed[-1])
