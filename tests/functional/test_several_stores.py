@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import sqlite3
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2 as httpx
@@ -13,15 +16,20 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess
+from functional.users import proof, users_file
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 DATA = random.Random(0).randbytes(9 << 20)
 TOML = """
+[images]
+show_multiple_locations = true
+show_image_direct_url = true
 [stores.fast]
 type = "file"
 description = "New and fast"
 [stores.cheap]
 type = "file"
+weight = 300
 [stores.web]
 type = "http"
 """
@@ -32,11 +40,23 @@ def service(fresh_headwater: FreshHeadwater) -> HeadwaterProcess:
     return fresh_headwater(toml=TOML)
 
 
-def uploaded(api: httpx.Client, store: str | None = None) -> str:
-    """Return the id of a new image with DATA."""
-    image_id: str = api.post("/images", json={"disk_format": "raw", "container_format": "bare"}).json()["id"]
+@pytest.fixture
+def api(service: HeadwaterProcess) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{service.images_url}/v2", trust_env=False) as client:
+        yield client
+
+
+def queued(api: httpx.Client) -> str:
+    """Return the id of a new image."""
+    made: str = api.post("/images", json={"disk_format": "raw", "container_format": "bare"}).json()["id"]
+    return made
+
+
+def uploaded(api: httpx.Client, store: str | None = None, data: bytes = DATA) -> str:
+    """Return the id of a new image with data."""
+    image_id = queued(api)
     headers = OCTETS if store is None else {**OCTETS, "X-Image-Meta-Store": store}
-    assert api.put(f"/images/{image_id}/file", content=DATA, headers=headers).status_code == 204
+    assert api.put(f"/images/{image_id}/file", content=data, headers=headers).status_code == 204
     return image_id
 
 
@@ -61,15 +81,114 @@ def copied(service: HeadwaterProcess, image_id: str, source: str, target: str) -
     return copy
 
 
-def test_where_a_file_fails_in_the_middle_the_next_store_goes_on(service: HeadwaterProcess) -> None:
+def test_where_a_file_fails_in_the_middle_the_next_store_goes_on(service: HeadwaterProcess, api: httpx.Client) -> None:
+    image_id = uploaded(api, "cheap")
+    file = object_of(service, "cheap", image_id)
+    copied(service, image_id, "cheap", "fast")
+    os.truncate(file, 5_000_003)
+    assert api.get(f"/images/{image_id}/file").content == DATA
+    part = api.get(f"/images/{image_id}/file", headers={"Range": "bytes=4999999-8999999"})
+    assert (part.status_code, part.content) == (206, DATA[4999999:9000000])
+    object_of(service, "fast", image_id).unlink()
+    with pytest.raises(httpx.TransportError):  # broken off: half is never taken for the whole
+        api.get(f"/images/{image_id}/file")
+
+
+def test_clients_learn_which_stores_there_are(service: HeadwaterProcess, api: httpx.Client) -> None:
+    fast = {"id": "fast", "description": "New and fast", "default": "true"}
+    assert api.get("/info/stores").json() == {"stores": [fast, {"id": "cheap"}, {"id": "web", "read-only": "true"}]}
+    detail = {each["id"]: each for each in api.get("/info/stores/detail").json()["stores"]}
+    directory = str(service.data_dir / "stores" / "fast")
+    properties = {"data_dir": directory, "chunk_size": 262144, "thin_provisioning": False}
+    assert detail["fast"] == {**fast, "type": "file", "weight": 0, "properties": properties}
+    assert detail["cheap"]["weight"] == 300
+    assert detail["web"] == {"id": "web", "read-only": "true", "type": "http", "weight": 0, "properties": {}}
+    assert api.post("/images", json={}).headers["OpenStack-image-store-ids"] == "fast,cheap"
+
+
+def test_where_one_store_takes_data_clients_have_no_choice(fresh_headwater: FreshHeadwater) -> None:
+    service = fresh_headwater(toml='[stores.one]\ntype = "file"\n[stores.web]\ntype = "http"')
     with httpx.Client(base_url=f"{service.images_url}/v2", trust_env=False) as api:
-        image_id = uploaded(api)
-        file = object_of(service, "fast", image_id)
+        for path in ("/info/stores", "/info/stores/detail"):
+            refused = api.get(path, headers={"Accept": "application/json"})
+            assert (refused.status_code, refused.json()["message"]) == (
+                404,
+                "Multi backend is not supported at this site.",
+            )
+        image_id = uploaded(api, "nowhere", b"some data")  # the header says nothing
+        assert "stores" not in api.get(f"/images/{image_id}").json()
+        assert "OpenStack-image-store-ids" not in api.post("/images", json={}).headers
+        assert api.delete(f"/stores/one/{image_id}").status_code == 404
+        assert api.get(f"/images/{image_id}/file?prefer=one").status_code == 400
+        assert api.get(f"/images/{image_id}/file").content == b"some data"
+
+
+def test_an_upload_goes_where_its_header_says(service: HeadwaterProcess, api: httpx.Client) -> None:
+    assert api.get(f"/images/{uploaded(api, data=b'1')}").json()["stores"] == "fast"
+    cheap = uploaded(api, "cheap", b"2")
+    assert api.get(f"/images/{cheap}").json()["stores"] == "cheap"
+    assert object_of(service, "cheap", cheap).read_bytes() == b"2"
+    waiting = queued(api)
+    for name in ("nowhere", "web"):
+        headers = {**OCTETS, "Accept": "application/json", "X-Image-Meta-Store": name}
+        refused = api.put(f"/images/{waiting}/file", content=b"3", headers=headers)
+        assert refused.status_code == 400
+        assert f"'{name}'" in refused.json()["message"]
+    shown = api.get(f"/images/{waiting}").json()
+    assert (shown["status"], "stores" in shown) == ("queued", False)
+
+
+def test_all_follows_the_weights_of_the_stores(service: HeadwaterProcess, api: httpx.Client) -> None:
+    image_id = uploaded(api, "fast", b"the data")
+    cheap = copied(service, image_id, "fast", "cheap")
+    cheap.write_bytes(b"THE DATA")  # so that answers tell where they come from
+    for shown in (api.get(f"/images/{image_id}").json(), api.get("/images").json()["images"][0]):
+        assert shown["stores"] == "cheap,fast"
+        assert [each["metadata"]["store"] for each in shown["locations"]] == ["cheap", "fast"]
+        assert shown["direct_url"] == shown["locations"][0]["url"]
+    listed = api.get(f"/images/{image_id}/locations").json()
+    assert [each["metadata"]["store"] for each in listed] == ["cheap", "fast"]
+    assert api.get(f"/images/{image_id}/file").content == b"THE DATA"
+    assert api.get(f"/images/{image_id}/file?prefer=fast").content == b"the data"
+    assert api.get(f"/images/{image_id}/file?prefer=web,fast,cheap").content == b"the data"
+    assert api.get(f"/images/{image_id}/file?prefer=fast,nowhere").status_code == 400
+    # The order that is shown is the one that a patch counts in.
+    removal = [{"op": "remove", "path": "/locations/0"}]
+    headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    after = api.patch(f"/images/{image_id}", content=json.dumps(removal), headers=headers).json()
+    assert after["stores"] == "fast"
+    assert not cheap.exists()
+
+
+def test_one_copy_is_deleted_and_the_last_one_stays(service: HeadwaterProcess, api: httpx.Client) -> None:
+    image_id = uploaded(api, "fast", b"data")
+    assert api.delete(f"/stores/fast/{image_id}").status_code == 403
+    cheap = copied(service, image_id, "fast", "cheap")
+    assert api.delete(f"/stores/nowhere/{image_id}").status_code == 409
+    assert api.delete(f"/stores/web/{image_id}").status_code == 404
+    assert api.delete(f"/stores/fast/{uuid.uuid4()}").status_code == 404
+    assert api.delete(f"/stores/fast/{queued(api)}").status_code == 409
+    assert api.delete(f"/stores/cheap/{image_id}").status_code == 204
+    assert not cheap.exists()
+    shown = api.get(f"/images/{image_id}").json()
+    assert (shown["stores"], shown["status"]) == ("fast", "active")
+    assert api.delete(f"/stores/fast/{image_id}").status_code == 403
+    assert api.get(f"/images/{image_id}/file").content == b"data"
+
+
+def test_members_are_told_less_and_delete_no_copies(fresh_headwater: FreshHeadwater, tmp_path: Path) -> None:
+    users = users_file(tmp_path, root=("infra", "admin"), mia=("p1", "member,reader"))
+    service = fresh_headwater(toml=users + TOML)
+    with httpx.Client(base_url=f"{service.images_url}/v2", trust_env=False, headers=proof("mia")) as api:
+        assert api.get("/info/stores").status_code == 200
+        assert api.get("/info/stores/detail").status_code == 403
+        image_id = uploaded(api, "fast", b"data")
         copied(service, image_id, "fast", "cheap")
-        os.truncate(file, 5_000_003)
-        assert api.get(f"/images/{image_id}/file").content == DATA
-        part = api.get(f"/images/{image_id}/file", headers={"Range": "bytes=4999999-8999999"})
-        assert (part.status_code, part.content) == (206, DATA[4999999:9000000])
-        object_of(service, "cheap", image_id).unlink()
-        with pytest.raises(httpx.TransportError):  # broken off: half is never taken for the whole
-            api.get(f"/images/{image_id}/file")
+        assert api.get(f"/images/{image_id}").json()["stores"] == "cheap,fast"
+        assert api.get(f"/images/{image_id}/file?prefer=fast").status_code == 200
+        assert api.delete(f"/stores/fast/{image_id}").status_code == 403
+        assert api.post(f"/images/{image_id}/actions/deactivate").status_code == 204
+        assert "stores" not in api.get(f"/images/{image_id}").json()
+        assert api.get(f"/images/{image_id}", headers=proof("root")).json()["stores"] == "cheap,fast"
+        assert api.get("/info/stores/detail", headers=proof("root")).status_code == 200
+        assert httpx.get(f"{service.images_url}/v2/info/stores", trust_env=False).status_code == 401

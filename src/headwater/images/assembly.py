@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from headwater.activity.journal import Journal
@@ -37,6 +38,7 @@ from headwater.images.imports.location_import import LocationImport
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
+from headwater.images.locations.known_stores import ONE_STORE, KnownStore, KnownStores
 from headwater.images.locations.service import Locations, Web
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
@@ -54,6 +56,7 @@ from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import Runner
 from headwater.jobs.standing import standing
 from headwater.stores.store import ObjectStore
+from headwater.stores.store_type import StoreSettings
 from headwater.threads import Pool
 
 _FORGET_EVERY_S = 60
@@ -68,6 +71,27 @@ class Sections:
     signatures: SignaturesSettings
     keystone: KeystoneSettings
     notifications: NotificationsSettings
+
+
+def known_stores(sections: Mapping[str, StoreSettings], default: str | None, own: Path) -> KnownStores:
+    """Return the stores as clients know them.
+
+    Args:
+        default: The one that takes data for which no store is named.
+        own: The directory in which Headwater keeps what stores without one of their own hold.
+    """
+    stores = (
+        KnownStore(
+            name=name,
+            type=section.type,
+            weight=section.weight,
+            description=section.description,
+            takes_data=section.abilities.writes,
+            properties=section.told(own / name),
+        )
+        for name, section in sections.items()
+    )
+    return KnownStores(stores, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +135,7 @@ class ImageService:
         policy: NamedRules,
         *,
         pools: ImagePools,
+        known: KnownStores = ONE_STORE,
         tally: Counts,
     ) -> None:
         """Make the parts.
@@ -130,8 +155,8 @@ class ImageService:
         guard = open_guard(limits, policy)
         web = Web(stores, fetcher, limits.size_cap)
         location_rows = LocationRows(database)
-        self.locations = Locations(location_rows, access, stores, web, limits)
-        self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard)
+        self.locations = Locations(location_rows, access, stores, web, limits, known=known)
+        self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard, known=known)
         running = Running()
         records = UploadRecords(database)
         self._leftovers = Leftovers(changes, records, scrubber, running)
@@ -147,7 +172,7 @@ class ImageService:
         )
         notices = Notices(self.notifications)
         self.downloads = Downloads(
-            self.catalogue, access, stores, journal=changes.journal, notices=notices, tally=tally
+            self.catalogue, access, stores, journal=changes.journal, notices=notices, tally=tally, known=known
         )
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.events.notices import Notices
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores
 from headwater.images.locations.reading import (
     DataDamaged,
     DataMissing,
@@ -106,6 +107,7 @@ class Downloads:
         journal: Journal | None = None,
         notices: Notices | None = None,
         tally: Wrongs | None = None,
+        known: KnownStores = ONE_STORE,
     ) -> None:
         """Take where images and their data are.
 
@@ -113,14 +115,18 @@ class Downloads:
             tally: Counts the times that data was found wrong.
         """
         self._tally = tally
+        self._known = known
         self._journal = journal or Journal()
         self._notices = notices
         self._catalogue = catalogue
         self._access = access
         self._stores = stores
 
-    def open(self, caller: Caller, image_id: str) -> Download | None:
+    def open(self, caller: Caller, image_id: str, prefer: Sequence[str] = ()) -> Download | None:
         """Return the image's data; ``None`` when it has none yet.
+
+        Args:
+            prefer: The stores to read from, if they have it and the caller may choose.
 
         Raises:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not read its data.
@@ -130,7 +136,9 @@ class Downloads:
         """
         with self._journal.entry(caller, "image.download", image_id) as entry:
             entry.image = image = self._access.visible(caller, image_id, "download_image")
-            return self._opened(caller, image, entry)
+            if prefer:
+                self._access.visible(caller, image_id, "download_from_store")
+            return self._opened(caller, image, entry, prefer)
 
     def describe(self, caller: Caller, image_id: str) -> Image | None:
         """Return the image of which the caller may read the data; ``None`` when it has none yet.
@@ -148,13 +156,13 @@ class Downloads:
             raise ImageDeactivated(image.id)
         return image.status in _READABLE
 
-    def _opened(self, caller: Caller, image: Image, deed: Deed) -> Download | None:
+    def _opened(self, caller: Caller, image: Image, deed: Deed, prefer: Sequence[str]) -> Download | None:
         image_id = image.id
         if not self._is_readable(caller, image):
             return None
         places: list[Place] = []
         failed: list[HeadwaterError] = []
-        for location in self._catalogue.locations(image_id):
+        for location in self._known.ranked(self._catalogue.locations(image_id), lambda each: each, prefer):
             store = self._stores.get(location.store)
             try:
                 if store is None:

@@ -11,9 +11,10 @@ from headwater.http.conditions import is_held, wanted_range
 from headwater.http.numbers import whole
 from headwater.http.threads import Threads
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.session import SizeMismatch
+from headwater.images.data.session import SizeMismatch, Terms
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
 from headwater.images.data.uploads import Uploads
+from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
 
 
@@ -35,7 +36,8 @@ class BadSizeHeader(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, threads: Threads) -> None:
+    def __init__(self, uploads: Uploads, downloads: Downloads, known: KnownStores, threads: Threads) -> None:
+        self._known = known
         self._uploads = uploads
         self._downloads = downloads
         self._threads = threads
@@ -48,14 +50,16 @@ class DataHandlers:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        terms = Terms(store=self._known.wanted(request.headers.get("x-image-meta-store")))
+        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size, terms), self._threads)
         return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------
 
     async def download(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id))
+        prefer = self._known.preferred(request.query_params.get("prefer"))
+        found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id, prefer))
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0
