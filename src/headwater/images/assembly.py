@@ -38,6 +38,7 @@ from headwater.images.imports.location_import import LocationImport
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
+from headwater.images.locations.content import Contents
 from headwater.images.locations.known_stores import ONE_STORE, KnownStore, KnownStores
 from headwater.images.locations.service import Locations, Web
 from headwater.images.metadefs.catalogue import MetadefCatalogue
@@ -153,6 +154,8 @@ class ImageService:
         discarded = DiscardedObjects(database)
         scrubber = Scrubber(discarded, stores)
         guard = open_guard(limits, policy)
+        signatures = open_signatures(sections.signatures, sections.keystone)
+        contents = Contents(limits, signatures)
         web = Web(stores, fetcher, limits.size_cap)
         location_rows = LocationRows(database)
         self.locations = Locations(location_rows, access, stores, web, limits, known=known)
@@ -168,11 +171,18 @@ class ImageService:
             limits,
             pools=Pools(pools.hashing, pools.storing),
             running=running,
-            signatures=open_signatures(sections.signatures, sections.keystone),
+            signatures=signatures,
         )
         notices = Notices(self.notifications)
         self.downloads = Downloads(
-            self.catalogue, access, stores, journal=changes.journal, notices=notices, tally=tally, known=known
+            self.catalogue,
+            access,
+            stores,
+            journal=changes.journal,
+            notices=notices,
+            tally=tally,
+            known=known,
+            contents=contents,
         )
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)
@@ -185,6 +195,7 @@ class ImageService:
             web=web,
             fetcher=fetcher,
             settings=limits,
+            contents=contents,
             stopping=self._is_stopping,
         )
         web_copy = WebCopy(

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from headwater.activity.journal import Deed, Journal
+from headwater.clock import now
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.events.notices import Notices
+from headwater.images.locations.content import Contents
 from headwater.images.locations.known_stores import ONE_STORE, KnownStores
 from headwater.images.locations.reading import (
+    Check,
     DataDamaged,
     DataMissing,
     DataRefused,
@@ -25,7 +28,9 @@ from headwater.images.locations.reading import (
     Report,
     hopeful,
 )
-from headwater.images.model import Image, Location, Status
+from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
+from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.verification import Signatures
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -62,6 +67,11 @@ class Download:
     def path(self) -> Path | None:
         """The file that holds all of it, where that is the first place."""
         return self.places[0].path
+
+    @property
+    def gives_parts(self) -> bool:
+        """If not, it has to be read whole first."""
+        return any(place.gives_parts for place in self.places)
 
     @property
     def is_external(self) -> bool:
@@ -108,14 +118,17 @@ class Downloads:
         notices: Notices | None = None,
         tally: Wrongs | None = None,
         known: KnownStores = ONE_STORE,
+        contents: Contents | None = None,
     ) -> None:
         """Take where images and their data are.
 
         Args:
             tally: Counts the times that data was found wrong.
+            contents: Looks at what lies on web servers of others.
         """
         self._tally = tally
         self._known = known
+        self._contents = contents or Contents(ImagesSettings(), Signatures(clock=now))
         self._journal = journal or Journal()
         self._notices = notices
         self._catalogue = catalogue
@@ -162,32 +175,60 @@ class Downloads:
             return None
         places: list[Place] = []
         failed: list[HeadwaterError] = []
-        for location in self._known.ranked(self._catalogue.locations(image_id), lambda each: each, prefer):
+        for each in self._known.ranked(self._catalogue.held(image_id), lambda each: each.at, prefer):
+            location = each.at
             store = self._stores.get(location.store)
             try:
                 if store is None:
                     raise StoreUnavailable(location.store, f"section [stores] has none of this name ({image_id})")
-                places.append(self._place(image, store, location))
+                places.append(self._place(deed.caller, image, store, each))
             except ObjectNotFound as error:
                 failed.append(DataMissing(image_id, location))
                 failed[-1].__cause__ = error
-            except StoreUnavailable as error:
+            except (StoreUnavailable, DataRefused) as error:
                 failed.append(error)
         if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
             raise hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
+        places.sort(key=lambda place: place.is_wrong)
         return Download(image, tuple(places), deed, self._report)
 
-    def _place(self, image: Image, store: ObjectStore, location: Location) -> Place:
-        path = store.path(location.object_key)
-        return Place(store, location.object_key, path, lambda: HashCheck(image, location))
+    def _place(self, caller: Caller | None, image: Image, store: ObjectStore, held: ImageLocation) -> Place:
+        at, verdict = held.at, held.verdict
+        if verdict not in (None, RIGHT, WRONG):
+            raise DataRefused(image.id, at, verdict)
+
+        def check() -> Check:
+            return self._contents.check(caller, image, at) if at.is_external else HashCheck(image, at)
+
+        def is_right() -> None:
+            if verdict == WRONG or (verdict is None and at.is_external):
+                self._judge(image.id, at, RIGHT)
+
+        return Place(
+            store,
+            at.object_key,
+            store.path(at.object_key),
+            check,
+            # What others may have made of it since they gave its URL shows only when all of it is read.
+            gives_parts=verdict == RIGHT or not at.is_external,
+            is_wrong=verdict == WRONG,
+            is_right=is_right,
+        )
 
     def _report(self, error: DataDamaged | DataRefused) -> None:
-        """Tell the operator of data that is not what it should be."""
+        """Tell the operator of data that is not what it should be, and the next reader to begin elsewhere."""
         _log.error("data of an image is wrong", extra={"image": error.image_id, "error": str(error)})
         if self._tally is not None:
             self._tally.wrong(error.location.store)
+        self._judge(error.image_id, error.location, error.reason if isinstance(error, DataRefused) else WRONG)
+
+    def _judge(self, image_id: str, at: Location, verdict: str) -> None:
+        try:
+            self._catalogue.judge(image_id, at, verdict)
+        except HeadwaterError as error:  # the next who reads all of it finds the same
+            _log.warning("a verdict is not kept", extra={"image": image_id, "error": str(error)})
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""

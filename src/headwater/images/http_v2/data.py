@@ -67,7 +67,7 @@ class DataHandlers:
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
-        if wanted is None:
+        if wanted is None or not found.gives_parts:
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:

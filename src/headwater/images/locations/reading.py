@@ -66,14 +66,31 @@ class DataRefused(Forbidden):
         self.image_id, self.location, self.reason = image_id, location, reason
 
 
+class NotReadYet(Unavailable):
+    """Parts of data are given once all of it was read and found right."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"the data of image {image_id} has to be read whole once before parts of it are given")
+        self.image_id = image_id
+
+
 class Check(Protocol):
     """What data that is read whole is held against, piece by piece."""
 
     def feed(self, piece: bytes) -> None:
-        """Look at the next piece; raise ``DataDamaged`` or ``DataRefused`` when it is clear that all is wrong."""
+        """Look at the next piece.
+
+        Raises:
+            DataDamaged, DataRefused: It is clear already that all is wrong.
+        """
 
     def finish(self) -> None:
-        """Raise ``DataDamaged`` or ``DataRefused`` unless all that was fed is the image's data."""
+        """Return when all that was fed is the image's data.
+
+        Raises:
+            DataDamaged, DataRefused: It is not.
+            Unavailable: Nobody can tell now.
+        """
 
 
 class HashCheck:
@@ -103,6 +120,9 @@ class Place:
     object_key: str
     path: Path | None = None  # the file that holds all of it, where there is one
     check: Callable[[], Check] | None = None  # begins a check of what is read from it whole
+    gives_parts: bool = True  # if not, it has to be read whole first
+    is_wrong: bool = False  # it was when somebody read it last, so it comes after all others
+    is_right: Callable[[], None] = lambda: None  # is told when all that it gave was right
 
     @property
     def at(self) -> Location:
@@ -119,12 +139,16 @@ class Reading(Iterator[bytes]):
         """Open the first place that gives its data, and read its first piece: what fails at once fails here.
 
         Raises:
+            NotReadYet: A part is wanted, and no place gives any.
             DataMissing, DataDamaged, DataRefused: It is in no place, and all of them were asked.
             Unavailable: No place gives it now.
         """
-        self._image, self._left, self._report = image, list(places), report
+        self._image, self._report = image, report
         self._at, self._end = wanted.start, wanted.stop
         self._is_whole = len(wanted) == image.size
+        self._left = [place for place in places if self._is_whole or place.gives_parts]
+        if not self._left:
+            raise NotReadYet(image.id)
         self._failed: list[HeadwaterError] = []
         self._gave: list[Place] = []  # what was read so far came from these
         self._check: Check | None = None
@@ -175,6 +199,8 @@ class Reading(Iterator[bytes]):
             self._check.feed(piece)
             if self._at + len(piece) == self._end:
                 self._check.finish()
+                if self._gave in ([], [self._place]):
+                    self._place.is_right()
         except (DataDamaged, DataRefused) as error:
             # Of data that came from several places nobody knows which one is wrong.
             if self._gave in ([], [self._place]):
@@ -195,11 +221,11 @@ class Reading(Iterator[bytes]):
         """Open the next place that gives its data, at the byte where the one before failed."""
         while self._left:
             self._place = place = self._left.pop(0)
-            if self._is_whole and not self._gave:
-                self._check = place.check() if place.check is not None else None
             try:
+                if self._is_whole and not self._gave:
+                    self._check = place.check() if place.check is not None else None
                 self._pieces = place.store.read(place.object_key, self._at, self._end - self._at)
-            except (ObjectNotFound, StoreUnavailable) as error:
+            except (ObjectNotFound, Unavailable, DataRefused) as error:
                 self._note(place, error)
             else:
                 return
