@@ -183,6 +183,7 @@ class ImageService:
             tally=tally,
             known=known,
             contents=contents,
+            settings=limits,
         )
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)

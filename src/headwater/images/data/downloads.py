@@ -119,6 +119,7 @@ class Downloads:
         tally: Wrongs | None = None,
         known: KnownStores = ONE_STORE,
         contents: Contents | None = None,
+        settings: ImagesSettings = ImagesSettings(),  # noqa: B008 - frozen
     ) -> None:
         """Take where images and their data are.
 
@@ -128,7 +129,8 @@ class Downloads:
         """
         self._tally = tally
         self._known = known
-        self._contents = contents or Contents(ImagesSettings(), Signatures(clock=now))
+        self._contents = contents or Contents(settings, Signatures(clock=now))
+        self._settings = settings
         self._journal = journal or Journal()
         self._notices = notices
         self._catalogue = catalogue
@@ -229,6 +231,28 @@ class Downloads:
             self._catalogue.judge(image_id, at, verdict)
         except HeadwaterError as error:  # the next who reads all of it finds the same
             _log.warning("a verdict is not kept", extra={"image": image_id, "error": str(error)})
+
+    def may_redirect(self, *, asked: bool) -> bool:
+        """Return whether a client may be sent to a store; ``asked``: it says that it follows."""
+        return self._settings.direct_delivery == "always" or (asked and self._settings.direct_delivery == "asked")
+
+    def direct_url(self, download: Download) -> str | None:
+        """Return an address, a secret for a short time, where the client gets the data without us.
+
+        ``None`` where the first place gives none, or does not have the data now: then it is sent from here, from
+        whichever place has it.
+        """
+        first = download.places[0]
+        if first.is_wrong or not first.store.abilities.gives_urls:
+            return None
+        try:
+            if first.store.stat(first.object_key).size != download.image.size:
+                return None
+            return first.store.presigned(first.object_key, self._settings.direct_delivery_s)
+        except (ObjectNotFound, StoreUnavailable) as error:
+            more = {"image": download.image.id, "store": first.store.name, "error": str(error)}
+            _log.warning("a store gives no address of its data", extra=more)
+            return None
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""

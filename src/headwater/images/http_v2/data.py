@@ -67,6 +67,11 @@ class DataHandlers:
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
+        asked = _prefers_redirect(request)
+        if self._downloads.may_redirect(asked=asked):
+            url = await self._threads.transfers.run(lambda: self._downloads.direct_url(found))
+            if url is not None:
+                return _elsewhere(url, headers, asked=asked)
         if wanted is None or not found.gives_parts:
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
@@ -105,6 +110,20 @@ def _announced_size(request: Request) -> int | None:
     if size is not None and size != announced:
         raise SizeMismatch(announced, size)
     return announced
+
+
+def _prefers_redirect(request: Request) -> bool:
+    """Return whether the client says that it follows. Source: RFC 7240."""
+    given = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(each.partition(";")[0].strip().lower() == "redirect" for each in given)
+
+
+def _elsewhere(url: str, headers: dict[str, str], *, asked: bool) -> Response:
+    """Return the answer that sends a client to a store, with what it needs to check what it gets there."""
+    applied = {"Preference-Applied": "redirect"} if asked else {}
+    # The address is a secret.
+    more = {"Location": url, "Cache-Control": "no-store", "Vary": "Prefer", **applied}
+    return Response(status_code=307, headers={**headers, **more})
 
 
 def _data_headers(image: Image) -> dict[str, str]:

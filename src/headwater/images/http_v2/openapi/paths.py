@@ -34,6 +34,10 @@ _MD5: Json = {
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 _ETAG: Json = {"description": "The multihash of the image.", "schema": {"type": "string", "pattern": '^".*"$'}}
+_ELSEWHERE: Json = {
+    "Location": {"description": "A secret address.", "schema": {"type": "string", "format": "uri"}},
+    "Preference-Applied": {"description": "As the request asked.", "schema": {"const": "redirect"}},
+}
 _RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
 _OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
 _CONDITIONS = (
@@ -281,6 +285,9 @@ def _download() -> Operation:
         parameters=(
             in_query("prefer", "Comma list of stores to read from, where there are several.", examples=["fast,near"]),
             in_header("Range", "One range of bytes: bytes=FIRST-LAST.", examples=["bytes=0-1023"]),
+            in_header(
+                "Prefer", "`redirect`: the caller follows to where the store gives the data.", examples=["redirect"]
+            ),
             in_header("If-Range", "The ETag that the range is a part of."),
             *_CONDITIONS,
         ),
@@ -293,6 +300,7 @@ def _download() -> Operation:
                 "headers": {**_OF_DATA, "Content-Range": part},
             },
             304: {"description": "The caller has it.", "headers": _OF_DATA},
+            307: {"description": "The store gives it there, for a short time.", "headers": {**_OF_DATA, **_ELSEWHERE}},
         },
         fails=(404, 412, 416),
     )
