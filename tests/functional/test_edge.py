@@ -223,14 +223,8 @@ def test_a_file_that_became_shorter_breaks_the_answer_off(start: Start, file: Pa
     assert start(answering(begun(), part)).ask(GET).endswith(b"RESET")
 
 
-@pytest.mark.parametrize("fault", ["cut", "empty", "absent", "unreadable"])
-def test_what_a_file_does_not_give_may_be_sent_otherwise(start: Start, file: Path, fault: str) -> None:
-    if fault in ("cut", "empty"):
-        os.truncate(file, len(DATA) - 7 if fault == "cut" else 0)
-    else:
-        file.unlink()
-    if fault == "unreadable":
-        file.symlink_to("/proc/self/mem")  # which the system fails to read there, as it does a broken disk
+def sends_the_rest(file: Path) -> ASGIApp:
+    """Send ``DATA[3:]`` from a file, and what is missing there in pieces."""
 
     async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send(begun(content_length=str(len(DATA) - 3)))
@@ -240,7 +234,19 @@ def test_what_a_file_does_not_give_may_be_sent_otherwise(start: Start, file: Pat
         await send(body(rest[: len(rest) // 2], more=True))
         await send(body(rest[len(rest) // 2 :]))
 
-    received = start(application).ask(GET + GET)
+    return application
+
+
+@pytest.mark.parametrize("fault", ["cut", "empty", "absent", "unreadable"])
+def test_what_a_file_does_not_give_may_be_sent_otherwise(start: Start, file: Path, fault: str) -> None:
+    if fault in ("cut", "empty"):
+        os.truncate(file, len(DATA) - 7 if fault == "cut" else 0)
+    else:
+        file.unlink()
+    if fault == "unreadable":
+        file.symlink_to("/proc/self/mem")  # which the system fails to read there, as it does a broken disk
+
+    received = start(sends_the_rest(file)).ask(GET + GET)
     assert received.count(b"content-length: %d" % (len(DATA) - 3)) == 2
     assert received.count(DATA[3:]) == 2
 
@@ -519,6 +525,16 @@ def test_a_file_over_tls_is_all_that_was_announced(start: Start, authority: Auth
     with secured(edge, authority) as client:
         client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert rest(client).partition(b"\r\n\r\n")[2] == data[5:-5]
+
+
+def test_what_a_file_does_not_give_may_be_sent_otherwise_over_tls(
+    start: Start, authority: Authority, file: Path
+) -> None:
+    os.truncate(file, len(DATA) // 2)
+    edge = start(sends_the_rest(file), tls=showing(authority))
+    with secured(edge, authority) as client:
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert rest(client).partition(b"\r\n\r\n")[2] == DATA[3:]
 
 
 def test_what_is_not_encrypted_in_the_middle_ends_the_connection(start: Start, authority: Authority) -> None:

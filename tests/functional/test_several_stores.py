@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import uuid
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from functional import clients
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess
 from functional.users import proof, users_file
@@ -192,3 +194,26 @@ def test_members_are_told_less_and_delete_no_copies(fresh_headwater: FreshHeadwa
         assert api.get(f"/images/{image_id}", headers=proof("root")).json()["stores"] == "cheap,fast"
         assert api.get("/info/stores/detail", headers=proof("root")).status_code == 200
         assert httpx.get(f"{service.images_url}/v2/info/stores", trust_env=False).status_code == 401
+
+
+# --- Clients -----------------------------------------------------------------------------------------
+
+
+def test_glance_names_stores(service: HeadwaterProcess, api: httpx.Client, glance_client: Path, tmp_path: Path) -> None:
+    glance = clients.glance(glance_client, tmp_path, service.images_url)
+    assert "New and fast" in glance("stores-info")
+    assert "thin_provisioning" in glance("stores-info", "--detail")
+    (tmp_path / "data").write_bytes(b"some data")
+    words = ["image-create", "--disk-format", "raw", "--container-format", "bare", "--store", "cheap", "--file", "data"]
+    image_id = re.search(r"\| id +\| (\S+)", glance(*words))[1]  # type: ignore[index]
+    assert api.get(f"/images/{image_id}").json()["stores"] == "cheap"
+    copied(service, image_id, "cheap", "fast")
+    glance("stores-delete", "--store", "cheap", image_id)
+    assert api.get(f"/images/{image_id}").json()["stores"] == "fast"
+    glance("image-download", "--file", "saved", image_id)
+    assert (tmp_path / "saved").read_bytes() == b"some data"
+
+
+def test_openstack_lists_stores(service: HeadwaterProcess, openstack_client: Path, tmp_path: Path) -> None:
+    openstack = clients.openstack(openstack_client, tmp_path, service.images_url)
+    assert [each["ID"] for each in openstack.json("image", "stores", "list")] == ["fast", "cheap", "web"]

@@ -88,6 +88,7 @@ def known_stores(sections: Mapping[str, StoreSettings], default: str | None, own
             weight=section.weight,
             description=section.description,
             takes_data=section.abilities.writes,
+            verify_reads=section.verify_reads,
             properties=section.told(own / name),
         )
         for name, section in sections.items()

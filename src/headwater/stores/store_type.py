@@ -34,6 +34,14 @@ class StoreSettings(Section):
             "first."
         ),
     ] = 0
+    verify_reads: Annotated[
+        bool,
+        Field(
+            description="Hold what is read whole from it against the hash of the image, so that nobody gets all of "
+            "what is damaged. That costs a processor for each 700 MiB a second. Not for files that the server sends "
+            "itself."
+        ),
+    ] = True
     max_concurrency: Annotated[
         int | None,
         Field(description="How many calls of one worker work in it at the same time. Default: any number.", ge=1),

@@ -212,7 +212,7 @@ class Downloads:
             store,
             at.object_key,
             store.path(at.object_key),
-            check,
+            check if at.is_external or self._known.verifies(at.store) else None,
             # What others may have made of it since they gave its URL shows only when all of it is read.
             gives_parts=verdict == RIGHT or not at.is_external,
             is_wrong=verdict == WRONG,

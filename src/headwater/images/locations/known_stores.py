@@ -44,6 +44,7 @@ class KnownStore:
     weight: int = 0
     description: str | None = None
     takes_data: bool = True
+    verify_reads: bool = True
     properties: Mapping[str, Any] = field(default_factory=dict)  # for those who may see how it is set up
 
 
@@ -106,6 +107,10 @@ class KnownStores:
             return preferred.index(store) if store in preferred else len(preferred), -self._weight(store)
 
         return sorted(held, key=rank)
+
+    def verifies(self, name: str) -> bool:
+        """Return whether what is read whole from a store is held against the hash of the image."""
+        return name not in self._stores or self._stores[name].verify_reads
 
     def listed(self, held: Iterable[ImageLocation]) -> str:
         """Return the names of the stores that hold an image, as images show them.

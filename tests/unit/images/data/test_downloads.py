@@ -15,6 +15,7 @@ from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.data.downloads import Download, Downloads
+from headwater.images.locations.known_stores import KnownStore, KnownStores
 from headwater.images.locations.reading import DataDamaged, DataRefused, NotReadYet
 from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
@@ -96,6 +97,18 @@ def test_after_damage_was_found_the_next_reader_begins_elsewhere(database: Datab
     house.b.close()
     assert house.whole() == DATA  # and it is found right
     assert house.verdicts == [RIGHT, None]
+
+
+def test_who_wants_speed_reads_unverified(database: Database) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("web", URL), **hashed(DATA))
+    known = KnownStores([KnownStore(name=name, verify_reads=False) for name in ("a", "web")])
+    house.downloads._known = known
+    house.a.put("k", DAMAGED)
+    assert house.whole() == DAMAGED
+    house.a.close()
+    house.web.data = DAMAGED
+    with pytest.raises(DataDamaged):  # what others have is verified in any case
+        house.whole()
 
 
 def test_what_a_location_has_is_looked_at_whoever_reads_it_first(database: Database) -> None:
