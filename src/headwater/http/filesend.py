@@ -14,7 +14,8 @@ FILESEND = "headwater.filesend"
 class FileFailed(Exception):
     """A file could not be sent as far as was announced: its disk failed, or it is shorter. The client is there."""
 
-    def __init__(self, path: Path, sent: int, reason: str) -> None:
-        """Take what happened after ``sent`` bytes of the part that was to be sent."""
+    def __init__(self, path: Path, sent: int, error: OSError | None = None) -> None:
+        """Take what happened after ``sent`` bytes of the part that was to be sent; ``None``: the file ends there."""
+        reason = "it ends too early" if error is None else error.strerror or "it cannot be read"
         super().__init__(f"{path}: {reason}, after {sent} bytes of it were sent")
-        self.path, self.sent = path, sent
+        self.path, self.sent, self.is_short = path, sent, error is None

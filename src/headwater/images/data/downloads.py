@@ -11,6 +11,7 @@ from typing import Protocol
 from headwater.activity.journal import Deed, Journal
 from headwater.clock import now
 from headwater.errors import Forbidden, HeadwaterError
+from headwater.http.filesend import FileFailed
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
@@ -86,13 +87,20 @@ class Download:
         """
         return Reading(self.image, self.places, range(start, start + length), self.report)
 
-    def without_first(self, error: Exception) -> Download:
-        """Return the same data without the first place, which failed.
+    def read_on(self, failed: FileFailed, wanted: range) -> Reading:
+        """Return the rest of a part of which the first place gave the system less than all.
 
         Raises:
-            StoreUnavailable: There is no other.
+            StoreUnavailable: There is no other place.
+            HeadwaterError: As ``Reading`` says.
         """
+        rest = wanted[failed.sent :]
+        return self._without_first(failed, rest.start).read(rest.start, len(rest))
+
+    def _without_first(self, error: FileFailed, at: int) -> Download:
         failed, *others = self.places
+        if error.is_short:
+            self.report(DataDamaged(self.image.id, failed.at, f"ends at byte {at} of {self.image.size}"))
         reason = StoreUnavailable(failed.store.name, str(error))
         _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(reason)})
         if not others:
@@ -197,9 +205,16 @@ class Downloads:
         return Download(image, tuple(places), deed, self._report)
 
     def _place(self, caller: Caller | None, image: Image, store: ObjectStore, held: ImageLocation) -> Place:
+        """Return a place to read from.
+
+        What is wrong, as somebody found who read it, is read by nobody but to be verified: not in parts, and not by the
+        system. What others may have made of theirs since they gave its URL shows only when all of it is read.
+        """
         at, verdict = held.at, held.verdict
         if verdict not in (None, RIGHT, WRONG):
             raise DataRefused(image.id, at, verdict)
+
+        path = store.path(at.object_key)
 
         def check() -> Check:
             return self._contents.check(caller, image, at) if at.is_external else HashCheck(image, at)
@@ -211,10 +226,9 @@ class Downloads:
         return Place(
             store,
             at.object_key,
-            store.path(at.object_key),
-            check if at.is_external or self._known.verifies(at.store) else None,
-            # What others may have made of it since they gave its URL shows only when all of it is read.
-            gives_parts=verdict == RIGHT or not at.is_external,
+            path if verdict != WRONG else None,
+            check if at.is_external or verdict == WRONG or self._known.verifies(at.store) else None,
+            gives_parts=verdict == RIGHT or (verdict is None and not at.is_external),
             is_wrong=verdict == WRONG,
             is_right=is_right,
         )

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.session import UploadSession
+from headwater.images.locations.reading import Reading
 from headwater.images.model import Image
 from headwater.threads import Pool
 
@@ -116,20 +118,20 @@ class Sending:
     async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         """Return the answer that carries a part of the data; ``headers`` say how long it is."""
         if found.path is not None and wanted:
-
-            def pieces(failed: FileFailed | None) -> Awaitable[AsyncIterator[bytes]]:
-                if failed is None:
-                    return self._pieces(found, wanted)
-                return self._pieces(found.without_first(failed), wanted[failed.sent :])
-
+            pieces = partial(self._pieces, found, wanted)
             return self._told(found, _SentFile(found.path, wanted, pieces, status, headers))
         # Opened before the headers are sent, so that what fails at once is still an error.
-        pieces_now = await self._pieces(found, wanted)
-        return self._told(found, StreamingResponse(pieces_now, status, headers, OCTETS))
+        opened = await self._pieces(found, wanted)
+        return self._told(found, StreamingResponse(opened, status, headers, OCTETS))
 
-    async def _pieces(self, found: Download, wanted: range) -> AsyncIterator[bytes]:
+    async def _pieces(self, found: Download, wanted: range, failed: FileFailed | None = None) -> AsyncIterator[bytes]:
+        """Return pieces of the data; those that are left, where its file has ``failed``."""
         pool = self._threads.web if found.is_external else self._threads.transfers
-        return _in_turn(await pool.run(lambda: found.read(wanted.start, len(wanted))), pool)
+
+        def read() -> Reading:
+            return found.read(wanted.start, len(wanted)) if failed is None else found.read_on(failed, wanted)
+
+        return _in_turn(await pool.run(read), pool)
 
     def _told(self, found: Download, answer: Response) -> Response:
         if not self._downloads.tells_of_sending():

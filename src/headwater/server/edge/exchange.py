@@ -146,7 +146,7 @@ class Exchange:
         try:
             file = await self._files.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:
-            raise FileFailed(path, 0, error.strerror or "it cannot be opened") from error
+            raise FileFailed(path, 0, error) from error
         try:
             announced = os.fstat(file).st_size - offset if count is None else count
             head = self._head(announced)

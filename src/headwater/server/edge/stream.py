@@ -36,8 +36,6 @@ from headwater.threads import Pool
 
 T = TypeVar("T")
 
-_SHORT = "it is shorter than the answer that carries it"
-
 # What is received stands here until it is parsed, at once: one for all connections of the process.
 _scratch = memoryview(bytearray(BODY_RECEIVE_SIZE))
 
@@ -202,11 +200,11 @@ class Stream(asyncio.BufferedProtocol):
                 sent, wait = await self._burst(pool, out, file, offset, count)
                 offset, count = offset + sent, count - sent
                 if isinstance(wait, OSError):
-                    raise FileFailed(path, offset - start, wait.strerror or "it cannot be read") from wait
+                    raise FileFailed(path, offset - start, wait) from wait
                 if wait:
                     await self._room(out)
                 elif not sent:
-                    raise FileFailed(path, offset - start, _SHORT)
+                    raise FileFailed(path, offset - start)
         finally:
             os.close(out)
             if self._transport is not None:
@@ -218,9 +216,9 @@ class Stream(asyncio.BufferedProtocol):
             try:
                 piece = await _uncancelled(pool.run(partial(os.pread, file, min(count, FILE_PIECE), offset)))
             except OSError as error:
-                raise FileFailed(path, offset - start, error.strerror or "it cannot be read") from error
+                raise FileFailed(path, offset - start, error) from error
             if not piece:
-                raise FileFailed(path, offset - start, _SHORT)
+                raise FileFailed(path, offset - start)
             await self.send(piece)
             offset, count = offset + len(piece), count - len(piece)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +15,18 @@ from contracts.rules import EveryoneMay
 from contracts.unheard import UnheardImages, UnheardLocations
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher, FetchSettings
+from headwater.http.filesend import FileFailed
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.locations.known_stores import KnownStore, KnownStores
 from headwater.images.locations.reading import DataDamaged, DataRefused, NotReadYet
 from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
+from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.stores.web import HttpStore
+from headwater.testing.object_store import marked, put
 from unit.images.inspection.disk_images import qcow2
 
 DATA = bytes(range(256)) * 20
@@ -97,6 +103,36 @@ def test_after_damage_was_found_the_next_reader_begins_elsewhere(database: Datab
     house.b.close()
     assert house.whole() == DATA  # and it is found right
     assert house.verdicts == [RIGHT, None]
+
+
+def test_what_is_wrong_is_read_to_be_verified_only(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("files", "k"), **hashed(DATA))
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    house.downloads._stores = {"files": files}
+    put(files, "k", DAMAGED)
+    found = house.open()
+    assert (found.path is None, found.gives_parts) == (False, True)  # nobody has read it
+    house.downloads._catalogue.judge(house.image.id, Location("files", "k"), WRONG)
+    found = house.open()
+    assert (found.path, found.gives_parts) == (None, False)
+    with pytest.raises(DataDamaged):
+        house.whole()
+    put(files, "k", DATA)
+    assert house.whole() == DATA
+    assert house.open().path is not None
+
+
+def test_a_file_that_ends_too_early_is_told_of_and_another_one_is_not(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
+    house.a.put("k", DATA)
+    house.b.put("k", DATA)
+    broken = FileFailed(tmp_path, 1000, OSError(errno.EIO, "Input/output error"))
+    assert b"".join(house.open().read_on(broken, range(len(DATA)))) == DATA[1000:]
+    assert house.verdicts == [None, None]
+    assert b"".join(house.open().read_on(FileFailed(tmp_path, 5), range(2000, 3000))) == DATA[2005:3000]
+    assert house.verdicts == [WRONG, None]
+    with pytest.raises(StoreUnavailable, match="Input/output error"):
+        replace(house.open(), places=house.open().places[:1]).read_on(broken, range(len(DATA)))
 
 
 def test_who_wants_speed_reads_unverified(database: Database) -> None:
