@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
 import re
 import socket
@@ -19,6 +20,7 @@ import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.http.context import context
+from headwater.http.filesend import FILESEND, FileFailed
 from headwater.server.edge import connection, exchange, stream
 from headwater.server.edge.listener import Listener
 from headwater.threads import Pool
@@ -236,6 +238,34 @@ def test_a_file_is_sent_whole_or_in_part(start: Start, file: Path) -> None:
 def test_a_file_that_became_shorter_breaks_the_answer_off(start: Start, file: Path) -> None:
     part = {"type": "headwater.filesend", "path": str(file), "offset": 0, "count": len(DATA) + 1}
     assert start(answering(begun(), part)).ask(GET).endswith(b"RESET")
+
+
+def sends_the_rest(file: Path) -> ASGIApp:
+    """Send ``DATA[3:]`` from a file, and what is missing there in pieces."""
+
+    async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(begun(content_length=str(len(DATA) - 3)))
+        with pytest.raises(FileFailed) as failed:
+            await send({"type": FILESEND, "path": str(file), "offset": 3, "count": len(DATA) - 3})
+        rest = DATA[3 + failed.value.sent :]
+        await send(body(rest[: len(rest) // 2], more=True))
+        await send(body(rest[len(rest) // 2 :]))
+
+    return application
+
+
+@pytest.mark.parametrize("fault", ["cut", "empty", "absent", "unreadable"])
+def test_what_a_file_does_not_give_may_be_sent_otherwise(start: Start, file: Path, fault: str) -> None:
+    if fault in ("cut", "empty"):
+        os.truncate(file, len(DATA) - 7 if fault == "cut" else 0)
+    else:
+        file.unlink()
+    if fault == "unreadable":
+        file.symlink_to("/proc/self/mem")  # which the system fails to read there, as it does a broken disk
+
+    received = start(sends_the_rest(file)).ask(GET + GET)
+    assert received.count(b"content-length: %d" % (len(DATA) - 3)) == 2
+    assert received.count(DATA[3:]) == 2
 
 
 # --- Bodies ------------------------------------------------------------------------------------------
@@ -514,6 +544,16 @@ def test_a_file_over_tls_is_all_that_was_announced(start: Start, authority: Auth
     with secured(edge, authority) as client:
         client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert rest(client).partition(b"\r\n\r\n")[2] == data[5:-5]
+
+
+def test_what_a_file_does_not_give_may_be_sent_otherwise_over_tls(
+    start: Start, authority: Authority, file: Path
+) -> None:
+    os.truncate(file, len(DATA) // 2)
+    edge = start(sends_the_rest(file), tls=showing(authority))
+    with secured(edge, authority) as client:
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert rest(client).partition(b"\r\n\r\n")[2] == DATA[3:]
 
 
 def test_what_is_not_encrypted_in_the_middle_ends_the_connection(start: Start, authority: Authority) -> None:

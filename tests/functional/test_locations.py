@@ -16,6 +16,7 @@ import pytest
 
 from functional.headwater_process import HeadwaterProcess
 from servers.web import Answer, Asked, SendBytes, WebServer, content, redirect, web_server
+from unit.images.inspection.disk_images import qcow2
 
 DATA = bytes(range(256)) * 4000
 OTHER = bytes(reversed(range(256))) * 4000
@@ -651,3 +652,27 @@ def test_servers_that_are_slow_hold_up_nobody_else(tmp_path: Path, web: WebServe
         assert api.upload(api.make(), DATA).status_code == 204
         assert time.monotonic() - began < 3
         stop.set()
+
+
+# --- Reading -----------------------------------------------------------------------------------------
+
+
+def test_parts_are_given_once_all_was_read_and_found_right(api: Api, web: WebServer) -> None:
+    path = api.make()
+    assert api.add(path, web.url("/data")).status_code == 200
+    part = {"Range": "bytes=1000-1999"}
+    unread = api.http.get(f"{path}/file", headers=part)
+    assert (unread.status_code, unread.content) == (200, DATA)  # all of it, as a server may answer
+    read = api.http.get(f"{path}/file", headers=part)
+    assert (read.status_code, read.content) == (206, DATA[1000:2000])
+
+
+def test_nobody_gets_from_a_location_what_no_upload_could_bring(api: Api, web: WebServer) -> None:
+    web.pages["/unsafe"] = content(qcow2(backing="/etc/passwd"))
+    path = api.make(disk_format="qcow2")
+    assert api.add(path, web.url("/unsafe")).status_code == 200
+    refused = api.http.get(f"{path}/file")
+    assert (refused.status_code, "safety check" in refused.json()["message"]) == (403, True)
+    before = web.connections
+    assert api.http.get(f"{path}/file", headers={"Range": "bytes=0-9"}).status_code == 403
+    assert web.connections == before

@@ -89,7 +89,8 @@ def test_an_id_that_is_none_names_no_image_on_any_route(http: httpx.Client, odd:
 def test_an_id_in_upper_case_names_its_image_on_every_route(http: httpx.Client) -> None:
     """Glance compares an id as it is written."""
     for path, method, _ in operations(http):
-        if "{image_id}" in path and method in ("GET", "HEAD", "DELETE"):
+        # The path of one copy is there where several stores are: see test_several_stores.py.
+        if "{image_id}" in path and "{store}" not in path and method in ("GET", "HEAD", "DELETE"):
             document = {"visibility": "shared", "tags": ["x"]}
             made = http.post("/v2/images", headers=proof("ann"), json=document).raise_for_status().json()["id"]
             http.post(f"/v2/images/{made}/members", headers=proof("ann"), json={"member": "x"}).raise_for_status()

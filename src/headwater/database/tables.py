@@ -172,6 +172,8 @@ image_locations = Table(
     Column("object_key", LongText, nullable=False),
     # What users say of the location: a JSON object.
     Column("metadata", LongText, nullable=False),
+    # What was found when its data was read whole; NULL: nobody has, or a release did that does not say.
+    Column("verdict", ExactString(1024)),
 )
 
 deleted_images = Table(

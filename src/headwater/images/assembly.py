@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
@@ -23,7 +25,7 @@ from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
-from headwater.images.data.downloads import Downloads
+from headwater.images.data.downloads import Downloads, Wrongs
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
@@ -36,6 +38,8 @@ from headwater.images.imports.location_import import LocationImport
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
+from headwater.images.locations.content import Contents
+from headwater.images.locations.known_stores import ONE_STORE, KnownStore, KnownStores
 from headwater.images.locations.service import Locations, Web
 from headwater.images.metadefs.catalogue import MetadefCatalogue
 from headwater.images.metadefs.service import Metadefs
@@ -53,6 +57,7 @@ from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import Runner
 from headwater.jobs.standing import standing
 from headwater.stores.store import ObjectStore
+from headwater.stores.store_type import StoreSettings
 from headwater.threads import Pool
 
 _FORGET_EVERY_S = 60
@@ -67,6 +72,28 @@ class Sections:
     signatures: SignaturesSettings
     keystone: KeystoneSettings
     notifications: NotificationsSettings
+
+
+def known_stores(sections: Mapping[str, StoreSettings], default: str | None, own: Path) -> KnownStores:
+    """Return the stores as clients know them.
+
+    Args:
+        default: The one that takes data for which no store is named.
+        own: The directory in which Headwater keeps what stores without one of their own hold.
+    """
+    stores = (
+        KnownStore(
+            name=name,
+            type=section.type,
+            weight=section.weight,
+            description=section.description,
+            takes_data=section.abilities.writes,
+            verify_reads=section.verify_reads,
+            properties=section.told(own / name),
+        )
+        for name, section in sections.items()
+    )
+    return KnownStores(stores, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +121,10 @@ def open_changes(
     return Changes(database, access, journal=journal, outbox=notifications.postbox, room=room)
 
 
+class Counts(Tally, Wrongs, Protocol):
+    """What is counted of images."""
+
+
 class ImageService:
     """The use cases of images, and what works for images while nobody waits."""
 
@@ -106,7 +137,8 @@ class ImageService:
         policy: NamedRules,
         *,
         pools: ImagePools,
-        tally: Tally,
+        known: KnownStores = ONE_STORE,
+        tally: Counts,
     ) -> None:
         """Make the parts.
 
@@ -123,10 +155,12 @@ class ImageService:
         discarded = DiscardedObjects(database)
         scrubber = Scrubber(discarded, stores)
         guard = open_guard(limits, policy)
+        signatures = open_signatures(sections.signatures, sections.keystone)
+        contents = Contents(limits, signatures)
         web = Web(stores, fetcher, limits.size_cap)
         location_rows = LocationRows(database)
-        self.locations = Locations(location_rows, access, stores, web, limits)
-        self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard)
+        self.locations = Locations(location_rows, access, stores, web, limits, known=known)
+        self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard, known=known)
         running = Running()
         records = UploadRecords(database)
         self._leftovers = Leftovers(changes, records, scrubber, running)
@@ -138,10 +172,20 @@ class ImageService:
             limits,
             pools=Pools(pools.hashing, pools.storing),
             running=running,
-            signatures=open_signatures(sections.signatures, sections.keystone),
+            signatures=signatures,
         )
         notices = Notices(self.notifications)
-        self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
+        self.downloads = Downloads(
+            self.catalogue,
+            access,
+            stores,
+            journal=changes.journal,
+            notices=notices,
+            tally=tally,
+            known=known,
+            contents=contents,
+            settings=limits,
+        )
         members = Members(database)
         self.image_tasks = tasks = Tasks(database)
         kept_s = limits.task_time_to_live_h * 3600
@@ -153,6 +197,7 @@ class ImageService:
             web=web,
             fetcher=fetcher,
             settings=limits,
+            contents=contents,
             stopping=self._is_stopping,
         )
         web_copy = WebCopy(

@@ -120,6 +120,14 @@ class Image:
             return replace(self, status=status, size=None, virtual_size=None)
         return replace(self, status=status)
 
+    def without_data(self) -> Image:
+        """Return this image waiting again, as all that its only location holds was refused.
+
+        That is no move that callers could make: they have got nothing of an image whose data was never found right.
+        """
+        unsized = replace(self, status=Status.QUEUED, size=None, virtual_size=None)
+        return replace(unsized, checksum=None, os_hash_algo=None, os_hash_value=None)
+
     def require_formats(self) -> None:
         """Raise ``FormatsMissing`` when nobody has said what the data will be."""
         missing = [name for name in ("disk_format", "container_format") if getattr(self, name) is None]
@@ -145,12 +153,17 @@ class Location:
         return "://" in self.object_key  # no store takes such a key for an object of its own
 
 
+# What was found when data was read whole.
+RIGHT, WRONG = "right", "wrong"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLocation:
     """One of the places where an image's data is, and what users say of it."""
 
     at: Location
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    verdict: str | None = None  # RIGHT, WRONG or why it is refused; None: nobody has read all of it yet
 
 
 Held = tuple[ImageLocation, ...]  # in the order in which callers see them

@@ -20,6 +20,8 @@ from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.transaction import Step
 from headwater.images.data.scrubber import Scrubber
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores
+from headwater.images.locations.rules import without_store
 from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Held, Image, Status, Visibility
 from headwater.images.names import is_reachable
@@ -73,6 +75,7 @@ class Images:
         *,
         locations: Locations | None = None,
         guard: PropertyGuard | None = None,
+        known: KnownStores = ONE_STORE,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -82,6 +85,7 @@ class Images:
         self._changes = changes
         self._scrubber = scrubber
         self._locations = locations
+        self.known_stores = known
         self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
@@ -216,6 +220,44 @@ class Images:
             left = change.commit(deleted(image_id, Image.require_deletable, self._clock()))
         for location in left:
             self._scrubber.remove(location)
+
+    # --- Stores ----------------------------------------------------------------------------------
+
+    def stores(self) -> list[dict[str, Any]]:
+        """Return what every caller may know of the stores; raise ``SingleStore`` where there is one."""
+        self.known_stores.require_several()
+        return self.known_stores.documents()
+
+    def stores_in_detail(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return how the stores are set up.
+
+        Raises:
+            SingleStore: There is one.
+            Forbidden: The caller may not know.
+        """
+        self.known_stores.require_several()
+        self._access.require_rule("stores_info_detail", caller)
+        return self.known_stores.details()
+
+    def remove_copy(self, caller: Caller, image_id: str, store: str) -> None:
+        """Let a store hold an image no more that lies in others too, and remove its bytes there.
+
+        Raises:
+            SingleStore, NoSuchStore: There is no other store, or not this one.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
+            LocationsFixed, OnlyCopy, NotInStore: The image is not active, lies nowhere else, or not there.
+        """
+        self.known_stores.require(store)
+
+        def removed(image: Image, held: Held) -> tuple[Image, Held]:
+            return self._touched(image, image, also=True), without_store(image, held, store)
+
+        with self._changes.of(caller, "image.update", image_id, rule="delete_image_location") as change:
+            _, left = change.commit(held_locations.changed(image_id, removed, self._clock()))
+        for location in left:
+            self._scrubber.remove(location)
+
+    # --- Tags and states ---------------------------------------------------------------------------
 
     def add_tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Give the image a tag; one that it has already is fine."""

@@ -83,6 +83,17 @@ class ImagesSettings(Section):
             "If not, hashes that are given with it are believed."
         ),
     ] = True
+    direct_delivery: Annotated[
+        Literal["off", "asked", "always"],
+        Field(
+            description="Answer downloads with 307 and an address where the store itself gives the data, where it has "
+            "such (S3, Swift): `asked` to clients that send `Prefer: redirect`, `always` to all. Most clients of "
+            "OpenStack follow, and show their token to the store too."
+        ),
+    ] = "off"
+    direct_delivery_s: Annotated[
+        int, Field(description="How long such an address is good, in seconds.", ge=10, le=86400)
+    ] = 300
     http_retries: Annotated[
         int,
         Field(

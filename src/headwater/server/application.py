@@ -19,7 +19,7 @@ from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
-from headwater.images.assembly import ImagePools, ImageService, Sections
+from headwater.images.assembly import ImagePools, ImageService, Sections, known_stores
 from headwater.images.http_v2 import versions
 from headwater.instances import http as instances_http
 from headwater.instances.registry import Registry
@@ -87,6 +87,7 @@ class Application:
             fetcher,
             self.policy,
             pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house),
+            known=known_stores(settings.stores, settings.images.store, settings.data_dir / "stores"),
             tally=self.metrics,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)

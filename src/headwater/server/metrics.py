@@ -108,6 +108,12 @@ class Metrics:
             ["store"],
             registry=self._registry,
         )
+        self._wrong_data = Counter(
+            "headwater_wrong_data",
+            "Times that a reader found data in a store that was not the image's",
+            ["store"],
+            registry=self._registry,
+        )
         self._store_seconds = Histogram(
             "headwater_store_seconds",
             "Time that one operation of a store took; a reading and a writing are one for each piece",
@@ -157,6 +163,10 @@ class Metrics:
     def failed(self, store: str) -> None:
         """Note that an object could not be removed."""
         self._removals_failed.labels(store).inc()
+
+    def wrong(self, store: str) -> None:
+        """Note that data of an image was found to be another's, or less than all."""
+        self._wrong_data.labels(store).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """Return all counts of all processes as Prometheus reads them, and their media type."""

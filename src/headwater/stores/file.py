@@ -24,9 +24,9 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -75,6 +75,9 @@ class FileStoreSettings(StoreSettings):
     @property
     def directory(self) -> Path | None:
         return self.root
+
+    def told(self, own: Path) -> Mapping[str, Any]:
+        return {"data_dir": str(self.root or own), "chunk_size": self.chunk_size, "thin_provisioning": False}
 
 
 class FileStore:

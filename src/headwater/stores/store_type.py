@@ -6,10 +6,10 @@ a ``StoreType``; those of Headwater itself are offered in the same way (``regist
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
@@ -24,6 +24,24 @@ class StoreSettings(Section):
     abilities: ClassVar[Abilities]  # of every store of this type, known before one is opened
 
     type: Annotated[str, Field(description="What the store is: the name of a type.")]
+    description: Annotated[
+        str | None, Field(description="What clients are told of it where there are several stores.")
+    ] = None
+    weight: Annotated[
+        int,
+        Field(
+            description="Of several stores that have an image, the one with the highest weight is shown first and read "
+            "first."
+        ),
+    ] = 0
+    verify_reads: Annotated[
+        bool,
+        Field(
+            description="Hold what is read whole from it against the hash of the image, so that nobody gets all of "
+            "what is damaged. That costs a processor for each 700 MiB a second. Not for files that the server sends "
+            "itself."
+        ),
+    ] = True
     max_concurrency: Annotated[
         int | None,
         Field(description="How many calls of one worker work in it at the same time. Default: any number.", ge=1),
@@ -63,6 +81,14 @@ class StoreSettings(Section):
     def directory(self) -> Path | None:
         """The directory of this machine that the operator has chosen for the bytes, if any."""
         return None
+
+    def told(self, own: Path) -> Mapping[str, Any]:
+        """Return what administrators are told of how the store is set up, no secrets; names as Glance has them.
+
+        Args:
+            own: The directory of the store where none is chosen.
+        """
+        return {}
 
 
 def own_keys(settings: type[StoreSettings]) -> list[str]:

@@ -13,8 +13,8 @@ from headwater.images.attributes import ReadOnlyAttribute
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone
-from headwater.images.data.downloads import DataMissing
 from headwater.images.http_v2.images import PatchMediaType
+from headwater.images.locations.reading import DataMissing
 from headwater.images.model import StatusConflict
 from headwater.stores.store import StoreFull, StoreUnavailable
 

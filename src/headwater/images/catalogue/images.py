@@ -17,6 +17,7 @@ from headwater.errors import Conflict, Invalid
 from headwater.images.catalogue.discarded import discard
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.locations import held_by, judge
 from headwater.images.catalogue.rows import (
     GET,
     GET_FOR,
@@ -32,7 +33,7 @@ from headwater.images.catalogue.rows import (
     replaced,
 )
 from headwater.images.catalogue.transaction import Step, Transaction
-from headwater.images.model import Image, Location
+from headwater.images.model import Held, Image, Location
 
 
 class ImageExists(Conflict):
@@ -109,8 +110,16 @@ class ImageCatalogue:
 
     def locations(self, image_id: str) -> list[Location]:
         """Return where the image's bytes lie, in the order in which to look for them: our own stores first."""
-        rows = self._database.read(lambda c: c.execute(_LOCATIONS, {"id": image_id}).all())
-        return sorted((Location(*row) for row in rows), key=lambda location: location.is_external)
+        return [each.at for each in self.held(image_id)]
+
+    def held(self, image_id: str) -> Held:
+        """Return what ``locations`` does, with all that is known of each."""
+        held = self._database.read(lambda connection: held_by(connection, image_id))
+        return tuple(sorted(held, key=lambda each: each.at.is_external))
+
+    def judge(self, image_id: str, at: Location, verdict: str) -> None:
+        """Note what was found when the data at a location was read whole; nothing when it is not the image's."""
+        self._database.write(lambda connection: judge(connection, image_id, at, verdict))
 
     # --- The deleted -----------------------------------------------------------------------------
 

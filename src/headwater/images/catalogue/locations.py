@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations
@@ -14,7 +14,13 @@ from headwater.images.catalogue.rows import locked, replaced
 from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.model import Held, Image, ImageLocation, Location
 
-_COLUMNS = (image_locations.c.store, image_locations.c.object_key, image_locations.c.metadata)
+_COLUMNS = (
+    image_locations.c.store,
+    image_locations.c.object_key,
+    image_locations.c.metadata,
+    image_locations.c.verdict,
+)
+_LONGEST = 1024  # characters of a verdict
 
 
 class LocationRows:
@@ -25,7 +31,7 @@ class LocationRows:
 
     def of(self, image_id: str) -> Held:
         """Return the locations of one image, in their order; none also when there is no such image."""
-        return self._database.read(lambda connection: _held_by(connection, image_id))
+        return self._database.read(lambda connection: held_by(connection, image_id))
 
     def of_all(self, image_ids: Sequence[str]) -> dict[str, list[ImageLocation]]:
         """Return the locations of each image that has some."""
@@ -56,7 +62,7 @@ def changed(
     def step(transaction: Transaction) -> tuple[Image, list[Location]]:
         connection = transaction.connection
         image = locked(transaction, image_id)
-        held = _held_by(connection, image_id)
+        held = held_by(connection, image_id)
         changed, held_after = change(image, held)
         after = replaced(transaction, image, changed)
         left = _keep(connection, image_id, held, held_after)
@@ -77,7 +83,7 @@ def given(image_id: str, held: Held) -> Step[None]:
     return step
 
 
-def _held_by(connection: Connection, image_id: str) -> Held:
+def held_by(connection: Connection, image_id: str) -> Held:
     """Return the locations of one image, in their order."""
     query = select(*_COLUMNS).where(image_locations.c.image_id == image_id).order_by(image_locations.c.position)
     return tuple(_location(*row) for row in connection.execute(query))
@@ -96,6 +102,7 @@ def _keep(connection: Connection, image_id: str, before: Held, after: Held) -> l
                 "store": each.at.store,
                 "object_key": each.at.object_key,
                 "metadata": msgspec.json.encode(each.metadata).decode(),
+                "verdict": each.verdict,
             }
             for position, each in enumerate(after)
         ]
@@ -104,5 +111,12 @@ def _keep(connection: Connection, image_id: str, before: Held, after: Held) -> l
     return [each.at for each in before if each.at not in staying and not each.at.is_external]
 
 
-def _location(store: str, object_key: str, metadata: str) -> ImageLocation:
-    return ImageLocation(at=Location(store, object_key), metadata=msgspec.json.decode(metadata))
+def judge(connection: Connection, image_id: str, at: Location, verdict: str) -> None:
+    """Note what was found when the data at a location was read whole."""
+    table = image_locations.c
+    here = (table.image_id == image_id, table.store == at.store, table.object_key == at.object_key)
+    connection.execute(update(image_locations).where(*here).values(verdict=verdict[:_LONGEST]))
+
+
+def _location(store: str, object_key: str, metadata: str, verdict: str | None) -> ImageLocation:
+    return ImageLocation(at=Location(store, object_key), metadata=msgspec.json.decode(metadata), verdict=verdict)

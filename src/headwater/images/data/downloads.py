@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from headwater.activity.journal import Entry, Journal
-from headwater.errors import Forbidden, HeadwaterError, Lost, Unavailable
-from headwater.fetching.url_filter import redacted
+from headwater.clock import now
+from headwater.errors import Forbidden, HeadwaterError
+from headwater.http.filesend import FileFailed
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.events.notices import Notices
-from headwater.images.model import Image, Location, Status
+from headwater.images.locations.content import Contents
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores
+from headwater.images.locations.reading import (
+    Check,
+    DataDamaged,
+    DataMissing,
+    DataRefused,
+    HashCheck,
+    Place,
+    Reading,
+    Report,
+    hopeful,
+)
+from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
+from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.verification import Signatures
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
 
-class DataMissing(Lost):
-    """The catalogue says where the data is, the store is there, and the data is not."""
+class Wrongs(Protocol):
+    """Counts what is wrong, for the operator."""
 
-    def __init__(self, image_id: str, location: Location) -> None:
-        super().__init__(
-            f"the data of image {image_id} is missing from store {location.store}: "
-            f"restore the object {location.object_key}, or delete the image and upload it again"
-        )
-        self.image_id, self.location = image_id, location
-
-    @property
-    def told(self) -> str:
-        return f"The data of image {self.image_id} is lost. Ask whoever runs this service, or upload the image again."
-
-
-class RemoteDataMissing(Unavailable):
-    """The web server of others that has the data says that it has not."""
-
-    def __init__(self, image_id: str, location: Location) -> None:
-        super().__init__(f"the data of image {image_id} is not at {redacted(location.object_key)} at the moment")
-        self.image_id = image_id
+    def wrong(self, store: str) -> None:
+        """Note that data of an image was found to be another's, or less than all."""
 
 
 class ImageDeactivated(Forbidden):
@@ -59,39 +60,52 @@ class Download:
     """An image's data, ready to be read."""
 
     image: Image
-    store: ObjectStore
-    object_key: str
-    path: Path | None  # the file that holds all of it, where there is one
+    places: tuple[Place, ...]  # where it lies, in the order in which to read it; one at least
     entry: Entry
-    others: tuple[tuple[ObjectStore, str], ...] = ()  # where it lies too
+    report: Report
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds all of it, where that is the first place."""
+        return self.places[0].path
+
+    @property
+    def gives_parts(self) -> bool:
+        """If not, it has to be read whole first."""
+        return any(place.gives_parts for place in self.places)
 
     @property
     def is_external(self) -> bool:
         """The data may have to come from a web server of others."""
-        return any(
-            Location(store.name, key).is_external for store, key in ((self.store, self.object_key), *self.others)
-        )
+        return any(place.at.is_external for place in self.places)
 
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Return pieces of the data, from the first place that gives them.
+    def read(self, start: int, length: int) -> Reading:
+        """Return pieces of the data, from the first place that gives them; where it fails, the next goes on.
 
         Raises:
-            DataMissing: It is in no place, and all of them were asked.
-            Unavailable: No place gives it now.
+            HeadwaterError: As ``Reading`` says.
         """
-        failed: list[HeadwaterError] = []
-        for store, object_key in ((self.store, self.object_key), *self.others):
-            try:
-                return store.read(object_key, start, length)
-            except ObjectNotFound as error:
-                at = Location(store.name, object_key)
-                missing = RemoteDataMissing if at.is_external else DataMissing
-                failed.append(missing(self.image.id, at))
-                failed[-1].__cause__ = error
-            except StoreUnavailable as error:
-                failed.append(error)
-            _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(failed[-1])})
-        raise _hopeful(failed)
+        return Reading(self.image, self.places, range(start, start + length), self.report)
+
+    def read_on(self, failed: FileFailed, wanted: range) -> Reading:
+        """Return the rest of a part of which the first place gave the system less than all.
+
+        Raises:
+            StoreUnavailable: There is no other place.
+            HeadwaterError: As ``Reading`` says.
+        """
+        rest = wanted[failed.sent :]
+        return self._without_first(failed, rest.start).read(rest.start, len(rest))
+
+    def _without_first(self, error: FileFailed, at: int) -> Download:
+        failed, *others = self.places
+        if error.is_short:
+            self.report(DataDamaged(self.image.id, failed.at, f"ends at byte {at} of {self.image.size}"))
+        reason = StoreUnavailable(failed.store.name, str(error))
+        _log.warning("a location does not give its data", extra={"image": self.image.id, "error": str(reason)})
+        if not others:
+            raise reason from error
+        return replace(self, places=tuple(others))
 
 
 # Source: Glance answers 204 to a download of an image in any other status; an admin may read a
@@ -110,15 +124,32 @@ class Downloads:
         *,
         journal: Journal | None = None,
         notices: Notices | None = None,
+        tally: Wrongs | None = None,
+        known: KnownStores = ONE_STORE,
+        contents: Contents | None = None,
+        settings: ImagesSettings = ImagesSettings(),  # noqa: B008 - frozen
     ) -> None:
+        """Take where images and their data are.
+
+        Args:
+            tally: Counts the times that data was found wrong.
+            contents: Looks at what lies on web servers of others.
+        """
+        self._tally = tally
+        self._known = known
+        self._contents = contents or Contents(settings, Signatures(clock=now))
+        self._settings = settings
         self._journal = journal or Journal()
         self._notices = notices
         self._catalogue = catalogue
         self._access = access
         self._stores = stores
 
-    def open(self, caller: Caller, image_id: str) -> Download | None:
+    def open(self, caller: Caller, image_id: str, prefer: Sequence[str] = ()) -> Download | None:
         """Return the image's data; ``None`` when it has none yet.
+
+        Args:
+            prefer: The stores to read from, if they have it and the caller may choose.
 
         Raises:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not read its data.
@@ -128,7 +159,9 @@ class Downloads:
         """
         with self._journal.entry(caller, "image.download", image_id) as entry:
             entry.image = image = self._access.visible(caller, image_id, "download_image")
-            return self._opened(caller, image, entry)
+            if prefer:
+                self._access.visible(caller, image_id, "download_from_store")
+            return self._opened(caller, image, entry, prefer)
 
     def describe(self, caller: Caller, image_id: str) -> Image | None:
         """Return the image of which the caller may read the data; ``None`` when it has none yet.
@@ -146,29 +179,94 @@ class Downloads:
             raise ImageDeactivated(image.id)
         return image.status in _READABLE
 
-    def _opened(self, caller: Caller, image: Image, entry: Entry) -> Download | None:
+    def _opened(self, caller: Caller, image: Image, entry: Entry, prefer: Sequence[str]) -> Download | None:
         image_id = image.id
         if not self._is_readable(caller, image):
             return None
-        places: list[tuple[ObjectStore, str, Path | None]] = []
+        places: list[Place] = []
         failed: list[HeadwaterError] = []
-        for location in self._catalogue.locations(image_id):
+        for each in self._known.ranked(self._catalogue.held(image_id), lambda each: each.at, prefer):
+            location = each.at
             store = self._stores.get(location.store)
             try:
                 if store is None:
                     raise StoreUnavailable(location.store, f"section [stores] has none of this name ({image_id})")
-                places.append((store, location.object_key, store.path(location.object_key)))
+                places.append(self._place(entry.caller, image, store, each))
             except ObjectNotFound as error:
                 failed.append(DataMissing(image_id, location))
                 failed[-1].__cause__ = error
-            except StoreUnavailable as error:
+            except (StoreUnavailable, DataRefused) as error:
                 failed.append(error)
         if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
-            raise _hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
-        (store, object_key, path), *others = places
-        return Download(image, store, object_key, path, entry, tuple(other[:2] for other in others))
+            raise hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
+        places.sort(key=lambda place: place.is_wrong)
+        return Download(image, tuple(places), entry, self._report)
+
+    def _place(self, caller: Caller | None, image: Image, store: ObjectStore, held: ImageLocation) -> Place:
+        """Return a place to read from.
+
+        What is wrong, as somebody found who read it, is read by nobody but to be verified: not in parts, and not by the
+        system. What others may have made of theirs since they gave its URL shows only when all of it is read.
+        """
+        at, verdict = held.at, held.verdict
+        if verdict not in (None, RIGHT, WRONG):
+            raise DataRefused(image.id, at, verdict)
+
+        path = store.path(at.object_key)
+
+        def check() -> Check:
+            return self._contents.check(caller, image, at) if at.is_external else HashCheck(image, at)
+
+        def is_right() -> None:
+            if verdict == WRONG or (verdict is None and at.is_external):
+                self._judge(image.id, at, RIGHT)
+
+        return Place(
+            store,
+            at.object_key,
+            path if verdict != WRONG else None,
+            check if at.is_external or verdict == WRONG or self._known.verifies(at.store) else None,
+            gives_parts=verdict == RIGHT or (verdict is None and not at.is_external),
+            is_wrong=verdict == WRONG,
+            is_right=is_right,
+        )
+
+    def _report(self, error: DataDamaged | DataRefused) -> None:
+        """Tell the operator of data that is not what it should be, and the next reader to begin elsewhere."""
+        _log.error("data of an image is wrong", extra={"image": error.image_id, "error": str(error)})
+        if self._tally is not None:
+            self._tally.wrong(error.location.store)
+        self._judge(error.image_id, error.location, error.reason if isinstance(error, DataRefused) else WRONG)
+
+    def _judge(self, image_id: str, at: Location, verdict: str) -> None:
+        try:
+            self._catalogue.judge(image_id, at, verdict)
+        except HeadwaterError as error:  # the next who reads all of it finds the same
+            _log.warning("a verdict is not kept", extra={"image": image_id, "error": str(error)})
+
+    def may_redirect(self, *, asked: bool) -> bool:
+        """Return whether a client may be sent to a store; ``asked``: it says that it follows."""
+        return self._settings.direct_delivery == "always" or (asked and self._settings.direct_delivery == "asked")
+
+    def direct_url(self, download: Download) -> str | None:
+        """Return an address, a secret for a short time, where the client gets the data without us.
+
+        ``None`` where the first place gives none, or does not have the data now: then it is sent from here, from
+        whichever place has it.
+        """
+        first = download.places[0]
+        if first.is_wrong or not first.store.abilities.gives_urls:
+            return None
+        try:
+            if first.store.stat(first.object_key).size != download.image.size:
+                return None
+            return first.store.presigned(first.object_key, self._settings.direct_delivery_s)
+        except (ObjectNotFound, StoreUnavailable) as error:
+            more = {"image": download.image.id, "store": first.store.name, "error": str(error)}
+            _log.warning("a store gives no address of its data", extra=more)
+            return None
 
     def tells_of_sending(self) -> bool:
         """Return whether ``sent`` is of any use."""
@@ -178,8 +276,3 @@ class Downloads:
         """Tell how much of an image's data its receiver has got; ``whole``: as much as it asked for."""
         if self._notices is not None:
             self._notices.sent(download.entry, download.image, bytes_sent, whole=whole)
-
-
-def _hopeful(failed: list[HeadwaterError]) -> HeadwaterError:
-    """Return what to tell of several failures, the last: but data is not lost while one place may still have it."""
-    return next((error for error in reversed(failed) if isinstance(error, Unavailable)), failed[-1])

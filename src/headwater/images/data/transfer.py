@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -19,18 +20,19 @@ from starlette.types import Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected
 from headwater.http.context import context
+from headwater.http.filesend import FILESEND, FileFailed
 from headwater.http.threads import Threads
 from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.session import UploadSession
+from headwater.images.locations.reading import Reading
 from headwater.images.model import Image
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
 OCTETS = "application/octet-stream"
-FILESEND = "headwater.filesend"  # a message that our server (headwater.server.edge) has beside those of ASGI
 
 
 class Body:
@@ -115,18 +117,20 @@ class Sending:
     async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         """Return the answer that carries a part of the data; ``headers`` say how long it is."""
         if found.path is not None and wanted:
-
-            async def pieces() -> Response:
-                return await self._pieces(found, wanted, headers, status)
-
+            pieces = partial(self._pieces, found, wanted)
             return self._told(found, _SentFile(found.path, wanted, pieces, status, headers))
-        return self._told(found, await self._pieces(found, wanted, headers, status))
-
-    async def _pieces(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         # Opened before the headers are sent, so that what fails at once is still an error.
+        opened = await self._pieces(found, wanted)
+        return self._told(found, StreamingResponse(opened, status, headers, OCTETS))
+
+    async def _pieces(self, found: Download, wanted: range, failed: FileFailed | None = None) -> AsyncIterator[bytes]:
+        """Return pieces of the data; those that are left, where its file has ``failed``."""
         pool = self._threads.web if found.is_external else self._threads.transfers
-        pieces = await pool.run(lambda: found.read(wanted.start, len(wanted)))
-        return StreamingResponse(_in_turn(pieces, pool), status, headers, OCTETS)
+
+        def read() -> Reading:
+            return found.read(wanted.start, len(wanted)) if failed is None else found.read_on(failed, wanted)
+
+        return _in_turn(await pool.run(read), pool)
 
     def _told(self, found: Download, answer: Response) -> Response:
         if not self._downloads.tells_of_sending():
@@ -137,22 +141,46 @@ class Sending:
 
 
 class _SentFile(Response):
-    """A part of a file, sent by the server itself where it can (``headwater.server.edge``): no byte passes here."""
+    """A part of a file, sent by the server itself where it can: no byte passes here."""
 
     def __init__(
-        self, path: Path, wanted: range, pieces: Callable[[], Awaitable[Response]], status: int, headers: dict[str, str]
+        self,
+        path: Path,
+        wanted: range,
+        pieces: Callable[[FileFailed | None], Awaitable[AsyncIterator[bytes]]],
+        status: int,
+        headers: dict[str, str],
     ) -> None:
-        """Take the file, and what makes the same answer for a server that cannot."""
+        """Take the file, and what gives the same bytes to a server that cannot, or what is left when the file fails."""
         super().__init__(None, status, headers, OCTETS)
         self._path, self._wanted, self._pieces = path, wanted, pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if FILESEND not in scope.get("extensions", {}):
-            await (await self._pieces())(scope, receive, send)
+            await self._streamed(await self._pieces(None))(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         part = {"path": str(self._path), "offset": self._wanted.start, "count": len(self._wanted)}
-        await send({"type": FILESEND, **part})
+        try:
+            await send({"type": FILESEND, **part})
+        except FileFailed as failed:
+            rest = self._streamed(await self._pieces(failed))
+            await rest.stream_response(_without_start(send))
+
+    def _streamed(self, pieces: AsyncIterator[bytes]) -> StreamingResponse:
+        answer = StreamingResponse(pieces, self.status_code)
+        answer.raw_headers = self.raw_headers
+        return answer
+
+
+def _without_start(send: Send) -> Send:
+    """Return what sends the body of an answer whose head was sent."""
+
+    async def rest(message: Message) -> None:
+        if message["type"] != "http.response.start":
+            await send(message)
+
+    return rest
 
 
 class _Counted(Response):
@@ -168,11 +196,15 @@ class _Counted(Response):
 
         async def counted(message: Message) -> None:
             nonlocal sent
-            await send(message)
+            try:
+                await send(message)
+            except FileFailed as failed:
+                sent += failed.sent
+                raise
             if message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             elif message["type"] == FILESEND:
-                sent = expected  # by the server itself, which does not say how far it came
+                sent += message["count"]
 
         try:
             await self._answer(scope, receive, counted)

@@ -11,9 +11,10 @@ from headwater.http.conditions import is_held, wanted_range
 from headwater.http.numbers import whole
 from headwater.http.threads import Threads
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.session import SizeMismatch
+from headwater.images.data.session import SizeMismatch, Terms
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
 from headwater.images.data.uploads import Uploads
+from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
 
 
@@ -35,7 +36,8 @@ class BadSizeHeader(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, threads: Threads) -> None:
+    def __init__(self, uploads: Uploads, downloads: Downloads, known: KnownStores, threads: Threads) -> None:
+        self._known = known
         self._uploads = uploads
         self._downloads = downloads
         self._threads = threads
@@ -48,14 +50,16 @@ class DataHandlers:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        terms = Terms(store=self._known.wanted(request.headers.get("x-image-meta-store")))
+        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size, terms), self._threads)
         return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------
 
     async def download(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id))
+        prefer = self._known.preferred(request.query_params.get("prefer"))
+        found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id, prefer))
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0
@@ -63,7 +67,12 @@ class DataHandlers:
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
-        if wanted is None:
+        asked = _prefers_redirect(request)
+        if self._downloads.may_redirect(asked=asked):
+            url = await self._threads.transfers.run(lambda: self._downloads.direct_url(found))
+            if url is not None:
+                return _elsewhere(url, headers, asked=asked)
+        if wanted is None or not found.gives_parts:
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:
@@ -101,6 +110,20 @@ def _announced_size(request: Request) -> int | None:
     if size is not None and size != announced:
         raise SizeMismatch(announced, size)
     return announced
+
+
+def _prefers_redirect(request: Request) -> bool:
+    """Return whether the client says that it follows. Source: RFC 7240."""
+    given = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(each.partition(";")[0].strip().lower() == "redirect" for each in given)
+
+
+def _elsewhere(url: str, headers: dict[str, str], *, asked: bool) -> Response:
+    """Return the answer that sends a client to a store, with what it needs to check what it gets there."""
+    applied = {"Preference-Applied": "redirect"} if asked else {}
+    # The address is a secret.
+    more = {"Location": url, "Cache-Control": "no-store", "Vary": "Prefer", **applied}
+    return Response(status_code=307, headers={**headers, **more})
 
 
 def _data_headers(image: Image) -> dict[str, str]:

@@ -55,7 +55,10 @@ class ImageHandlers:
         document = await requests.json_object(request)
         caller = requests.caller(request)
         image, answer = await self._calls.run(lambda: self._document(caller, self._images.create(caller, document)))
-        return json_answer(answer, 201, {"Location": f"{self._endpoint.of(request)}/v2/images/{image.id}"})
+        headers = {"Location": f"{self._endpoint.of(request)}/v2/images/{image.id}"}
+        if self._images.known_stores.are_several:
+            headers["OpenStack-image-store-ids"] = ",".join(self._images.known_stores.names)
+        return json_answer(answer, 201, headers)
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()

@@ -30,7 +30,7 @@ def _check(request: Request) -> None:
             named[name] = canonical_id(value)
 
 
-IMAGE_API = Face(check=_check, names=("member", "name", "tag"))
+IMAGE_API = Face(check=_check, names=("member", "name", "store", "tag"))
 
 
 async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -19,7 +19,7 @@ from headwater.images.data.uploads import Uploads
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.data import DataHandlers
 from headwater.images.http_v2.images import ImageHandlers
-from headwater.images.http_v2.locations import LocationHandlers
+from headwater.images.http_v2.locations import LocationHandlers, StoreHandlers
 from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
@@ -65,7 +65,8 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
     member = MemberHandlers(use_cases.sharing, calls)
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
     task = TaskHandlers(use_cases.tasks, images.settings, calls, web, endpoint)
-    data = DataHandlers(use_cases.uploads, use_cases.downloads, threads)
+    data = DataHandlers(use_cases.uploads, use_cases.downloads, images.known_stores, threads)
+    store = StoreHandlers(images, calls)
     route = IMAGE_API.route
     return [
         route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
@@ -82,6 +83,9 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
         *schemas.routes(images.schemas),
         *metadefs.routes(use_cases.definitions, calls, endpoint),
         route("/info/import", GET=constant(_NO_IMPORT)),
+        route("/info/stores", GET=store.index),
+        route("/info/stores/detail", GET=store.detail),
+        route("/stores/{store}/{image_id}", DELETE=store.remove_copy),
         route("/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
     ]
 

@@ -1,7 +1,7 @@
 """The versions document: how clients find out what this service can do.
 
 There is no header for a version; clients look for exact ids, each of which announces features. What is not listed
-between two of them is not there: stores, the cache.
+between two of them is not there: the cache, for one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from headwater.http.endpoint import Endpoint
 
 # Newest first. What each announces: docs/reference/image-api.md.
-IDS = ("v2.17", "v2.13", "v2.12", "v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+IDS = tuple(f"v2.{minor}" for minor in (17, 15, 13, 12, *range(10, -1, -1)))
 
 
 # The API v1, where it is switched on.

@@ -8,6 +8,9 @@ hash it:
 * With them it is ``active`` when they turn out right. If not, the image waits again and the location is gone.
 * Where ``do_secure_hash`` is off nothing is read, and what the caller says is believed.
 
+What is read is inspected too and, where the image is signed, verified. What is refused fails the task, and the image
+waits again, also when it was active: what was never found right nobody got from us whole (``locations/content.py``).
+
 The job may run again at any point, on any replica: it begins with what the catalogue says now. While it reads, it
 looks there every now and then, so a deleted image ends it wherever it runs.
 """
@@ -23,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.clock import Clock, now
-from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge
+from headwater.errors import Conflict, Forbidden, HeadwaterError, Invalid, TooLarge, Unavailable, UnsupportedMedia
 from headwater.fetching.fetcher import Fetcher, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.identity.caller import Caller
@@ -35,10 +38,12 @@ from headwater.images.catalogue.rows import ImageNotFound, if_there
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.transaction import Step
 from headwater.images.imports.tries import Tries
+from headwater.images.locations.content import Contents
 from headwater.images.locations.rules import InvalidLocation, Validation, checked
 from headwater.images.locations.service import Web
-from headwater.images.model import Held, Image, ImageLocation, Location, Status
+from headwater.images.model import RIGHT, Held, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.claim import SignatureRefused
 from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict, new_task
 from headwater.jobs.queue import Job
 from headwater.jobs.runner import Later, TryAgain
@@ -123,6 +128,7 @@ class LocationImport:
         web: Web,
         fetcher: Fetcher,
         settings: ImagesSettings,
+        contents: Contents,
         stopping: Callable[[], bool],
         clock: Clock = now,
     ) -> None:
@@ -138,6 +144,7 @@ class LocationImport:
         self._web = web
         self._fetcher = fetcher
         self._settings = settings
+        self._contents = contents
         self._stopping = stopping
         self._tries = Tries(settings.http_retries)
         self._clock = clock
@@ -211,6 +218,8 @@ class LocationImport:
             self._import(work)
         except (Later, TryAgain, TaskStatusConflict):
             raise
+        except (UnsupportedMedia, SignatureRefused) as error:
+            self._failed(work, str(error), refused=True)
         except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
             self._failed(work, str(error))
         except Exception as error:
@@ -239,7 +248,7 @@ class LocationImport:
                 # Source: tempest looks for the algorithm as soon as the image is active.
                 self._activate(work, size, {"os_hash_algo": self._settings.hash_algorithm}, ends=False)
         try:
-            hashes = self._hashed(work, size)
+            hashes = self._hashed(work, image, size)
         except ImportFailed as error:
             if work.validation:
                 raise
@@ -266,8 +275,17 @@ class LocationImport:
             raise ImportFailed(f"{redacted(url)} holds more than {self._settings.size_cap} bytes, the most of an image")
         return size
 
-    def _hashed(self, work: _Work, size: int) -> dict[str, Any]:
-        """Read all of the data and return its hashes."""
+    def _hashed(self, work: _Work, image: Image, size: int) -> dict[str, Any]:
+        """Read all of the data, look at it as at that of an upload, and return what is known of it then.
+
+        Raises:
+            UnsupportedMedia, SignatureRefused: It is nothing that the image may be, or not what was signed.
+        """
+        try:
+            look = self._contents.look(work.caller, image)
+        except Unavailable as error:
+            self._tries.again(work.attempt, error)
+            raise ImportFailed(str(error)) from error
         algorithm = work.validation.os_hash_algo if work.validation else self._settings.hash_algorithm
         md5, os_hash = hashlib.md5(usedforsecurity=False), hashlib.new(algorithm, usedforsecurity=False)
 
@@ -277,6 +295,7 @@ class LocationImport:
                 for piece in fetched:
                     md5.update(piece)
                     os_hash.update(piece)
+                    look.feed(piece)
                     count += len(piece)
                     if self._stopping():
                         raise Later(0, "this process ends")
@@ -288,7 +307,8 @@ class LocationImport:
         count = self._asked(work, read)
         if count != size:
             raise ImportFailed(f"{redacted(work.at.object_key)} said it holds {size} bytes, and gave {count}")
-        return {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
+        hashes = {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
+        return {**hashes, "virtual_size": look.finish().virtual_size}
 
     def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:
         """Ask the server; when it fails, later again, as ``Tries`` say."""
@@ -310,7 +330,7 @@ class LocationImport:
                 raise ImageLost
             image.require_formats()
             moved = image.moved_to(Status.ACTIVE)
-            at = ImageLocation(at=work.at)
+            at = ImageLocation(at=work.at, verdict=RIGHT if "virtual_size" in hashes else None)
             return replace(moved, size=size, updated_at=self._later_than(image), **hashes), (*held, at)
 
         with self._changes.told(work.caller, "image.activate", work.image_id) as change:
@@ -325,25 +345,30 @@ class LocationImport:
                 raise ImageLost
             if image.os_hash_value not in (None, hashes.get("os_hash_value")):
                 raise ImportFailed("the data does not have the hash that the image was given meanwhile")
-            return replace(image, updated_at=self._later_than(image), **hashes), held
+            was_read = "virtual_size" in hashes
+            judged = tuple(replace(each, verdict=RIGHT) if was_read and each.at == work.at else each for each in held)
+            return replace(image, updated_at=self._later_than(image), **hashes), judged
 
         with self._changes.told(work.caller, "image.update", work.image_id) as change:
             self._commit(change, work, hashed, self._succeeded(work, message))
 
-    def _failed(self, work: _Work, reason: str) -> None:
-        """End the task; an image that it still holds waits again, without location and hashes."""
+    def _failed(self, work: _Work, reason: str, *, refused: bool = False) -> None:
+        """End the task; an image that it still holds waits again, without location and hashes.
+
+        Args:
+            refused: The data was read, and is nothing that the image may have. An image that is active already loses
+                the location too: nobody got all of its data from us.
+        """
 
         def waiting(image: Image, held: Held) -> tuple[Image, Held]:
-            if image.status is not Status.IMPORTING:
+            left = tuple(each for each in held if each.at != work.at)
+            if image.status is Status.IMPORTING or (refused and image.status is Status.ACTIVE and held and not left):
+                return replace(image.without_data(), updated_at=self._later_than(image)), ()
+            if not refused or left == held:
                 return image, held
-            after = replace(
-                image.moved_to(Status.QUEUED),
-                checksum=None,
-                os_hash_algo=None,
-                os_hash_value=None,
-                updated_at=self._later_than(image),
-            )
-            return after, ()
+            if left:
+                return replace(image, updated_at=self._later_than(image)), left
+            return image, tuple(replace(each, verdict=reason[:1000]) for each in held)
 
         give_back = if_there(locations.changed(work.image_id, waiting, self._clock()))
         with self._changes.told(work.caller, "image.update", work.image_id) as change:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headwater.errors import Conflict, Forbidden, Invalid
+from headwater.errors import Conflict, Forbidden, Invalid, NotFound
 from headwater.images.attributes import Operation, QuotaExceeded
 from headwater.images.model import Held, Image, ImageLocation, Location, Status
 
@@ -47,6 +47,41 @@ class LastLocation(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("Cannot remove last location in the image.")
+
+
+class OnlyCopy(Forbidden):
+    """An image that has data keeps one copy. Source: Glance answers 403, whichever store is named."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            f"Cannot delete image data from the only store containing it (image {image_id}). "
+            "Consider deleting the image instead."
+        )
+        self.image_id = image_id
+
+
+class NotInStore(NotFound):
+    """The image has no copy there."""
+
+    def __init__(self, image_id: str, store: str) -> None:
+        super().__init__(f"Image {image_id} is not stored in store {store}.")
+        self.image_id, self.store = image_id, store
+
+
+def without_store(image: Image, held: Held, store: str) -> Held:
+    """Return where the image lies when the store holds it no more.
+
+    Raises:
+        LocationsFixed, OnlyCopy, NotInStore: As their names say.
+    """
+    if image.status is not Status.ACTIVE:
+        raise LocationsFixed("remove", image.status)
+    left = tuple(each for each in held if each.at.store != store)
+    if len(held) < 2 or not left:
+        raise OnlyCopy(image.id)
+    if len(left) == len(held):
+        raise NotInStore(image.id, store)
+    return left
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ the catalogue says now, asking servers as it goes, and then once more inside the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import Conflict, TooLarge
@@ -18,8 +18,9 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import LocationsInvisible, Operation
 from headwater.images.catalogue.locations import LocationRows
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores
 from headwater.images.locations.rules import Found, InvalidLocation, LocationRules
-from headwater.images.model import Held, Image, Location, Status
+from headwater.images.model import Held, Image, ImageLocation, Location, Status
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 from headwater.stores.store import ForeignUrl, ObjectStore
@@ -121,7 +122,10 @@ class Locations:
         stores: Mapping[str, ObjectStore],
         web: Web,
         settings: ImagesSettings,
+        *,
+        known: KnownStores = ONE_STORE,
     ) -> None:
+        self._known = known
         self._rows = rows
         self._access = access
         self._stores = stores
@@ -135,10 +139,15 @@ class Locations:
     def shown(self, caller: Caller, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
         """Return, by image, the attributes that tell of locations; nothing when none are shown."""
         settings = self._settings
-        if not images or not (settings.show_multiple_locations or settings.show_image_direct_url):
+        shows = settings.show_multiple_locations or settings.show_image_direct_url or self._known.are_several
+        if not images or not shows:
             return {}
         held = self._rows.of_all([image.id for image in images])
-        return {image.id: self._shown(caller, image, tuple(held.get(image.id, ()))) for image in images}
+        return {image.id: self._shown(caller, image, self._ranked(held.get(image.id, ()))) for image in images}
+
+    def _ranked(self, held: Iterable[ImageLocation]) -> Held:
+        """Return locations in the order in which callers see them."""
+        return tuple(self._known.ranked(held, lambda each: each.at))
 
     def _shown(self, caller: Caller, image: Image, held: Held) -> dict[str, Any]:
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
@@ -150,6 +159,8 @@ class Locations:
             attributes["locations"] = documents
         if self._settings.show_image_direct_url and documents:
             attributes["direct_url"] = documents[0]["url"]
+        if self._known.are_several and held:
+            attributes["stores"] = self._known.listed(held)
         return attributes
 
     def documents(self, held: Held) -> list[dict[str, Any]]:
@@ -174,7 +185,7 @@ class Locations:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not know.
         """
         image = self._access.judged(caller, image_id, "fetch_image_location")
-        return self.documents(self._rows.of(image.id))
+        return self.documents(self._ranked(self._rows.of(image.id)))
 
     # --- Changing --------------------------------------------------------------------------------
 
@@ -208,12 +219,12 @@ class Locations:
                 raise ImageMoved(image.id)
             return answers[url]
 
-        present, held = image, self._rows.of(image.id)
+        present, held = image, self._ranked(self._rows.of(image.id))
         for operation in mine:
             present, held = self._rules.patched(present, held, operation, ask)
 
         def relocate(image: Image, held: Held, operation: Operation) -> tuple[Image, Held]:
             self._access.require(_RULES[operation.op], caller, image)
-            return self._rules.patched(image, held, operation, recall)
+            return self._rules.patched(image, self._ranked(held), operation, recall)
 
         return relocate

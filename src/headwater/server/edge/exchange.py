@@ -16,6 +16,7 @@ from pathlib import Path
 
 from starlette.types import Message
 
+from headwater.http.filesend import FILESEND, FileFailed
 from headwater.server.edge.framing import Refused
 from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import BODY_IDLE_S, DROP_LIMIT
@@ -24,9 +25,8 @@ from headwater.server.edge.stream import Stream
 from headwater.threads import Pool
 
 SERVER = b"headwater"
-# The messages that this server takes besides those of ASGI itself. The second is ours: a part of a file, with
-# ``path``, ``offset`` and ``count``.
-PATHSEND, FILESEND = "http.response.pathsend", "headwater.filesend"
+# The messages that this server takes besides those of ASGI itself: the second is ours (``http/filesend.py``).
+PATHSEND = "http.response.pathsend"
 EXTENSIONS = (PATHSEND, FILESEND)
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -107,7 +107,7 @@ class Exchange:
 
         Raises:
             BadAnswer: It does not fit what was sent before.
-            FileTooShort: The file that was to be sent is not what the answer announced.
+            FileFailed: The file could not be sent so far; other parts of the body may follow what was.
             OSError: The client is gone, or reads nothing.
         """
         kind = message["type"]
@@ -142,16 +142,22 @@ class Exchange:
     async def _send_file(self, path: Path, offset: int, count: int | None) -> None:
         if self.started:
             raise BadAnswer("a file after another part of the body")
-        file = await self._files.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         try:
-            if count is None:
-                count = os.fstat(file).st_size - offset
-            head = self._head(count)
-            self._take_off(count)
+            file = await self._files.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise FileFailed(path, 0, error) from error
+        try:
+            announced = os.fstat(file).st_size - offset if count is None else count
+            head = self._head(announced)
+            self._take_off(announced)
             self.started = True
-            wanted = 0 if self._has_no_body else count
+            wanted = 0 if self._has_no_body else announced
             await self._stream.send(head)
-            await self._stream.send_file(file, path, offset, wanted, self._files)
+            try:
+                await self._stream.send_file(file, path, offset, wanted, self._files)
+            except FileFailed as failed:
+                self._left = (self._left or 0) + wanted - failed.sent  # the rest may come otherwise
+                raise
         finally:
             os.close(file)
         self._end()

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from headwater.http.filesend import FileFailed
 from headwater.server.edge.limits import (
     BODY_RECEIVE_SIZE,
     FILE_BURST,
@@ -37,13 +38,6 @@ T = TypeVar("T")
 
 # What is received stands here until it is parsed, at once: one for all connections of the process.
 _scratch = memoryview(bytearray(BODY_RECEIVE_SIZE))
-
-
-class FileTooShort(Exception):
-    """A file ended before what was announced of it; the answer is broken off."""
-
-    def __init__(self, path: Path, missing: int) -> None:
-        super().__init__(f"{path} is {missing} bytes shorter than the answer that carries it")
 
 
 class Stream(asyncio.BufferedProtocol):
@@ -190,38 +184,45 @@ class Stream(asyncio.BufferedProtocol):
         Threads of ``pool`` send, as a disk may keep them waiting; a slow client holds none.
 
         Raises:
-            FileTooShort: It has fewer; ``path`` names it there.
+            FileFailed: It has fewer, or cannot be read; ``path`` names it there.
             TimeoutError, ConnectionError: As for ``send``.
         """
         if self.is_encrypted:
             await self._send_pieces(file, path, offset, count, pool)
             return
+        start = offset
         self._living().set_write_buffer_limits(0)
         await self._taken()
         # A descriptor of its own, as the loop keeps the other for the transport.
         out = os.dup(self._socket.fileno())
         try:
             while count:
-                sent, full = await self._burst(pool, out, file, offset, count)
+                sent, wait = await self._burst(pool, out, file, offset, count)
                 offset, count = offset + sent, count - sent
-                if full:
+                if isinstance(wait, OSError):
+                    raise FileFailed(path, offset - start, wait) from wait
+                if wait:
                     await self._room(out)
                 elif not sent:
-                    raise FileTooShort(path, count)
+                    raise FileFailed(path, offset - start)
         finally:
             os.close(out)
             if self._transport is not None:
                 self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
     async def _send_pieces(self, file: int, path: Path, offset: int, count: int, pool: Pool) -> None:
+        start = offset
         while count:
-            piece = await _uncancelled(pool.run(partial(os.pread, file, min(count, FILE_PIECE), offset)))
+            try:
+                piece = await _uncancelled(pool.run(partial(os.pread, file, min(count, FILE_PIECE), offset)))
+            except OSError as error:
+                raise FileFailed(path, offset - start, error) from error
             if not piece:
-                raise FileTooShort(path, count)
+                raise FileFailed(path, offset - start)
             await self.send(piece)
             offset, count = offset + len(piece), count - len(piece)
 
-    async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
+    async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool | OSError]:
         return await _uncancelled(pool.run(partial(_send_burst, out, file, offset, count)))
 
     async def _room(self, out: int) -> None:
@@ -278,18 +279,35 @@ async def _uncancelled(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool]:
-    """Return how much was sent, and whether the client has to read before more can be."""
+def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool | OSError]:
+    """Return how much was sent, and whether the client has to read before more can be, or what is wrong with the file.
+
+    Raises:
+        OSError: Something is wrong with the socket.
+    """
     sent, wanted = 0, min(count, FILE_BURST)
     while sent < wanted:
         try:
             one = os.sendfile(out, file, offset + sent, wanted - sent)
         except BlockingIOError:
             return sent, True
+        except OSError:
+            if (fault := _fault(file, offset + sent)) is None:
+                raise
+            return sent, fault
         if one == 0:
             break
         sent += one
     return sent, False
+
+
+def _fault(file: int, offset: int) -> OSError | None:
+    """Return what keeps a file from being read there: the system does not tell which end of a sending has failed."""
+    try:
+        os.pread(file, 1, offset)
+    except OSError as error:
+        return error
+    return None
 
 
 def set_options(connected: socket.socket) -> None:

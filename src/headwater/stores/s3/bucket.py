@@ -127,7 +127,9 @@ class Bucket:
         """Return a URL by which anybody may read the object for so long."""
         with self.translated(key):
             client = self._client(self.settings.public_endpoint or self.settings.endpoint)
-            url: str = client.generate_presigned_url("get_object", Params=self.names(key), ExpiresIn=expires_s)
+            # What a client of images reads; other types it may leave alone.
+            asked = {**self.names(key), "ResponseContentType": "application/octet-stream"}
+            url: str = client.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
             return url
 
     def close(self) -> None:

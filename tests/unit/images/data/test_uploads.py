@@ -26,12 +26,13 @@ from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
-from headwater.images.data.downloads import DataMissing, Downloads
+from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import ImageTooLarge, Pools, SizeMismatch, Terms, UploadSession
 from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.inspection.inspect import ContentMismatch, ContentUnsafe
+from headwater.images.locations.reading import DataMissing
 from headwater.images.model import FormatsMissing, Image, Status, StatusConflict
 from headwater.images.settings import ImagesSettings
 from headwater.jobs.leases import LEASE_S, writer_name
@@ -492,7 +493,7 @@ def test_only_an_image_with_data_can_be_downloaded(
     data.finish()
     opened = downloads.open(OPERATOR, image.id)
     assert opened is not None
-    assert b"".join(opened.store.read(opened.object_key)) == DATA
+    assert b"".join(opened.read(0, len(DATA))) == DATA
     catalogue.change(image.id, lambda now: now.moved_to(Status.DEACTIVATED))
     assert downloads.open(OPERATOR, image.id) is not None
 

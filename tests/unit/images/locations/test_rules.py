@@ -23,12 +23,14 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.imports.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
+from headwater.images.locations.content import Contents
 from headwater.images.locations.rules import InvalidLocation
 from headwater.images.locations.service import Locations, Web
 from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.verification import Signatures
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
@@ -84,14 +86,17 @@ class Parts:
             web=web,
             fetcher=fetcher,
             settings=settings,
+            contents=Contents(settings, Signatures(clock=lambda: NOON)),
             stopping=lambda: False,
             clock=lambda: NOON,
         )
 
-    def image(self, *held: ImageLocation, visibility: Visibility = Visibility.PRIVATE) -> Image:
+    def image(
+        self, *held: ImageLocation, visibility: Visibility = Visibility.PRIVATE, disk_format: str = "raw", **more: Any
+    ) -> Image:
         status, size = (Status.ACTIVE, 10) if held else (Status.QUEUED, None)
-        formats = {"disk_format": "raw", "container_format": "bare"}
-        image = an_image(owner="a", visibility=visibility, status=status, size=size, **formats)
+        formats = {"disk_format": disk_format, "container_format": "bare"}
+        image = an_image(owner="a", visibility=visibility, status=status, size=size, **formats, **more)
         add(self.catalogue, image)
         self.rows.change(image.id, lambda image, _: (image, held), NOON)
         return self.catalogue.get(image.id)

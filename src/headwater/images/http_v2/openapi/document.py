@@ -22,7 +22,7 @@ from headwater.http.routes import Handler
 from headwater.images.http_v2 import versions
 from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
 from headwater.images.http_v2.openapi.operations import Json, Path, failures
-from headwater.images.http_v2.openapi.paths import of_images, of_members, of_the_service
+from headwater.images.http_v2.openapi.paths import of_copies, of_images, of_members, of_the_service
 from headwater.images.http_v2.openapi.schemas import components
 from headwater.images.http_v2.openapi.task_paths import of_locations, of_tasks
 from headwater.images.schemas import ImageSchemas
@@ -75,6 +75,7 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
     """
     paths = [
         *of_images(),
+        *of_copies(),
         *of_locations(),
         *of_members(),
         *of_tasks(),

@@ -25,11 +25,19 @@ from headwater.images.model import Visibility
 _OCTETS: Json = {"application/octet-stream": {}}
 _IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
 _IN_IMAGE: Json = {"description": "The path of the image.", "schema": {"type": "string", "format": "uri"}}
+_STORE_IDS: Json = {
+    "description": "The stores that its data may be put into, where there are several.",
+    "schema": {"type": "string"},
+}
 _MD5: Json = {
     "description": "MD5 of the whole image, in hex.",
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 _ETAG: Json = {"description": "The multihash of the image.", "schema": {"type": "string", "pattern": '^".*"$'}}
+_ELSEWHERE: Json = {
+    "Location": {"description": "A secret address.", "schema": {"type": "string", "format": "uri"}},
+    "Preference-Applied": {"description": "As the request asked.", "schema": {"const": "redirect"}},
+}
 _RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
 _OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
 _CONDITIONS = (
@@ -57,7 +65,13 @@ def of_images() -> Iterator[Path]:
                 tag="images",
                 summary="Create an image, without data",
                 body=json_body("NewImage"),
-                answers={201: json_answer(reference("Image"), "The image, queued.", {"Location": _IN_IMAGE})},
+                answers={
+                    201: json_answer(
+                        reference("Image"),
+                        "The image, queued.",
+                        {"Location": _IN_IMAGE, "OpenStack-image-store-ids": _STORE_IDS},
+                    )
+                },
                 fails=(409, 413),
             ),
         },
@@ -109,6 +123,22 @@ def of_images() -> Iterator[Path]:
             )
         },
         (_IMAGE_ID, in_path("action", "What to do.", enum=["deactivate", "reactivate"])),
+    )
+
+
+def of_copies() -> Iterator[Path]:
+    """Yield the path of one copy of an image's data."""
+    yield Path(
+        "/v2/stores/{store}/{image_id}",
+        {
+            "DELETE": _on_image(
+                "removeCopy",
+                "Delete one of several copies of an image's data",
+                {204: no_content("The store has it no more.")},
+                (409,),
+            )
+        },
+        (in_path("store", "Name of the store."), _IMAGE_ID),
     )
 
 
@@ -175,6 +205,14 @@ def of_the_service(schemas: Iterable[str]) -> Iterator[Path]:
             )
         },
     )
+    for path, name, summary in (
+        ("/v2/info/stores", "listStores", "List the stores, where there are several"),
+        ("/v2/info/stores/detail", "listStoresInDetail", "Tell administrators how the stores are set up"),
+    ):
+        stores = json_answer(reference("Stores"), "The stores.")
+        yield Path(
+            path, {"GET": Operation(id=name, tag="service", summary=summary, answers={200: stores}, fails=(404,))}
+        )
     yield Path(
         "/v2/info/usage",
         {
@@ -225,7 +263,10 @@ def _upload() -> Operation:
         tag="data",
         summary="Upload the data of a queued image",
         description="Chunked, or with Content-Length. The image turns active when all of it is kept.",
-        parameters=(in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),),
+        parameters=(
+            in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
+            in_header("X-Image-Meta-Store", "The store that takes it, where there are several."),
+        ),
         body={"required": True, "content": _OCTETS},
         answers={204: no_content("The data is kept.")},
         fails=(404, 409, 410, 413, 415),
@@ -242,7 +283,11 @@ def _download() -> Operation:
         tag="data",
         summary="Download the data of an image, or one range of it",
         parameters=(
+            in_query("prefer", "Comma list of stores to read from, where there are several.", examples=["fast,near"]),
             in_header("Range", "One range of bytes: bytes=FIRST-LAST.", examples=["bytes=0-1023"]),
+            in_header(
+                "Prefer", "`redirect`: the caller follows to where the store gives the data.", examples=["redirect"]
+            ),
             in_header("If-Range", "The ETag that the range is a part of."),
             *_CONDITIONS,
         ),
@@ -255,6 +300,7 @@ def _download() -> Operation:
                 "headers": {**_OF_DATA, "Content-Range": part},
             },
             304: {"description": "The caller has it.", "headers": _OF_DATA},
+            307: {"description": "The store gives it there, for a short time.", "headers": {**_OF_DATA, **_ELSEWHERE}},
         },
         fails=(404, 412, 416),
     )

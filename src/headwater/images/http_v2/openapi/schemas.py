@@ -71,6 +71,19 @@ def _common() -> Json:
                 }
             }
         ),
+        "Stores": _object({"stores": {"type": "array", "items": reference("Store")}}),
+        "Store": _object(
+            {
+                "id": _TEXT,
+                "description": _TEXT,
+                "default": {"const": "true"},
+                "read-only": {"const": "true"},
+                "type": _TEXT,
+                "weight": {"type": "integer"},
+                "properties": {"type": "object"},
+            },
+            optional=("description", "default", "read-only", "type", "weight", "properties"),
+        ),
         "ImportInformation": _object(
             {
                 "import-methods": _object(

@@ -1,0 +1,237 @@
+"""What one download finds out, the next one knows."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.image_catalogue import NOON, add, an_image
+from contracts.rules import EveryoneMay
+from contracts.unheard import UnheardImages, UnheardLocations
+from headwater.database.engine import Database
+from headwater.fetching.fetcher import Fetcher, FetchSettings
+from headwater.http.filesend import FileFailed
+from headwater.identity.caller import OPERATOR
+from headwater.images.access import Access
+from headwater.images.data.downloads import Download, Downloads
+from headwater.images.locations.known_stores import KnownStore, KnownStores
+from headwater.images.locations.reading import DataDamaged, DataRefused, NotReadYet
+from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
+from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.store import StoreUnavailable
+from headwater.stores.web import HttpStore
+from headwater.testing.object_store import marked, put
+from unit.images.inspection.disk_images import qcow2
+
+DATA = bytes(range(256)) * 20
+DAMAGED = DATA[:-1] + b"x"
+URL = "http://images.example/1"
+
+
+class Web(HttpStore):
+    """A web server of others that has one thing; ``asked`` counts how often it was read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("web", Fetcher(FetchSettings()))
+        self.data, self.asked = data, 0
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Any:
+        self.asked += 1
+        end = len(self.data) if length is None else start + length
+        return (self.data[at : min(at + 1000, end)] for at in range(start, end, 1000))
+
+
+class Tally:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self.wrongs: list[str] = []
+
+    def wrong(self, store: str) -> None:
+        self.wrongs.append(store)
+
+
+class House:
+    """Downloads of one image."""
+
+    def __init__(self, database: Database, web: bytes, *held: Location, **more: Any) -> None:
+        self.a, self.b = (MemoryStore(name, MemoryStoreSettings(type="memory", chunk_size=1000)) for name in "ab")
+        self.web = Web(web)
+        self.tally = Tally()
+        catalogue = UnheardImages(database)
+        self.rows = UnheardLocations(database)
+        about: dict[str, Any] = {"size": len(web), "disk_format": "raw", "container_format": "bare", **more}
+        self.image = an_image(status=Status.ACTIVE, **about)
+        add(catalogue, self.image)
+        self.rows.change(self.image.id, lambda image, _: (image, tuple(ImageLocation(at=each) for each in held)), NOON)
+        stores: dict[str, Any] = {"a": self.a, "b": self.b, "web": self.web}
+        self.downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), stores, tally=self.tally)
+
+    def open(self) -> Download:
+        found = self.downloads.open(OPERATOR, self.image.id)
+        assert found is not None
+        return found
+
+    def whole(self) -> bytes:
+        return b"".join(self.open().read(0, self.image.size or 0))
+
+    @property
+    def verdicts(self) -> list[str | None]:
+        return [each.verdict for each in self.rows.of(self.image.id)]
+
+
+def hashed(data: bytes) -> dict[str, str]:
+    return {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(data).hexdigest()}
+
+
+def test_after_damage_was_found_the_next_reader_begins_elsewhere(database: Database) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
+    house.a.put("k", DAMAGED)
+    house.b.put("k", DATA)
+    with pytest.raises(DataDamaged):
+        house.whole()
+    assert (house.verdicts, house.tally.wrongs) == ([WRONG, None], ["a"])
+    assert house.whole() == DATA
+    assert [place.store.name for place in house.open().places] == ["b", "a"]
+    house.a.put("k", DATA)  # the operator has brought it back,
+    house.b.close()
+    assert house.whole() == DATA  # and it is found right
+    assert house.verdicts == [RIGHT, None]
+
+
+def test_what_is_wrong_is_read_to_be_verified_only(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("files", "k"), **hashed(DATA))
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    house.downloads._stores = {"files": files}
+    put(files, "k", DAMAGED)
+    found = house.open()
+    assert (found.path is None, found.gives_parts) == (False, True)  # nobody has read it
+    house.downloads._catalogue.judge(house.image.id, Location("files", "k"), WRONG)
+    found = house.open()
+    assert (found.path, found.gives_parts) == (None, False)
+    with pytest.raises(DataDamaged):
+        house.whole()
+    put(files, "k", DATA)
+    assert house.whole() == DATA
+    assert house.open().path is not None
+
+
+def test_a_file_that_ends_too_early_is_told_of_and_another_one_is_not(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
+    house.a.put("k", DATA)
+    house.b.put("k", DATA)
+    broken = FileFailed(tmp_path, 1000, OSError(errno.EIO, "Input/output error"))
+    assert b"".join(house.open().read_on(broken, range(len(DATA)))) == DATA[1000:]
+    assert house.verdicts == [None, None]
+    assert b"".join(house.open().read_on(FileFailed(tmp_path, 5), range(2000, 3000))) == DATA[2005:3000]
+    assert house.verdicts == [WRONG, None]
+    with pytest.raises(StoreUnavailable, match="Input/output error"):
+        replace(house.open(), places=house.open().places[:1]).read_on(broken, range(len(DATA)))
+
+
+def test_who_wants_speed_reads_unverified(database: Database) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("web", URL), **hashed(DATA))
+    known = KnownStores([KnownStore(name=name, verify_reads=False) for name in ("a", "web")])
+    house.downloads._known = known
+    house.a.put("k", DAMAGED)
+    assert house.whole() == DAMAGED
+    house.a.close()
+    house.web.data = DAMAGED
+    with pytest.raises(DataDamaged):  # what others have is verified in any case
+        house.whole()
+
+
+def test_what_a_location_has_is_looked_at_whoever_reads_it_first(database: Database) -> None:
+    house = House(database, DATA, Location("web", URL))
+    assert not house.open().gives_parts
+    with pytest.raises(NotReadYet):
+        house.open().read(5, 10)
+    assert house.whole() == DATA
+    assert house.verdicts == [RIGHT]
+    assert house.open().gives_parts
+    assert b"".join(house.open().read(5, 10)) == DATA[5:15]
+
+
+@pytest.mark.parametrize(
+    ("data", "disk_format", "reason"),
+    [
+        (qcow2(backing="/etc/passwd"), "qcow2", "safety check"),
+        (qcow2(backing="/etc/passwd"), "raw", "safety check"),
+        (DATA, "qcow2", "does not match"),
+    ],
+)
+def test_what_no_upload_could_bring_nobody_gets_from_a_location(
+    database: Database, data: bytes, disk_format: str, reason: str
+) -> None:
+    house = House(database, data, Location("web", URL), disk_format=disk_format)
+    got = b""
+    with pytest.raises(DataRefused, match=reason):
+        for piece in house.open().read(0, len(data)):
+            got += piece
+    assert len(got) < len(data)
+    asked = house.web.asked
+    with pytest.raises(DataRefused, match=reason):
+        house.open()
+    assert (house.web.asked, house.tally.wrongs) == (asked, ["web"])
+
+
+def test_data_of_others_that_has_changed_is_never_given_whole(database: Database) -> None:
+    house = House(database, DATA, Location("web", URL), **hashed(DATA))
+    assert house.whole() == DATA
+    house.web.data = DAMAGED
+    with pytest.raises(DataDamaged):
+        house.whole()
+    assert house.verdicts == [WRONG]
+    assert not house.open().gives_parts
+    house.web.data = DATA
+    assert house.whole() == DATA
+    assert house.verdicts == [RIGHT]
+
+
+def test_a_signed_image_is_not_read_where_nobody_can_verify_it(database: Database) -> None:
+    signed = {
+        "img_signature": "c2lnbmF0dXJl",
+        "img_signature_hash_method": "SHA-256",
+        "img_signature_key_type": "RSA-PSS",
+        "img_signature_certificate_uuid": "5f9a1d9c-7c4e-4a8f-9a77-0d4e1c4d3b11",
+    }
+    house = House(database, DATA, Location("web", URL), properties=signed)
+    with pytest.raises(DataRefused, match="no source of certificates"):
+        house.whole()
+    assert house.verdicts == [None]  # which says nothing of the data
+
+
+def test_a_part_goes_on_only_where_parts_are_given(database: Database) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("web", URL))
+    house.a.put("k", DATA[:2000])
+    with pytest.raises(DataDamaged):
+        list(house.open().read(1500, 1000))
+    assert house.web.asked == 0
+
+
+def test_a_verdict_that_cannot_be_kept_harms_no_download(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(database, DATA, Location("web", URL))
+
+    def fails(*_: object) -> None:
+        raise StoreUnavailable("catalogue", "busy")
+
+    monkeypatch.setattr(house.downloads._catalogue, "judge", fails)
+    assert house.whole() == DATA
+
+
+def test_a_verdict_stays_when_other_locations_change(database: Database) -> None:
+    house = House(database, DATA, Location("web", URL))
+    house.whole()
+    other = ImageLocation(at=Location("a", "k"))
+
+    def added(image: Image, held: tuple[ImageLocation, ...]) -> tuple[Image, tuple[ImageLocation, ...]]:
+        return image, (other, *held)
+
+    house.rows.change(house.image.id, added, NOON)
+    assert house.verdicts == [None, RIGHT]
