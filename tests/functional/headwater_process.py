@@ -59,7 +59,7 @@ class HeadwaterProcess:
             options: More of the command line of ``serve``.
             workers: ``None`` leaves the number to the settings.
             first_start: It finds no catalogue and makes it, and each start of it is one of Python as well; otherwise
-                there is an empty one, and starts are forked (``program.py``), which saves two seconds.
+                there is one without images, and starts are forked (``program.py``), which saves two seconds.
         """
         self.directory = directory
         self.data_dir = directory / "data"
@@ -102,7 +102,7 @@ class HeadwaterProcess:
         """
         assert not self.is_running(), "it runs already"
         if not self._makes_catalogue and not self.data_dir.exists():
-            sqlite_catalogue(self.data_dir / "headwater.db")
+            sqlite_catalogue(self.data_dir / "headwater.db", started=True)
         keep_ports = self._images_port != 0
         for attempt in range(1, _PORTS + 1):
             if not keep_ports:
