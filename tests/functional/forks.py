@@ -22,7 +22,7 @@ from headwater.cli.main import main
 from headwater.server import supervisor  # noqa: F401 - for `serve`, which imports it
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_MOST_BYTES = 1 << 16
+_MOST_BYTES = 1 << 20
 
 
 def wait_for_a_run(control: socket.socket) -> None:

@@ -76,6 +76,7 @@ class _Forked:
         self.pid = pid
         self._pipe = code
         self._code: int | None = None
+        self._one_reads = threading.Lock()
 
     def poll(self) -> int | None:
         return self._wait(0)
@@ -91,10 +92,18 @@ class _Forked:
             os.kill(self.pid, sig)
 
     def _wait(self, timeout: float | None) -> int | None:
-        if self._code is None and select.select([self._pipe], [], [], timeout)[0]:
-            self._code = int(os.read(self._pipe, 16))
-            os.close(self._pipe)
+        if self._code is not None:
+            return self._code
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        if poll.poll(None if timeout is None else timeout * 1000):
+            with self._one_reads:  # another thread may wait as well
+                if self._code is None:
+                    self._code = int(os.read(self._pipe, 16))
         return self._code
+
+    def __del__(self) -> None:
+        os.close(self._pipe)
 
 
 class _Forks:
