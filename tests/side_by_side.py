@@ -19,7 +19,8 @@ from xdist.workermanage import WorkerController
 
 ALONE = "alone"
 GROUPS = {
-    "tests/faults/test_database_deaths.py": ALONE,
+    "tests/faults/test_database_deaths.py::test_a_row_that_a_stranger_holds_costs_only_those_who_want_it": ALONE,
+    "tests/faults/test_database_deaths.py::test_a_server_that_stands_still_keeps_nobody_waiting": ALONE,
     "tests/faults/test_service_and_database.py": ALONE,
     "tests/torture": ALONE,
     "tests/functional/test_connections.py::test_a_refusal_does_not_wait_for_the_body": ALONE,

@@ -50,7 +50,7 @@ def run(directory: Path, *options: str, plugin: str = "side_by_side") -> tuple[s
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    alone = ("faults/test_database_deaths", "torture/test_y")
+    alone = ("faults/test_service_and_database", "torture/test_y")
     for name in (*alone, "unit/test_a", "unit/test_b", "unit/test_c", "unit/test_d"):
         file = tmp_path / "tests" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,8 @@ def test_a_file_has_one_process_and_those_that_want_quiet_run_alone(directory: P
 
 
 def test_a_test_that_wants_quiet_leaves_the_others_of_its_file_where_they_are(directory: Path) -> None:
-    file, _, name = next(each for each in GROUPS if "::" in each).partition("::")
+    place = next(each for each in GROUPS if each.startswith("tests/functional/") and "::" in each)
+    file, _, name = place.partition("::")
     path = directory / file
     path.parent.mkdir()
     path.write_text(_TESTS + _TESTS.replace("test_it", name))
@@ -91,7 +92,8 @@ def test_those_that_want_quiet_run_when_there_is_nothing_else(directory: Path) -
 
 
 def test_a_process_that_dies_is_replaced_and_its_test_fails(directory: Path) -> None:
-    (directory / "tests" / "faults" / "test_database_deaths.py").write_text("import os\ndef test_it(): os._exit(3)\n")
+    file = directory / "tests" / "faults" / "test_service_and_database.py"
+    file.write_text("import os\ndef test_it(): os._exit(3)\n")
     said, log = run(directory)
     assert "1 failed, 15 passed" in said, said
     assert [word for place, *_, word in log if place == "torture"] == ["begins", "ends"] * 3
