@@ -36,8 +36,9 @@ setup-check: setup-run
 run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--workers 2")
 	@tools/run.sh $(ARGS)
 
+# Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.
 test: setup-test ## Pass all tests, several side by side (ARGS="-k words", ARGS="-n 0" for one by one)
-	@.venv/bin/python -m pytest --numprocesses=auto $(ARGS)
+	@env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --numprocesses=auto $(ARGS)
 
 test-quick: setup-check ## Pass the unit tests and the tests of the documentation
 	@tools/test_quick.sh $(ARGS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+import httpcore2
 import hypothesis
 import pytest
 
@@ -29,6 +31,9 @@ pytest_plugins = [
 # Two busy cores make any test slow at times; pytest-timeout ends what hangs.
 hypothesis.settings.register_profile("headwater", deadline=None)
 hypothesis.settings.load_profile("headwater")
+
+# Each client of httpx2 reads the certificates of all public authorities, for 30 ms, and none of them answers in a test.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 UNIT = CHECKOUT / "tests" / "unit"
 

@@ -1,9 +1,10 @@
 """Which tests may run at the same time, when pytest-xdist has several processes for them (``make test``).
 
 A file goes to one process as a whole. Those that want a server which is slow to start share the process that has it.
-Those that measure time or memory, or kill under load, come last, in one process, when the others have ended.
+What measures time, or kills databases under load, comes last, in one process, when the others have ended: whole files,
+or single tests of a file whose others hold whatever else runs.
 
-A file that is missing in these tables passes as well; it costs another server, or is disturbed by others.
+What is missing in this table passes as well; it costs another server, or is disturbed by others.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from xdist.workermanage import WorkerController
 
 ALONE = "alone"
 GROUPS = {
-    "tests/faults/test_database_deaths.py": ALONE,
+    "tests/faults/test_database_deaths.py::test_a_row_that_a_stranger_holds_costs_only_those_who_want_it": ALONE,
+    "tests/faults/test_database_deaths.py::test_a_server_that_stands_still_keeps_nobody_waiting": ALONE,
     "tests/faults/test_service_and_database.py": ALONE,
     "tests/torture": ALONE,
-    "tests/functional/test_connections.py": ALONE,
-    "tests/functional/test_crashes.py": ALONE,
-    "tests/functional/test_fetch.py": ALONE,
-    "tests/functional/test_hostile_requests.py": ALONE,
-    "tests/functional/test_unseen_images.py": ALONE,
-    "tests/functional/test_workers.py": ALONE,
+    "tests/functional/test_connections.py::test_a_refusal_does_not_wait_for_the_body": ALONE,
+    "tests/functional/test_connections.py::test_a_worker_stops_at_once_when_only_idle_connections_are_left": ALONE,
+    "tests/functional/test_fetch.py::test_a_reader_that_is_slow_itself_is_not_the_servers_fault": ALONE,
+    "tests/functional/test_fetch.py::test_a_server_that_drips_or_is_silent_holds_nobody_for_long": ALONE,
+    "tests/functional/test_fetch.py::test_data_that_comes_too_slowly_is_an_error": ALONE,
+    "tests/functional/test_unseen_images.py::test_time_does_not_tell_them_apart": ALONE,
+    "tests/functional/test_workers.py::test_a_worker_that_stands_still_is_replaced": ALONE,
     "tests/functional/test_identity.py": "keystone",
     "tests/functional/test_keystone_limits.py": "keystone",
     "tests/functional/test_sharing.py": "keystone",
@@ -59,7 +62,7 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return GROUPS.get(file) or GROUPS.get(file.rpartition("/")[0]) or file
+        return GROUPS.get(nodeid.partition("[")[0]) or GROUPS.get(file) or GROUPS.get(file.rpartition("/")[0]) or file
 
     def _reschedule(self, node: WorkerController) -> None:
         if list(self.workqueue) == [ALONE]:

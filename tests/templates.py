@@ -10,8 +10,11 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.images.metadefs import loading
+from headwater.images.metadefs.catalogue import MetadefCatalogue
 
 
 def migrated(url: str) -> Database:
@@ -21,17 +24,24 @@ def migrated(url: str) -> Database:
     return database
 
 
-def sqlite_catalogue(file: Path) -> str:
-    """Make a database file of SQLite with the newest schema, and return its address."""
+def sqlite_catalogue(file: Path, *, started: bool = False) -> str:
+    """Make a database file of SQLite with the newest schema, and return its address.
+
+    Args:
+        started: It also holds the metadata definitions that a first start of the service enters.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=0o600)
-    file.write_bytes(_sqlite_file())
+    file.write_bytes(_sqlite_file(started=started))
     return f"sqlite:///{file}"
 
 
 @cache
-def _sqlite_file() -> bytes:
+def _sqlite_file(*, started: bool) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "catalogue.db"
-        migrated(f"sqlite:///{file}").close()  # the last connection moves the write-ahead log into the file
+        database = migrated(f"sqlite:///{file}")
+        if started:
+            loading.load_base(MetadefCatalogue(database), now)
+        database.close()  # the last connection moves the write-ahead log into the file
         return file.read_bytes()

@@ -35,7 +35,7 @@ class FreshHeadwater(Protocol):
 @pytest.fixture(scope="session")
 def headwater(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProcess]:
     """One service for the tests that leave it as they found it, with two workers."""
-    process = HeadwaterProcess(tmp_path_factory.mktemp("headwater"), workers=2)
+    process = HeadwaterProcess(tmp_path_factory.mktemp("headwater"), workers=2, first_start=True)
     process.start()
     try:
         yield process

@@ -1,7 +1,7 @@
 """The real program as a process: `headwater serve` on free ports of loopback, with a data directory of its own.
 
 Nothing outlives the test run. Each process leads a group that is ended with it; when the run itself is
-killed the kernel tells the process (``ends_with_its_parent.py``).
+killed the kernel tells the process (``ends_with_its_parent.py``, ``forks.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any
 
 import pytest
 
+from functional import program
+from functional.program import Process
 from templates import sqlite_catalogue
 
 READY = "Headwater is ready"
 START_S = 60  # two busy cores; a start takes less than a second otherwise
 _PORTS = 5  # how many pairs are tried, as another process may take one before the server does
-_STARTER = Path(__file__).with_name("ends_with_its_parent.py")
 
 
 class HeadwaterDidNotStart(Exception):
@@ -57,7 +58,8 @@ class HeadwaterProcess:
             env: Variables besides the few that it gets always; none of ours is passed on.
             options: More of the command line of ``serve``.
             workers: ``None`` leaves the number to the settings.
-            first_start: It finds no catalogue and makes it; otherwise there is an empty one, which saves a second.
+            first_start: It finds no catalogue and makes it, and each start of it is one of Python as well; otherwise
+                there is one without images, and starts are forked (``program.py``), which saves two seconds.
         """
         self.directory = directory
         self.data_dir = directory / "data"
@@ -66,9 +68,10 @@ class HeadwaterProcess:
         self._env = {**bare_environment(directory), **(env or {})}
         self._options = [*options, *(["--workers", str(workers)] if workers is not None else [])]
         self._out, self._err = directory / "stdout", directory / "stderr"
+        self._starts_anew = first_start
         self._makes_catalogue = first_start or "[database]" in toml
         self._images_port = self._metadata_port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def images_url(self) -> str:
@@ -99,7 +102,7 @@ class HeadwaterProcess:
         """
         assert not self.is_running(), "it runs already"
         if not self._makes_catalogue and not self.data_dir.exists():
-            sqlite_catalogue(self.data_dir / "headwater.db")
+            sqlite_catalogue(self.data_dir / "headwater.db", started=True)
         keep_ports = self._images_port != 0
         for attempt in range(1, _PORTS + 1):
             if not keep_ports:
@@ -116,14 +119,13 @@ class HeadwaterProcess:
         command = ["serve", "--bind", binds[0], "--metadata-bind", binds[1], *self._options]
         began = self._err.stat().st_size if self._err.exists() else 0
         with self._out.open("wb") as out, self._err.open("ab") as err:
-            self._process = subprocess.Popen(
-                [sys.executable, _STARTER, *self._command(command)],
-                cwd=self.directory,
+            self._process = program.start(
+                self._arguments(command),
+                directory=self.directory,
                 env=self._env,
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,  # its own group; Ctrl-C is for the test run
+                anew=self._starts_anew,
             )
         deadline = time.monotonic() + START_S
         while READY not in self._out.read_text():
@@ -174,11 +176,11 @@ class HeadwaterProcess:
 
     def command(self, *arguments: str | Path, input: bytes | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
         """Run another command of ``headwater`` with the same settings and data, and return how it ended."""
-        return run_headwater(*self._command(arguments)[1:], directory=self.directory, env=self._env, input=input)
+        return run_headwater(*self._arguments(arguments), directory=self.directory, env=self._env, input=input)
 
-    def _command(self, arguments: Sequence[str | Path]) -> list[str]:
+    def _arguments(self, command: Sequence[str | Path]) -> list[str]:
         places = ["--config", self.config_file, "--data-dir", self.data_dir]
-        return [str(word) for word in (headwater_program(), *places, *arguments)]
+        return [str(word) for word in (*places, *command)]
 
     def stdout(self) -> str:
         """Return what the last start said on standard output."""
@@ -205,30 +207,41 @@ class HeadwaterProcess:
         return [event for event in self.logs() if event["event"] == "request" and fields.items() <= event.items()]
 
 
-def headwater_program() -> Path:
-    """Return the console script of the environment that the tests run in."""
-    return Path(sys.executable).with_name("headwater")
-
-
 def run_headwater(
     *arguments: str | Path,
     directory: Path,
     env: Mapping[str, str] | None = None,
     input: bytes | None = None,  # noqa: A002 - as subprocess calls it
     timeout_s: float = 60,
+    anew: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command of ``headwater`` to its end; ``directory`` is its working directory."""
-    done = subprocess.run(
-        [str(headwater_program()), *map(str, arguments)],
-        cwd=directory,
-        env={**bare_environment(directory), **(env or {})},
-        input=input,
-        stdin=subprocess.DEVNULL if input is None else None,
-        capture_output=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    """Run one command of ``headwater`` to its end; ``directory`` is its working directory.
+
+    Args:
+        anew: As ``program.start`` has it; a command with ``input`` is always.
+    """
+    words = [str(word) for word in arguments]
+    env = {**bare_environment(directory), **(env or {})}
+    if input is not None:
+        done = subprocess.run(
+            [program.program(), *words],
+            cwd=directory,
+            env=env,
+            input=input,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = program.start(words, directory=directory, env=env, stdout=out, stderr=err, anew=anew)
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.send_signal(signal.SIGKILL)  # where it did not end in time
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
 
 
 def bare_environment(home: Path) -> dict[str, str]:

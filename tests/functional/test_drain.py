@@ -44,8 +44,9 @@ def test_a_signal_drains_all_workers_and_another_ends_that(fresh_headwater: Fres
     assert statuses(service, "/healthcheck") == {503}
     assert httpx.get(f"{service.images_url}/healthcheck").text == "The service is drained by its operator"
     assert serves(service)
-    os.kill(service.workers()[0], signal.SIGKILL)
-    wait_until(lambda: len(service.workers()) == 2, "another takes its place")
+    before = set(service.workers())
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: len(service.workers()) == 2 and set(service.workers()) != before, "another takes its place")
     wait_until(lambda: serves(service), "it serves")
     assert is_drained(service)
     os.kill(service.pid, signal.SIGUSR2)

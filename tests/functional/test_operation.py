@@ -223,7 +223,7 @@ def test_a_stop_ends_after_its_limit_whoever_still_sends(fresh_headwater: FreshH
 
 
 def test_ctrl_c_on_the_terminal_is_a_stop(fresh_headwater: FreshHeadwater) -> None:
-    service = fresh_headwater(workers=2)
+    service = fresh_headwater(workers=2, first_start=True)
     os.killpg(service.pid, signal.SIGINT)  # the terminal tells every process of the group
     wait_until(lambda: not service.is_running(), "it has ended")
     assert service.stop() == 0
@@ -266,7 +266,7 @@ def test_a_worker_that_dies_is_replaced(fresh_headwater: FreshHeadwater) -> None
 
 
 def test_no_worker_outlives_the_supervisor(fresh_headwater: FreshHeadwater) -> None:
-    service = fresh_headwater(workers=2)
+    service = fresh_headwater(workers=2, first_start=True)
     assert service.group_lives()
     os.kill(service.pid, signal.SIGKILL)
     wait_until(lambda: not service.group_lives(), "the workers have ended")
@@ -275,7 +275,7 @@ def test_no_worker_outlives_the_supervisor(fresh_headwater: FreshHeadwater) -> N
 
 
 def test_the_first_answer_comes_as_soon_as_it_says_that_it_is_ready(fresh_headwater: FreshHeadwater) -> None:
-    service = fresh_headwater(workers=2)  # returns at the ready line
+    service = fresh_headwater(workers=2, first_start=True)  # returns at the ready line
     assert httpx.get(f"{service.images_url}/healthcheck").text == "OK"
     assert httpx.get(f"{service.metadata_url}/latest/").status_code == 404
     assert service.stdout().count("\n") == 1

@@ -21,6 +21,7 @@ def serve(
     toml: str | None = None,
     env: dict[str, str] | None = None,
     global_options: tuple[str | Path, ...] = (),
+    anew: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Try to start; ports are free ones unless ``options`` or the settings give others."""
     if toml is not None:
@@ -30,7 +31,8 @@ def serve(
     if "bind" not in (toml or ""):
         first, second = free_ports(2)
         binds = ["--bind", f"127.0.0.1:{first}", "--metadata-bind", f"127.0.0.1:{second}"]
-    return run_headwater(*global_options, "serve", *binds, *options, directory=directory, env=env, timeout_s=30)
+    words = (*global_options, "serve", *binds, *options)
+    return run_headwater(*words, directory=directory, env=env, timeout_s=30, anew=anew)
 
 
 def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 2) -> None:
@@ -111,8 +113,10 @@ def test_a_wrong_variable(tmp_path: Path, name: str, value: str, parts: list[str
     refused(serve(tmp_path, env={name: value}), named, *parts)
 
 
-def test_a_wrong_option(tmp_path: Path) -> None:
-    refused(serve(tmp_path, "--workers", "0"), "command line", "'workers'", "greater than or equal to 1")
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_wrong_option(tmp_path: Path, *, anew: bool) -> None:
+    done = serve(tmp_path, "--workers", "0", anew=anew)
+    refused(done, "command line", "'workers'", "greater than or equal to 1")
 
 
 @pytest.mark.parametrize("path", ["file", "file/below"])

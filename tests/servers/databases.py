@@ -6,11 +6,13 @@ empty one. ``server_catalogue_url`` and ``server_url`` leave SQLite out. ``-m ma
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from servers.process import directory
 from templates import sqlite_catalogue
 
 SERVERS = ("postgresql", "mariadb")
@@ -23,15 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """Give the address of a database file that is not there yet."""
-    return f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
+def _sqlite_directory() -> Iterator[Path]:
+    with directory("sqlite", None) as path:  # in memory: each commit waits for a disk
+        yield path
 
 
 @pytest.fixture
-def sqlite_catalogue_url(tmp_path: Path) -> str:
+def sqlite_url(_sqlite_directory: Path) -> str:
+    """Give the address of a database file that is not there yet."""
+    return f"sqlite:///{_sqlite_directory / 'catalogue.sqlite'}"
+
+
+@pytest.fixture
+def sqlite_catalogue_url(_sqlite_directory: Path) -> str:
     """Give the address of a database file with the newest schema."""
-    return sqlite_catalogue(tmp_path / "newest.sqlite")
+    return sqlite_catalogue(_sqlite_directory / "newest.sqlite")
 
 
 def _each(kinds: tuple[str, ...]) -> list[Any]:

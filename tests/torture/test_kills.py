@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
 from headwater.database.engine import Database
 from torture.clients import Client
 from torture.invariants import broken, require_settles
@@ -68,12 +68,18 @@ def _kill(service: HeadwaterProcess, chance: random.Random) -> None:
         time.sleep(chance.uniform(0, 0.2))  # its workers notice, and begin to stop
     service.kill()
     if chance.random() < 0.3:  # in the middle of a start, which clears what the first kill left
-        with contextlib.suppress(Exception):
-            _killed_while_it_starts(service, chance.uniform(0, 1.0))
+        _kill_while_it_starts(service, chance.uniform(0, 0.5))
     service.start()
 
 
-def _killed_while_it_starts(service: HeadwaterProcess, after_s: float) -> None:
-    timer = threading.Timer(after_s, lambda: os.killpg(service.pid, signal.SIGKILL))
+def _kill_while_it_starts(service: HeadwaterProcess, after_s: float) -> None:
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has not begun
+            os.killpg(service.pid, signal.SIGKILL)
+
+    timer = threading.Timer(after_s, kill)
     timer.start()
-    service.start()
+    with contextlib.suppress(HeadwaterDidNotStart):
+        service.start()
+    timer.join()
+    service.kill()

@@ -31,9 +31,14 @@ def run(directory: Path, *options: str, plugin: str = "side_by_side") -> tuple[s
     """Run the tests below ``directory`` in three processes; return what is printed, and the words of each log line."""
     log = directory / "log"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", "-n", "3", *options],
+        [sys.executable, "-m", "pytest", "-p", "xdist", "-p", plugin, "-p", "no:cacheprovider", "-n", "3", *options],
         cwd=directory,
-        env={"PATH": "", "PYTHONPATH": str(CHECKOUT / "tests"), "LOG": str(log)},
+        env={
+            "PATH": "",
+            "PYTHONPATH": str(CHECKOUT / "tests"),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # each of the four processes would import all that is installed
+            "LOG": str(log),
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -45,7 +50,7 @@ def run(directory: Path, *options: str, plugin: str = "side_by_side") -> tuple[s
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    alone = ("faults/test_database_deaths", "torture/test_y")
+    alone = ("faults/test_service_and_database", "torture/test_y")
     for name in (*alone, "unit/test_a", "unit/test_b", "unit/test_c", "unit/test_d"):
         file = tmp_path / "tests" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +71,20 @@ def test_a_file_has_one_process_and_those_that_want_quiet_run_alone(directory: P
     assert [word for place, *_, word in log if place in ("faults", "torture")] == ["begins", "ends"] * 6
 
 
+def test_a_test_that_wants_quiet_leaves_the_others_of_its_file_where_they_are(directory: Path) -> None:
+    place = next(each for each in GROUPS if each.startswith("tests/functional/") and "::" in each)
+    file, _, name = place.partition("::")
+    path = directory / file
+    path.parent.mkdir()
+    path.write_text(_TESTS + _TESTS.replace("test_it", name))
+    said, log = run(directory)
+    assert "24 passed" in said, said
+    quiet = [index for index, (place, *_) in enumerate(log) if place in ("faults", "torture")]
+    begun = [index for index, (_, stem, *_) in enumerate(log) if stem == path.stem]
+    assert len([index for index in begun if index < quiet[0]]) >= 6  # some of those that want none
+    assert len({worker for place, _, worker, _ in log[quiet[0] :]}) == 1
+
+
 def test_those_that_want_quiet_run_when_there_is_nothing_else(directory: Path) -> None:
     said, log = run(directory, "tests/torture", "tests/faults")
     assert "6 passed" in said, said
@@ -73,7 +92,8 @@ def test_those_that_want_quiet_run_when_there_is_nothing_else(directory: Path) -
 
 
 def test_a_process_that_dies_is_replaced_and_its_test_fails(directory: Path) -> None:
-    (directory / "tests" / "faults" / "test_database_deaths.py").write_text("import os\ndef test_it(): os._exit(3)\n")
+    file = directory / "tests" / "faults" / "test_service_and_database.py"
+    file.write_text("import os\ndef test_it(): os._exit(3)\n")
     said, log = run(directory)
     assert "1 failed, 15 passed" in said, said
     assert [word for place, *_, word in log if place == "torture"] == ["begins", "ends"] * 3
@@ -96,6 +116,9 @@ def test_one_file_needs_no_process_of_its_own(directory: Path) -> None:
     assert "workers" in run(directory, "-n", "auto", file, "tests/unit/test_b.py")[0]
 
 
-def test_every_file_that_is_placed_is_there() -> None:
-    assert [place for place in GROUPS if not (CHECKOUT / place).exists()] == []
+def test_everything_that_is_placed_is_there() -> None:
+    for place in GROUPS:
+        file, _, name = place.partition("::")
+        assert (CHECKOUT / file).exists(), place
+        assert not name or f"\ndef {name}(" in (CHECKOUT / file).read_text(), place
     assert ALONE in GROUPS.values()

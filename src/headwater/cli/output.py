@@ -20,11 +20,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
 from headwater.errors import HeadwaterError
 
@@ -58,6 +53,11 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     ``_AT_ONCE`` rows are in memory at a time; columns may have other widths in the next ones.
     """
+    from rich import box  # noqa: PLC0415 - `serve` starts without tables and progress
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     on_terminal = sys.stdout.isatty()
     console = Console() if on_terminal else Console(width=10_000, soft_wrap=True)
     left = iter(rows)
@@ -76,6 +76,9 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show how far the work is, in a terminal; yield what is to be told how much of ``total`` is done."""
+    from rich.console import Console  # noqa: PLC0415 - see say_table
+    from rich.progress import Progress  # noqa: PLC0415
+
     with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as shown:
         task = shown.add_task(what, total=total)
         yield lambda completed: shown.update(task, completed=completed)

@@ -36,7 +36,6 @@ from headwater.database.watch import ANSWERS_S, Watch
 T = TypeVar("T")
 
 ATTEMPTS = 8
-_OF_DATABASE = (PoolTimeout, DBAPIError, *faults.DRIVERS)
 _POOL_S = 10  # how long a thread waits for a connection of the pool
 
 
@@ -62,6 +61,7 @@ class Database:
             self._prepare_sqlite(pool, may_make=may_make)
         else:
             self._prepare_server({**pool, "pool_pre_ping": True, "pool_recycle": 1800})
+        self._faults = (PoolTimeout, DBAPIError, faults.raised_by_driver(self.engine))
 
     def _prepare_sqlite(self, pool: dict[str, Any], *, may_make: bool) -> None:
         options = connecting.options(self.url)
@@ -87,7 +87,7 @@ class Database:
         self._reading = create_engine(self.url, **reading, **pool, pool_reset_on_return=None)
         asking = connecting.options(self.url, connect_s=ANSWERS_S)
         probe = create_engine(self.url, poolclass=NullPool, **asking)
-        self._watch = watch = Watch(self._name, probe.raw_connection)
+        self._watch = watch = Watch(self._name, probe.raw_connection, faults.raised_by_driver(probe))
         for engine in (self.engine, self._reading):
             connecting.prepare(engine)
             event.listen(engine, "do_connect", lambda *_: watch.require())
@@ -125,7 +125,7 @@ class Database:
                 if plans_anew and self.url.get_backend_name() == "postgresql":
                     return _unprepared(connection, work)
                 return work(connection)
-        except _OF_DATABASE as error:
+        except self._faults as error:
             self._raise_ours(error)
         finally:
             self._end()
@@ -145,7 +145,7 @@ class Database:
             try:
                 self._begin()
                 return self._write_once(work)
-            except _OF_DATABASE as error:
+            except self._faults as error:
                 if attempt == ATTEMPTS or not faults.is_lost(error):
                     self._raise_ours(error)
             finally:
@@ -174,7 +174,7 @@ class Database:
             self._require_file()
             with engine.connect() as connection:
                 yield connection
-        except _OF_DATABASE as error:
+        except self._faults as error:
             self._raise_ours(error)
 
     def close(self) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import cast
 
-import psycopg
-import pymysql
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from headwater.errors import Unavailable
-
-# What drivers raise. SQLAlchemy wraps it, but not where it gives a connection back to the pool.
-DRIVERS = (psycopg.Error, pymysql.Error, sqlite3.Error)
 
 # Serialisation failure and deadlock of PostgreSQL; deadlock of MySQL, and a row that changed under MariaDB's snapshot.
 _LOST = frozenset({"40001", "40P01", 1213, 1020})
@@ -53,6 +50,14 @@ class DatabaseFull(DatabaseUnavailable):
         return "The catalogue has no room for a change at the moment. Try again later."
 
 
+def raised_by_driver(engine: Engine) -> type[Exception]:
+    """Return what the engine's driver raises; SQLAlchemy imports that one, and we none, as a start waits for each.
+
+    SQLAlchemy wraps it, but not where it gives a connection back to the pool.
+    """
+    return cast("type[Exception]", engine.dialect.loaded_dbapi.Error)
+
+
 def of_driver(error: Exception) -> BaseException:
     """Return the error of the driver, without what SQLAlchemy wraps around it."""
     return error.orig or error if isinstance(error, DBAPIError) else error
@@ -76,7 +81,7 @@ def is_away(error: Exception) -> bool:
         return _sqlite_code(original) in _SQLITE_AWAY
     if isinstance(error, DBAPIError):
         return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    return isinstance(original, DRIVERS)
+    return not isinstance(error, SQLAlchemyError)
 
 
 def in_short(error: Exception) -> str:
@@ -92,6 +97,5 @@ def _sqlite_code(error: sqlite3.Error) -> int | None:
 
 def _number(error: BaseException) -> object:
     """Return the SQLSTATE of PostgreSQL or the number of MySQL."""
-    if isinstance(error, pymysql.Error):
-        return error.args[0] if error.args else None
-    return getattr(error, "sqlstate", None)
+    number = error.args[0] if error.args else None
+    return number if isinstance(number, int) else getattr(error, "sqlstate", None)

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from headwater.database.faults import DRIVERS, DatabaseUnavailable
+from headwater.database.faults import DatabaseUnavailable
 
 SILENT_S = 2.5  # so long nobody wonders
 ANSWERS_S = 3  # so long may the server take for a new connection
@@ -32,15 +32,17 @@ class ServerStandsStill(DatabaseUnavailable):
 class Watch:
     """Watches over the calls of one ``Database``; safe to use from several threads."""
 
-    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+    def __init__(self, name: str, connect: Callable[[], Any], driver_error: type[Exception]) -> None:
         """Watch nothing yet.
 
         Args:
             name: What the database is called in messages.
             connect: Opens a connection, and gives up after ``ANSWERS_S``.
+            driver_error: What its driver raises.
         """
         self._name = name
         self._connect = connect
+        self._failures = (driver_error, OSError)
         self._lock = threading.Lock()
         self._since: dict[int, float] = {}  # when the call of each thread began
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -108,7 +110,7 @@ class Watch:
         begun = time.monotonic()
         try:
             self._connect().close()
-        except (*DRIVERS, OSError):
+        except self._failures:
             return time.monotonic() - begun < 0.8 * ANSWERS_S
         return True
 
@@ -116,7 +118,7 @@ class Watch:
         with self._lock:
             connections, self._connections = list(self._connections), weakref.WeakSet()
         for connection in connections:
-            with contextlib.suppress(*DRIVERS, OSError, AttributeError), _socket_of(connection) as held:
+            with contextlib.suppress(*self._failures, AttributeError), _socket_of(connection) as held:
                 held.shutdown(socket.SHUT_RDWR)
 
 

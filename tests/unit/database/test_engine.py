@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +117,14 @@ def test_writers_queue_and_none_is_lost(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert count(database) == 80
+
+
+def test_a_start_on_sqlite_imports_the_drivers_of_no_server(tmp_path: Path) -> None:
+    program = (
+        "import sys, headwater.cli.main, headwater.server.supervisor\n"
+        "from headwater.database.engine import Database\n"
+        "Database('sqlite:///catalogue.db').close()\n"
+        "print(*{'psycopg', 'pymysql', 'sqlalchemy.dialects.postgresql'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

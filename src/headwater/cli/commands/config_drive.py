@@ -11,7 +11,6 @@ import typer
 from headwater.cli import output
 from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
-from headwater.instances.media.config_drive import DriveExists, write_config_drive
 from headwater.instances.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="Write config drives for registered machines.")
@@ -30,6 +29,11 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Write the config drive of a machine: an ISO 9660 image with the label config-2."""
+    from headwater.instances.media.config_drive import (  # noqa: PLC0415 - what writes ISO images is for this command only
+        DriveExists,
+        write_config_drive,
+    )
+
     if file.exists() and not force:
         raise DriveExists(file)
     with opened() as database:

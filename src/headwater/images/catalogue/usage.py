@@ -24,11 +24,11 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    insert,
     or_,
     select,
     true,
 )
-from sqlalchemy.dialects import mysql, postgresql
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_locations, images, project_locks, uploads
@@ -51,9 +51,11 @@ def lock(connection: Connection, project_id: str) -> None:
     if connection.execute(_LOCKED, row).first() is not None:
         return
     if dialect == "postgresql":
-        connection.execute(postgresql.insert(project_locks).values(row).on_conflict_do_nothing())
+        from sqlalchemy.dialects.postgresql import insert as insert_new  # noqa: PLC0415 - takes long, and for it only
+
+        connection.execute(insert_new(project_locks).values(row).on_conflict_do_nothing())
     else:
-        connection.execute(mysql.insert(project_locks).prefix_with("IGNORE").values(row))
+        connection.execute(insert(project_locks).prefix_with("IGNORE").values(row))
     connection.execute(_LOCKED, row).one()
 
 

@@ -284,6 +284,8 @@ def test_whatever_the_properties_say_is_a_claim_or_an_error_of_ours(properties: 
 
 @given(st.binary(max_size=60), st.sampled_from(range(0, 400)))
 @example(b"\xa0\x03\x02\x01\x01", EXAMPLE.index(b"\xa0\x03\x02\x01\x02"))  # a version that no certificate has
+@example(b"\xa0\x03\x02\x01\x02\x02\x01\x00", EXAMPLE.index(b"\xa0\x03\x02\x01\x02"))  # the number 0
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # of 0 or less: cryptography still reads it
 def test_a_certificate_that_is_damaged_is_read_or_refused(piece: bytes, place: int) -> None:
     damaged = EXAMPLE[:place] + piece + EXAMPLE[place + len(piece) :]
     with contextlib.suppress(CertificateUnusable):
