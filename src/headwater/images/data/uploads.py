@@ -55,6 +55,8 @@ class StoreUnknown(Invalid):
 class Uploads:
     """The use cases of uploading; safe to use from several threads."""
 
+    resource = "image_size_total"  # of which bytes on their way take something
+
     def __init__(
         self,
         changes: Changes,
@@ -184,9 +186,9 @@ class Uploads:
         wished = needed + min(needed // 8, GRANTED_AHEAD)
 
         def excess(used: Used, owner: str | None) -> int:
-            over = room.excess(used, owner, "image_size_total")
+            over = room.excess(used, owner, self.resource)
             if over > wished - needed:
-                raise room.refusal(owner, "image_size_total")
+                raise room.refusal(owner, self.resource)
             return over
 
         return self._records.grow_upload(session.image_id, session.location, wished, excess)
