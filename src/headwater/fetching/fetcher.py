@@ -17,6 +17,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,6 @@ from urllib.parse import urljoin
 
 import httpcore2
 from pydantic import Field
-from werkzeug.http import parse_date
 
 from headwater import __version__
 from headwater.errors import SettingsError, TooLarge, Unavailable
@@ -400,8 +400,10 @@ class _Answer:
 
 def _date(value: bytes | None) -> float | None:
     """Return a date of a header in seconds since 1970."""
-    date = parse_date(value.decode("latin-1")) if value is not None else None
-    return date.timestamp() if date is not None else None
+    try:
+        return None if value is None else parsedate_to_datetime(value.decode("latin-1")).timestamp()
+    except ValueError:
+        return None
 
 
 def _is_about_certificates(error: BaseException | None) -> bool:
