@@ -15,6 +15,7 @@ import pytest
 
 from functional import clients
 from functional.clients import Client
+from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 
@@ -412,3 +413,155 @@ def test_glance_imports_a_file_and_a_url(glance: Client, http: httpx.Client, web
         (image,) = http.get("/v2/images", params={"name": name}).json()["images"]
         assert ended(http, image["id"])["status"] == "success"
         assert show(http, image["id"])["checksum"] == MD5
+
+
+# --- What is refused ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({}, "Import request requires a 'method' field."),
+        ({"method": "web-download"}, "Import request requires a 'method' field."),
+        ({"method": {}}, "Import request requires a 'name' field."),
+        ({"method": {"name": "foo"}}, "Unknown import method name 'foo'."),
+        ({"method": {"name": ["x"]}}, "Unknown import method name"),
+        ({"method": {"name": "web-download"}}, "URI for web-download does not pass filtering: None"),
+        ({"method": {"name": "web-download", "uri": 5}}, "'uri' must be a string"),
+        ({"method": {"name": "web-download", "uri": "file:///etc/passwd"}}, "does not pass filtering"),
+        ({"method": {"name": "web-download", "uri": "http://169.254.169.254/x"}}, "does not pass filtering"),
+        ({"method": {"name": "web-download", "uri": "http://me:secret@127.0.0.1/"}}, "does not pass filtering"),
+        ({"method": {"name": "web-download", "uri": "http://a/", "os_hash_algo": "crc32"}}, "os_hash_algo"),
+        ({"method": {"name": "web-download", "uri": "http://a/", "os_hash_value": "ab"}}, "os_hash_algo"),
+        (
+            {"method": {"name": "web-download", "uri": "http://a/", "os_hash_algo": "md5", "os_hash_value": "ab"}},
+            "32 hexadecimal digits",
+        ),
+        ({"method": {"name": "web-download", "uri": "http://a/"}, "all_stores": "yes"}, "must be boolean value only"),
+        (
+            {"method": {"name": "web-download", "uri": "http://a/"}, "all_stores_must_succeed": 1},
+            "must be boolean value only",
+        ),
+        (
+            {"method": {"name": "web-download", "uri": "http://a/"}, "all_stores": True, "stores": ["fast"]},
+            "cannot be set beside",
+        ),
+        ({"method": {"name": "web-download", "uri": "http://a/"}, "stores": 5}, "'stores' must be a list"),
+        ({"method": {"name": "web-download", "uri": "http://a/"}, "stores": [5]}, "'stores' must be a list"),
+    ],
+)
+def test_a_body_that_asks_for_no_import_is_refused(http: httpx.Client, document: Any, says: str) -> None:
+    image_id = make(http)
+    answer = http.post(f"/v2/images/{image_id}/import", json=document)
+    assert answer.status_code == 400, answer.text
+    assert says in answer.text
+    assert "secret" not in answer.text
+    assert http.get(f"/v2/images/{image_id}/tasks").json()["tasks"] == []
+    assert show(http, image_id)["status"] == "queued"
+
+
+def test_an_import_that_the_image_does_not_wait_for_is_a_conflict(http: httpx.Client, web: WebServer) -> None:
+    queued, formless, active = make(http), make(http, disk_format=None), uploaded(http)
+    staged = make(http)
+    stage(http, staged)
+    url = web.url("/image")
+    for image_id, name, says in (
+        (queued, "glance-direct", "Image needs to be staged before 'glance-direct' method can be used"),
+        (queued, "copy-image", "Only images with status active can be targeted for copying"),
+        (staged, "web-download", "Image needs to be in 'queued' state"),
+        (formless, "web-download", "'disk_format' needs to be set before import"),
+        (active, "web-download", "Image with status active cannot be target for import"),
+        (active, "glance-direct", "Image with status active cannot be target for import"),
+    ):
+        answer = bring(http, image_id, name, uri=url)
+        assert answer.status_code == 409, answer.text
+        assert says in answer.text
+    assert bring(http, queued, "web-download", uri=url, stores=["nope"]).status_code == 409
+    letters = bring(http, queued, "web-download", uri=url, stores="fast")
+    assert (letters.status_code, "Store for identifier f not found" in letters.text) == (409, True)
+    both = http.post(
+        f"/v2/images/{queued}/import",
+        json={"method": {"name": "web-download", "uri": url}, "stores": ["fast"]},
+        headers={"X-Image-Meta-Store": "fast"},
+    )
+    assert both.status_code == 400
+    missing = http.post(f"/v2/images/{uuid.uuid4()}/import", json={"method": {"name": "glance-direct"}})
+    assert missing.status_code == 404
+    assert http.put(f"/v2/images/{uuid.uuid4()}/stage", content=b"", headers=OCTETS).status_code == 404
+
+
+def test_one_store_takes_what_is_said_of_several(fresh_headwater: FreshHeadwater) -> None:
+    service = fresh_headwater()
+    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+        image_id = make(http)
+        stage(http, image_id)
+        refused = bring(http, image_id, all_stores_must_succeed=False)
+        assert (refused.status_code, "All_stores_must_succeed" in refused.text) == (400, True)
+        assert bring(http, image_id, stores=["nope"], all_stores_must_succeed=True).status_code == 202
+        assert ended(http, image_id)["status"] == "success"
+        require_active(http, service, image_id, "file")
+        assert bring(http, image_id, "copy-image", all_stores=True).status_code == 202
+        assert bring(http, image_id, "copy-image").status_code == 400
+
+
+def test_what_is_not_offered_is_not_there(fresh_headwater: FreshHeadwater) -> None:
+    service = fresh_headwater(toml="[images]\nimport_methods = []\n")
+    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+        image_id = make(http)
+        assert http.put(f"/v2/images/{image_id}/stage", content=b"x", headers=OCTETS).status_code == 404
+        assert bring(http, image_id).status_code == 400
+        assert http.get("/v2/info/import").json()["import-methods"]["value"] == []
+        assert "OpenStack-image-import-methods" not in http.post("/v2/images", json={}).headers
+
+
+def test_what_is_staged_and_imported_counts(fresh_headwater: FreshHeadwater, web: WebServer) -> None:
+    service = fresh_headwater(
+        toml="[quotas]\nimage_stage_total = 20\nimage_count_uploading = 2\nimage_size_total = 40\n"
+        '[fetch]\nallowed_hosts = ["127.0.0.1"]\nallowed_ports = []\n'
+        '[stores.a]\ntype = "file"\n[stores.b]\ntype = "file"\n'
+    )
+    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+        first, second, third = (make(http, owner="p") for _ in range(3))
+        stage(http, first)
+        too_much = http.put(f"/v2/images/{second}/stage", content=BLOB, headers=OCTETS)
+        assert (too_much.status_code, "image_stage_total" in too_much.text) == (413, True)
+        chunked = http.put(f"/v2/images/{second}/stage", content=iter([BLOB]), headers=OCTETS)
+        assert (chunked.status_code, "image_stage_total" in chunked.text) == (413, True)
+        assert show(http, second)["status"] == "queued"
+        stage(http, second, BLOB[:MIB])
+        refused = bring(http, third, "web-download", uri=web.url("/image"))
+        assert (refused.status_code, "image_count_uploading" in refused.text) == (413, True)
+        assert bring(http, first, all_stores=True).status_code == 202
+        assert ended(http, first)["status"] == "success"
+        assert bring(http, third, "web-download", uri=web.url("/image"), all_stores=True).status_code == 202
+        task = ended(http, third)  # 24 MiB are there, and 24 would come
+        assert (task["status"], "image_size_total" in task["message"]) == ("failure", True)
+        require_queued(http, service, third)
+
+
+def test_an_import_goes_on_after_a_restart(fresh_headwater: FreshHeadwater, web: WebServer) -> None:
+    """What was staged before it is still there, and a download begins again."""
+    release = threading.Event()
+
+    def slow(_asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BLOB))
+        send(BLOB[: 4 * MIB])
+        release.wait(20)
+        send(BLOB[4 * MIB :])
+
+    web.pages["/slow"] = slow
+    service = fresh_headwater(toml='[fetch]\nallowed_hosts = ["127.0.0.1"]\nallowed_ports = []\n')
+    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+        staged, coming = make(http), make(http)
+        stage(http, staged)
+        assert bring(http, coming, "web-download", uri=web.url("/slow")).status_code == 202
+        wait_until(lambda: bool(lying(service, coming)), "bytes arrive")
+        service.kill()
+        release.set()
+    service.start()
+    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+        assert show(http, staged)["status"] == "uploading"
+        assert bring(http, staged).status_code == 202
+        for image_id in (staged, coming):
+            assert ended(http, image_id)["status"] == "success"
+            require_active(http, service, image_id, "file")

@@ -288,8 +288,8 @@ def _import_url(house: House, url: str, **more: Any) -> None:
     house.run(IMPORT)
 
 
-def _copy_to_a_store_that_takes_nothing(house: House) -> None:
-    asked = {"method": {"name": "copy-image"}, "stores": ["web"]}
+def _copy(house: House, store: str) -> None:
+    asked = {"method": {"name": "copy-image"}, "stores": [store]}
     house.service.imports.begin(ADMIN, house.active(), asked)
     house.run(IMPORT)
 
@@ -376,7 +376,8 @@ ACTS: dict[str, Callable[[House], object]] = {
     "import from a URL": lambda house: _import_url(house, GOOD),
     "import from a URL that fails": lambda house: _import_url(house, GOOD, os_hash_algo="md5", os_hash_value="0" * 32),
     "import of an image that is deleted": _delete_while_it_is_imported,
-    "copy to a store that takes nothing": _copy_to_a_store_that_takes_nothing,
+    "copy to another store": lambda house: _copy(house, "other"),
+    "copy to a store that takes nothing": lambda house: _copy(house, "web"),
     "v1 create": lambda house: house.create_v1(),
     "v1 create at a location": lambda house: house.create_v1(location=GOOD),
     "v1 copy": lambda house: _copy_v1(house, GOOD),
@@ -472,7 +473,8 @@ def house(
     shelf.questions = questions
     store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
-    stores: dict[str, ObjectStore] = {"memory": store, "web": HttpStore("web", shelf)}
+    other = MemoryStore("other", MemoryStoreSettings(type="memory"))
+    stores: dict[str, ObjectStore] = {"memory": store, "other": other, "web": HttpStore("web", shelf)}
     service = ImageService(sections, database, stores, shelf, policy, pools=pools, tally=cast("Any", None))
     monkeypatch.setattr(service.quotas, "_source", Limits(questions, service.quotas._source))
     yield House(tmp_path, service, database, store)

@@ -89,8 +89,8 @@ class Stores:
 
     @property
     def is_one(self) -> bool:
-        """Clients see no stores here."""
-        return len(self.names) == 1
+        """There is nothing to choose, whatever reads beside the one that takes data."""
+        return len(self.writable) == 1
 
     def meant(self, asked: Asked) -> tuple[str, ...]:
         """Return the stores that a request means.

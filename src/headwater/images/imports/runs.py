@@ -349,7 +349,8 @@ class ImportRuns:
         with self._changes.told(run.caller, "image.update", order.image_id, if_moved=True) as change:
             change.read_limits()
             begun = import_objects.begun(order.image_id, order.task_id, places, size, self._clock())
-            change.commit(begun, self._goes_on(order))
+            left = change.commit(begun, self._goes_on(order))
+        self._remove(left)
 
     def _finish(self, run: _Run, facts: Facts, given: Sequence[Location], verification: Verification | None) -> None:
         """Give what is durable to the image, and end the task."""

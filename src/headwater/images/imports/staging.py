@@ -82,11 +82,13 @@ class Staging(Uploads):
         self._running.discard(session.location)
         return image
 
-    def _claimed(self, image: Image, _terms: Terms) -> Image:
+    def claimed(self, image: Image, terms: Terms) -> Image:
+        """Return the image as it is while its data is staged, if it waits for that."""
         return replace(image.moved_to(Status.UPLOADING), updated_at=max(self._clock(), image.updated_at + 1))
 
-    def _work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
-        work = super()._work(caller, replace(image, properties={}), writer)
+    def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+        """Return what is done with the bytes that are staged."""
+        work = super().work(caller, replace(image, properties={}), writer)
         return replace(work, inspection=_Noting(work.inspection, (image.disk_format, image.container_format)))
 
 

@@ -103,21 +103,21 @@ def staged(image_id: str, found: StagedObject, change: Callable[[Image], Image])
     return step
 
 
-def begun(image_id: str, task_id: str, targets: Sequence[Location], size: int | None, now: int) -> Step[Image]:
-    """Note where a run of an import will write; what a run before it left there is discarded.
+def begun(image_id: str, task_id: str, targets: Sequence[Location], size: int | None, now: int) -> Step[list[Location]]:
+    """Note where a run of an import will write; what a run before it left is discarded, and returned.
 
     Raises:
         ImageNotFound: There is no such image.
     """
 
-    def step(transaction: Transaction) -> Image:
+    def step(transaction: Transaction) -> list[Location]:
         image = locked(transaction, image_id)
-        discard_import_objects(transaction.connection, image_id, now, task_id=task_id)
+        left = discard_import_objects(transaction.connection, image_id, now, task_id=task_id)
         if targets:
             rows = [_row(image_id, task_id, target, size, {}) for target in targets]
             transaction.connection.execute(insert(_TABLE), rows)
             transaction.grew(image.owner, "image_size_total")
-        return image
+        return left
 
     return step
 
