@@ -55,14 +55,14 @@ class Quiet:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[tuple[ImageService, Database]]:
+def opened(directory: Path, plugins: tuple[str, ...] = ()) -> Iterator[tuple[ImageService, Database]]:
     """Open the image service of one process, with two stores."""
     database = Database(f"sqlite:///{directory / 'catalogue.db'}")
     settings = FileStoreSettings(type="file", fsync=False)
     stores = {name: FileStore(name, settings, directory / name) for name in ("fast", "cheap")}
     Admission(database).admit(stores)
     sections = Sections(
-        images=ImagesSettings(http_retries=0),
+        images=ImagesSettings(http_retries=0, import_plugins=plugins),
         quotas=QuotasSettings(image_size_total=1 << 40),
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),

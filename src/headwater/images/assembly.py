@@ -34,6 +34,7 @@ from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.plugins.plugin import open_plugins
 from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.runs import ImportRuns
 from headwater.images.imports.service import Imports
@@ -178,6 +179,7 @@ class ImageService:
             settings=limits,
             signatures=signatures,
             pools=byte_pools,
+            plugins=open_plugins(limits),
             stopping=self._is_stopping,
         )
         self._all_jobs = Jobs(database)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headwater.database.documents import known
 from headwater.errors import Conflict, Invalid
 from headwater.fetching.url_filter import redacted
 from headwater.images.locations.rules import Validation, checked
@@ -112,6 +113,26 @@ class Stores:
         return asked.stores or (self.default,)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to import, as a job keeps it."""
+
+    task_id: str
+    image_id: str
+    method: str
+    stores: tuple[str, ...]
+    all_must_succeed: bool = True
+    url: str | None = field(default=None, repr=False)  # its query may hold a signature
+    validation: Validation | None = None  # what the data's hash must be
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Order:
+        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
+        given = known(cls, document)
+        said = given.get("validation")
+        return cls(**{**given, "stores": tuple(given["stores"]), "validation": Validation(**said) if said else None})
+
+
 def asked_in(document: Mapping[str, Any], header: str | None, methods: Sequence[str]) -> Asked:
     """Read the body of a request.
 
@@ -172,6 +193,19 @@ def importing(image: Image, task_id: str, stores: Sequence[str], now: int) -> Im
     after = image if image.status is Status.ACTIVE else image.moved_to(Status.IMPORTING)
     marks = {TASK: task_id, COMING: ",".join(stores), FAILED: ""}
     return _touched(image, after, now, marks)
+
+
+def formats(image: Image) -> tuple[str | None, str | None]:
+    """Return as what the image's data is inspected."""
+    return image.disk_format, image.container_format
+
+
+def changed_alike(image: Image, before: Image, after: Image) -> Image:
+    """Return the image with the formats and properties that are others in ``after`` than they were in ``before``."""
+    gone = before.properties.keys() - after.properties.keys()
+    properties = {name: value for name, value in image.properties.items() if name not in gone}
+    properties |= {name: value for name, value in after.properties.items() if before.properties.get(name) != value}
+    return replace(image, disk_format=after.disk_format, container_format=after.container_format, properties=properties)
 
 
 def imported(image: Image, now: int, failed: Sequence[str] = ()) -> Image:

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headwater.clock import Clock, now
-from headwater.database.documents import known
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import Caller
@@ -42,7 +41,9 @@ from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.imports import rules
 from headwater.images.imports.checking import Check, Facts, KeptData, NewData, require_size
-from headwater.images.imports.sources import KeptSource, Source, WebSource
+from headwater.images.imports.plugins.plugin import Brought, Plugin, applied
+from headwater.images.imports.rules import Order
+from headwater.images.imports.sources import HashedSource, KeptSource, Source, WebSource
 from headwater.images.imports.tries import Tries
 from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
 from headwater.images.inspection.inspect import Inspection, Rules
@@ -72,34 +73,18 @@ class ImageLost(HeadwaterError):
         super().__init__("the image was deleted before its import was over")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to import, as a job keeps it."""
-
-    task_id: str
-    image_id: str
-    method: str
-    stores: tuple[str, ...]
-    all_must_succeed: bool = True
-    url: str | None = field(default=None, repr=False)  # its query may hold a signature
-    validation: Validation | None = None  # what the data's hash must be
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Order:
-        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
-        given = known(cls, document)
-        said = given.get("validation")
-        return cls(**{**given, "stores": tuple(given["stores"]), "validation": Validation(**said) if said else None})
-
-
 @dataclass(slots=True)
 class _Run:
     """One run of one import."""
 
     order: Order
     task: Task
-    image: Image
-    failed: list[str] = field(default_factory=list)  # stores that did not take the data
+    image: Image  # as it was when the run began
+    failed: list[str]  # stores that did not take the data
+    after: Image = field(init=False)  # what plugins make of the image
+
+    def __post_init__(self) -> None:
+        self.after = self.image
 
     @property
     def caller(self) -> Caller:
@@ -123,12 +108,14 @@ class ImportRuns:
         settings: ImagesSettings,
         signatures: Signatures,
         pools: Pools,
+        plugins: Sequence[Plugin] = (),
         stopping: Callable[[], bool],
         clock: Clock = now,
     ) -> None:
         """Take what they work with.
 
         Args:
+            plugins: What is done with data that comes in, in this order.
             stopping: Whether this process is about to end; a run then makes way for another process.
         """
         self._changes = changes
@@ -141,6 +128,7 @@ class ImportRuns:
         self._settings = settings
         self._signatures = signatures
         self._pools = pools
+        self._plugins = plugins
         self._stopping = stopping
         self._tries = Tries(settings.http_retries)
         self._clock = clock
@@ -207,26 +195,44 @@ class ImportRuns:
         elif order.method == rules.COPY:
             self._copy(run)
         else:
-            assert order.url is not None
-            source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
-            self._bring(run, source, lambda: self._new_data(run), order.stores)
+            self._download(run)
 
     def _import_staged(self, run: _Run) -> None:
         staged = self._objects.staged(run.order.image_id)
         if staged is None:
             raise ImportFailed("nothing is staged for this image")
         facts = Facts.of(staged.facts)
+        source = KeptSource(self._stores, [staged.location], staged.size)
+        made = self._with_plugins(run, source)
+        if made is not source or rules.formats(run.after) != facts.formats:
+            self._bring(run, made, self._new_data(run, None), run.order.stores)
+            return
         if facts.refused is not None:
             raise ImportFailed(facts.refused)
-        verification = self._signatures.verification(run.caller, run.image)
+        verification = self._signatures.verification(run.caller, run.after)
         here = [staged.location] if staged.location.store in run.order.stores else []
         others = [name for name in run.order.stores if name != staged.location.store]
         if not others and verification is None:
             self._finish(run, facts, here, None)
             return
-        source = KeptSource(self._stores, [staged.location], facts.size)
         check = KeptData(facts, verification, pool=self._pools.hashing)
-        self._bring(run, source, lambda: (check, verification), others, here)
+        self._bring(run, source, check, others, here)
+
+    def _download(self, run: _Run) -> None:
+        order = run.order
+        assert order.url is not None
+        source: Source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
+        validation = order.validation
+        if self._plugins and validation is not None:  # it is said of what comes, not of what they make of it
+            source, validation = HashedSource(source, validation), None
+        made = self._with_plugins(run, source)
+        self._bring(run, made, self._new_data(run, validation), order.stores)
+
+    def _with_plugins(self, run: _Run, source: Source) -> Source:
+        """Return what the plugins make of a source, and note what they make of the image."""
+        brought = applied(self._plugins, Brought(run.image, source))
+        run.after = brought.image
+        return brought.source
 
     def _copy(self, run: _Run) -> None:
         image = run.image
@@ -240,10 +246,10 @@ class ImportRuns:
         )
         check = KeptData(facts, None, pool=self._pools.hashing)
         source = KeptSource(self._stores, places, facts.size)
-        self._bring(run, source, lambda: (check, None), run.order.stores)
+        self._bring(run, source, check, run.order.stores)
 
-    def _new_data(self, run: _Run) -> tuple[Check, Verification | None]:
-        image, settings = run.image, self._settings
+    def _new_data(self, run: _Run, validation: Validation | None) -> Check:
+        image, settings = run.after, self._settings
         judged_by = Rules(
             require_match=settings.require_format_match,
             partition_tables=settings.partition_tables,
@@ -251,15 +257,14 @@ class ImportRuns:
         )
         inspection = Inspection(image.disk_format or "raw", judged_by, bare=image.container_format == "bare")
         verification = self._signatures.verification(run.caller, image)
-        check = NewData(
+        return NewData(
             inspection,
-            (image.disk_format, image.container_format),
+            rules.formats(image),
             verification,
             algorithm=settings.hash_algorithm,
-            validation=run.order.validation,
+            validation=validation,
             pool=self._pools.hashing,
         )
-        return check, verification
 
     # --- The way of the bytes ---------------------------------------------------------------------
 
@@ -267,7 +272,7 @@ class ImportRuns:
         self,
         run: _Run,
         source: Source,
-        checks: Callable[[], tuple[Check, Verification | None]],
+        check: Check,
         stores: Sequence[str],
         here: Sequence[Location] = (),
     ) -> None:
@@ -276,9 +281,8 @@ class ImportRuns:
         Args:
             here: What is durable already.
         """
-        check, verification = checks()
-        if verification is not None:
-            verification.prepare()
+        if check.verification is not None:
+            check.verification.prepare()
         try:
             source.open()
             if source.size is not None:
@@ -288,7 +292,7 @@ class ImportRuns:
             facts, written = self._poured(run, source, check, targets, is_safe=bool(here))
         finally:
             source.close()
-        self._finish(run, facts, [*here, *written], verification)
+        self._finish(run, facts, [*here, *written], check.verification)
 
     def _poured(
         self, run: _Run, source: Source, check: Check, targets: Sequence[Target], *, is_safe: bool
@@ -361,7 +365,7 @@ class ImportRuns:
             self._require_ours(order, image)
             after = rules.imported(image, at, run.failed)
             if not copies:
-                after = self._active(after, facts, verification)
+                after = self._active(run, after, facts, verification)
             elif (image.os_hash_value, image.size) != (facts.os_hash_value, facts.size):
                 raise ImportFailed("the image's data is another than the one that was copied")
             return after, (*held, *(ImageLocation(at=each) for each in given))
@@ -380,12 +384,13 @@ class ImportRuns:
                 raise ImageLost from error
         self._remove(left)
 
-    def _active(self, image: Image, facts: Facts, verification: Verification | None) -> Image:
-        self._signatures.require_same(verification, image)
-        if facts.formats != (image.disk_format, image.container_format):
+    def _active(self, run: _Run, image: Image, facts: Facts, verification: Verification | None) -> Image:
+        if rules.formats(image) != rules.formats(run.image):
             raise ImportFailed("disk_format or container_format was changed while the data was imported")
+        after = rules.changed_alike(image, run.image, run.after)
+        self._signatures.require_same(verification, after)
         return replace(
-            image.moved_to(Status.ACTIVE),
+            after.moved_to(Status.ACTIVE),
             size=facts.size,
             virtual_size=facts.virtual_size,
             checksum=facts.checksum,

@@ -15,7 +15,7 @@ from headwater.images.catalogue import images, tasks
 from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.imports import rules
-from headwater.images.imports.runs import KIND, Order
+from headwater.images.imports.runs import KIND
 from headwater.images.model import Image
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, new_task
@@ -88,7 +88,7 @@ class Imports:
         image_id, at = change.image.id, self._clock()
         told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
         task = new_task(caller, TASK_TYPE, told, now=at, image_id=image_id)
-        order = Order(
+        order = rules.Order(
             task_id=task.id,
             image_id=image_id,
             method=asked.method,
