@@ -159,11 +159,11 @@ class ImportRuns:
             raise
         except Exception as error:  # noqa: BLE001 - raised again, or told to whoever began the import
             self._again(attempt, error)
-            if isinstance(error, HeadwaterError):
-                self._give_up(order, task, str(error), failed)
-            else:
-                _log.exception("an import failed", extra={"task": task.id, "image": order.image_id})
-                self._give_up(order, task, "Headwater has erred; its log has more", failed)
+            known = error if isinstance(error, HeadwaterError) else None
+            facts = {"task": task.id, "image": order.image_id, "reason": str(error)}
+            _log.warning("an import failed", extra=facts, exc_info=known is None)
+            told = known.told if known is not None else "Headwater has erred; its log has more"
+            self._give_up(order, task, told, failed)
 
     def _again(self, attempt: int, error: Exception) -> None:
         """Raise what lets the job run again; return when it is to be given up."""
@@ -416,7 +416,6 @@ class ImportRuns:
                 self._goes_on(order),
                 self._ended(order, TaskStatus.FAILURE, message=reason),
             )
-        _log.warning("an import failed", extra={"image": order.image_id, "task": task.id, "reason": reason})
         self._remove(left)
 
     def _goes_on(self, order: Order) -> Step[Task]:

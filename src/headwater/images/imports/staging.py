@@ -105,12 +105,12 @@ class _Noting(Inspection):
             try:
                 self._inspection.feed(piece)
             except HeadwaterError as error:
-                self.refused = str(error)
+                self.refused = error.told
 
     def finish(self) -> Finding:
         if self.refused is None:
             try:
                 return self._inspection.finish()
             except HeadwaterError as error:
-                self.refused = str(error)
+                self.refused = error.told
         return Finding("", None)
