@@ -55,7 +55,9 @@ def test_stores_are_chosen_by_their_type(tmp_path: Path) -> None:
             ("'staging_store'", "'w' takes no uploads", "give one of f"),
             id="staged in a store of others",
         ),
-        pytest.param('[images]\nimport_methods = ["ftp"]', ("'import_methods'", "glance-direct"), id="no such method"),
+        pytest.param(
+            '[images]\nimport_methods = ["ftp"]', ("images.import_methods", "glance-direct"), id="no such method"
+        ),
         pytest.param(
             '[server]\nworkers = 2\n[stores.m]\ntype = "memory"', ("memory", "'workers' to 1"), id="memory and workers"
         ),
