@@ -90,7 +90,7 @@ def test_a_run_discards_what_the_run_before_it_left(database: Database, image: I
     assert discarded(database) == {A}
     assert ImportObjects(database).staged(image.id) is not None
     with pytest.raises(UploadLost):
-        ImportObjects(database).advanced(task.id, [A], 3, 5, require_room=no_limit)
+        ImportObjects(database).advanced(image.id, task.id, [A], 3, 5, require_room=no_limit)
     with pytest.raises(UploadLost):
         commit(database, import_objects.ended(image.id, [A], NOON))
 
@@ -100,14 +100,14 @@ def test_progress_is_told_as_often_as_it_is_the_same(database: Database, image: 
     begun(database, image, task, A, B, size=None)
     assert coming(database) == 0
     for _ in range(2):
-        objects.advanced(task.id, [A, B], 3, None, require_room=no_limit)
+        objects.advanced(image.id, task.id, [A, B], 3, None, require_room=no_limit)
     assert coming(database) == 6
-    objects.advanced(task.id, [A], 3, 10, require_room=no_limit)
+    objects.advanced(image.id, task.id, [A], 3, 10, require_room=no_limit)
     shown = tasks.get(task.id)
     assert (shown.bytes_done, shown.bytes_total, coming(database)) == (3, 10, 13)
     tasks.move(task.id, TaskStatus.FAILURE, NOON, message="enough")
     with pytest.raises(TaskStatusConflict):
-        objects.advanced(task.id, [A], 4, 10, require_room=no_limit)
+        objects.advanced(image.id, task.id, [A], 4, 10, require_room=no_limit)
     assert tasks.get(task.id).bytes_done == 3
 
 
@@ -119,7 +119,7 @@ def test_room_is_asked_for_in_the_transaction(database: Database, image: Image, 
         raise UploadLost("too much")
 
     with pytest.raises(UploadLost, match="too much"):
-        ImportObjects(database).advanced(task.id, [A], 7, None, require_room=refuse)
+        ImportObjects(database).advanced(image.id, task.id, [A], 7, None, require_room=refuse)
     assert coming(database) == 1
 
 

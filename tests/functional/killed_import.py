@@ -94,15 +94,19 @@ def run_jobs(service: ImageService, database: Database) -> None:
         jobs.done(job, runner)
 
 
-def die_at(number: int) -> None:
-    """Die at the step of this number."""
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def act_at(number: int, act: Callable[[], None], replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Let ``act`` happen at the step of this number; the steps of ``act`` itself do not count."""
     seen = 0
 
     def step() -> None:
         nonlocal seen
         seen += 1
         if seen == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            act()
 
     def around(usual: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(usual)
@@ -120,15 +124,15 @@ def die_at(number: int) -> None:
         return writer
 
     usual_begin = around(FileStore.begin)
-    Database.write = around(Database.write)  # type: ignore[method-assign]
-    FileStore.begin = begin  # type: ignore[method-assign]
-    FileStore.delete = around(FileStore.delete)  # type: ignore[method-assign]
+    replace(Database, "write", around(Database.write))
+    replace(FileStore, "begin", begin)
+    replace(FileStore, "delete", around(FileStore.delete))
 
 
 def tried(directory: Path, action: str, number: int) -> None:
     with opened(directory) as (service, database):
         if number:
-            die_at(number)
+            act_at(number, die)
         else:
             service.jobs.release_dead()
             service._leftovers.clear_all()

@@ -629,3 +629,26 @@ def test_openstack_imports_a_file_and_copies_an_image(
     openstack("image", "import", "--method", "copy-image", "--all-stores", image["id"])
     assert ended(http, image["id"])["status"] == "success"
     require_active(http, service, image["id"], "fast", "cheap")
+
+
+@pytest.mark.parametrize("stores", [["fast"], ["cheap"], ["fast", "cheap"]])
+def test_no_byte_is_data_too(http: httpx.Client, service: HeadwaterProcess, web: WebServer, stores: list[str]) -> None:
+    web.pages["/nothing"] = content(b"", ranges=False)
+    staged, downloaded = make(http), make(http)
+    stage(http, staged, b"")
+    assert bring(http, staged, stores=stores).status_code == 202
+    assert bring(http, downloaded, "web-download", uri=web.url("/nothing"), stores=stores).status_code == 202
+    for image_id in (staged, downloaded):
+        assert ended(http, image_id)["status"] == "success"
+        image = show(http, image_id)
+        assert (image["status"], image["size"], image["checksum"]) == ("active", 0, hashlib.md5().hexdigest())
+        assert lying(service, image_id) == {name: [b""] for name in stores}
+
+
+def test_nothing_is_no_disk(http: httpx.Client, service: HeadwaterProcess) -> None:
+    image_id = make(http, disk_format="qcow2")
+    stage(http, image_id, b"")
+    assert bring(http, image_id).status_code == 202
+    task = ended(http, image_id)
+    assert (task["status"], "qcow2" in task["message"]) == ("failure", True)
+    require_queued(http, service, image_id)

@@ -343,7 +343,8 @@ class ImportRuns:
                 room.require(used, owner, "image_size_total")
 
         going = [each.location for each in targets if each.error is None]
-        self._objects.advanced(run.order.task_id, going, done, total, require_room=require_room)
+        order = run.order
+        self._objects.advanced(order.image_id, order.task_id, going, done, total, require_room=require_room)
 
     # --- What the catalogue is told ---------------------------------------------------------------
 
