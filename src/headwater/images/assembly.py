@@ -19,6 +19,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.imports.import_objects import ImportObjects
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
@@ -35,6 +36,11 @@ from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.plugins.plugin import open_plugins
+from headwater.images.imports.runs import KIND as IMPORT
+from headwater.images.imports.runs import ImportRuns
+from headwater.images.imports.service import Imports
+from headwater.images.imports.staging import Staging
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
@@ -164,16 +170,10 @@ class ImageService:
         running = Running()
         records = UploadRecords(database)
         self._leftovers = Leftovers(changes, records, scrubber, running)
-        self.uploads = Uploads(
-            changes,
-            records,
-            scrubber,
-            stores,
-            limits,
-            pools=Pools(pools.hashing, pools.storing),
-            running=running,
-            signatures=signatures,
-        )
+        byte_pools = Pools(pools.hashing, pools.storing)
+        uses = (changes, records, scrubber, stores, limits)
+        self.uploads = Uploads(*uses, pools=byte_pools, running=running, signatures=signatures)
+        self.staging = Staging(*uses, pools=byte_pools, running=running, signatures=signatures)
         notices = Notices(self.notifications)
         self.downloads = Downloads(
             self.catalogue,
@@ -211,10 +211,26 @@ class ImageService:
             retries=limits.http_retries,
         )
         self.tasks = TaskService(tasks, access, self.images, web_copy, task_kept_s=kept_s)
+        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
+        self.import_runs = ImportRuns(
+            changes,
+            self.catalogue,
+            ImportObjects(database),
+            tasks,
+            scrubber,
+            stores=stores,
+            fetcher=fetcher,
+            settings=limits,
+            signatures=signatures,
+            pools=byte_pools,
+            plugins=open_plugins(limits),
+            known=known,
+            stopping=self._is_stopping,
+        )
         self._all_jobs = Jobs(database)
         self.jobs = Runner(
             self._all_jobs,
-            {LOCATION_IMPORT: self.location_import.run, COPY: web_copy.run},
+            {LOCATION_IMPORT: self.location_import.run, COPY: web_copy.run, IMPORT: self.import_runs.run},
             pools.jobs,
         )
         self._sweeping = Sweeping(discarded, stores, tally, stopping=self._is_stopping)

@@ -14,6 +14,7 @@ from headwater.images.data.downloads import Downloads
 from headwater.images.data.session import SizeMismatch, Terms
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
 from headwater.images.data.uploads import Uploads
+from headwater.images.imports.staging import Staging
 from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
 
@@ -36,9 +37,12 @@ class BadSizeHeader(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, known: KnownStores, threads: Threads) -> None:
+    def __init__(
+        self, uploads: Uploads, staging: Staging, downloads: Downloads, known: KnownStores, threads: Threads
+    ) -> None:
         self._known = known
         self._uploads = uploads
+        self._staging = staging
         self._downloads = downloads
         self._threads = threads
         self._sending = Sending(downloads, threads)
@@ -52,6 +56,14 @@ class DataHandlers:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         terms = Terms(store=self._known.wanted(request.headers.get("x-image-meta-store")))
         await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size, terms), self._threads)
+        return Response(status_code=204)
+
+    async def stage(self, request: Request) -> Response:
+        if requests.media_type(request) != OCTETS:
+            raise NotOctets(requests.media_type(request))
+        size = _announced_size(request)
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await receive(Body(request), lambda: self._staging.begin(caller, image_id, size), self._threads)
         return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------

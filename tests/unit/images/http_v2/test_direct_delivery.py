@@ -83,7 +83,7 @@ class Service:
         self._pool = Pool("test", 1)
         threads = Threads(self._pool, self._pool, self._pool)
         nothing: Any = None
-        self.handlers = DataHandlers(nothing, downloads, ONE_STORE, threads)
+        self.handlers = DataHandlers(nothing, nothing, downloads, ONE_STORE, threads)
 
     def get(self, *headers: tuple[str, str]) -> Response:
         scope: dict[str, Any] = {

@@ -29,6 +29,7 @@ _STORE_IDS: Json = {
     "description": "The stores that its data may be put into, where there are several.",
     "schema": {"type": "string"},
 }
+_METHODS: Json = {"description": "The import methods there are, if any.", "schema": {"type": "string"}}
 _MD5: Json = {
     "description": "MD5 of the whole image, in hex.",
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
@@ -69,7 +70,11 @@ def of_images() -> Iterator[Path]:
                     201: json_answer(
                         reference("Image"),
                         "The image, queued.",
-                        {"Location": _IN_IMAGE, "OpenStack-image-store-ids": _STORE_IDS},
+                        {
+                            "Location": _IN_IMAGE,
+                            "OpenStack-image-import-methods": _METHODS,
+                            "OpenStack-image-store-ids": _STORE_IDS,
+                        },
                     )
                 },
                 fails=(409, 413),
