@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.types import Scope
@@ -17,6 +18,8 @@ class Context:
 
     request_id: str | None = None
     caller: Caller | None = None  # None: nobody has made sure of one
+    # The fields behind a body in chunks, names in lower case: there once it has ended. ASGI has none for requests.
+    trailers: Sequence[tuple[bytes, bytes]] = ()
 
 
 def context(scope: Scope) -> Context:

@@ -22,7 +22,7 @@ from headwater.http.threads import Threads
 from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
-from headwater.images.data.session import UploadSession
+from headwater.images.data.session import Digests, UploadSession
 from headwater.images.model import Image
 from headwater.threads import Pool
 
@@ -73,11 +73,17 @@ class Body:
             self._left -= count
 
 
-async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threads) -> Image:
+async def receive(
+    body: Body,
+    begin: Callable[[], UploadSession],
+    threads: Threads,
+    behind: Callable[[], Digests] = lambda: (),
+) -> Image:
     """Return the image, once all of ``body`` is its data; leave nothing behind when that fails.
 
     Args:
         begin: Claims the image; see ``Uploads.begin``.
+        behind: Returns what follows the body, once it has ended, says of it.
     """
     data = await threads.catalogue.run(begin)
     buffers = LoopBuffers()
@@ -85,6 +91,7 @@ async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threa
         if data.needs_preparation:
             await threads.transfers.run(data.prepare)
         await _gather(body, data, buffers)
+        data.expect(behind())
         await buffers.settle()
         return await threads.transfers.run(data.finish)
     except BaseException:

@@ -6,12 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import Invalid, UnsupportedMedia
-from headwater.http import requests
+from headwater.http import requests, structured
 from headwater.http.conditions import is_held, wanted_range
+from headwater.http.context import context
 from headwater.http.numbers import whole
 from headwater.http.threads import Threads
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.session import SizeMismatch
+from headwater.images.data.session import SizeMismatch, Terms
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
 from headwater.images.data.uploads import Uploads
 from headwater.images.model import Image
@@ -48,7 +49,16 @@ class DataHandlers:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        terms = Terms(
+            digests=structured.digests_of_body(request.headers.raw),
+            foreseen=structured.algorithms_behind_body(request.headers),
+        )
+        await receive(
+            Body(request),
+            lambda: self._uploads.begin(caller, image_id, size, terms),
+            self._threads,
+            lambda: structured.digests_of_body(context(request.scope).trailers),
+        )
         return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------
@@ -59,11 +69,12 @@ class DataHandlers:
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0
-        headers = _data_headers(found.image)
+        headers = _data_headers(found.image, request)
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
         if wanted is None:
+            headers.update(_content_digest(found.image, request))
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:
@@ -77,9 +88,10 @@ class DataHandlers:
         image = await self._threads.catalogue.run(lambda: self._downloads.describe(caller, image_id))
         if image is None:
             return Response(status_code=204)
-        headers = _data_headers(image)
+        headers = _data_headers(image, request)
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
+        headers.update(_content_digest(image, request))
         return Response(headers={**headers, "Content-Length": str(image.size or 0)}, media_type=OCTETS)
 
 
@@ -103,10 +115,27 @@ def _announced_size(request: Request) -> int | None:
     return announced
 
 
-def _data_headers(image: Image) -> dict[str, str]:
+def _data_headers(image: Image, request: Request) -> dict[str, str]:
     headers = {"Accept-Ranges": "bytes"}
     if image.checksum:
         headers["Content-MD5"] = image.checksum  # hex, not base64: what every client of Glance compares
     if image.os_hash_value:
         headers["ETag"] = f'"{image.os_hash_value}"'
+    wanted = structured.wanted_digests(request.headers, structured.REPR_DIGEST)
+    told = structured.digest_field(_hashed(image), wanted)
+    if told is not None:
+        headers[structured.REPR_DIGEST] = told
     return headers
+
+
+def _content_digest(image: Image, request: Request) -> dict[str, str]:
+    """Return the digest of an answer that carries all of the data, for a client that wants it."""
+    wanted = structured.wanted_digests(request.headers, structured.CONTENT_DIGEST)
+    told = structured.digest_field(_hashed(image), wanted) if wanted is not None else None
+    return {structured.CONTENT_DIGEST: told} if told is not None else {}
+
+
+def _hashed(image: Image) -> dict[str, str]:
+    """Return what is known of the data's hashes, by hashlib's names of the algorithms."""
+    known = {"md5": image.checksum, image.os_hash_algo or "": image.os_hash_value}
+    return {name: value for name, value in known.items() if value}

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
+from headwater.http.context import context
 from headwater.server.edge.exchange import EXTENSIONS, RECEIVE_INTO, Exchange, refusal
 from headwater.server.edge.framing import Refused
 from headwater.server.edge.incoming import Incoming
@@ -165,7 +166,7 @@ class Connection:
 
     def _scope(self, request: Request, exchange: Exchange) -> Scope:
         path = request.raw_path.decode("ascii")
-        return {
+        scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": request.version,
@@ -181,3 +182,5 @@ class Connection:
             "extensions": {name: {} for name in EXTENSIONS},
             RECEIVE_INTO: exchange.receive_into,
         }
+        context(scope).trailers = request.trailers
+        return scope

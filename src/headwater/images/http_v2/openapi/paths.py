@@ -30,11 +30,22 @@ _MD5: Json = {
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 _ETAG: Json = {"description": "The multihash of the image.", "schema": {"type": "string", "pattern": '^".*"$'}}
+_DIGEST: Json = {"description": "Digests of RFC 9530.", "schema": {"type": "string", "pattern": "^[a-z0-9-]+=:.*:$"}}
 _RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
-_OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
+_OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES, "Repr-Digest": _DIGEST}
+_OF_ALL_DATA = {**_OF_DATA, "Content-Digest": _DIGEST}
 _CONDITIONS = (
     in_header("If-Match", "ETags of which the data must have one."),
     in_header("If-None-Match", "ETags that the caller has the data of."),
+)
+_WANTS = (
+    in_header("Want-Repr-Digest", "By which algorithms the data should be digested.", examples=["sha-512=10"]),
+    in_header("Want-Content-Digest", "The same of an answer that has all of the data.", examples=["sha-512=10"]),
+)
+_DIGEST_SENT = "What the data must hash to; also in a trailer that `Trailer` announces. Unknown algorithms are ignored."
+_DIGESTS = (
+    in_header("Repr-Digest", _DIGEST_SENT, examples=["sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"]),
+    in_header("Content-Digest", "The same, of the body as it comes."),
 )
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": LARGEST}
 
@@ -225,7 +236,10 @@ def _upload() -> Operation:
         tag="data",
         summary="Upload the data of a queued image",
         description="Chunked, or with Content-Length. The image turns active when all of it is kept.",
-        parameters=(in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),),
+        parameters=(
+            in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
+            *_DIGESTS,
+        ),
         body={"required": True, "content": _OCTETS},
         answers={204: no_content("The data is kept.")},
         fails=(404, 409, 410, 413, 415),
@@ -245,9 +259,10 @@ def _download() -> Operation:
             in_header("Range", "One range of bytes: bytes=FIRST-LAST.", examples=["bytes=0-1023"]),
             in_header("If-Range", "The ETag that the range is a part of."),
             *_CONDITIONS,
+            *_WANTS,
         ),
         answers={
-            200: {"description": "The data.", "content": _OCTETS, "headers": _OF_DATA},
+            200: {"description": "The data.", "content": _OCTETS, "headers": _OF_ALL_DATA},
             204: no_content("The image has no data yet."),
             206: {
                 "description": "A part of the data.",
@@ -266,9 +281,9 @@ def _describe() -> Operation:
         tag="data",
         summary="Tell the size and the checksum of an image's data",
         description="That is no download: nobody is told of it, and no store is asked.",
-        parameters=_CONDITIONS,
+        parameters=(*_CONDITIONS, *_WANTS),
         answers={
-            200: {"description": "There is data.", "headers": _OF_DATA},
+            200: {"description": "There is data.", "headers": _OF_ALL_DATA},
             204: no_content("The image has no data yet."),
             304: {"description": "The caller has it.", "headers": _OF_DATA},
         },
