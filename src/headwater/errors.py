@@ -60,6 +60,10 @@ class UnsupportedMedia(HeadwaterError):
     """The body's media type, or what the bytes really are, is not what is taken here."""
 
 
+class Unprocessable(HeadwaterError):
+    """The request can be read, and contradicts one that was made before."""
+
+
 class RangeNotSatisfiable(HeadwaterError):
     """The range asked for is malformed or outside the data."""
 

@@ -28,6 +28,7 @@ STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.Gone: HTTPStatus.GONE,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

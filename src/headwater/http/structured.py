@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
@@ -19,6 +20,8 @@ from headwater.errors import Invalid
 Fields = Sequence[tuple[bytes, bytes]]  # names in lower case, as ASGI has them
 
 CONTENT_DIGEST, REPR_DIGEST = "Content-Digest", "Repr-Digest"
+MOST_IN_KEY = 255
+_BARE_KEY = re.compile(r"[A-Za-z0-9._~:/+=@-]+")
 # The algorithms of RFC 9530 that are checked, by hashlib's names. MD5 proves nothing against an enemy, and is made of
 # every upload anyway. All others are ignored, as the RFC says.
 ALGORITHMS: Mapping[str, str] = {"sha-512": "sha512", "sha-256": "sha256", "md5": "md5"}
@@ -38,6 +41,34 @@ class MalformedDigest(MalformedField):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, f"{reason}; it has the form sha-256=:BASE64:")
         self.headers = {f"Want-{name}": "sha-512=10, sha-256=9"}
+
+
+class BadIdempotencyKey(MalformedField):
+    """An Idempotency-Key that is none."""
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key", f'it is a "string" of 1 to {MOST_IN_KEY} visible characters, in quotes')
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """Return the key that a request is to be known by; ``None`` when it has none.
+
+    The draft wants a string in quotes. Many clients send a UUID without, which is the same key.
+
+    Raises:
+        BadIdempotencyKey: It is neither.
+    """
+    given = _value(headers.raw, "Idempotency-Key")
+    if given is None:
+        return None
+    bare = _BARE_KEY.fullmatch(given.decode("latin-1"))
+    try:
+        key = bare[0] if bare else item(headers, "Idempotency-Key")
+    except MalformedField as error:
+        raise BadIdempotencyKey from error
+    if type(key) is not str or not 0 < len(key) <= MOST_IN_KEY:
+        raise BadIdempotencyKey
+    return key
 
 
 def digests(fields: Fields, name: str) -> list[tuple[str, bytes]]:

@@ -20,9 +20,11 @@ from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
+from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeys
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
+from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
@@ -127,6 +129,7 @@ class ImageService:
         location_rows = LocationRows(database)
         self.locations = Locations(location_rows, access, stores, web, limits)
         self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard)
+        self.creation = ImageCreation(self.images, IdempotencyKeys(database))
         running = Running()
         records = UploadRecords(database)
         self._leftovers = Leftovers(changes, records, scrubber, running)
@@ -176,6 +179,7 @@ class ImageService:
         self._standing = {
             **self._sweeping.handlers,
             "clear-uploads": standing(self._clear_expired, EVERY_S),
+            "forget-idempotency-keys": standing(self.creation.forget_expired, _FORGET_EVERY_S),
             "forget-tasks": standing(self.tasks.forget_expired, _FORGET_EVERY_S),
             "forget-events": standing(self.notifications.forget, _FORGET_EVERY_S),
             "forget-public-changes": standing(self.public.forget, _FORGET_EVERY_S),

@@ -16,6 +16,7 @@ def image_api(service: ImageService, settings: Settings, threads: Threads, endpo
     """Return the API v2, which also tells what versions there are."""
     use_cases = UseCases(
         images=service.images,
+        creation=service.creation,
         uploads=service.uploads,
         downloads=service.downloads,
         sharing=service.sharing,

@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from headwater.http import structured
-from headwater.http.structured import MalformedDigest, MalformedField
+from headwater.http.structured import BadIdempotencyKey, MalformedDigest, MalformedField
 
 DATA = b"image"
 
@@ -87,3 +87,17 @@ def test_an_item_is_one_value() -> None:
     assert structured.item(Headers(), "X") is None
     with pytest.raises(MalformedField, match="header X cannot be read"):
         structured.item(Headers({"x": "1, 2"}), "X")
+
+
+@pytest.mark.parametrize(("given", "key"), [('"a b"', "a b"), ("8e03-40", "8e03-40"), ('"8e03-40";x', "8e03-40")])
+def test_an_idempotency_key_is_a_string_with_or_without_quotes(given: str, key: str) -> None:
+    assert structured.idempotency_key(Headers({"idempotency-key": given})) == key
+    assert structured.idempotency_key(Headers()) is None
+
+
+@pytest.mark.parametrize(
+    "given", ["", '""', '"a', "a b", "a, b", '"a", "b"', "ä", "?1;", '"' + "x" * 256 + '"', ":YQ==:"]
+)
+def test_what_is_no_idempotency_key_is_refused(given: str) -> None:
+    with pytest.raises(BadIdempotencyKey):
+        structured.idempotency_key(Headers({"idempotency-key": given}))

@@ -14,6 +14,7 @@ from headwater.http.routes import VERBS, Below, UnknownVerb, also, constant
 from headwater.http.threads import Threads
 from headwater.images.access import Access
 from headwater.images.catalogue.tasks import Tasks
+from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.uploads import Uploads
 from headwater.images.http_v2 import schemas
@@ -41,6 +42,7 @@ class UseCases:
     """What the routes call."""
 
     images: Images
+    creation: ImageCreation
     uploads: Uploads
     downloads: Downloads
     sharing: Sharing
@@ -60,7 +62,7 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
         endpoint: Where clients reach the service.
     """
     images, calls, web = use_cases.images, threads.catalogue, threads.web
-    image = ImageHandlers(images, calls, web, endpoint)
+    image = ImageHandlers(images, use_cases.creation, calls, web, endpoint)
     image_tasks = ImageTaskHandlers(use_cases.access, use_cases.image_tasks, calls)
     member = MemberHandlers(use_cases.sharing, calls)
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)

@@ -67,9 +67,14 @@ def of_images() -> Iterator[Path]:
                 id="createImage",
                 tag="images",
                 summary="Create an image, without data",
+                description="With a key, a request that is sent again within 24 hours makes no other image: the answer "
+                "has the first. The same key with another body is 422; 410 says that the image is deleted.",
+                parameters=(
+                    in_header("Idempotency-Key", "What names this creation.", examples=['"8e03978e-40d5-43dd"']),
+                ),
                 body=json_body("NewImage"),
                 answers={201: json_answer(reference("Image"), "The image, queued.", {"Location": _IN_IMAGE})},
-                fails=(409, 413),
+                fails=(409, 410, 413, 422),
             ),
         },
     )
