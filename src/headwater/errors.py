@@ -80,6 +80,10 @@ class Lost(HeadwaterError):
     """What Headwater kept is not there any more; only the operator can help."""
 
 
+class NotOffered(HeadwaterError):
+    """What is asked for is known, and not done here."""
+
+
 class SettingsError(HeadwaterError):
     """Headwater cannot start with these settings, or a command was called with wrong arguments."""
 

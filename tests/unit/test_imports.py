@@ -42,6 +42,7 @@ ROOMS = {
         "headwater.streams.http",
     ),
     "anyio": (*FACES, "headwater.instances.http", "headwater.streams.http"),
+    "http_sf": ("headwater.http",),
     "httptools": ("headwater.server",),
     "uvloop": ("headwater.server",),
     "alembic": ("headwater.database",),

@@ -32,6 +32,7 @@ STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotOffered: HTTPStatus.NOT_IMPLEMENTED,
     errors.Lost: HTTPStatus.INTERNAL_SERVER_ERROR,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     UnknownVerb: HTTPStatus.NOT_IMPLEMENTED,

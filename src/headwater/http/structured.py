@@ -10,13 +10,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 from http_sf import StructuredFieldError, parse
 from starlette.datastructures import Headers
 
 from headwater.errors import Invalid
 
+T = TypeVar("T", bool, int, str)
 Fields = Sequence[tuple[bytes, bytes]]  # names in lower case, as ASGI has them
 
 CONTENT_DIGEST, REPR_DIGEST = "Content-Digest", "Repr-Digest"
@@ -105,6 +106,15 @@ def digests_of_body(fields: Fields) -> tuple[tuple[str, bytes], ...]:
         MalformedDigest: As ``digests`` says.
     """
     return (*digests(fields, CONTENT_DIGEST), *digests(fields, REPR_DIGEST))
+
+
+def lenient_item(headers: Headers, name: str, kind: type[T]) -> T | None:
+    """Return the one value that a field has; ``None`` when it has none of this kind, as if it were not there."""
+    try:
+        value = item(headers, name)
+    except MalformedField:
+        return None
+    return value if type(value) is kind else None  # a bool is an int to Python only
 
 
 def algorithms_behind_body(headers: Headers) -> tuple[str, ...]:

@@ -21,12 +21,14 @@ from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeys
+from headwater.images.catalogue.resumed.resumable_uploads import ResumableUploads
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
 from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.data.sweeping import EVERY_S, Sweeping, Tally
@@ -132,6 +134,7 @@ class ImageService:
         self.creation = ImageCreation(self.images, IdempotencyKeys(database))
         running = Running()
         records = UploadRecords(database)
+        transferring = Pools(pools.hashing, pools.storing)
         self._leftovers = Leftovers(changes, records, scrubber, running)
         self.uploads = Uploads(
             changes,
@@ -139,9 +142,19 @@ class ImageService:
             scrubber,
             stores,
             limits,
-            pools=Pools(pools.hashing, pools.storing),
+            pools=transferring,
             running=running,
             signatures=open_signatures(sections.signatures, sections.keystone),
+        )
+        self.resumable = ResumableUploading(
+            self.uploads,
+            ResumableUploads(database),
+            access,
+            changes,
+            scrubber=scrubber,
+            stores=stores,
+            settings=limits,
+            pools=transferring,
         )
         notices = Notices(self.notifications)
         self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
@@ -214,7 +227,7 @@ class ImageService:
         self._sweeping.count()
 
     def _clear_expired(self) -> None:
-        if self._leftovers.clear_expired():
+        if self._leftovers.clear_expired() + self.resumable.clear():
             self._hasten_sweeps()
 
     def _hasten_sweeps(self) -> None:

@@ -18,6 +18,7 @@ def image_api(service: ImageService, settings: Settings, threads: Threads, endpo
         images=service.images,
         creation=service.creation,
         uploads=service.uploads,
+        resumable=service.resumable,
         downloads=service.downloads,
         sharing=service.sharing,
         definitions=service.metadefs,

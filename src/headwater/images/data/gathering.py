@@ -6,13 +6,13 @@ import mmap
 
 from headwater.images.data.buffers import Buffers
 from headwater.images.data.pipeline import BUFFER
-from headwater.images.data.session import UploadSession
+from headwater.images.data.session import Pieces
 
 
 class Gathering:
     """The data of one stream on its way into buffers; used by one caller, to be closed."""
 
-    def __init__(self, data: UploadSession, buffers: Buffers) -> None:
+    def __init__(self, data: Pieces, buffers: Buffers) -> None:
         self._data = data
         self._buffers = buffers
         self._buffer: mmap.mmap | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,6 +95,13 @@ class Work:
     inspection: Inspection
     verification: Verification | None  # of the image's signature, where it has one
     writer: ObjectWriter
+
+
+class Pieces(Protocol):
+    """What takes data piece by piece."""
+
+    def put(self, view: memoryview, release: Callable[[], None]) -> None:
+        """Take the next piece; see ``UploadSession.put``."""
 
 
 class Owner(Protocol):
@@ -190,6 +197,19 @@ class UploadSession:
             raise ImageTooLarge(self._cap)
         self.received = received
         self._pipeline.put(view, release)
+
+    def go_on(self, pieces: Iterable[bytes]) -> None:
+        """Take, before the first piece, what the store has already: it is hashed and inspected here and now."""
+        for piece in pieces:
+            with memoryview(piece) as view:
+                for each in self._hashes.values():
+                    each.update(view)
+                if self.verification is not None:
+                    self.verification.feed(view)
+                self.inspection.feed(view)
+                self.received += len(view)
+        self._written = self.received
+        self._granted = max(self._granted, self.received)
 
     def expect(self, digests: Digests) -> None:
         """Hold the data to what was said of it behind it.

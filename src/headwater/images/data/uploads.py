@@ -21,6 +21,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
@@ -50,6 +51,18 @@ class StoreUnknown(Invalid):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f"There is no store {name[:64]!r} here; there is {', '.join(known)}")
         self.name = name
+
+
+class Growing(Protocol):
+    """Bytes on their way, of which the catalogue has a record."""
+
+    @property
+    def image_id(self) -> str:
+        """The image that they are for."""
+
+    @property
+    def location(self) -> Location:
+        """Where they will lie."""
 
 
 class Uploads:
@@ -111,13 +124,13 @@ class Uploads:
         upload = Upload(image_id, location, self._running.writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         self._running.add(location)
         try:
-            image = change.commit(steps.begun(upload, lambda image: self._claimed(image, terms)))
+            image = change.commit(steps.begun(upload, lambda image: self.claimed(image, terms)))
             writer: ObjectWriter | None = None
             try:
                 writer = self._stores[name].begin(location.object_key, size)
                 return UploadSession(
                     upload,
-                    self._work(caller, image, writer),
+                    self.work(caller, image, writer),
                     self,
                     caller=caller,
                     terms=terms,
@@ -135,7 +148,8 @@ class Uploads:
             self._running.discard(location)
             raise
 
-    def _work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+    def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+        """Return what is done with the bytes of an image's upload."""
         settings = self._settings
         rules = Rules(
             require_match=settings.require_format_match,
@@ -149,7 +163,8 @@ class Uploads:
             writer=writer,
         )
 
-    def _claimed(self, image: Image, terms: Terms) -> Image:
+    def claimed(self, image: Image, terms: Terms) -> Image:
+        """Return the image as it is while its data comes, if it waits for that."""
         saving = image.moved_to(Status.SAVING)
         if terms.needs_formats:
             image.require_formats()
@@ -168,7 +183,7 @@ class Uploads:
 
     # --- What sessions ask of their owner ---------------------------------------------------------
 
-    def grant(self, session: UploadSession, needed: int) -> int:
+    def grant(self, session: Growing, needed: int) -> int:
         """Return how many bytes may come until this is asked again, ``needed`` or more.
 
         They are recorded, so that nobody else takes their place. A little more than has come, so that the record is
@@ -193,6 +208,14 @@ class Uploads:
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Give the durable bytes to the image; see the module."""
+        active = self.arrived(session, finding)
+        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
+            image = change.commit(steps.finished(session.image_id, session.location, active))
+        self._running.discard(session.location)
+        return image
+
+    def arrived(self, session: UploadSession, finding: Finding) -> Callable[[Image], Image]:
+        """Return what makes an image one that has the data of ``session``."""
 
         def active(image: Image) -> Image:
             self._signatures.require_same(session.verification, image)
@@ -206,10 +229,7 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
-            image = change.commit(steps.finished(session.image_id, session.location, active))
-        self._running.discard(session.location)
-        return image
+        return active
 
     def abandon(self, session: UploadSession) -> None:
         """Let the image wait again (or as the terms say), then remove the bytes.

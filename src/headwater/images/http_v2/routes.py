@@ -16,6 +16,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.uploads import Uploads
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.data import DataHandlers
@@ -25,6 +26,7 @@ from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.paths import IMAGE_API, not_found
+from headwater.images.http_v2.resumable.uploads import ResumableHandlers
 from headwater.images.http_v2.tasks import ImageTaskHandlers, TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.http_v2.versions import IDS, VersionHandlers
@@ -44,6 +46,7 @@ class UseCases:
     images: Images
     creation: ImageCreation
     uploads: Uploads
+    resumable: ResumableUploading
     downloads: Downloads
     sharing: Sharing
     definitions: Metadefs
@@ -68,11 +71,18 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
     task = TaskHandlers(use_cases.tasks, images.settings, calls, web, endpoint)
     data = DataHandlers(use_cases.uploads, use_cases.downloads, threads)
+    resumable = ResumableHandlers(use_cases.resumable, data, threads, endpoint)
     route = IMAGE_API.route
     return [
         route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/images", GET=image.index, POST=image.create),
-        route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
+        route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=resumable.upload),
+        route(
+            "/images/{image_id}/file/uploads/{upload_id}",
+            HEAD=resumable.show,
+            PATCH=resumable.append,
+            DELETE=resumable.cancel,
+        ),
         route("/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/images/{image_id}/actions/{action}", POST=image.act),
         route("/images/{image_id}/locations", GET=location.index, POST=location.add),

@@ -20,6 +20,7 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.images.http_v2.openapi.upload_paths import upload
 from headwater.images.model import Visibility
 
 _OCTETS: Json = {"application/octet-stream": {}}
@@ -41,11 +42,6 @@ _CONDITIONS = (
 _WANTS = (
     in_header("Want-Repr-Digest", "By which algorithms the data should be digested.", examples=["sha-512=10"]),
     in_header("Want-Content-Digest", "The same of an answer that has all of the data.", examples=["sha-512=10"]),
-)
-_DIGEST_SENT = "What the data must hash to; also in a trailer that `Trailer` announces. Unknown algorithms are ignored."
-_DIGESTS = (
-    in_header("Repr-Digest", _DIGEST_SENT, examples=["sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"]),
-    in_header("Content-Digest", "The same, of the body as it comes."),
 )
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": LARGEST}
 
@@ -101,7 +97,7 @@ def of_images() -> Iterator[Path]:
         },
         (_IMAGE_ID,),
     )
-    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "HEAD": _describe(), "PUT": _upload()}, (_IMAGE_ID,))
+    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "HEAD": _describe(), "PUT": upload()}, (_IMAGE_ID,))
     tag = in_path("tag", "The tag: 255 characters at most.", maxLength=255)
     yield Path(
         "/v2/images/{image_id}/tags/{tag}",
@@ -233,22 +229,6 @@ def _on_member(
     name: str, summary: str, answers: dict[int, Json], fails: tuple[int, ...] = (), body: Json | None = None
 ) -> Operation:
     return Operation(id=name, tag="members", summary=summary, answers=answers, fails=(404, *fails), body=body)
-
-
-def _upload() -> Operation:
-    return Operation(
-        id="uploadImageData",
-        tag="data",
-        summary="Upload the data of a queued image",
-        description="Chunked, or with Content-Length. The image turns active when all of it is kept.",
-        parameters=(
-            in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
-            *_DIGESTS,
-        ),
-        body={"required": True, "content": _OCTETS},
-        answers={204: no_content("The data is kept.")},
-        fails=(404, 409, 410, 413, 415),
-    )
 
 
 def _download() -> Operation:
