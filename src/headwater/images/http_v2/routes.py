@@ -76,9 +76,12 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
     return [
         route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/images", GET=image.index, POST=image.create),
-        route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=resumable.upload),
+        route(
+            "/images/{image_id}/file", resumable.offered, GET=data.download, HEAD=data.describe, PUT=resumable.upload
+        ),
         route(
             "/images/{image_id}/file/uploads/{upload_id}",
+            resumable.offered,
             HEAD=resumable.show,
             PATCH=resumable.append,
             DELETE=resumable.cancel,

@@ -110,6 +110,12 @@ class ResumableUploading:
         self._pools = pools
         self._clock = clock
 
+    @property
+    def is_offered(self) -> bool:
+        """Whether the store that takes uploads can go on with one."""
+        store = self._stores.get(self.settings.store or self._uploads.store_names[0])
+        return store is not None and resuming(store) is not None
+
     def begin(
         self, caller: Caller, image_id: str, *, length: int | None = None, digests: Digests = ()
     ) -> ResumableUpload:

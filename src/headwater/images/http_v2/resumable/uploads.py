@@ -64,6 +64,12 @@ class ResumableHandlers:
         self._threads = threads
         self._endpoint = endpoint
 
+    def offered(self) -> Mapping[str, str]:
+        """Return what OPTIONS tells a client that wants to know whether uploads can be resumed."""
+        if not self._uploading.is_offered:
+            return {}
+        return {"Accept-Patch": PARTIAL, "Upload-Limit": f"max-size={self._uploading.settings.size_cap}"}
+
     async def upload(self, request: Request) -> Response:
         """Begin an upload that can be resumed, or take one that is complete."""
         if structured.lenient_item(request.headers, "Upload-Complete", bool) is not False:
