@@ -65,15 +65,17 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit_s, self._sleep, self._clock = limit_s, sleep, clock
-        self.moved()
+        self._since, self._failures = 0.0, 0  # of those that followed each other, the first's time and their number
 
     def moved(self) -> None:
         """Say that something was done: the patience is as at the beginning."""
-        self._since, self._failures = self._clock(), 0
+        self._failures = 0
 
     def wait(self, error: HeadwaterError) -> None:
         """Return when it is time to ask again; raise ``error`` when the patience is over."""
-        if self._clock() - self._since >= self._limit_s:
+        if not self._failures:
+            self._since = self._clock()
+        elif self._clock() - self._since >= self._limit_s:
             raise error
         self._sleep(min(30.0, 0.5 * 2 ** min(self._failures, 10)))
         self._failures += 1

@@ -137,7 +137,8 @@ class Uploading:
             else:
                 self._send_parts(self._state.upload, shown)
         except RequestRefused as refused:
-            if refused.status in _OVER:
+            # 409 to the beginning: it was begun, and the answer was lost that told where.
+            if refused.status in _OVER or (refused.status == _CONFLICT and self._state.upload is None):
                 self._give_up(path)
             raise
         image = self._patience.answered(lambda: self._service.ask("GET", path))
