@@ -238,3 +238,19 @@ def is_up(http: httpx.Client) -> bool:
         return http.get("/healthcheck/live").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_client_is_told_whether_uploads_can_be_resumed(http: httpx.Client, new_image: NewImage) -> None:
+    for path in (f"/v2/images/{new_image()['id']}/file", f"/v2/images/{new_image()['id']}/file/uploads/x"):
+        answer = http.request("OPTIONS", path)
+        assert answer.headers["Accept-Patch"] == "application/partial-upload"
+        assert answer.headers["Upload-Limit"].startswith("max-size=")
+    assert "Accept-Patch" not in http.request("OPTIONS", "/v2/images").headers
+
+
+def test_an_upload_that_says_it_is_complete_is_one(http: httpx.Client, new_image: NewImage) -> None:
+    for given in ("?1", "x", "?0, ?0"):
+        image_id = new_image()["id"]
+        answer = http.put(f"/v2/images/{image_id}/file", content=DATA, headers={**OCTETS, "Upload-Complete": given})
+        assert answer.status_code == 204
+        require_whole(http, image_id)
