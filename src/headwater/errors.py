@@ -60,6 +60,10 @@ class UnsupportedMedia(HeadwaterError):
     """The body's media type, or what the bytes really are, is not what is taken here."""
 
 
+class Unprocessable(HeadwaterError):
+    """The request can be read, and contradicts one that was made before."""
+
+
 class RangeNotSatisfiable(HeadwaterError):
     """The range asked for is malformed or outside the data."""
 
@@ -74,6 +78,10 @@ class Unavailable(HeadwaterError):
 
 class Lost(HeadwaterError):
     """What Headwater kept is not there any more; only the operator can help."""
+
+
+class NotOffered(HeadwaterError):
+    """What is asked for is known, and not done here."""
 
 
 class SettingsError(HeadwaterError):

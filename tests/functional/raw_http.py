@@ -39,10 +39,15 @@ class HalfRequest:
         """Send more of the body."""
         self._socket.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
 
-    def end(self) -> None:
-        """Say that the body is complete; with a length it is by itself."""
+    def end(self, trailer: str = "") -> None:
+        """Say that the body is complete; with a length it is by itself.
+
+        Args:
+            trailer: One line that follows the last chunk.
+        """
         if self._chunked:
-            self._socket.sendall(b"0\r\n\r\n")
+            end = "\r\n" if trailer else ""
+            self._socket.sendall(f"0\r\n{trailer}{end}\r\n".encode())
 
     def status(self) -> int:
         """Return the status of the answer, once it is there."""

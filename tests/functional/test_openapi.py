@@ -28,6 +28,9 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     process.stop()
 
 
+PART = {"Upload-Offset": "0", "Upload-Complete": "?1"}  # what a part of an upload needs to get as far as its image
+
+
 def operations(http: httpx.Client) -> list[tuple[str, str, dict[str, Any]]]:
     document = http.get("/openapi.json").raise_for_status().json()
     return [
@@ -78,7 +81,8 @@ def test_an_id_that_is_none_names_no_image_on_any_route(http: httpx.Client, odd:
             target = re.sub(r"\{\w+\}", "deactivate", path.replace("{image_id}", target_id))
             kinds = [*operation.get("requestBody", {}).get("content", {}), "application/json"]
             body = "[]" if method == "PATCH" else '{"member": "b", "status": "accepted"}'
-            answer = http.request(method, target, headers={**proof("root"), "Content-Type": kinds[0]}, content=body)
+            headers = {**proof("root"), **PART, "Content-Type": kinds[0]}
+            answer = http.request(method, target, headers=headers, content=body)
             assert answer.status_code in (400, 403, 404, 405), (method, target, answer.text)
             if method in ("GET", "DELETE", "PATCH"):
                 assert answer.status_code == 404, (method, target, answer.text)
@@ -90,7 +94,8 @@ def test_an_id_in_upper_case_names_its_image_on_every_route(http: httpx.Client) 
     """Glance compares an id as it is written."""
     for path, method, _ in operations(http):
         # The path of one copy is there where several stores are: see test_several_stores.py.
-        if "{image_id}" in path and "{store}" not in path and method in ("GET", "HEAD", "DELETE"):
+        is_there = "{image_id}" in path and "{store}" not in path and "{upload_id}" not in path
+        if is_there and method in ("GET", "HEAD", "DELETE"):
             document = {"visibility": "shared", "tags": ["x"]}
             made = http.post("/v2/images", headers=proof("ann"), json=document).raise_for_status().json()["id"]
             http.post(f"/v2/images/{made}/members", headers=proof("ann"), json={"member": "x"}).raise_for_status()

@@ -20,10 +20,12 @@ from functional.users import proof, users_file
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+PART = {"Content-Type": "application/partial-upload", "Upload-Offset": "0", "Upload-Complete": "?1"}
 # What the operations of one image need to get as far as the image; those that are not here need no body.
 BODIES: dict[str, tuple[dict[str, str], Any]] = {
     "updateImage": (PATCH, [{"op": "replace", "path": "/name", "value": "x"}]),
     "uploadImageData": (OCTETS, b"data"),
+    "appendToUpload": (PART, b"data"),
     "stageImageData": (OCTETS, b"data"),
     "addMember": ({}, {"member": "b"}),
     "answerMember": ({}, {"status": "accepted"}),

@@ -22,6 +22,12 @@ def as_json(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
+@schemathesis.serializer("application/partial-upload")
+def as_bytes(_context: Any, value: Any) -> bytes:
+    """Write a part of an upload."""
+    return value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+
+
 @schemathesis.hook
 def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
     """Let three of four made-up ids of images be those of images that are there."""

@@ -11,7 +11,7 @@ import typer
 
 from headwater import __version__
 from headwater.cli import exits, options, output
-from headwater.cli.commands import config, config_drive, db, instance, metadefs, policy, serve, store, streams
+from headwater.cli.commands import config, config_drive, db, image, instance, metadefs, policy, serve, store, streams
 from headwater.errors import HeadwaterError
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ app.add_typer(store.app, name="store")
 app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
 app.add_typer(streams.app, name="streams")
+app.add_typer(image.app, name="image")
 app.add_typer(instance.app, name="instance")
 app.add_typer(metadefs.app, name="metadefs")
 app.add_typer(config_drive.app, name="config-drive")

@@ -231,6 +231,38 @@ discarded_objects = Table(
     Column("discarded_at", BigInteger, nullable=False, index=True),
 )
 
+# Creations of images that are answered alike when a client tries them again: see images/catalogue/resumed/.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # Of the caller: its project and itself, each empty where it has none.
+    Column("owner", ExactString(255), primary_key=True),
+    Column("user_id", ExactString(255), primary_key=True),
+    Column("idempotency_key", ExactString(255), primary_key=True),
+    # The SHA-256 of what was asked for, hex.
+    Column("fingerprint", ExactString(64), nullable=False),
+    Column("image_id", ExactString(36), nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# Uploads that outlive their connection. While its bytes are on their way, such a one has a row in ``uploads`` too.
+resumable_uploads = Table(
+    "resumable_uploads",
+    metadata,
+    Column("id", ExactString(32), primary_key=True),
+    Column("image_id", ExactString(36), nullable=False, index=True),
+    Column("store", ExactString(64), nullable=False),
+    Column("object_key", ExactString(255), nullable=False),
+    # Of all the data, once the client has said so.
+    Column("length", BigInteger),
+    # How many bytes the client was told to be kept: the store has never fewer.
+    Column("received", BigInteger, nullable=False),
+    # What all the data must hash to: a JSON object of hex by hashlib's names.
+    Column("digests", LongText, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
 stores = Table(
     "stores",
     metadata,

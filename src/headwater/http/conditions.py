@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from werkzeug.http import parse_content_range_header, parse_date, parse_etags, parse_range_header
 
 from headwater.errors import Invalid, PreconditionFailed, RangeNotSatisfiable
-from headwater.http.numbers import whole
+from headwater.http.values import whole
 
 _NUMBER = re.compile(r"[0-9]+")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Scope
@@ -22,6 +22,8 @@ class Context:
     request_id: str | None = None
     caller: Caller | None = None  # None: nobody has made sure of one
     receive_into: ReceiveInto | None = None  # None: the server has no such way
+    # The fields behind a body in chunks, names in lower case: there once it has ended. ASGI has none for requests.
+    trailers: Sequence[tuple[bytes, bytes]] = ()
 
 
 def context(scope: Scope) -> Context:

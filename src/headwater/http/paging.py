@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from headwater.errors import Invalid
-from headwater.http.ids import canonical_id
-from headwater.http.numbers import whole
+from headwater.http.values import canonical_id, whole
 
 
 class BadQuery(Invalid):

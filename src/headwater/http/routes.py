@@ -7,7 +7,7 @@ A path is matched to its last character and may hold any. HEAD is answered where
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headwater.errors import HeadwaterError, Invalid
 from headwater.http.answers import without_body
 
+Telling = Callable[[], Mapping[str, str]]
 Handler = Callable[[Request], Awaitable[Response]]
 AnyRoute = TypeVar("AnyRoute", Route, Mount)
 
@@ -54,6 +55,10 @@ def _nothing(_request: Request) -> None:
     """Check nothing."""
 
 
+def _told_nothing() -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
     """What the paths of one face have in common."""
@@ -64,9 +69,13 @@ class Face:
     # Whether OPTIONS is answered, and a method that nobody knows told from one that is not there.
     tells_methods: bool = True
 
-    def route(self, path: str, **by_method: Handler) -> Route:
-        """Return what answers ``path``: a handler for each method."""
-        made = Route(path, _Methods(by_method, self.check, tells=self.tells_methods))
+    def route(self, path: str, told: Telling = _told_nothing, **by_method: Handler) -> Route:
+        """Return what answers ``path``: a handler for each method.
+
+        Args:
+            told: Returns what the answer to OPTIONS has besides ``Allow``.
+        """
+        made = Route(path, _Methods(by_method, self.check, tells=self.tells_methods, told=told))
         pattern = made.path_regex.pattern
         if any(path.endswith(f"{{{name}}}") for name in self.names):
             pattern = pattern.removesuffix("[^/]+)$") + ".+)$"
@@ -131,10 +140,12 @@ def require_text(scope: Scope) -> None:
 class _Methods:
     """What answers one path: a handler for each method."""
 
-    def __init__(self, handlers: dict[str, Handler], check: Callable[[Request], None], *, tells: bool) -> None:
+    def __init__(
+        self, handlers: dict[str, Handler], check: Callable[[Request], None], *, tells: bool, told: Telling
+    ) -> None:
         self._handlers = {"HEAD": handlers["GET"], **handlers} if "GET" in handlers else handlers
         self._check = check
-        self._tells = tells
+        self._tells, self._told = tells, told
 
     @property
     def methods(self) -> frozenset[str]:
@@ -159,5 +170,5 @@ class _Methods:
             if request.method not in VERBS:
                 raise UnknownVerb(request.method)
             if request.method == "OPTIONS":
-                return Response(headers={"Allow": ", ".join(allowed)})
+                return Response(headers={**self._told(), "Allow": ", ".join(allowed)})
         raise MethodNotAllowed(request.method, request.url.path, allowed)

@@ -23,11 +23,15 @@ from headwater.images.catalogue.imports.import_objects import ImportObjects
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
+from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeys
+from headwater.images.catalogue.resumed.resumable_uploads import ResumableUploads
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
+from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads, Wrongs
 from headwater.images.data.leftovers import Leftovers, Running
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.data.sweeping import EVERY_S, Sweeping, Tally
@@ -167,13 +171,24 @@ class ImageService:
         location_rows = LocationRows(database)
         self.locations = Locations(location_rows, access, stores, web, limits, known=known)
         self.images = Images(access, changes, scrubber, limits, locations=self.locations, guard=guard, known=known)
+        self.creation = ImageCreation(self.images, IdempotencyKeys(database))
         running = Running()
         records = UploadRecords(database)
+        transferring = Pools(pools.hashing, pools.storing)
         self._leftovers = Leftovers(changes, records, scrubber, running)
-        byte_pools = Pools(pools.hashing, pools.storing)
         uses = (changes, records, scrubber, stores, limits)
-        self.uploads = Uploads(*uses, pools=byte_pools, running=running, signatures=signatures)
-        self.staging = Staging(*uses, pools=byte_pools, running=running, signatures=signatures)
+        self.uploads = Uploads(*uses, pools=transferring, running=running, signatures=signatures)
+        self.staging = Staging(*uses, pools=transferring, running=running, signatures=signatures)
+        self.resumable = ResumableUploading(
+            self.uploads,
+            ResumableUploads(database),
+            access,
+            changes,
+            scrubber=scrubber,
+            stores=stores,
+            settings=limits,
+            pools=transferring,
+        )
         notices = Notices(self.notifications)
         self.downloads = Downloads(
             self.catalogue,
@@ -222,7 +237,7 @@ class ImageService:
             fetcher=fetcher,
             settings=limits,
             signatures=signatures,
-            pools=byte_pools,
+            pools=transferring,
             plugins=open_plugins(limits),
             known=known,
             stopping=self._is_stopping,
@@ -237,6 +252,7 @@ class ImageService:
         self._standing = {
             **self._sweeping.handlers,
             "clear-uploads": standing(self._clear_expired, EVERY_S),
+            "forget-idempotency-keys": standing(self.creation.forget_expired, _FORGET_EVERY_S),
             "forget-tasks": standing(self.tasks.forget_expired, _FORGET_EVERY_S),
             "forget-events": standing(self.notifications.forget, _FORGET_EVERY_S),
             "forget-public-changes": standing(self.public.forget, _FORGET_EVERY_S),
@@ -271,7 +287,7 @@ class ImageService:
         self._sweeping.count()
 
     def _clear_expired(self) -> None:
-        if self._leftovers.clear_expired():
+        if self._leftovers.clear_expired() + self.resumable.clear():
             self._hasten_sweeps()
 
     def _hasten_sweeps(self) -> None:

@@ -94,6 +94,15 @@ class ImagesSettings(Section):
     show_image_direct_url: Annotated[
         bool, Field(description="Show the URL at which the store keeps an image's data, as direct_url.")
     ] = False
+    resumable_upload_ttl_h: Annotated[
+        int,
+        Field(
+            description="How long an upload that can be resumed waits for its client to come back, in hours; then its "
+            "bytes are removed and the image waits for data again.",
+            ge=1,
+            le=8760,
+        ),
+    ] = 24
     do_secure_hash: Annotated[
         bool,
         Field(

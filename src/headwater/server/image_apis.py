@@ -16,9 +16,11 @@ def image_api(service: ImageService, settings: Settings, threads: Threads, endpo
     """Return the API v2, which also tells what versions there are."""
     use_cases = UseCases(
         images=service.images,
+        creation=service.creation,
         uploads=service.uploads,
         staging=service.staging,
         imports=service.imports,
+        resumable=service.resumable,
         downloads=service.downloads,
         sharing=service.sharing,
         definitions=service.metadefs,

@@ -7,6 +7,10 @@ for a key or left over. A write goes to ``incoming``, is flushed to the disk, an
 directory is flushed too. A reader therefore sees the whole object or none of it, also after a power cut, and a crash
 leaves at most a file in ``incoming``, which ``delete`` of that key removes.
 
+A writer that resumes opens what lies in ``incoming`` and flushes it before it tells its length: a file system that
+orders data before lengths, as those in use do, has every byte up to there. It holds a lock on the file (``flock``),
+which ends with its process, so two never write at once.
+
 Each call looks the directory up anew and does all its work relative to what it found there, mark included. So a
 file system that is mounted or unmounted at any moment is seen whole or not at all: no call takes the bare mount
 point for the store, and no object is put where the next lookup would not find it.
@@ -42,6 +46,7 @@ from headwater.stores.store import (
     StoreRefusesWrites,
     StoreUnavailable,
     WriteLost,
+    WriterBusy,
     checked_key,
     is_key,
 )
@@ -59,7 +64,7 @@ _PROBE = bytes(4096)  # one block: an empty file can be made on a full disk
 class FileStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "file"``."""
 
-    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=True)
+    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=True, resumes=True)
 
     type: Literal["file"] = "file"
     root: Annotated[
@@ -129,6 +134,11 @@ class FileStore:
                 if size > state.f_bavail * state.f_frsize:
                     raise StoreFull(self.name, size)
             return FileWriter(self, key, root)
+
+    def resume(self, key: str) -> FileWriter:
+        checked_key(key)
+        with self.there() as root:
+            return FileWriter(self, key, root, resumes=True)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         try:
@@ -268,16 +278,18 @@ class _Pieces(Iterator[bytes]):
 class FileWriter:
     """One file in ``incoming`` on its way into ``objects``."""
 
-    def __init__(self, store: FileStore, key: str, root: int) -> None:
-        """Make the file; ``root`` is a descriptor of the store's directory, for the time of this call."""
+    def __init__(self, store: FileStore, key: str, root: int, *, resumes: bool = False) -> None:
+        """Make the file, or open what there is of it; ``root`` is the store's directory, for the time of this call."""
         self._store, self._key, self._part = store, key, _part(key)
         self._fsync = store.settings.fsync
         self._size = 0
         self._unflushed = 0
-        self._descriptor = -1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._descriptor, self._suspended = -1, False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (0 if resumes else os.O_TRUNC)
         self._direct = store.settings.direct and _DIRECT != 0
         with self._translated():
+            if resumes:
+                self._take_back(root)
             if self._direct:
                 try:
                     self._descriptor = os.open(self._part, flags | _DIRECT, 0o600, dir_fd=root)
@@ -287,6 +299,52 @@ class FileWriter:
                     self._direct = False
             if self._descriptor < 0:
                 self._descriptor = os.open(self._part, flags, 0o600, dir_fd=root)
+            if resumes:
+                self._go_on(root)
+
+    def _take_back(self, root: int) -> None:
+        """Make a whole object unfinished again, unless there is an unfinished one."""
+        try:
+            os.stat(self._part, dir_fd=root)
+        except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(_file(self._key), self._part, src_dir_fd=root, dst_dir_fd=root)
+
+    def _go_on(self, root: int) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._require_part(root)  # another may have finished or removed it before the lock
+            if self._fsync:
+                os.fsync(self._descriptor)
+                self._flush_directory(root, "incoming")
+            self._size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        except BaseException as error:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if isinstance(error, BlockingIOError | WriteLost):
+                raise WriterBusy(self._store.name, self._key) from error
+            raise
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def written(self) -> Iterator[bytes]:
+        with self._translated():
+            descriptor = os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        return _Pieces(self._store.name, descriptor, 0, self._size, self._store.settings.chunk_size)
+
+    def suspend(self) -> int:
+        if self._descriptor < 0:
+            return self._size
+        with self._translated():
+            try:
+                if self._fsync:
+                    os.fsync(self._descriptor)
+            finally:
+                os.close(self._descriptor)
+                self._descriptor, self._suspended = -1, True
+        return self._size
 
     def write(self, piece: Piece) -> None:
         view = memoryview(piece).cast("B")
@@ -309,8 +367,6 @@ class FileWriter:
             if self._fsync:
                 os.fsync(self._descriptor)
             self._require_part(root)
-            os.close(self._descriptor)
-            self._descriptor = -1
             final = _file(self._key)
             directory = final.rpartition("/")[0]
             with contextlib.suppress(FileExistsError):
@@ -321,6 +377,9 @@ class FileWriter:
                 os.rename(self._part, final, src_dir_fd=root, dst_dir_fd=root)
             except FileNotFoundError as error:
                 raise WriteLost(self._store.name, self._key) from error
+            finally:  # not before: with the file its lock is let go
+                os.close(self._descriptor)
+                self._descriptor = -1
             self._flush_directory(root, directory)
         return Stored(self._key, self._size)
 
@@ -332,6 +391,8 @@ class FileWriter:
         raise WriteLost(self._store.name, self._key)
 
     def abort(self) -> None:
+        if self._suspended:
+            return
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -8,14 +8,27 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.stores.store import Abilities, ForeignUrl, ObjectNotFound, Piece, Stored, StoreFull, checked_key, is_key
+from headwater.stores.store import (
+    Abilities,
+    ForeignUrl,
+    ObjectNotFound,
+    Piece,
+    Stored,
+    StoreFull,
+    WriteLost,
+    WriterBusy,
+    checked_key,
+    is_key,
+)
 from headwater.stores.store_type import StoreSettings, StoreType
 
 
 class MemoryStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "memory"``."""
 
-    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=False, gives_paths=False, has_identity=False)
+    abilities: ClassVar[Abilities] = Abilities(
+        shared_by_processes=False, gives_paths=False, has_identity=False, resumes=True
+    )
 
     type: Literal["memory"]
     capacity: Annotated[int, Field(description="Bytes that it takes in all.", ge=0)] = 1 << 30
@@ -33,6 +46,8 @@ class MemoryStore:
         self.name = name
         self._settings = settings
         self._objects: dict[str, bytes] = {}
+        self._unfinished: dict[str, bytearray] = {}  # what may be resumed
+        self._busy: set[str] = set()  # of these, what is written
         self._lock = threading.Lock()
 
     def identity(self) -> None:
@@ -53,13 +68,41 @@ class MemoryStore:
     def room(self) -> int:
         """Return how many more bytes it takes."""
         with self._lock:
-            return self._settings.capacity - sum(map(len, self._objects.values()))
+            kept = (*self._objects.values(), *self._unfinished.values())
+            return self._settings.capacity - sum(map(len, kept))
 
     def put(self, key: str, data: bytes) -> Stored:
         """Make ``data`` visible under ``key``, whole."""
         with self._lock:
             self._objects[key] = data
         return Stored(key, len(data))
+
+    def resume(self, key: str) -> ResumedMemory:
+        checked_key(key)
+        with self._lock:
+            if key in self._busy:
+                raise WriterBusy(self.name, key)
+            if key not in self._unfinished:
+                self._unfinished[key] = bytearray(self._objects.pop(key, b""))
+            self._busy.add(key)
+            return ResumedMemory(self, key, self._unfinished[key])
+
+    def finish(self, key: str, gathered: bytearray) -> Stored:
+        """Make what was resumed visible under ``key``, whole, unless it was deleted."""
+        with self._lock:
+            if self._unfinished.get(key) is not gathered:
+                raise WriteLost(self.name, key)
+            self._objects[key] = bytes(self._unfinished.pop(key))
+            self._busy.discard(key)
+            return Stored(key, len(gathered))
+
+    def let_go(self, key: str, gathered: bytearray, *, keep: bool) -> None:
+        """Let others resume what was written, or forget it."""
+        with self._lock:
+            if self._unfinished.get(key) is gathered:
+                self._busy.discard(key)
+                if not keep:
+                    del self._unfinished[key]
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         data = self._object(key)
@@ -94,6 +137,8 @@ class MemoryStore:
         checked_key(key)
         with self._lock:
             self._objects.pop(key, None)
+            self._unfinished.pop(key, None)
+            self._busy.discard(key)
 
     def ping(self) -> None:
         """Memory is always there."""
@@ -101,6 +146,8 @@ class MemoryStore:
     def close(self) -> None:
         with self._lock:
             self._objects.clear()
+            self._unfinished.clear()
+            self._busy.clear()
 
     def _object(self, key: str) -> bytes:
         with self._lock:
@@ -127,6 +174,40 @@ class MemoryWriter:
 
     def abort(self) -> None:
         self._gathered.clear()
+
+
+class ResumedMemory:
+    """Bytes that gather, and stay when nobody writes."""
+
+    def __init__(self, store: MemoryStore, key: str, gathered: bytearray) -> None:
+        self._store, self._key, self._gathered = store, key, gathered
+        self._over = False
+
+    @property
+    def size(self) -> int:
+        return len(self._gathered)
+
+    def written(self) -> Iterator[bytes]:
+        yield bytes(self._gathered)
+
+    def write(self, piece: Piece) -> None:
+        if memoryview(piece).nbytes > self._store.room():
+            raise StoreFull(self._store.name)
+        self._gathered += piece
+
+    def commit(self) -> Stored:
+        self._over = True
+        return self._store.finish(self._key, self._gathered)
+
+    def suspend(self) -> int:
+        self._over = True
+        self._store.let_go(self._key, self._gathered, keep=True)
+        return self.size
+
+    def abort(self) -> None:
+        if not self._over:
+            self._over = True
+            self._store.let_go(self._key, self._gathered, keep=False)
 
 
 TYPE = StoreType("memory", MemoryStoreSettings, lambda name, settings, _: MemoryStore(name, settings))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from headwater.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from headwater.fetching.url_filter import redacted
@@ -71,6 +71,14 @@ class WriteLost(Conflict):
         self.store, self.key = store, key
 
 
+class WriterBusy(Conflict):
+    """Somebody else writes the unfinished object now."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(f"the unfinished object {key} of store {store} is written by another at this moment")
+        self.store, self.key = store, key
+
+
 class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
@@ -115,6 +123,7 @@ class Abilities:
     shared_by_processes: bool  # every process that opens the store sees the same objects
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
+    resumes: bool = False  # it is a ``ResumingStore``: what a writer left unfinished can be gone on with
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
     gives_urls: bool = False  # ``presigned`` gives addresses where clients may read objects themselves
 
@@ -142,6 +151,26 @@ class ObjectWriter(Protocol):
         """Leave nothing behind; does nothing after ``commit`` or a first ``abort``.
 
         What a store that does not work keeps, a later ``delete`` of the key removes.
+        """
+
+
+class ResumedWriter(ObjectWriter, Protocol):
+    """One object on its way into a store, whose bytes outlast their writer, also one that is killed."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+
+    def written(self) -> Iterator[bytes]:
+        """Yield the bytes that there are, in order; to be read to the end before the first ``write``."""
+
+    def suspend(self) -> int:
+        """Make what there is durable, and let others resume; return how many bytes that is.
+
+        Nothing but ``abort``, which does nothing then, makes sense after it.
+
+        Raises:
+            StoreUnavailable: The store does not work. Others may resume all the same.
         """
 
 
@@ -248,6 +277,26 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+class ResumingStore(ObjectStore, Protocol):
+    """A store that goes on with what a writer left unfinished, whichever process that was of."""
+
+    def resume(self, key: str) -> ResumedWriter:
+        """Go on with the unfinished object of this key, or begin one.
+
+        What it has is durable when this returns, and is never less than what an earlier ``suspend`` has told. One that
+        is whole is unfinished again, and not visible until ``commit``: whoever resumes knows that nobody reads it.
+
+        Raises:
+            BadKey: Not a key.
+            WriterBusy: Another resumed it and lives. One whose process has ended keeps nobody out.
+        """
+
+
+def resuming(store: ObjectStore) -> ResumingStore | None:
+    """Return the store as one that resumes; ``None`` when it is none."""
+    return cast(ResumingStore, store) if store.abilities.resumes else None
 
 
 def is_key(text: str) -> bool:

@@ -23,11 +23,14 @@ from headwater.stores.store import (
     ObjectNotFound,
     ObjectStore,
     Piece,
+    ResumingStore,
     Stored,
     StoreFull,
     StoreUnavailable,
     WriteLost,
+    WriterBusy,
     is_key,
+    resuming,
 )
 
 T = TypeVar("T", bound=ObjectStore)
@@ -590,6 +593,77 @@ class ObjectStoreContract:
         reader.start()
         reader.join()
         assert seen == [b"from here"]
+
+    # --- What was left unfinished ----------------------------------------------------------------
+
+    @pytest.fixture
+    def resuming_store(self, store: ObjectStore) -> ResumingStore:
+        found = resuming(store)
+        if found is None:
+            pytest.skip("this store does not go on with what a writer left")
+        return found
+
+    @pytest.mark.parametrize("size", [0, 1, 4095, 4096, BLOCK, BLOCK + 4097])
+    def test_what_a_writer_left_is_gone_on_with(self, resuming_store: ResumingStore, size: int) -> None:
+        data = some_bytes(size + BLOCK)
+        first = resuming_store.resume("k")
+        assert first.size == 0
+        with aligned(data[:size]) as part:
+            first.write(part)
+        assert first.suspend() == size
+        first.abort()
+        assert list(resuming_store.list()) == []
+        with pytest.raises(ObjectNotFound):
+            resuming_store.stat("k")
+        second = resuming_store.resume("k")
+        assert second.size == size
+        assert b"".join(second.written()) == data[:size]
+        with aligned(data[size:]) as rest:
+            second.write(rest)
+        assert second.commit() == Stored("k", len(data))
+        assert content(resuming_store, "k") == data
+
+    def test_one_at_a_time_goes_on(self, resuming_store: ResumingStore) -> None:
+        first = resuming_store.resume("k")
+        with pytest.raises(WriterBusy):
+            resuming_store.resume("k")
+        first.write(b"first")
+        resuming_store.resume("another").abort()
+        first.suspend()
+        second = resuming_store.resume("k")
+        with pytest.raises(WriterBusy):
+            resuming_store.resume("k")
+        assert b"".join(second.written()) == b"first"
+        second.commit()
+        assert content(resuming_store, "k") == b"first"
+
+    def test_a_whole_object_is_taken_back_and_not_seen_until_it_is_whole_again(
+        self, resuming_store: ResumingStore
+    ) -> None:
+        put(resuming_store, "k", b"whole")
+        writer = resuming_store.resume("k")
+        assert writer.size == 5
+        assert list(resuming_store.list()) == []
+        writer.write(b" again")
+        writer.commit()
+        assert content(resuming_store, "k") == b"whole again"
+
+    @pytest.mark.parametrize("end", ["abort", "delete", "delete at rest"])
+    def test_what_is_given_up_is_gone(self, resuming_store: ResumingStore, end: str) -> None:
+        writer = resuming_store.resume("k")
+        writer.write(b"given up")
+        if end == "abort":
+            writer.abort()
+        elif end == "delete":
+            resuming_store.delete("k")
+            with pytest.raises(WriteLost):
+                writer.commit()
+        else:
+            writer.suspend()
+            resuming_store.delete("k")
+        again = resuming_store.resume("k")
+        assert (again.size, b"".join(again.written())) == (0, b"")
+        again.abort()
 
     # --- Health ----------------------------------------------------------------------------------
 

@@ -199,6 +199,24 @@ class House:
         else:
             data.finish()
 
+    def resume(self, rest: bytes | None) -> None:
+        """Upload in two parts; ``None``: after the first the upload is given up."""
+        resumable = self.service.resumable
+        image_id = self.image()
+        upload = resumable.begin(ADMIN, image_id, length=len(DATA), digests=[("md5", hashlib.md5(DATA).digest())])
+        if rest is None:
+            resumable.cancel(ADMIN, image_id, upload.id)
+            return
+        for offset, data, is_last in ((0, DATA[:100], False), (100, rest[100:], True)):
+            part = resumable.part(ADMIN, image_id, upload.id, offset=offset, length=None, is_last=is_last)
+            back = threading.Event()
+            try:
+                part.put(memoryview(data), back.set)
+                assert back.wait(20)
+                part.finish()
+            except HeadwaterError as error:
+                part.abandon(error)
+
     def shared(self) -> str:
         image_id = self.image(visibility="shared")
         self.service.sharing.add(ADMIN, image_id, {"member": "b"})
@@ -355,6 +373,9 @@ ACTS: dict[str, Callable[[House], object]] = {
     "upload": lambda house: house.active(),
     "upload of unknown size": lambda house: house.upload(house.image(), size=None),
     "upload that breaks off": lambda house: house.upload(house.image(), breaks_off=True),
+    "upload that resumes": lambda house: house.resume(DATA),
+    "upload that resumes and is not what was said": lambda house: house.resume(b"x" * len(DATA)),
+    "upload that resumes and is given up": lambda house: house.resume(None),
     "upload to a full store": lambda house: _store_full(house, house.active),
     "upload whose process is gone": _clear,
     "add a member": lambda house: house.shared(),

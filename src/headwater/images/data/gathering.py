@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
-from typing import Protocol
 
 from headwater.images.data.buffers import Buffers, ThreadBuffers
 from headwater.images.data.pipeline import BUFFER
-
-
-class Sink(Protocol):
-    """Where pieces go: ``UploadSession`` is one."""
-
-    def put(self, view: memoryview, release: Callable[[], None]) -> None:
-        """Take the next piece; ``release`` is called, from any thread, when its memory is free again."""
+from headwater.images.data.session import Pieces
 
 
 class Gathering:
     """The data of one stream on its way into buffers; used by one caller, to be closed."""
 
-    def __init__(self, data: Sink, buffers: Buffers) -> None:
+    def __init__(self, data: Pieces, buffers: Buffers) -> None:
         self._data = data
         self._buffers = buffers
         self._buffer: mmap.mmap | None = None
@@ -86,7 +79,7 @@ class Gathering:
             self._buffer = None
 
 
-def pour(pieces: Iterable[bytes], data: Sink, buffers: ThreadBuffers) -> None:
+def pour(pieces: Iterable[bytes], data: Pieces, buffers: ThreadBuffers) -> None:
     """Hand all pieces to ``data``, gathered into buffers."""
     with closing(Gathering(data, buffers)) as gathering:
         for piece in pieces:

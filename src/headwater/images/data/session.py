@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +42,28 @@ class ChecksumMismatch(Invalid):
         self.expected, self.got = expected, got
 
 
+class DigestMismatch(Invalid):
+    """The data is not what a digest of it said."""
+
+    def __init__(self, algorithm: str, expected: str, got: str) -> None:
+        super().__init__(f"Digest mismatch: expected {algorithm} {expected}, got {got}")
+        self.algorithm, self.expected, self.got = algorithm, expected, got
+
+
+class DigestUnforeseen(Invalid):
+    """A digest that nobody could make of the data, as it came too late for that."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(
+            f"A digest by {algorithm} behind the data is checked only if it was announced before the data: "
+            "name its field in the header Trailer"
+        )
+        self.algorithm = algorithm
+
+
+Digests = Collection[tuple[str, bytes]]  # the algorithm, by hashlib's name, and what bytes must hash to by it
+
+
 @dataclass(frozen=True, slots=True)
 class Pools:
     """Threads for the work on bytes: hashing is kept from starving what answers other requests."""
@@ -55,6 +77,8 @@ class Terms:
     """What one upload is held to besides what all are."""
 
     checksum: str | None = None  # the MD5 that the data must have, hex in lower case
+    digests: Digests = ()  # what else it must hash to
+    foreseen: Collection[str] = ()  # algorithms, by hashlib's names, by which a digest may follow the data
     store: str | None = None  # where the data goes; None: where all uploads go
     needs_formats: bool = True  # the image says what its data is
     failed: Status = Status.QUEUED  # what becomes of the image when its data does not come, QUEUED or KILLED
@@ -71,6 +95,13 @@ class Work:
     inspection: Inspection
     verification: Verification | None  # of the image's signature, where it has one
     writer: ObjectWriter
+
+
+class Pieces(Protocol):
+    """What takes data piece by piece."""
+
+    def put(self, view: memoryview, release: Callable[[], None]) -> None:
+        """Take the next piece; see ``UploadSession.put``."""
 
 
 class Owner(Protocol):
@@ -113,9 +144,12 @@ class UploadSession:
         self._writer, self._owner, self._cap = work.writer, owner, cap
         self._written = 0
         self._granted = upload.size or 0
+        self._digests = list(terms.digests)
+        self._hashes = {"md5": self.md5, self.os_hash.name: self.os_hash}
+        for name in {*terms.foreseen, *(name for name, _ in terms.digests)} - self._hashes.keys():
+            self._hashes[name] = hashlib.new(name)
         lanes = [
-            Lane(self.md5.update, pools.hashing),
-            Lane(self.os_hash.update, pools.hashing),
+            *(Lane(each.update, pools.hashing) for each in self._hashes.values()),
             Lane(self._write, pools.storing),
         ]
         if self.verification is not None:
@@ -164,11 +198,35 @@ class UploadSession:
         self.received = received
         self._pipeline.put(view, release)
 
+    def go_on(self, pieces: Iterable[bytes]) -> None:
+        """Take, before the first piece, what the store has already: it is hashed and inspected here and now."""
+        for piece in pieces:
+            with memoryview(piece) as view:
+                for each in self._hashes.values():
+                    each.update(view)
+                if self.verification is not None:
+                    self.verification.feed(view)
+                self.inspection.feed(view)
+                self.received += len(view)
+        self._written = self.received
+        self._granted = max(self._granted, self.received)
+
+    def expect(self, digests: Digests) -> None:
+        """Hold the data to what was said of it behind it.
+
+        Raises:
+            DigestUnforeseen: One is by an algorithm that the terms did not foresee.
+        """
+        for name, _ in digests:
+            if name not in self._hashes:
+                raise DigestUnforeseen(name)
+        self._digests += digests
+
     def finish(self) -> Image:
         """Make the data durable and the image active, once every piece is released.
 
         Raises:
-            SizeMismatch, ChecksumMismatch: Not the bytes came that were announced.
+            SizeMismatch, ChecksumMismatch, DigestMismatch: Not the bytes came that were announced.
             ContentMismatch, ContentAmbiguous, ContentUnsafe: The bytes are not what the image says, or not safe.
             SignatureWrong: They are not what was signed.
             SignatureChanged: The image claims another signature by now.
@@ -180,6 +238,10 @@ class UploadSession:
             raise SizeMismatch(self.expected, self.received)
         if self.terms.checksum is not None and self.terms.checksum != self.md5.hexdigest():
             raise ChecksumMismatch(self.terms.checksum, self.md5.hexdigest())
+        for name, expected in self._digests:
+            got = self._hashes[name].digest()
+            if got != expected:
+                raise DigestMismatch(name, expected.hex(), got.hex())
         finding = self.inspection.finish()
         if self.verification is not None:
             self.verification.finish()

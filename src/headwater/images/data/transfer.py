@@ -25,7 +25,7 @@ from headwater.http.threads import Threads
 from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
-from headwater.images.data.session import UploadSession
+from headwater.images.data.session import Digests, Pieces, UploadSession
 from headwater.images.locations.reading import Reading
 from headwater.images.model import Image
 from headwater.threads import Pool
@@ -74,18 +74,25 @@ class Body:
             self._left -= count
 
 
-async def receive(body: Body, begin: Callable[[], UploadSession], threads: Threads) -> Image:
+async def receive(
+    body: Body,
+    begin: Callable[[], UploadSession],
+    threads: Threads,
+    behind: Callable[[], Digests] = lambda: (),
+) -> Image:
     """Return the image, once all of ``body`` is its data; leave nothing behind when that fails.
 
     Args:
         begin: Claims the image; see ``Uploads.begin``.
+        behind: Returns what follows the body, once it has ended, says of it.
     """
     data = await threads.catalogue.run(begin)
     buffers = LoopBuffers()
     try:
         if data.needs_preparation:
             await threads.transfers.run(data.prepare)
-        await _gather(body, data, buffers)
+        await gather(body, data, buffers)
+        data.expect(behind())
         await buffers.settle()
         return await threads.transfers.run(data.finish)
     except BaseException:
@@ -218,25 +225,38 @@ class _Counted(Response):
             _log.warning("nobody is told of a download", extra={"error": str(error)})
 
 
-async def _gather(body: Body, data: UploadSession, buffers: LoopBuffers) -> None:
-    """Read the whole body into ``data``."""
+async def gather(body: Body, data: Pieces, buffers: LoopBuffers, *, keeps: bool = False) -> None:
+    """Read the whole body into ``data``.
+
+    Args:
+        keeps: Hand over what came of a body that breaks off, too.
+    """
     with contextlib.closing(Gathering(data, buffers)) as gathering:
-        while not body.ended:
+        try:
+            await _fill(gathering, body, buffers)
+        except ClientDisconnected:
+            if keeps:
+                gathering.flush()
+            raise
+
+
+async def _fill(gathering: Gathering, body: Body, buffers: LoopBuffers) -> None:
+    while not body.ended:
+        if gathering.needs_buffer:
+            gathering.use(await buffers.take())
+        with gathering.room() as room:
+            count = await body.read_into(room)
+        if count is not None:
+            gathering.filled(count)
+            continue
+        piece, offset = await body.piece(), 0
+        while offset < len(piece):
             if gathering.needs_buffer:
                 gathering.use(await buffers.take())
-            with gathering.room() as room:
-                count = await body.read_into(room)
-            if count is not None:
-                gathering.filled(count)
-                continue
-            piece, offset = await body.piece(), 0
-            while offset < len(piece):
-                if gathering.needs_buffer:
-                    gathering.use(await buffers.take())
-                offset += gathering.add(piece, offset)
-        if gathering.is_over:
-            gathering.use(await buffers.take())
-        gathering.flush()
+            offset += gathering.add(piece, offset)
+    if gathering.is_over:
+        gathering.use(await buffers.take())
+    gathering.flush()
 
 
 async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:

@@ -21,6 +21,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
@@ -50,6 +51,18 @@ class StoreUnknown(Invalid):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f"There is no store {name[:64]!r} here; there is {', '.join(known)}")
         self.name = name
+
+
+class Growing(Protocol):
+    """Bytes on their way, of which the catalogue has a record."""
+
+    @property
+    def image_id(self) -> str:
+        """The image that they are for."""
+
+    @property
+    def location(self) -> Location:
+        """Where they will lie."""
 
 
 class Uploads:
@@ -85,6 +98,17 @@ class Uploads:
         """The stores that data can be put into, in the order of the settings."""
         return tuple(name for name, store in self._stores.items() if store.abilities.writes)
 
+    def named_store(self, name: str | None) -> str:
+        """Return the name of the store that takes data; ``None`` is the usual one's.
+
+        Raises:
+            StoreUnknown: There is no such store to put data into.
+        """
+        name = name or self._settings.store or self.store_names[0]
+        if name not in self.store_names:
+            raise StoreUnknown(name, self.store_names)
+        return name
+
     def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image for an upload; of two at once one wins.
 
@@ -106,9 +130,7 @@ class Uploads:
             return self._begun(change, caller, image_id, size, terms)
 
     def _begun(self, change: Change, caller: Caller, image_id: str, size: int | None, terms: Terms) -> UploadSession:
-        name = terms.store or self._settings.store or self.store_names[0]
-        if name not in self.store_names:
-            raise StoreUnknown(name, self.store_names)
+        name = self.named_store(terms.store)
         location = Location(name, f"{image_id}.{secrets.token_hex(8)}")
         upload = Upload(image_id, location, self._running.writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         self._running.add(location)
@@ -172,7 +194,7 @@ class Uploads:
 
     # --- What sessions ask of their owner ---------------------------------------------------------
 
-    def grant(self, session: UploadSession, needed: int) -> int:
+    def grant(self, session: Growing, needed: int) -> int:
         """Return how many bytes may come until this is asked again, ``needed`` or more.
 
         They are recorded, so that nobody else takes their place. A little more than has come, so that the record is
@@ -197,6 +219,14 @@ class Uploads:
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Give the durable bytes to the image; see the module."""
+        active = self.arrived(session, finding)
+        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
+            image = change.commit(steps.finished(session.image_id, session.location, active))
+        self._running.discard(session.location)
+        return image
+
+    def arrived(self, session: UploadSession, finding: Finding) -> Callable[[Image], Image]:
+        """Return what makes an image one that has the data of ``session``."""
 
         def active(image: Image) -> Image:
             self._signatures.require_same(session.verification, image)
@@ -210,10 +240,7 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
-            image = change.commit(steps.finished(session.image_id, session.location, active))
-        self._running.discard(session.location)
-        return image
+        return active
 
     def abandon(self, session: UploadSession) -> None:
         """Let the image wait again (or as the terms say), then remove the bytes.

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import Invalid, UnsupportedMedia
-from headwater.http import requests
+from headwater.http import requests, structured
 from headwater.http.conditions import is_held, wanted_range
-from headwater.http.numbers import whole
+from headwater.http.context import context
 from headwater.http.threads import Threads
+from headwater.http.values import whole
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.session import SizeMismatch, Terms
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
@@ -54,9 +55,22 @@ class DataHandlers:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        terms = Terms(store=self._known.wanted(request.headers.get("x-image-meta-store")))
-        await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size, terms), self._threads)
+        terms = Terms(
+            store=self.wanted_store(request),
+            digests=structured.digests_of_body(request.headers.raw),
+            foreseen=structured.algorithms_behind_body(request.headers),
+        )
+        await receive(
+            Body(request),
+            lambda: self._uploads.begin(caller, image_id, size, terms),
+            self._threads,
+            lambda: structured.digests_of_body(context(request.scope).trailers),
+        )
         return Response(status_code=204)
+
+    def wanted_store(self, request: Request) -> str | None:
+        """Return the store that an upload names; ``None``: the usual one."""
+        return self._known.wanted(request.headers.get("x-image-meta-store"))
 
     async def stage(self, request: Request) -> Response:
         if requests.media_type(request) != OCTETS:
@@ -75,7 +89,7 @@ class DataHandlers:
         if found is None:
             return Response(status_code=204)
         size = found.image.size or 0
-        headers = _data_headers(found.image)
+        headers = _data_headers(found.image, request)
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
@@ -85,6 +99,7 @@ class DataHandlers:
             if url is not None:
                 return _elsewhere(url, headers, asked=asked)
         if wanted is None or not found.gives_parts:
+            headers.update(_content_digest(found.image, request))
             return await self._sending.whole(found, headers, 200)
         headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
         if len(wanted) == size:
@@ -98,9 +113,10 @@ class DataHandlers:
         image = await self._threads.catalogue.run(lambda: self._downloads.describe(caller, image_id))
         if image is None:
             return Response(status_code=204)
-        headers = _data_headers(image)
+        headers = _data_headers(image, request)
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
+        headers.update(_content_digest(image, request))
         return Response(headers={**headers, "Content-Length": str(image.size or 0)}, media_type=OCTETS)
 
 
@@ -138,10 +154,27 @@ def _elsewhere(url: str, headers: dict[str, str], *, asked: bool) -> Response:
     return Response(status_code=307, headers={**headers, **more})
 
 
-def _data_headers(image: Image) -> dict[str, str]:
+def _data_headers(image: Image, request: Request) -> dict[str, str]:
     headers = {"Accept-Ranges": "bytes"}
     if image.checksum:
         headers["Content-MD5"] = image.checksum  # hex, not base64: what every client of Glance compares
     if image.os_hash_value:
         headers["ETag"] = f'"{image.os_hash_value}"'
+    wanted = structured.wanted_digests(request.headers, structured.REPR_DIGEST)
+    told = structured.digest_field(_hashed(image), wanted)
+    if told is not None:
+        headers[structured.REPR_DIGEST] = told
     return headers
+
+
+def _content_digest(image: Image, request: Request) -> dict[str, str]:
+    """Return the digest of an answer that carries all of the data, for a client that wants it."""
+    wanted = structured.wanted_digests(request.headers, structured.CONTENT_DIGEST)
+    told = structured.digest_field(_hashed(image), wanted) if wanted is not None else None
+    return {structured.CONTENT_DIGEST: told} if told is not None else {}
+
+
+def _hashed(image: Image) -> dict[str, str]:
+    """Return what is known of the data's hashes, by hashlib's names of the algorithms."""
+    known = {"md5": image.checksum, image.os_hash_algo or "": image.os_hash_value}
+    return {name: value for name, value in known.items() if value}

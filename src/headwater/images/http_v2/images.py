@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import UnsupportedMedia
-from headwater.http import requests
+from headwater.http import requests, structured
 from headwater.http.answers import json_answer
 from headwater.http.endpoint import Endpoint
 from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import goes_on
+from headwater.images.creation import ImageCreation
 from headwater.images.http_v2 import list_query
 from headwater.images.http_v2.documents import image_document
 from headwater.images.http_v2.paths import NoSuchPath
@@ -39,7 +40,9 @@ class PatchMediaType(UnsupportedMedia):
 class ImageHandlers:
     """Requests in, use cases called, answers out."""
 
-    def __init__(self, images: Images, catalogue_calls: Pool, web: Pool, endpoint: Endpoint) -> None:
+    def __init__(
+        self, images: Images, creation: ImageCreation, catalogue_calls: Pool, web: Pool, endpoint: Endpoint
+    ) -> None:
         """Take the use cases and the threads to call them in.
 
         Args:
@@ -49,14 +52,18 @@ class ImageHandlers:
         methods = images.settings.import_methods
         self._offers = {"OpenStack-image-import-methods": ",".join(methods)} if methods else {}
         self._images = images
+        self._creation = creation
         self._calls = catalogue_calls
         self._web = web
         self._endpoint = endpoint
 
     async def create(self, request: Request) -> Response:
+        key = structured.idempotency_key(request.headers)
         document = await requests.json_object(request)
         caller = requests.caller(request)
-        image, answer = await self._calls.run(lambda: self._document(caller, self._images.create(caller, document)))
+        image, answer = await self._calls.run(
+            lambda: self._document(caller, self._creation.create(caller, document, key))
+        )
         headers = {"Location": f"{self._endpoint.of(request)}/v2/images/{image.id}", **self._offers}
         if self._images.known_stores.are_several:
             headers["OpenStack-image-store-ids"] = ",".join(self._images.known_stores.names)

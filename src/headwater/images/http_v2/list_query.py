@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from headwater.http.ids import canonical_id
-from headwater.http.numbers import whole
 from headwater.http.paging import BadQuery, marker, page_limit
+from headwater.http.values import canonical_id, whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import NotFound
-from headwater.http.ids import canonical_id
 from headwater.http.routes import VERBS, Face, UnknownVerb, require_text
+from headwater.http.values import canonical_id
 
 _IDS = ("image_id", "task_id")
 

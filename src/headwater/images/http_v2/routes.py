@@ -13,7 +13,9 @@ from headwater.http.routes import VERBS, Below, UnknownVerb, also
 from headwater.http.threads import Threads
 from headwater.images.access import Access
 from headwater.images.catalogue.tasks import Tasks
+from headwater.images.creation import ImageCreation
 from headwater.images.data.downloads import Downloads
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.uploads import Uploads
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.data import DataHandlers
@@ -23,6 +25,7 @@ from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.paths import IMAGE_API, not_found
+from headwater.images.http_v2.resumable.uploads import ResumableHandlers
 from headwater.images.http_v2.tasks import ImageTaskHandlers, ImportHandlers, TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.http_v2.versions import IDS, VersionHandlers
@@ -42,9 +45,11 @@ class UseCases:
     """What the routes call."""
 
     images: Images
+    creation: ImageCreation
     uploads: Uploads
     staging: Staging
     imports: Imports
+    resumable: ResumableUploading
     downloads: Downloads
     sharing: Sharing
     definitions: Metadefs
@@ -63,19 +68,29 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
         endpoint: Where clients reach the service.
     """
     images, calls, web = use_cases.images, threads.catalogue, threads.web
-    image = ImageHandlers(images, calls, web, endpoint)
+    image = ImageHandlers(images, use_cases.creation, calls, web, endpoint)
     imported = ImportHandlers(use_cases.imports, web)
     image_tasks = ImageTaskHandlers(use_cases.access, use_cases.image_tasks, calls)
     member = MemberHandlers(use_cases.sharing, calls)
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
     task = TaskHandlers(use_cases.tasks, images.settings, calls, web, endpoint)
     data = DataHandlers(use_cases.uploads, use_cases.staging, use_cases.downloads, images.known_stores, threads)
+    resumable = ResumableHandlers(use_cases.resumable, data, threads, endpoint)
     store = StoreHandlers(images, calls)
     route = IMAGE_API.route
     return [
         route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/images", GET=image.index, POST=image.create),
-        route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
+        route(
+            "/images/{image_id}/file", resumable.offered, GET=data.download, HEAD=data.describe, PUT=resumable.upload
+        ),
+        route(
+            "/images/{image_id}/file/uploads/{upload_id}",
+            resumable.offered,
+            HEAD=resumable.show,
+            PATCH=resumable.append,
+            DELETE=resumable.cancel,
+        ),
         route("/images/{image_id}/stage", PUT=data.stage),
         route("/images/{image_id}/import", POST=imported.begin),
         route("/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),

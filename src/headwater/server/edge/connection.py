@@ -182,4 +182,5 @@ class Connection:
             "extensions": {name: {} for name in EXTENSIONS},
         }
         context(scope).receive_into = exchange.receive_into
+        context(scope).trailers = request.trailers
         return scope

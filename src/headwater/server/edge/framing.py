@@ -65,15 +65,16 @@ _BETWEEN = re.compile(rb"\r\n([1-9A-Fa-f][0-9A-Fa-f]{0,15})\r\n")
 
 
 class Chunked:
-    """A body in chunks; their extensions and the trailers say nothing that we would want."""
+    """A body in chunks; their extensions say nothing that we would want."""
 
     def __init__(self) -> None:
         self.ended = False
+        self.trailers: list[tuple[bytes, bytes]] = []  # the fields behind the last chunk
         self.reach = HEAD_RECEIVE_SIZE  # how many bytes may be received at once: so few chunks that nobody waits long
         self._left = 0  # of the data of the present chunk
         self._next = _Next.SIZE
         self._line = b""  # the beginning of a line whose end has not come
-        self._trailers = self._trailers_size = 0
+        self._trailers_size = 0
 
     def undo(self, view: memoryview) -> tuple[int, int]:
         """Move the data in ``view`` to its beginning; return how many bytes that is, and where what follows begins.
@@ -125,14 +126,15 @@ class Chunked:
         elif line == b"\r\n":
             self.ended = True
         else:
-            self._trailers += 1
             self._trailers_size += len(line)
-            if self._trailers > HEADERS_LIMIT or self._trailers_size > HEAD_LIMIT:
+            if len(self.trailers) == HEADERS_LIMIT or self._trailers_size > HEAD_LIMIT:
                 raise too_long()
             if not _TRAILER.match(line):
                 raise Refused(
                     HTTPStatus.BAD_REQUEST, "What follows the last chunk is neither a trailer nor an empty line"
                 )
+            name, _, value = line.partition(b":")
+            self.trailers.append((name.lower(), value.strip(b" \t\r\n")))
 
 
 def too_long() -> Refused:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 
@@ -48,6 +48,7 @@ class Request:
     length: int | None  # of the body; None: in chunks, so nobody knows
     keep_alive: bool
     expects_continue: bool
+    trailers: Headers = field(default_factory=list)  # of a body in chunks, once it has ended
 
 
 Found = Request | bytes | Mark | Refused
@@ -140,7 +141,11 @@ class Parser:
         if request.length == 0:
             self.found.append(Mark.END)
             return
-        self.body = Chunked() if request.length is None else Sized(request.length)
+        if request.length is None:
+            self.body = Chunked()
+            request.trailers = self.body.trailers
+        else:
+            self.body = Sized(request.length)
         self._parser = httptools.HttpRequestParser(self)  # the other one waits for the body
 
     def _refuse(self, refused: Refused) -> None:

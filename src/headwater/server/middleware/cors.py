@@ -55,7 +55,12 @@ class CorsSettings(Section):
         "Location",
         "OpenStack-image-import-methods",
         "OpenStack-image-store-ids",
+        "Repr-Digest",
         "Retry-After",
+        "Upload-Complete",
+        "Upload-Length",
+        "Upload-Limit",
+        "Upload-Offset",
     )
     max_age: Annotated[
         int, Field(description="How long a browser may remember a preflight, in seconds.", ge=0, le=86400)
@@ -84,10 +89,16 @@ class CorsSettings(Section):
         "X-OpenStack-Request-ID",
         # Beside Glance's: what Horizon's upload from the browser, and a page of one's own, send.
         "Authorization",
+        "Content-Digest",
         "Content-Type",
+        "Idempotency-Key",
         "If-None-Match",
         "If-Range",
         "Range",
+        "Repr-Digest",
+        "Upload-Complete",
+        "Upload-Length",
+        "Upload-Offset",
         "X-Image-Meta-Store",
         "X-OpenStack-Append",
         "X-OpenStack-Image-Size",

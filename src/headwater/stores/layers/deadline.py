@@ -16,11 +16,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from headwater.stores.layers.errands import Errand, Errands
 from headwater.stores.layers.layer import Layer, Operation, close_reading
-from headwater.stores.store import ObjectStore, ObjectWriter, Piece, Stored, StoreUnavailable
+from headwater.stores.store import (
+    ObjectStore,
+    ObjectWriter,
+    Piece,
+    ResumedWriter,
+    ResumingStore,
+    Stored,
+    StoreUnavailable,
+)
 
 T = TypeVar("T")
 
@@ -124,6 +132,9 @@ class PromptStore(Layer):
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         return _PromptWriting(self, self.call("begin", lambda: self.below.begin(key, size)))
 
+    def resume(self, key: str) -> ResumedWriter:
+        return _PromptResumed(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key)))
+
     def close(self) -> None:
         with contextlib.suppress(StoreHangs):
             self.within(Errand(self.below.close))
@@ -131,7 +142,11 @@ class PromptStore(Layer):
 
 
 # What becomes of a result that nobody waits for any more.
-_GIVEN_UP: dict[Operation, Callable[[Any], None]] = {"begin": lambda writer: writer.abort(), "open": close_reading}
+_GIVEN_UP: dict[Operation, Callable[[Any], None]] = {
+    "begin": lambda writer: writer.abort(),
+    "resume": lambda writer: writer.suspend(),
+    "open": close_reading,
+}
 
 
 class _InUse:
@@ -210,3 +225,19 @@ class _PromptWriting:
 
     def abort(self) -> None:
         self._use.end(self._writer.abort)
+
+
+class _PromptResumed(_PromptWriting):
+    def __init__(self, store: PromptStore, writer: ResumedWriter) -> None:
+        super().__init__(store, writer)
+        self._store, self._resumed = store, writer
+
+    @property
+    def size(self) -> int:
+        return self._resumed.size
+
+    def written(self) -> Iterator[bytes]:
+        return _PromptReading(self._store, self._use.within(self._resumed.written))
+
+    def suspend(self) -> int:
+        return self._use.within(self._resumed.suspend)

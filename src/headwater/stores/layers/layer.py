@@ -9,13 +9,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
-from headwater.stores.store import ObjectStore, ObjectWriter, Piece, Stored
+from headwater.stores.store import ObjectStore, ObjectWriter, Piece, ResumedWriter, ResumingStore, Stored
 
 # What is done in a store. A reading is opened once and then read, a writing begun and then written and committed.
 Operation = Literal[
-    "identity", "mark", "ping", "stat", "path", "list", "delete", "open", "read", "begin", "write", "commit", "abort"
+    "identity",
+    "mark",
+    "ping",
+    "stat",
+    "path",
+    "list",
+    "delete",
+    "open",
+    "read",
+    "begin",
+    "resume",
+    "write",
+    "commit",
+    "suspend",
+    "abort",
 ]
 Direction = Literal["read", "write"]
 
@@ -52,6 +66,9 @@ class Layer:
 
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         return Writing(self, self.call("begin", lambda: self.below.begin(key, size)))
+
+    def resume(self, key: str) -> ResumedWriter:
+        return ResumedWriting(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key)))
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         return Reading(self, self.call("open", lambda: self.below.read(key, start, length)))
@@ -120,6 +137,24 @@ class Writing:
 
     def abort(self) -> None:
         self._layer.call("abort", self._writer.abort)
+
+
+class ResumedWriting(Writing):
+    """One that outlasts its writer, on its way through a layer."""
+
+    def __init__(self, layer: Layer, writer: ResumedWriter) -> None:
+        super().__init__(layer, writer)
+        self._resumed = writer
+
+    @property
+    def size(self) -> int:
+        return self._resumed.size
+
+    def written(self) -> Iterator[bytes]:
+        return Reading(self._layer, self._layer.call("open", self._resumed.written))
+
+    def suspend(self) -> int:
+        return self._layer.call("suspend", self._resumed.suspend)
 
 
 def close_reading(pieces: Iterator[bytes]) -> None:

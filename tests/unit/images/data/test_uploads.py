@@ -29,7 +29,15 @@ from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadL
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.session import ImageTooLarge, Pools, SizeMismatch, Terms, UploadSession
+from headwater.images.data.session import (
+    DigestMismatch,
+    DigestUnforeseen,
+    ImageTooLarge,
+    Pools,
+    SizeMismatch,
+    Terms,
+    UploadSession,
+)
 from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.inspection.inspect import ContentMismatch, ContentUnsafe
 from headwater.images.locations.reading import DataMissing
@@ -778,3 +786,34 @@ def test_the_journal_tells_nothing_of_an_image_that_was_deleted_before_its_data_
     catalogue.delete(image.id, Image.require_deletable, NOON)
     data.abandon()
     assert heard.over == ["image.prepare"]
+
+
+def test_data_that_hashes_to_something_else_than_was_said_is_refused_and_leaves_nothing(
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
+) -> None:
+    for name in ("md5", "sha256", "sha512"):
+        right, wrong = (name, hashlib.new(name, DATA).digest()), (name, hashlib.new(name, b"other").digest())
+        for before, behind in (((wrong,), ()), ((), (wrong,)), ((right, wrong), (right,))):
+            data = uploads.begin(OPERATOR, image.id, terms=Terms(digests=before, foreseen=[name]))
+            put(data, DATA)
+            data.expect(behind)
+            with pytest.raises(DigestMismatch, match=f"{name} {wrong[1].hex()}, got {right[1].hex()}"):
+                data.finish()
+            data.abandon()
+            assert catalogue.get(image.id).status is Status.QUEUED
+            assert keys(store) == []
+    data = uploads.begin(
+        OPERATOR, image.id, terms=Terms(digests=[("sha256", hashlib.sha256(DATA).digest())], foreseen=["sha512"])
+    )
+    put(data, DATA)
+    data.expect([("sha512", hashlib.sha512(DATA).digest())])
+    assert data.finish().status is Status.ACTIVE
+
+
+def test_a_digest_that_nobody_could_make_any_more_is_refused(uploads: Uploads, image: Image) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    put(data, DATA)
+    data.expect([("sha512", hashlib.sha512(DATA).digest())])  # made of every upload
+    with pytest.raises(DigestUnforeseen, match="sha256"):
+        data.expect([("sha256", hashlib.sha256(DATA).digest())])
+    data.abandon()

@@ -225,3 +225,12 @@ def test_the_connection_is_kept_as_the_request_says(version: str, said: bytes, k
 @pytest.mark.parametrize("host", [b"", b"h", b"h.example.", b"my_host:80", b"h:", b"[::1]", b"[fe80::1%25eth0]:9292"])
 def test_names_and_addresses_are_hosts(host: bytes) -> None:
     assert (b"host", host) in request(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").headers
+
+
+def test_the_fields_behind_a_body_are_those_of_its_request() -> None:
+    sent = CHUNKED + b"1\r\nx\r\n0\r\nRepr-Digest:  a=:YQ==: \r\nX-More: 2\r\n\r\n"
+    expected = [(b"repr-digest", b"a=:YQ==:"), (b"x-more", b"2")]
+    for pieces in ([sent * 2], [bytes([each]) for each in sent * 2]):
+        requests = [each for each in found(*pieces) if isinstance(each, Request)]
+        assert [each.trailers for each in requests] == [expected, expected]
+    assert request(PUT + b"Content-Length: 0\r\n\r\n").trailers == []

@@ -30,3 +30,12 @@ def test_every_origin_is_let_in_only_without_what_the_browser_remembers() -> Non
 def test_a_header_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="is not the name of a header"):
         CorsSettings(allow_headers=("X-Good", "a: b\r\nc"))
+
+
+def test_a_page_may_upload_in_parts_and_read_how_far_it_is() -> None:
+    settings = CorsSettings()
+    fields = {"Upload-Complete", "Upload-Length", "Upload-Offset", "Repr-Digest"}
+    assert fields <= set(settings.expose_headers) & set(settings.allow_headers)
+    assert {"Location", "Upload-Limit"} <= set(settings.expose_headers)
+    assert "Idempotency-Key" in settings.allow_headers
+    assert "PATCH" in settings.allow_methods

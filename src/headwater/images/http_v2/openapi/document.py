@@ -25,6 +25,7 @@ from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_copies, of_images, of_members, of_the_service
 from headwater.images.http_v2.openapi.schemas import components
 from headwater.images.http_v2.openapi.task_paths import of_imports, of_locations, of_tasks
+from headwater.images.http_v2.openapi.upload_paths import of_uploads
 from headwater.images.schemas import ImageSchemas
 
 Proof = Literal["none", "basic", "keystone"]
@@ -76,6 +77,7 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
     paths = [
         *of_images(),
         *of_copies(),
+        *of_uploads(),
         *of_locations(),
         *of_imports(),
         *of_members(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.http.numbers import LARGEST
+from headwater.http.values import LARGEST
 from headwater.images.http_v2.openapi.operations import (
     AFTER,
     Json,

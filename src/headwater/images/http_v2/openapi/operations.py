@@ -24,7 +24,9 @@ FAILURES: Mapping[HTTPStatus, str] = {
     HTTPStatus.PRECONDITION_FAILED: "It is not, or no longer, what the request says that it is about.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "More than a quota, or than one request may bring.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not of a type that is taken here, or not what it says it is.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "It contradicts a request that was made before.",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The range is malformed or outside the image.",
+    HTTPStatus.NOT_IMPLEMENTED: "It is known, and not done here.",
     HTTPStatus.SERVICE_UNAVAILABLE: "A part that is needed does not answer now. Try again later.",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from headwater.http.numbers import LARGEST
+from headwater.http.values import LARGEST
 from headwater.images import attributes
 from headwater.images.catalogue.lists.listing import SORT_KEYS
 from headwater.images.http_v2.openapi.operations import (
@@ -20,6 +20,7 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.images.http_v2.openapi.upload_paths import upload
 from headwater.images.model import Visibility
 
 _OCTETS: Json = {"application/octet-stream": {}}
@@ -39,11 +40,17 @@ _ELSEWHERE: Json = {
     "Location": {"description": "A secret address.", "schema": {"type": "string", "format": "uri"}},
     "Preference-Applied": {"description": "As the request asked.", "schema": {"const": "redirect"}},
 }
+_DIGEST: Json = {"description": "Digests of RFC 9530.", "schema": {"type": "string", "pattern": "^[a-z0-9-]+=:.*:$"}}
 _RANGES: Json = {"description": "Parts can be asked for.", "schema": {"const": "bytes"}}
-_OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES}
+_OF_DATA = {"Content-MD5": _MD5, "ETag": _ETAG, "Accept-Ranges": _RANGES, "Repr-Digest": _DIGEST}
+_OF_ALL_DATA = {**_OF_DATA, "Content-Digest": _DIGEST}
 _CONDITIONS = (
     in_header("If-Match", "ETags of which the data must have one."),
     in_header("If-None-Match", "ETags that the caller has the data of."),
+)
+_WANTS = (
+    in_header("Want-Repr-Digest", "By which algorithms the data should be digested.", examples=["sha-512=10"]),
+    in_header("Want-Content-Digest", "The same of an answer that has all of the data.", examples=["sha-512=10"]),
 )
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": LARGEST}
 
@@ -65,6 +72,11 @@ def of_images() -> Iterator[Path]:
                 id="createImage",
                 tag="images",
                 summary="Create an image, without data",
+                description="With a key, a request that is sent again within 24 hours makes no other image: the answer "
+                "has the first. The same key with another body is 422; 410 says that the image is deleted.",
+                parameters=(
+                    in_header("Idempotency-Key", "What names this creation.", examples=['"8e03978e-40d5-43dd"']),
+                ),
                 body=json_body("NewImage"),
                 answers={
                     201: json_answer(
@@ -77,7 +89,7 @@ def of_images() -> Iterator[Path]:
                         },
                     )
                 },
-                fails=(409, 413),
+                fails=(409, 410, 413, 422),
             ),
         },
     )
@@ -104,7 +116,7 @@ def of_images() -> Iterator[Path]:
         },
         (_IMAGE_ID,),
     )
-    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "HEAD": _describe(), "PUT": _upload()}, (_IMAGE_ID,))
+    yield Path("/v2/images/{image_id}/file", {"GET": _download(), "HEAD": _describe(), "PUT": upload()}, (_IMAGE_ID,))
     tag = in_path("tag", "The tag: 255 characters at most.", maxLength=255)
     yield Path(
         "/v2/images/{image_id}/tags/{tag}",
@@ -262,22 +274,6 @@ def _on_member(
     return Operation(id=name, tag="members", summary=summary, answers=answers, fails=(404, *fails), body=body)
 
 
-def _upload() -> Operation:
-    return Operation(
-        id="uploadImageData",
-        tag="data",
-        summary="Upload the data of a queued image",
-        description="Chunked, or with Content-Length. The image turns active when all of it is kept.",
-        parameters=(
-            in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
-            in_header("X-Image-Meta-Store", "The store that takes it, where there are several."),
-        ),
-        body={"required": True, "content": _OCTETS},
-        answers={204: no_content("The data is kept.")},
-        fails=(404, 409, 410, 413, 415),
-    )
-
-
 def _download() -> Operation:
     part = {
         "description": "Which part, and the size of the whole.",
@@ -295,9 +291,10 @@ def _download() -> Operation:
             ),
             in_header("If-Range", "The ETag that the range is a part of."),
             *_CONDITIONS,
+            *_WANTS,
         ),
         answers={
-            200: {"description": "The data.", "content": _OCTETS, "headers": _OF_DATA},
+            200: {"description": "The data.", "content": _OCTETS, "headers": _OF_ALL_DATA},
             204: no_content("The image has no data yet."),
             206: {
                 "description": "A part of the data.",
@@ -317,9 +314,9 @@ def _describe() -> Operation:
         tag="data",
         summary="Tell the size and the checksum of an image's data",
         description="That is no download: nobody is told of it, and no store is asked.",
-        parameters=_CONDITIONS,
+        parameters=(*_CONDITIONS, *_WANTS),
         answers={
-            200: {"description": "There is data.", "headers": _OF_DATA},
+            200: {"description": "There is data.", "headers": _OF_ALL_DATA},
             204: no_content("The image has no data yet."),
             304: {"description": "The caller has it.", "headers": _OF_DATA},
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.http.numbers import LARGEST
+from headwater.http.values import LARGEST
 from headwater.images.catalogue.tasks import SORT_KEYS
 from headwater.images.http_v2.openapi.operations import (
     AFTER,

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 from starlette.requests import Request
 
 from headwater.errors import Invalid
-from headwater.http.numbers import whole
+from headwater.http.values import whole
 from headwater.images.v1.attributes import FIELDS, Description
 
 _META = "x-image-meta-"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from headwater.http import paging
-from headwater.http.numbers import whole
 from headwater.http.paging import BadQuery
+from headwater.http.values import whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Comparison, Condition, Direction, Query
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings

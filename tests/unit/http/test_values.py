@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from headwater.http.numbers import LARGEST, whole
+from headwater.http.values import LARGEST, whole
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""One image service, asked over HTTP: requests that are answered, and what to make of those that are not.
+
+Redirects are not followed, and what a service calls the URL of an upload is taken for a path of the same service: what
+proves who calls goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx2 as httpx
+
+from headwater import __version__
+from headwater.client.proof import Proof
+from headwater.errors import HeadwaterError, NotFound, Unavailable
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+TIMEOUT_S = 60
+_PATCH = "application/openstack-images-v2.1-json-patch"
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may be answered later
+
+
+class RequestRefused(HeadwaterError):
+    """The service answered that it does not do this."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        super().__init__(f"the service answered {status}: {reason}")
+        self.status = status
+        self.headers = headers
+
+
+class Unreachable(Unavailable):
+    """The service did not answer, or says that it cannot now."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"the service at {url} does not answer: {reason}")
+        self.url = url
+
+
+class ImageUnknown(NotFound):
+    """No image has this id or name, or several have the name."""
+
+    def __init__(self, wanted: str, found: Sequence[str]) -> None:
+        many = f"{len(found)} images are called {wanted!r}: name one by its id: {', '.join(found)}"
+        super().__init__(many if found else f"there is no image {wanted!r}")
+        self.wanted = wanted
+
+
+class Patience:
+    """How long to wait for a service that does not answer: pauses that grow, until nothing has moved for long."""
+
+    def __init__(
+        self,
+        limit_s: float,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit_s, self._sleep, self._clock = limit_s, sleep, clock
+        self._since, self._failures = 0.0, 0  # of those that followed each other, the first's time and their number
+
+    def moved(self) -> None:
+        """Say that something was done: the patience is as at the beginning."""
+        self._failures = 0
+
+    def wait(self, error: HeadwaterError) -> None:
+        """Return when it is time to ask again; raise ``error`` when the patience is over."""
+        if not self._failures:
+            self._since = self._clock()
+        elif self._clock() - self._since >= self._limit_s:
+            raise error
+        self._sleep(min(30.0, 0.5 * 2 ** min(self._failures, 10)))
+        self._failures += 1
+
+    def answered(self, ask: Callable[[], T]) -> T:
+        """Return what ``ask`` returns, asked again while the service does not answer."""
+        while True:
+            try:
+                return ask()
+            except Unreachable as error:
+                self.wait(error)
+
+
+class ImageService:
+    """The Image API v2 of one service; to be closed."""
+
+    def __init__(self, url: str, proof: Proof, *, ca_file: str | None = None) -> None:
+        """Name the service; nothing is asked yet.
+
+        Args:
+            ca_file: Whose certificates are trusted; ``None``: those that the system trusts.
+        """
+        self.url = url.rstrip("/").removesuffix("/v2")
+        self._proof = proof
+        self._http = httpx.Client(
+            timeout=TIMEOUT_S,
+            verify=ssl.create_default_context(cafile=ca_file),
+            headers={"Accept": "application/json", "User-Agent": f"headwater/{__version__}"},
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    @contextmanager
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Callable[[], Iterable[bytes]] | bytes | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Give the answer to one request, of which the body is not read yet.
+
+        Args:
+            content: The body, or what makes it: it is made again where the proof had expired.
+
+        Raises:
+            RequestRefused: The answer is that this is not done.
+            Unreachable: There is none, or it may be another one later.
+        """
+        response: httpx.Response | None = None
+        try:
+            for is_first in (True, False):
+                request = self._http.build_request(
+                    method,
+                    self.url + path,
+                    headers={**(headers or {}), **self._proof.headers()},
+                    content=content() if callable(content) else content,
+                )
+                response = self._http.send(request, stream=True)
+                if not (is_first and response.status_code == _UNAUTHORIZED and self._proof.renew()):
+                    break
+                response.close()
+            assert response is not None
+            self._require_success(response)
+            yield response
+        except httpx.HTTPError as error:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+        finally:
+            if response is not None:
+                response.close()
+
+    def _require_success(self, response: httpx.Response) -> None:
+        if response.is_success:
+            return
+        response.read()
+        try:
+            reason = str(response.json()["message"])
+        except (ValueError, KeyError, TypeError):
+            reason = response.reason_phrase or "no reason"
+        if response.status_code in _PASSING:
+            raise Unreachable(self.url, f"{response.status_code} {reason}")
+        raise RequestRefused(response.status_code, reason, response.headers)
+
+    def ask(self, method: str, path: str, document: object = None, **headers: str) -> Document:
+        """Return the JSON object that answers a request; an empty one where the answer has no body."""
+        fields = {
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): each for name, each in headers.items()},
+        }
+        content = None if document is None else httpx.Request("POST", self.url, json=document).read()
+        with self.answer(method, path, headers=fields, content=content) as response:
+            body = response.read()
+            found: Document = response.json() if body else {}
+            return found
+
+    # --- Images --------------------------------------------------------------------------------------
+
+    def images(self, **filters: str) -> Iterator[Document]:
+        """Yield all images that the caller sees, newest first, page by page."""
+        path: str | None = f"/v2/images?{urlencode(filters)}" if filters else "/v2/images"
+        while path is not None:
+            page = self.ask("GET", path)
+            yield from page["images"]
+            path = page.get("next")
+
+    def find(self, wanted: str) -> Document:
+        """Return the image of this id, or the one image of this name."""
+        if "/" not in wanted and wanted not in ("", ".", ".."):
+            try:
+                return self.ask("GET", f"/v2/images/{quote(wanted, safe='')}")
+            except RequestRefused as refused:
+                if refused.status != _NOT_FOUND:
+                    raise
+        found = list(self.images(name=wanted))
+        if len(found) != 1:
+            raise ImageUnknown(wanted, [each["id"] for each in found])
+        return found[0]
+
+    def create(self, document: Document, key: str) -> Document:
+        """Create an image; with the same key it is created once."""
+        return self.ask("POST", "/v2/images", document, Idempotency_Key=f'"{key}"')
+
+    def change(self, image_id: str, operations: Sequence[Document]) -> Document:
+        """Change an image as a JSON patch says."""
+        return self.ask("PATCH", f"/v2/images/{image_id}", operations, Content_Type=_PATCH)
+
+    def delete(self, image_id: str) -> None:
+        """Delete an image and its data."""
+        self.ask("DELETE", f"/v2/images/{image_id}")

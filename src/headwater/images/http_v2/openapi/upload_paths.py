@@ -1,0 +1,94 @@
+"""Uploads, in one request or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from headwater.http.values import LARGEST
+from headwater.images.http_v2.openapi.operations import Json, Operation, Path, in_header, in_path, no_content
+
+_OCTETS: Json = {"application/octet-stream": {}}
+_PARTIAL: Json = {"application/partial-upload": {}}
+_NUMBER = "^[0-9]+$"
+
+
+def _header(description: str, pattern: str) -> Json:
+    return {"description": description, "schema": {"type": "string", "pattern": pattern}}
+
+
+_COMPLETE = _header("Whether all of the data has come.", r"^\?[01]$")
+_OFFSET = _header("How many bytes are kept.", _NUMBER)
+_TOLD: Json = {
+    "Upload-Complete": _COMPLETE,
+    "Upload-Offset": _OFFSET,
+    "Upload-Length": _header("How many bytes there are in all, if the client has said so.", _NUMBER),
+    "Upload-Limit": _header("The most bytes, and for how many seconds the upload waits.", "^max-size="),
+}
+_DIGEST_SENT = "What the data must hash to; also in a trailer that `Trailer` announces. Unknown algorithms are ignored."
+_SAID_LENGTH = in_header("Upload-Length", "How many bytes there are in all.", type="integer", minimum=0)
+
+
+def upload() -> Operation:
+    """Return the operation that brings the data of an image."""
+    return Operation(
+        id="uploadImageData",
+        tag="data",
+        summary="Upload the data of a queued image",
+        description="Chunked, or with Content-Length. The image turns active when all of it is kept. With "
+        "`Upload-Complete: ?0` more follows, at the URL that `Location` of the answer tells.",
+        parameters=(
+            in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
+            in_header("Repr-Digest", _DIGEST_SENT, examples=["sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"]),
+            in_header("Content-Digest", "The same, of the body as it comes."),
+            in_header("Upload-Complete", "Whether this is all of the data.", enum=["?0", "?1"]),
+            _SAID_LENGTH,
+        ),
+        body={"required": True, "content": _OCTETS},
+        answers={
+            204: no_content("The data is kept."),
+            201: {
+                "description": "The upload is begun.",
+                "headers": {"Location": _header("The URL of the upload.", "/file/uploads/"), **_TOLD},
+            },
+        },
+        fails=(404, 409, 410, 413, 415, 501),
+    )
+
+
+def of_uploads() -> Iterator[Path]:
+    """Yield the path of an upload that can be resumed."""
+    yield Path(
+        "/v2/images/{image_id}/file/uploads/{upload_id}",
+        {
+            "HEAD": _on_upload("showUpload", "Tell how much of an upload is kept", _TOLD),
+            "PATCH": _on_upload(
+                "appendToUpload",
+                "Bring more of the data, or the last of it",
+                _TOLD,
+                (413, 415),
+                description="A request that breaks off loses nothing of what came. All of the data is hashed and "
+                "inspected when the last of it comes.",
+                parameters=(
+                    in_header(
+                        "Upload-Offset", "How many bytes came before.", type="integer", minimum=0, maximum=LARGEST
+                    ),
+                    in_header("Upload-Complete", "Whether this is the last of it.", enum=["?0", "?1"]),
+                    _SAID_LENGTH,
+                ),
+                body={"required": True, "content": _PARTIAL},
+            ),
+            "DELETE": _on_upload("cancelUpload", "Give an upload up: the image waits for data again", {}),
+        },
+        (
+            in_path("image_id", "Id of the image.", format="uuid"),
+            in_path("upload_id", "Id of the upload, from the URL that was told when it was begun."),
+        ),
+    )
+
+
+def _on_upload(name: str, summary: str, headers: Json, fails: tuple[int, ...] = (), **more: Any) -> Operation:
+    done: Json = {"description": "Done.", "headers": headers} if headers else no_content("Done.")
+    return Operation(
+        id=name, tag="data", summary=summary, answers={204: done}, fails=(404, 409, 410, 501, *fails), **more
+    )

@@ -1,0 +1,1 @@
+"""Uploads that outlive their connection, as draft-ietf-httpbis-resumable-upload has them."""
