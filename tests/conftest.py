@@ -23,6 +23,7 @@ pytest_plugins = [
     "servers.keystone",
     "servers.rabbitmq",
     "servers.barbican",
+    "servers.ceph",
 ]
 
 # Two busy cores make any test slow at times; pytest-timeout ends what hangs.

@@ -71,6 +71,16 @@ class WriteLost(Conflict):
         self.store, self.key = store, key
 
 
+class ObjectInUse(Conflict):
+    """Others build on the object, such as volumes that were cloned from it; it stays until they are gone."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(
+            f"the object {key} of store {store} is in use: volumes were cloned from it, or it has snapshots"
+        )
+        self.store, self.key = store, key
+
+
 class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
@@ -228,7 +238,11 @@ class ObjectStore(Protocol):
         """Yield every visible object whose key begins with ``prefix``, in no order."""
 
     def delete(self, key: str) -> None:
-        """Remove the object and whatever an unfinished write of this key left; nothing there is fine."""
+        """Remove the object and whatever an unfinished write of this key left; nothing there is fine.
+
+        Raises:
+            ObjectInUse: It stays, as others build on it.
+        """
 
     def ping(self) -> None:
         """Return when the store takes and gives bytes.
