@@ -274,10 +274,14 @@ def test_an_object_with_a_clone_stays_whole_until_the_clone_is_gone(
         for _ in range(2):
             with pytest.raises(ObjectInUse, match="the object k of store ceph is in use"):
                 store.delete("k")
+            with pytest.raises(ObjectInUse):
+                store.require_unused("k")
             assert content(store, "k") == b"image data"
         assert [each.key for each in store.list()] == ["k"]
+    store.require_unused("k")
     store.delete("k")
     assert (pool.names(), pool.trash()) == ([], [])
+    store.require_unused("k")
 
 
 def test_an_image_with_snapshots_of_others_stays(pool: Pool, store: RbdStore) -> None:

@@ -211,8 +211,12 @@ class Images:
 
         Raises:
             ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
+            ImageInUse: Volumes were cloned from it.
         """
         with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
+            change.image.require_deletable()
+            if self._locations is not None:
+                self._locations.require_unused(image_id)
             left = change.commit(deleted(image_id, Image.require_deletable, self._clock()))
         for location in left:
             self._scrubber.remove(location)

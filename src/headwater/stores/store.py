@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from headwater.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from headwater.fetching.url_filter import redacted
@@ -125,6 +125,7 @@ class Abilities:
     shared_by_processes: bool  # every process that opens the store sees the same objects
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
+    is_cloned: bool = False  # it is a ``ClonedStore``: others build on its objects, such as volumes of machines
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
 
 
@@ -254,6 +255,22 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+class ClonedStore(ObjectStore, Protocol):
+    """A store on whose objects others build, so that ``delete`` may have to leave one."""
+
+    def require_unused(self, key: str) -> None:
+        """Return when nobody builds on the object at this moment, or it is not there.
+
+        Raises:
+            ObjectInUse: Somebody does.
+        """
+
+
+def cloned(store: ObjectStore) -> ClonedStore | None:
+    """Return the store as one whose objects are cloned; ``None`` when it is none."""
+    return cast(ClonedStore, store) if store.abilities.is_cloned else None
 
 
 def is_key(text: str) -> bool:

@@ -9,13 +9,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
-from headwater.stores.store import ObjectStore, ObjectWriter, Piece, Stored
+from headwater.stores.store import ClonedStore, ObjectStore, ObjectWriter, Piece, Stored
 
 # What is done in a store. A reading is opened once and then read, a writing begun and then written and committed.
 Operation = Literal[
-    "identity", "mark", "ping", "stat", "path", "list", "delete", "open", "read", "begin", "write", "commit", "abort"
+    "identity",
+    "mark",
+    "ping",
+    "stat",
+    "path",
+    "list",
+    "delete",
+    "require_unused",
+    "open",
+    "read",
+    "begin",
+    "write",
+    "commit",
+    "abort",
 ]
 Direction = Literal["read", "write"]
 
@@ -76,6 +89,9 @@ class Layer:
 
     def delete(self, key: str) -> None:
         self.call("delete", lambda: self.below.delete(key))
+
+    def require_unused(self, key: str) -> None:
+        self.call("require_unused", lambda: cast(ClonedStore, self.below).require_unused(key))
 
     def ping(self) -> None:
         self.call("ping", self.below.ping)

@@ -20,7 +20,7 @@ def _power_of_two(size: int) -> int:
 class RbdStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "rbd"``."""
 
-    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=False)
+    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=False, is_cloned=True)
 
     type: Literal["rbd"]
     pool: Annotated[str, Field(description="Pool that holds the images.", min_length=1, pattern="^[^/@]+$")] = "images"

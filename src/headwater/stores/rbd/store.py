@@ -145,6 +145,15 @@ class RbdStore:
                 self.discard(pool, each)
             self.empty_trash(pool)
 
+    def require_unused(self, key: str) -> None:
+        name = _name(checked_key(key))
+        with (
+            self.there() as pool,
+            contextlib.suppress(self._rbd.ImageNotFound),
+            self.open(pool, name, read_only=True) as image,
+        ):
+            self._require_unused(image, name)
+
     def ping(self) -> None:
         try:
             with self.there() as pool:
@@ -192,9 +201,7 @@ class RbdStore:
         """
         try:
             with self.open(pool, name) as image:
-                others = [each["name"] for each in image.list_snaps() if each["name"] != SNAPSHOT]
-                if others or any(True for _ in image.list_children2()):
-                    raise ObjectInUse(self.name, _key(name))
+                self._require_unused(image, name)
                 if self._is_protected(image):
                     image.unprotect_snap(SNAPSHOT)
                 image.metadata_set(_DISCARDED, "1")
@@ -263,6 +270,11 @@ class RbdStore:
                 return self._is_protected(image)
         except self._rbd.ImageNotFound:
             return False
+
+    def _require_unused(self, image: Any, name: str) -> None:
+        others = [each["name"] for each in image.list_snaps() if each["name"] != SNAPSHOT]
+        if others or any(True for _ in image.list_children2()):
+            raise ObjectInUse(self.name, _key(name))
 
     def _is_protected(self, image: Any) -> bool:
         try:
