@@ -167,8 +167,8 @@ def test_a_key_that_is_not_there_is_named(pool: Pool, tmp_path: Path) -> None:
 
 
 def test_a_user_who_may_not_write_is_told(ceph: Ceph, pool: Pool) -> None:
-    made = ceph.run("auth", "get-or-create", "client.reader", "mon", "profile rbd", "osd", "profile rbd-read-only")
-    reader = pool.store(user="reader", keyring=keyring(ceph.home / "reader.keyring", "reader", made[0]["key"]))
+    key = ceph.user_with("reader", mon="profile rbd", osd="profile rbd-read-only")
+    reader = pool.store(user="reader", keyring=key)
     put(marked(pool.store()), "k", b"x")
     for call in (reader.ping, lambda: reader.begin("new", 1)):
         with pytest.raises(StoreUnavailable, match=r"does not let client\.reader do this"):

@@ -173,10 +173,13 @@ class Ceph:
 
     def make_user(self, name: str, pool: str) -> Path:
         """Make a user who may what the documentation says, and return the file with its key."""
-        made = self.run(
-            *("auth", "get-or-create", f"client.{name}", "mon", "profile rbd"),
-            *("osd", f"profile rbd pool={pool}", "mgr", f"profile rbd pool={pool}"),
-        )
+        of_pool = f"profile rbd pool={pool}"
+        return self.user_with(name, mon="profile rbd", osd=of_pool, mgr=of_pool)
+
+    def user_with(self, name: str, **capabilities: str) -> Path:
+        """Make a user who may this, and return the file with its key."""
+        words = [word for each in capabilities.items() for word in each]
+        made = self.run("auth", "get-or-create", f"client.{name}", *words)
         return keyring(self.home / f"{name}.keyring", name, made[0]["key"])
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
@@ -220,18 +223,8 @@ def ceph() -> Iterator[Ceph]:
 @pytest.fixture(scope="session")
 def rados_gateway(ceph: Ceph) -> Iterator[Gateway]:
     """Give an S3 server with one user."""
-    ceph.run(
-        *("auth", "get-or-create", "client.gateway", "mon", "allow rw", "osd", "allow rwx", "mgr", "allow rw"),
-        *("-o", str(ceph.home / "gateway.keyring")),
-    )
-    as_gateway: list[str | Path] = [
-        "--conf",
-        ceph.conf,
-        "--name",
-        "client.gateway",
-        "--keyring",
-        ceph.home / "gateway.keyring",
-    ]
+    key_file = ceph.user_with("gateway", mon="allow rw", osd="allow rwx", mgr="allow rw")
+    as_gateway = ["--conf", str(ceph.conf), "--name", "client.gateway", "--keyring", str(key_file)]
     access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
     user = ["user", "create", "--uid=headwater", "--display-name=headwater"]
     process.prepare(
