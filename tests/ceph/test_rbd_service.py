@@ -64,6 +64,13 @@ def test_an_image_is_uploaded_cloned_by_its_url_and_deleted_when_the_clone_is_go
     assert service.stop() == 0
 
 
+def test_workers_are_forked_from_a_process_without_threads_of_ceph(service: HeadwaterProcess) -> None:
+    names = [each.read_text().strip() for each in Path(f"/proc/{service.pid}/task").glob("*/comm")]
+    assert [
+        name for name in names if name.startswith(("msgr-", "ms_", "log", "service", "io_context", "safe_timer"))
+    ] == []
+
+
 def test_the_service_ends_quickly_with_a_cluster_that_does_not_answer(service: HeadwaterProcess, pool: Pool) -> None:
     with httpx.Client(base_url=service.images_url, timeout=60) as http:
         assert http.get("/v2/images").status_code == 200

@@ -39,7 +39,7 @@ class Cluster:
         self._rados = bindings.rados
         self.errors = (bindings.rados.Error, bindings.rbd.Error)
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._connection: _Connection | None = None
         self._failure: StoreUnavailable | None = None
         self._fsid = ""
 
@@ -54,33 +54,34 @@ class Cluster:
             with self.translated():
                 self._fsid = self._handle().conf_get("fsid") or ""
                 if self._fsid in _NO_FSID:
-                    self._fsid = self._connected().get_fsid()
+                    with self._connected().used() as connection:
+                        self._fsid = connection.get_fsid()
         return self._fsid
 
     @contextmanager
     def pool(self) -> Iterator[Any]:
-        """Give the pool, for what is done at once; an image that is opened of it may stay open.
+        """Give the pool, until all that was opened of it is closed.
 
         Raises:
             StoreUnavailable: It cannot be reached, or a call of the libraries within says so.
             StoreFull: A call within says so.
         """
-        with self.translated():
-            connection = self._connected()
+        with self.translated(), contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._connected().used())
             try:
                 pool = connection.open_ioctx(self._settings.pool)
             except self._rados.ObjectNotFound as error:
                 raise CephRefused(self._store, f"the cluster has no pool {self._settings.pool!r}") from error
             # Else whoever writes into a full pool waits for room instead of being told.
             pool.set_osdmap_full_try()
-            with contextlib.closing(pool):
-                yield pool
+            stack.callback(pool.close)
+            yield pool
 
     def room(self) -> int | None:
         """Return how many more bytes the pool takes, as far as the cluster has counted; ``None``: it does not tell."""
         command = {"prefix": "df", "detail": "detail", "format": "json"}
-        with self.translated():
-            code, answer, _ = self._connected().mon_command(json.dumps(command), b"")
+        with self.translated(), self._connected().used() as connection:
+            code, answer, _ = connection.mon_command(json.dumps(command), b"")
         if code:
             return None
         for each in json.loads(answer)["pools"]:
@@ -94,7 +95,9 @@ class Cluster:
 
     def close(self) -> None:
         """Let go of the connection; it ends when the last one who uses it is done."""
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -122,7 +125,7 @@ class Cluster:
             self.close()
         return StoreUnavailable(self._store, text)
 
-    def _connected(self) -> Any:
+    def _connected(self) -> _Connection:
         """Return the connection; of those who wait for one that cannot be made, each waits for one try only."""
         connection = self._connection
         if connection is not None:
@@ -133,7 +136,7 @@ class Cluster:
                 if self._failure is not None and self._failure is not seen:
                     raise self._failure
                 try:
-                    self._connection = self._connect()
+                    self._connection = _Connection(self._connect())
                 except StoreUnavailable as error:
                     self._failure = error
                     raise
@@ -174,3 +177,38 @@ class Cluster:
             return self._rados.Rados(conffile=str(settings.conf), rados_id=settings.user, conf=options)
         except self._rados.Error as error:
             raise CephRefused(self._store, f"the configuration {settings.conf} cannot be read: {error}") from error
+
+
+class _Connection:
+    """A connection that ends when it shall and nobody uses it any more.
+
+    The library ends none by itself, and one that ends under an open image waits for ever.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._users = 0
+        self._shall_end = False
+
+    @contextmanager
+    def used(self) -> Iterator[Any]:
+        """Give it, for as long as it is used."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield self._handle
+        finally:
+            self._let_go(-1)
+
+    def end(self) -> None:
+        """Let it end as soon as nobody uses it."""
+        self._shall_end = True
+        self._let_go(0)
+
+    def _let_go(self, users: int) -> None:
+        with self._lock:
+            self._users += users
+            ends = self._shall_end and not self._users
+        if ends:
+            self._handle.shutdown()

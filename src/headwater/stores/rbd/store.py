@@ -87,7 +87,8 @@ class RbdStore:
 
     def begin(self, key: str, size: int | None = None) -> RbdWriter:
         checked_key(key)
-        with self.there() as pool:
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(self.there())
             room = self._cluster.room()
             if room is not None and size is not None and size > room:
                 raise StoreFull(self.name, size)
@@ -98,19 +99,22 @@ class RbdStore:
             order = self.settings.chunk_size.bit_length() - 1
             features = self._rbd.RBD_FEATURE_LAYERING
             self._images.create(pool, name, size or 0, order=order, old_format=False, features=features)
-            return RbdWriter(self, self._cluster, key, name, self.open(pool, name), room=room)
+            image = self.open(pool, name)
+            return RbdWriter(self, self._cluster, key, name, image, room=room, held=stack.pop_all())
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        with self.there() as pool:
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(self.there())
             image = self._opened(pool, key, read_only=False)  # so that it is a watcher
             size = image.size()
+            held = stack.pop_all()
         end = size if length is None else min(size, start + length)
 
         def closed() -> None:
             with contextlib.suppress(StoreUnavailable), self.there() as pool:
                 self.empty_trash(pool)
 
-        return ImageOutput(self._cluster, image, start, end, closed)
+        return ImageOutput(self._cluster, image, held, start=start, end=end, closed=closed)
 
     def path(self, key: str) -> None:
         self.stat(key)
@@ -286,15 +290,26 @@ class RbdStore:
 class RbdWriter:
     """An image that is written and has no snapshot yet."""
 
-    def __init__(self, store: RbdStore, cluster: Cluster, key: str, name: str, image: Any, *, room: int | None) -> None:
+    def __init__(
+        self,
+        store: RbdStore,
+        cluster: Cluster,
+        key: str,
+        name: str,
+        image: Any,
+        *,
+        room: int | None,
+        held: contextlib.ExitStack,
+    ) -> None:
         """Take the image of ``name``, new and open.
 
         Args:
             room: How many bytes the pool takes, if that is known.
+            held: What the image was opened of; closed after it.
         """
         settings = store.settings
         self._store, self._cluster, self._key, self._name = store, cluster, key, name
-        self._image, self._id, self._room = image, str(image.id()), room
+        self._image, self._id, self._room, self._held = image, str(image.id()), room, held
         self._input = ImageInput(
             cluster, image, settings.chunk_size, settings.pieces_at_once, thin=settings.thin_provisioning
         )
@@ -319,6 +334,7 @@ class RbdWriter:
                 raise WriteLost(store.name, self._key)
             self._image.close()
             self._is_done = True
+            self._held.close()
             if self._name != _name(self._key):
                 store.replace(pool, self._name, _name(self._key))
         return Stored(self._key, self._input.size)
@@ -331,6 +347,7 @@ class RbdWriter:
         with contextlib.suppress(*failures), self._cluster.translated():
             self._input.drop()
             self._image.close()
+        self._held.close()
         with contextlib.suppress(*failures), self._store.there() as pool:
             if self._store.id_of(pool, self._name) == self._id:
                 self._store.discard(pool, self._name)

@@ -85,13 +85,23 @@ class ImageInput:
 class ImageOutput(Iterator[bytes]):
     """The bytes of an open image from one offset to another, read ahead; it closes the image."""
 
-    def __init__(self, cluster: Cluster, image: Any, start: int, end: int, closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        image: Any,
+        held: contextlib.ExitStack,
+        *,
+        start: int,
+        end: int,
+        closed: Callable[[], None],
+    ) -> None:
         """Take an open image.
 
         Args:
-            closed: Called when the image is closed.
+            held: What the image was opened of; closed after it.
+            closed: Called when all is closed.
         """
-        self._cluster, self._image, self._closed = cluster, image, closed
+        self._cluster, self._image, self._held, self._closed = cluster, image, held, closed
         self._next, self._end = start, end
         self._under_way: deque[_Reading] = deque()
         self._is_open = True
@@ -129,6 +139,7 @@ class ImageOutput(Iterator[bytes]):
             self._under_way.popleft().drop()
         with contextlib.suppress(*self._cluster.errors):
             self._image.close()
+        self._held.close()
         self._closed()
 
     def __del__(self) -> None:
