@@ -7,7 +7,7 @@ ARGS ?=
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
-	test-quick test-conformance test-torture check format bench lock audit clean
+	test-ceph test-quick test-conformance test-torture check format bench lock audit clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
@@ -38,7 +38,11 @@ run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--w
 
 # Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.
 test: setup-test ## Pass all tests, several side by side (ARGS="-k words", ARGS="-n 0" for one by one)
-	@env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --numprocesses=auto $(ARGS)
+	@env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --numprocesses=auto --ignore=tests/ceph $(ARGS)
+
+test-ceph: setup-check ## Pass the tests that run on a real Ceph, which this installs and starts
+	@tools/ceph_packages.sh
+	@tools/test_ceph.sh $(ARGS)
 
 test-quick: setup-check ## Pass the unit tests and the tests of the documentation
 	@tools/test_quick.sh $(ARGS)

@@ -25,6 +25,7 @@ pytest_plugins = [
     "servers.keystone",
     "servers.rabbitmq",
     "servers.barbican",
+    "servers.ceph",
     "servers.swift",
 ]
 

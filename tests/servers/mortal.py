@@ -52,7 +52,7 @@ class MortalServer:
         return keeper
 
     def _signal(self, number: signal.Signals) -> None:
-        for each in _below(self._keeper.pid):
+        for each in below(self._keeper.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, number)
 
@@ -69,13 +69,13 @@ class MortalDatabase(MortalServer):
         return self.address.render_as_string(hide_password=False)
 
 
-def _below(process_id: int) -> list[int]:
+def below(process_id: int) -> list[int]:
     """Return the processes that one has started, and those that these have."""
     found = []
     for children in Path(f"/proc/{process_id}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, children.read_text().split()):
-                found += [child, *_below(child)]
+                found += [child, *below(child)]
     return found
 
 

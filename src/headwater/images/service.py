@@ -215,8 +215,12 @@ class Images:
 
         Raises:
             ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
+            ImageInUse: Volumes were cloned from it.
         """
         with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
+            change.image.require_deletable()
+            if self._locations is not None:
+                self._locations.require_unused(image_id)
             left = change.commit(deleted(image_id, Image.require_deletable, self._clock()))
         for location in left:
             self._scrubber.remove(location)
@@ -246,6 +250,7 @@ class Images:
             SingleStore, NoSuchStore: There is no other store, or not this one.
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
             LocationsFixed, OnlyCopy, NotInStore: The image is not active, lies nowhere else, or not there.
+            ImageInUse: Volumes were cloned from what the store holds.
         """
         self.known_stores.require(store)
 
@@ -253,6 +258,8 @@ class Images:
             return self._touched(image, image, also=True), without_store(image, held, store)
 
         with self._changes.of(caller, "image.update", image_id, rule="delete_image_location") as change:
+            if self._locations is not None:
+                self._locations.require_unused(image_id, store)
             _, left = change.commit(held_locations.changed(image_id, removed, self._clock()))
         for location in left:
             self._scrubber.remove(location)

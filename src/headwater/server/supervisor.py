@@ -45,6 +45,7 @@ from headwater.server.settings import Settings, address
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
+from headwater.stores.store import ObjectStore
 from headwater.stores.store_type import Surroundings
 from headwater.streams.live import live_feed
 
@@ -102,6 +103,7 @@ def _prepare(settings: Settings) -> dict[str, str]:
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
     live_feed(PublicImages(database), settings.streams)  # a key that cannot sign stops the start
+    stores: dict[str, ObjectStore] = {}
     try:
         schema.upgrade(database)
         loading.load_base(MetadefCatalogue(database), now)
@@ -117,4 +119,6 @@ def _prepare(settings: Settings) -> dict[str, str]:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
         return identities
     finally:
+        for store in stores.values():
+            store.close()  # a fork would copy its connections without the threads that serve them
         database.close()

@@ -76,6 +76,15 @@ class WriterBusy(Conflict):
 
     def __init__(self, store: str, key: str) -> None:
         super().__init__(f"the unfinished object {key} of store {store} is written by another at this moment")
+
+
+class ObjectInUse(Conflict):
+    """Others build on the object, such as volumes that were cloned from it; it stays until they are gone."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(
+            f"the object {key} of store {store} is in use: volumes were cloned from it, or it has snapshots"
+        )
         self.store, self.key = store, key
 
 
@@ -124,6 +133,7 @@ class Abilities:
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
     resumes: bool = False  # it is a ``ResumingStore``: what a writer left unfinished can be gone on with
+    is_cloned: bool = False  # it is a ``ClonedStore``: others build on its objects, such as volumes of machines
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
     gives_urls: bool = False  # ``presigned`` gives addresses where clients may read objects themselves
 
@@ -265,7 +275,11 @@ class ObjectStore(Protocol):
         """Yield every visible object whose key begins with ``prefix``, in no order."""
 
     def delete(self, key: str) -> None:
-        """Remove the object and whatever an unfinished write of this key left; nothing there is fine."""
+        """Remove the object and whatever an unfinished write of this key left; nothing there is fine.
+
+        Raises:
+            ObjectInUse: It stays, as others build on it.
+        """
 
     def ping(self) -> None:
         """Return when the store takes and gives bytes.
@@ -297,6 +311,22 @@ class ResumingStore(ObjectStore, Protocol):
 def resuming(store: ObjectStore) -> ResumingStore | None:
     """Return the store as one that resumes; ``None`` when it is none."""
     return cast(ResumingStore, store) if store.abilities.resumes else None
+
+
+class ClonedStore(ObjectStore, Protocol):
+    """A store on whose objects others build, so that ``delete`` may have to leave one."""
+
+    def require_unused(self, key: str) -> None:
+        """Return when nobody builds on the object at this moment, or it is not there.
+
+        Raises:
+            ObjectInUse: Somebody does.
+        """
+
+
+def cloned(store: ObjectStore) -> ClonedStore | None:
+    """Return the store as one whose objects are cloned; ``None`` when it is none."""
+    return cast(ClonedStore, store) if store.abilities.is_cloned else None
 
 
 def is_key(text: str) -> bool:

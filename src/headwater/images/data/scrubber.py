@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from headwater.errors import HeadwaterError
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.model import Location
-from headwater.stores.store import ObjectStore
+from headwater.stores.store import ObjectInUse, ObjectStore
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ class Scrubber:
             return False  # its store is not configured here; see ``sweeping.py``
         try:
             store.delete(location.object_key)
+        except ObjectInUse as error:
+            _log.info("bytes stay while others build on them", extra={"store": location.store, "error": str(error)})
+            return False
         except HeadwaterError as error:
             _log.warning("bytes are left for the sweep", extra={"store": location.store, "error": str(error)})
             return False

@@ -2,8 +2,9 @@
 
 Each store has one job, so one process at a time sweeps it, and a store that is slow, hangs or is away keeps no
 other from being swept. What cannot be removed is passed, so that nothing behind it waits, and tried again after pauses
-that grow: the whole store where that does not work, else the one object. How long a pause has grown is known to this
-process alone; another one that takes the job begins with a short one.
+that grow: the whole store where that does not work, else the one object. What others build on stays until they are
+gone, and is no failure. How long a pause has grown is known to this process alone; another one that takes the job
+begins with a short one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.model import Location
 from headwater.jobs.queue import Job
 from headwater.jobs.runner import Handler, Later
-from headwater.stores.store import ObjectStore
+from headwater.stores.store import ObjectInUse, ObjectStore
 
 EVERY_S = 15
 BATCH = 100
@@ -109,6 +110,9 @@ class Sweeping:
                     continue
                 try:
                     self._stores[name].delete(location.object_key)
+                except ObjectInUse:
+                    self._rest(location)  # as it should be; the count of what is left tells
+                    continue
                 except Exception as error:  # noqa: BLE001 - whatever it is, what lies behind it is removed
                     self._tally.failed(name)
                     self._stores[name].ping()  # raises where the trouble is the store's, not this object's

@@ -8,6 +8,7 @@ the catalogue says now, asking servers as it goes, and then once more inside the
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,12 +24,25 @@ from headwater.images.locations.rules import Found, InvalidLocation, LocationRul
 from headwater.images.model import Held, Image, ImageLocation, Location, Status
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
-from headwater.stores.store import ForeignUrl, ObjectStore
+from headwater.stores.store import ForeignUrl, ObjectInUse, ObjectStore, StoreUnavailable, cloned
 
 # Carries out one operation on locations: takes the image and its locations, and gives them as they are after it.
 Relocate = Callable[[Image, Held, Operation], tuple[Image, Held]]
 
+_log = logging.getLogger(__name__)
+
 _RULES = {"add": "set_image_location", "replace": "set_image_location", "remove": "delete_image_location"}
+
+
+class ImageInUse(Conflict):
+    """Volumes of machines were cloned from the data of the image in its store."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            f"Image {image_id} could not be deleted because it is in use: volumes were cloned from it. "
+            "Delete or flatten them first, or hide the image."
+        )
+        self.image_id = image_id
 
 
 class ImageMoved(Conflict):
@@ -129,6 +143,7 @@ class Locations:
         self._rows = rows
         self._access = access
         self._stores = stores
+        self._cloned = {name: found for name, store in stores.items() if (found := cloned(store)) is not None}
         self._web = web
         self._settings = settings
         self._schemas = ImageSchemas(settings)
@@ -186,6 +201,33 @@ class Locations:
         """
         image = self._access.judged(caller, image_id, "fetch_image_location")
         return self.documents(self._ranked(self._rows.of(image.id)))
+
+    # --- Deleting --------------------------------------------------------------------------------
+
+    def require_unused(self, image_id: str, store_name: str | None = None) -> None:
+        """Return when nobody builds on the image's data, such as volumes that were cloned from it.
+
+        A store that does not work keeps no image from being deleted: it leaves the bytes while they are in use.
+
+        Args:
+            store_name: The store whose copy is looked at; ``None``: all copies are.
+
+        Raises:
+            ImageInUse: Somebody does.
+        """
+        if not self._cloned:
+            return
+        for held in self._rows.of(image_id):
+            store = self._cloned.get(held.at.store)
+            if store is None or held.at.is_external or store_name not in (None, held.at.store):
+                continue
+            try:
+                store.require_unused(held.at.object_key)
+            except ObjectInUse as error:
+                raise ImageInUse(image_id) from error
+            except StoreUnavailable as error:
+                facts = {"image": image_id, "store": store.name, "error": error.reason}
+                _log.warning("nobody can say whether an image that is deleted is in use", extra=facts)
 
     # --- Changing --------------------------------------------------------------------------------
 

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
-from headwater.stores.store import ObjectStore, ObjectWriter, Piece, ResumedWriter, ResumingStore, Stored
+from headwater.stores.store import (
+    ClonedStore,
+    ObjectStore,
+    ObjectWriter,
+    Piece,
+    ResumedWriter,
+    ResumingStore,
+    Stored,
+)
 
 # What is done in a store. A reading is opened once and then read, a writing begun and then written and committed.
 Operation = Literal[
@@ -22,6 +30,7 @@ Operation = Literal[
     "path",
     "list",
     "delete",
+    "require_unused",
     "open",
     "read",
     "begin",
@@ -96,6 +105,9 @@ class Layer:
 
     def delete(self, key: str) -> None:
         self.call("delete", lambda: self.below.delete(key))
+
+    def require_unused(self, key: str) -> None:
+        self.call("require_unused", lambda: cast(ClonedStore, self.below).require_unused(key))
 
     def ping(self) -> None:
         self.call("ping", self.below.ping)

@@ -18,7 +18,9 @@ from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
 T = TypeVar("T")
 
-_REPEATED: frozenset[Operation] = frozenset({"identity", "mark", "ping", "stat", "path", "delete", "open"})
+_REPEATED: frozenset[Operation] = frozenset(
+    {"identity", "mark", "ping", "stat", "path", "delete", "require_unused", "open"}
+)
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 _log = logging.getLogger(__name__)

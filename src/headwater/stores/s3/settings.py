@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -81,6 +82,13 @@ class S3StoreSettings(StoreSettings):
     chunk_size: Annotated[int, Field(description="Largest piece read at once, in bytes.", ge=4096, le=64 << 20)] = (
         256 << 10
     )
+
+    def told(self, own: Path) -> Mapping[str, Any]:
+        return {
+            "s3_store_large_object_size": self.part_mib,
+            "s3_store_large_object_chunk_size": self.part_mib,
+            "s3_store_thread_pools": self.upload_threads,
+        }
 
     @field_validator("endpoint", "public_endpoint")
     @classmethod

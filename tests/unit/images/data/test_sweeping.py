@@ -15,7 +15,7 @@ from headwater.images.model import Location
 from headwater.jobs.queue import Job, Jobs
 from headwater.jobs.runner import Later, Runner
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.stores.store import ObjectStore, StoreUnavailable
+from headwater.stores.store import ObjectInUse, ObjectStore, StoreUnavailable
 from headwater.threads import Pool
 
 JOB = Job("id", "sweep", {}, 1, NOON)
@@ -28,12 +28,15 @@ class Store(MemoryStore):
         super().__init__(name, MemoryStoreSettings(type="memory"))
         self.is_away = False
         self.stays: set[str] = set()
+        self.cloned: set[str] = set()
         self.tried: list[str] = []
 
     def delete(self, key: str) -> None:
         self.tried.append(key)
         if self.is_away or key in self.stays:
             raise StoreUnavailable(self.name, "it does not remove that")
+        if key in self.cloned:
+            raise ObjectInUse(self.name, key)
         super().delete(key)
 
     def ping(self) -> None:
@@ -138,6 +141,26 @@ def test_an_object_that_stays_is_passed_and_tried_after_pauses_that_grow(
     store.stays = set()
     sweeper.sweep("here")
     assert discarded.count() == {"here": 2}  # what is new does not wait with them
+    sweeper.now += 3600
+    sweeper.sweep("here")
+    assert discarded.count() == {}
+
+
+def test_an_object_that_others_build_on_stays_without_noise_until_they_are_gone(
+    database: Database, discarded: DiscardedObjects, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headwater.images.data.sweeping._log.disabled", False)
+    throw_away(database, "here", "a", "b", "c")
+    store = Store("here")
+    store.cloned.add("b")
+    sweeper = Sweeper(discarded, store)
+    for _ in range(20):
+        assert sweeper.sweep("here") == EVERY_S
+        sweeper.now += EVERY_S
+    assert discarded.count() == {"here": 1}
+    assert 2 <= store.tried.count("b") <= 6  # after pauses that grow
+    assert (sweeper.counted.failures, caplog.records) == ([], [])
+    store.cloned.clear()
     sweeper.now += 3600
     sweeper.sweep("here")
     assert discarded.count() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,8 +26,8 @@ from headwater.images.data.scrubber import Scrubber
 from headwater.images.imports.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
 from headwater.images.locations.content import Contents
 from headwater.images.locations.rules import InvalidLocation
-from headwater.images.locations.service import Locations, Web
-from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
+from headwater.images.locations.service import ImageInUse, Locations, Web
+from headwater.images.model import Image, ImageLocation, ImageProtected, Location, Status, Visibility
 from headwater.images.policies import BY_NAME
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
@@ -34,6 +35,7 @@ from headwater.images.signatures.verification import Signatures
 from headwater.images.task import TaskStatus
 from headwater.jobs.queue import Jobs
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
+from headwater.stores.store import ObjectInUse, StoreUnavailable
 from headwater.stores.web import HttpStore
 
 POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than the tests
@@ -60,12 +62,26 @@ class Shelf(Fetcher):
         return {URL: 10, SAME: 10}.get(url)
 
 
+class Cloned(MemoryStore):
+    """A store on whose objects others build."""
+
+    abilities = replace(MemoryStore.abilities, is_cloned=True)
+    in_use, is_away = True, False
+
+    def require_unused(self, key: str) -> None:
+        if self.is_away:
+            raise StoreUnavailable(self.name, "it is away")
+        if self.in_use:
+            raise ObjectInUse(self.name, key)
+
+
 class Parts:
     """The use cases over one database."""
 
     def __init__(self, database: Database, settings: ImagesSettings = SETTINGS, *, http: bool = True) -> None:
         self.fetcher = fetcher = Shelf(FetchSettings())
         stores: dict[str, Any] = {"m": MemoryStore("m", MemoryStoreSettings(type="memory"))}
+        self.cloned = stores["c"] = Cloned("c", MemoryStoreSettings(type="memory"))
         if http:
             stores["web"] = HttpStore("web", fetcher)
         self.database = database
@@ -272,3 +288,32 @@ def test_a_patch_of_very_many_locations_and_properties_costs_no_more_than_readin
     began = time.process_time()
     assert parts.images.patch(OWNER, image.id, one * 20_000).properties == {"p": "x"}
     assert time.process_time() - began < 5
+
+
+def test_an_image_that_volumes_were_cloned_from_stays_until_they_are_gone(parts: Parts) -> None:
+    image = parts.image(ImageLocation(at=Location("m", "k")), ImageLocation(at=Location("c", "k")))
+    with pytest.raises(ImageInUse, match=f"Image {image.id} could not be deleted because it is in use"):
+        parts.images.delete(OWNER, image.id)
+    assert parts.images.get(OWNER, image.id) == image
+    parts.cloned.in_use = False
+    parts.images.delete(OWNER, image.id)
+    with pytest.raises(ImageNotFound):
+        parts.images.get(OWNER, image.id)
+
+
+def test_whether_an_image_is_in_use_is_told_to_those_who_may_delete_it(parts: Parts) -> None:
+    image = parts.image(ImageLocation(at=Location("c", "k")))
+    with pytest.raises(ImageNotFound):
+        parts.images.delete(STRANGER, image.id)
+    protected = parts.image(ImageLocation(at=Location("c", "k")))
+    parts.images.patch(OWNER, protected.id, [Operation("replace", "protected", value=True)])
+    with pytest.raises(ImageProtected):
+        parts.images.delete(OWNER, protected.id)
+
+
+def test_a_store_that_is_away_keeps_no_image_from_being_deleted(parts: Parts) -> None:
+    image = parts.image(ImageLocation(at=Location("c", "k")))
+    parts.cloned.is_away = True
+    parts.images.delete(OWNER, image.id)
+    with pytest.raises(ImageNotFound):
+        parts.images.get(OWNER, image.id)
