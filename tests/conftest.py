@@ -23,6 +23,7 @@ pytest_plugins = [
     "servers.keystone",
     "servers.rabbitmq",
     "servers.barbican",
+    "servers.swift",
 ]
 
 # Two busy cores make any test slow at times; pytest-timeout ends what hangs.

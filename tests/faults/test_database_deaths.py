@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, sel
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from servers.databases import SERVERS
-from servers.mortal import MortalServer, mortal_server
+from servers.mortal import MortalDatabase, mortal_server
 
 POOL = 4
 THREADS = 6
@@ -28,13 +28,13 @@ numbers = Table(
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVERS])
-def mortal(request: pytest.FixtureRequest) -> Iterator[MortalServer]:
+def mortal(request: pytest.FixtureRequest) -> Iterator[MortalDatabase]:
     with mortal_server(request.param) as server:
         yield server
 
 
 @pytest.fixture
-def database(mortal: MortalServer) -> Iterator[Database]:
+def database(mortal: MortalDatabase) -> Iterator[Database]:
     database = Database(mortal.url, pool_size=POOL)
     database.write(numbers.metadata.create_all)
     database.write(lambda c: c.execute(insert(numbers), [{"id": each, "n": 0} for each in range(10)]))
@@ -106,7 +106,7 @@ def require_whole_pools(database: Database) -> None:
                 done.result(60)
 
 
-def test_a_server_may_die_twenty_times_under_load(mortal: MortalServer, database: Database) -> None:
+def test_a_server_may_die_twenty_times_under_load(mortal: MortalDatabase, database: Database) -> None:
     with Load(database) as load:
         for _ in range(20):
             time.sleep(0.2)
@@ -117,7 +117,7 @@ def test_a_server_may_die_twenty_times_under_load(mortal: MortalServer, database
     require_whole_pools(database)
 
 
-def test_a_server_that_stands_still_keeps_nobody_waiting(mortal: MortalServer, database: Database) -> None:
+def test_a_server_that_stands_still_keeps_nobody_waiting(mortal: MortalDatabase, database: Database) -> None:
     with Load(database) as load:
         time.sleep(0.5)
         with mortal.standing_still():
@@ -135,7 +135,7 @@ def test_a_server_that_stands_still_keeps_nobody_waiting(mortal: MortalServer, d
     require_whole_pools(database)
 
 
-def test_a_row_that_a_stranger_holds_costs_only_those_who_want_it(mortal: MortalServer, database: Database) -> None:
+def test_a_row_that_a_stranger_holds_costs_only_those_who_want_it(mortal: MortalDatabase, database: Database) -> None:
     stranger = Database(mortal.url)
     holds, lets_go = threading.Event(), threading.Event()
 

@@ -17,20 +17,20 @@ from sqlalchemy import text
 from functional.headwater_process import HeadwaterProcess
 from headwater.database.engine import Database
 from servers.databases import SERVERS
-from servers.mortal import MortalServer, mortal_server
+from servers.mortal import MortalDatabase, mortal_server
 
 DOCUMENT = {"name": "x", "disk_format": "raw", "container_format": "bare"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVERS])
-def mortal(request: pytest.FixtureRequest) -> Iterator[MortalServer]:
+def mortal(request: pytest.FixtureRequest) -> Iterator[MortalDatabase]:
     with mortal_server(request.param) as server:
         yield server
 
 
 @pytest.fixture
-def service(mortal: MortalServer, tmp_path: Path) -> Iterator[HeadwaterProcess]:
+def service(mortal: MortalDatabase, tmp_path: Path) -> Iterator[HeadwaterProcess]:
     process = HeadwaterProcess(tmp_path, toml=f'[database]\nurl = "{mortal.url}"\n')
     process.start()
     try:
@@ -57,7 +57,7 @@ def patch(client: httpx.Client, service: HeadwaterProcess, image_id: str) -> int
 
 
 def test_an_image_that_a_stranger_holds_costs_only_those_who_change_it(
-    client: httpx.Client, mortal: MortalServer, service: HeadwaterProcess
+    client: httpx.Client, mortal: MortalDatabase, service: HeadwaterProcess
 ) -> None:
     held, other = new_image(client, service), new_image(client, service)
     stranger = Database(mortal.url)
@@ -82,7 +82,7 @@ def test_an_image_that_a_stranger_holds_costs_only_those_who_change_it(
 
 
 def test_a_database_that_stands_still_is_503_in_time_and_all_is_well_after(
-    client: httpx.Client, mortal: MortalServer, service: HeadwaterProcess
+    client: httpx.Client, mortal: MortalDatabase, service: HeadwaterProcess
 ) -> None:
     image = new_image(client, service)
 

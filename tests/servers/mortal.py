@@ -1,4 +1,4 @@
-"""A database server of one test that is killed, stopped and started again, at the same port, with its data."""
+"""A server of one test that is killed, stopped and started again, at the same port, with its data."""
 
 from __future__ import annotations
 
@@ -19,15 +19,10 @@ from servers import mariadb, postgresql, process
 class MortalServer:
     """Runs from the start of the test, until it is killed."""
 
-    def __init__(self, server: process.Server, address: Callable[[int], URL]) -> None:
+    def __init__(self, server: process.Server) -> None:
         self._server = server
-        self._port = process.free_port()
-        self.address = address(self._port)
+        self.port = process.free_port()
         self._keeper = self._start()
-
-    @property
-    def url(self) -> str:
-        return self.address.render_as_string(hide_password=False)
 
     def kill(self) -> None:
         """End all of it at once (SIGKILL)."""
@@ -52,14 +47,26 @@ class MortalServer:
         process.stop(self._keeper)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        keeper = process.start(self._server, self._port)
-        process.wait_until_it_answers(self._server, self._port, keeper)
+        keeper = process.start(self._server, self.port)
+        process.wait_until_it_answers(self._server, self.port, keeper)
         return keeper
 
     def _signal(self, number: signal.Signals) -> None:
         for each in _below(self._keeper.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, number)
+
+
+class MortalDatabase(MortalServer):
+    """A database server; ``address`` names a database of it that is there."""
+
+    def __init__(self, server: process.Server, address: Callable[[int], URL]) -> None:
+        super().__init__(server)
+        self.address = address(self.port)
+
+    @property
+    def url(self) -> str:
+        return self.address.render_as_string(hide_password=False)
 
 
 def _below(process_id: int) -> list[int]:
@@ -73,7 +80,7 @@ def _below(process_id: int) -> list[int]:
 
 
 @contextmanager
-def mortal_server(kind: str) -> Iterator[MortalServer]:
+def mortal_server(kind: str) -> Iterator[MortalDatabase]:
     """Give a new server of the kind, ``postgresql`` or ``mariadb``; its address names a database that is there."""
     if kind == "mariadb":
         prepared = mariadb.prepared(keeps_each_commit=True)
@@ -83,7 +90,7 @@ def mortal_server(kind: str) -> Iterator[MortalServer]:
             not_run(f"PostgreSQL {postgresql.OLDEST} or newer (Debian's package postgresql)")
         prepared = postgresql.prepared(programs, {"fsync": "off"})
     with prepared as (server, address):
-        mortal = MortalServer(
+        mortal = MortalDatabase(
             server, lambda port: address(port).set(database="mysql" if kind == "mariadb" else "postgres")
         )
         try:

@@ -54,12 +54,12 @@ def account(*preferred: str) -> str | None:
 
 
 @contextmanager
-def directory(prefix: str, owner: str | None) -> Iterator[Path]:
-    """Give a directory that only ``owner`` may enter, in memory where there is room, and remove it.
+def directory(prefix: str, owner: str | None, *, in_memory: bool = True) -> Iterator[Path]:
+    """Give a directory that only ``owner`` may enter, in memory where there is room (and wanted), and remove it.
 
     It is not pytest's: that one is closed to other accounts, and too long a path for a Unix socket.
     """
-    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
+    in_memory = in_memory and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
     path = Path(tempfile.mkdtemp(prefix=f"headwater-{prefix}-", dir=_MEMORY if in_memory else None))
     try:
         if owner is not None:
