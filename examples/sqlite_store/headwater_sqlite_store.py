@@ -100,6 +100,9 @@ class SqliteStore:
             return url.removeprefix(here)
         raise ForeignUrl(self.name, url)
 
+    def presigned(self, key: str, expires_s: int) -> None:
+        """Return ``None``: a file of this machine holds it."""
+
     def stat(self, key: str) -> Stored:
         with self.there() as database:
             row = database.execute("SELECT length(data) FROM objects WHERE key = ?", (checked_key(key),)).fetchone()

@@ -60,7 +60,7 @@ ROOMS = {
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity",),
+    "urllib3": ("headwater.identity", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 

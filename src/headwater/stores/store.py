@@ -116,6 +116,7 @@ class Abilities:
     gives_paths: bool  # ``path`` names a local file, so the system can send it itself
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
+    gives_urls: bool = False  # ``presigned`` gives addresses where clients may read objects themselves
 
 
 class ObjectWriter(Protocol):
@@ -219,6 +220,13 @@ class ObjectStore(Protocol):
 
         Raises:
             ForeignUrl: It is the URL of something else.
+        """
+
+    def presigned(self, key: str, expires_s: int) -> str | None:
+        """Return an address where anybody may read the object, whole or by ranges, for ``expires_s`` seconds.
+
+        ``None`` where there is no such address. It is a secret for that time, and whether there is such an object is
+        not asked.
         """
 
     def stat(self, key: str) -> Stored:

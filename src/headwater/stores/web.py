@@ -86,6 +86,9 @@ class HttpStore:
             return url
         raise ForeignUrl(self.name, url)
 
+    def presigned(self, key: str, expires_s: int) -> None:
+        """Return ``None``: what may be fetched is for ``fetching`` to judge, each time."""
+
     def stat(self, key: str) -> Stored:
         try:
             size = self._fetcher.size(key)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
+import urllib3
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -287,6 +288,22 @@ class ObjectStoreContract:
         store.delete("k")
         assert head + b"".join(pieces) == data
 
+    # --- Addresses for clients -------------------------------------------------------------------
+
+    def test_a_store_that_gives_addresses_gives_one_for_each_object_until_it_expires(self, store: ObjectStore) -> None:
+        if not store.abilities.gives_urls:
+            assert store.presigned("k", 60) is None
+            return
+        put(store, "k", b"0123456789")
+        address = store.presigned("k", 60)
+        assert address is not None
+        assert address != store.url_of("k")
+        assert urllib3.request("GET", address).data == b"0123456789"
+        assert urllib3.request("GET", address, headers={"Range": "bytes=3-5"}).data == b"345"
+        other = address.replace("/k?", "/another?")
+        assert other != address
+        assert urllib3.request("GET", other).status in (401, 403)
+
     # --- Deleting --------------------------------------------------------------------------------
 
     def test_deleting_what_is_absent_is_fine(self, store: ObjectStore) -> None:
@@ -533,6 +550,7 @@ class ObjectStoreContract:
         with aligned(some_bytes(1 << 20)) as piece, pytest.raises(StoreFull, match="no room"):
             for _ in range(8):
                 writer.write(piece)
+            writer.commit()
         writer.abort()
         assert [stored.key for stored in small_store.list()] == ["before"]
         assert content(small_store, "before") == b"stays"

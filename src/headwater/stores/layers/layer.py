@@ -66,6 +66,9 @@ class Layer:
     def key_of(self, url: str) -> str:
         return self.below.key_of(url)
 
+    def presigned(self, key: str, expires_s: int) -> str | None:
+        return self.below.presigned(key, expires_s) if self.abilities.gives_urls else None
+
     def stat(self, key: str) -> Stored:
         return self.call("stat", lambda: self.below.stat(key))
 

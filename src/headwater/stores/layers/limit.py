@@ -38,7 +38,8 @@ class LimitedStore(Layer):
         """Take the limits; what is ``None`` has none.
 
         Args:
-            read_speed: Bytes a second. A file that the server sends itself would go around it, so no paths are given.
+            read_speed: Bytes a second. A file that the server sends itself would go around it, and so would whoever
+                has an address of the object, so neither paths nor addresses are given.
             write_speed: The same of what is written.
         """
         super().__init__(below)
@@ -47,7 +48,7 @@ class LimitedStore(Layer):
         self._paces = {direction: _Pace(speed, clock) for direction, speed in speeds.items() if speed}
         self._sleep = sleep
         if read_speed:
-            self.abilities = replace(below.abilities, gives_paths=False)
+            self.abilities = replace(below.abilities, gives_paths=False, gives_urls=False)
 
     def call(self, operation: Operation, work: Callable[[], T]) -> T:
         if operation == "ping":  # whether it works does not depend on how much it has to do
