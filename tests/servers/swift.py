@@ -22,6 +22,7 @@ from urllib.parse import quote
 import httpx2 as httpx
 import pytest
 
+from headwater.stores.swift.settings import SwiftStoreSettings
 from needs import CHECKOUT, not_run
 from servers.mortal import MortalServer
 from servers.process import Server, directory, running
@@ -156,6 +157,7 @@ class Swift:
         self.storage_url = f"{self.url}/v1/AUTH_{site.account}"
         self.s3_url = self.url
         self.region = REGION
+        self.home = site.home
         self.writer, self.reader = site.writer, site.reader
 
     def token(self, user: User | None = None) -> str:
@@ -177,6 +179,13 @@ class Swift:
         name = f"container-{uuid.uuid4().hex[:12]}"
         self.ask("PUT", name, **headers)
         return name
+
+
+def swift_settings(swift: Swift, container: str, user: User | None = None, **more: object) -> SwiftStoreSettings:
+    """Return the settings of a store in a container of the server, used by the writer if nobody is named."""
+    user = user or swift.writer
+    who = {"auth": "v1", "auth_url": swift.auth_url, "username": user.name, "password": user.key}
+    return SwiftStoreSettings.model_validate({"type": "swift", "container": container} | who | more)
 
 
 def is_installed() -> bool:

@@ -53,14 +53,15 @@ ROOMS = {
     "pysequoia": ("headwater.streams",),
     "oslo_utils": ("headwater.images",),
     "oslo_policy": ("headwater.identity",),
-    "keystoneauth1": ("headwater.identity",),
+    "keystoneauth1": ("headwater.identity", "headwater.stores.swift"),
     "bcrypt": ("headwater.identity",),
     "cryptography": ("headwater.images", "headwater.server.edge.certificates"),
     "oslo_messaging": ("headwater.activity.notifications",),
     "httpx2": ("headwater.activity.notifications",),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity", "headwater.testing"),
+    "swiftclient": ("headwater.stores.swift",),
+    "urllib3": ("headwater.identity", "headwater.stores.swift", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
