@@ -28,7 +28,7 @@ from headwater.testing.object_store import content, marked, put, some_bytes
 from servers.keystone import Keystone
 from servers.mortal import MortalServer
 from servers.swift import Swift, swift_settings
-from servers.web import Answer, Asked, SendBytes, WebServer, web_server
+from servers.web import Answer, Asked, SendBytes, WebServer, redirect, web_server
 
 MIB = 1 << 20
 IDENTITY = "0123456789abcdef" * 2
@@ -427,6 +427,25 @@ def test_what_swift_answers_to_a_put_is_an_error_of_the_contract(
         assert getattr(caught.value, "may_pass", None) == may_pass
         asked = [each.method for each in web.asked if each.path.startswith("/v1")]
         assert asked == ["PUT"] * (2 if status == 401 else 1)  # repeating is for others, but for a new token
+
+
+def test_a_redirect_takes_no_token_along(web: WebServer) -> None:
+    with web_server() as other, contextlib.closing(at(web)) as store:
+        other.pages["/k"] = answered(200)
+        web.pages["/v1/a/images/k"] = redirect(other.url("/k"))
+        with pytest.raises(StoreUnavailable, match="answers 302") as caught:
+            store.stat("k")
+        assert not caught.value.may_pass
+        assert other.asked == []
+
+
+def test_what_answers_and_is_not_swift_is_told(web: WebServer) -> None:
+    page = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\n\r\n<h1>Welcome</h1>"
+    web.pages["/v1/a/images"] = web.pages["/v1/a/images/k"] = lambda _asked, send: send(page)
+    with contextlib.closing(at(web)) as store:
+        for call in (lambda: list(store.list()), lambda: store.stat("k")):
+            with pytest.raises(StoreUnavailable, match="storage_url"):
+                call()
 
 
 def test_an_object_that_ends_too_early_is_no_object(web: WebServer) -> None:

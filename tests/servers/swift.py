@@ -181,16 +181,16 @@ class Swift:
         return name
 
 
+def is_installed() -> bool:
+    """Whether Swift's environment is there."""
+    return (_VENV / "bin" / "swift-proxy-server").exists()
+
+
 def swift_settings(swift: Swift, container: str, user: User | None = None, **more: object) -> SwiftStoreSettings:
     """Return the settings of a store in a container of the server, used by the writer if nobody is named."""
     user = user or swift.writer
     who = {"auth": "v1", "auth_url": swift.auth_url, "username": user.name, "password": user.key}
     return SwiftStoreSettings.model_validate({"type": "swift", "container": container} | who | more)
-
-
-def is_installed() -> bool:
-    """Whether Swift's environment is there."""
-    return (_VENV / "bin" / "swift-proxy-server").exists()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from keystoneauth1.exceptions import CatalogException
 from keystoneauth1.identity import v3
@@ -66,7 +67,7 @@ class Account:
         session = self._begun()
         settings = self._settings
         self.url()  # what the catalogue lacks is told here
-        return Connection(
+        return _Direct(
             session=session,
             os_options={
                 "object_storage_url": settings.storage_url,
@@ -136,6 +137,15 @@ class Account:
                     app_version=__version__,
                 )
             return self._session
+
+
+class _Direct(Connection):  # type: ignore[misc]  # swiftclient has no types
+    """Follows no redirect: it would carry the token along to wherever it leads."""
+
+    def http_connection(self) -> tuple[Any, Any]:
+        url, connection = super().http_connection()
+        connection.requests_args["allow_redirects"] = False
+        return url, connection
 
 
 def _proof(settings: SwiftStoreSettings) -> BaseIdentityPlugin:

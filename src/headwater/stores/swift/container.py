@@ -73,8 +73,8 @@ class Container:
         """Return how many bytes the container's quota leaves, ``None`` if it has none; proves the token, too."""
         with self.translated():
             said = connection.head_container(self.settings.container)
-        quota = said.get("x-container-meta-quota-bytes", "")
-        return max(0, int(quota) - int(said["x-container-bytes-used"])) if quota.isdecimal() else None
+            quota = said.get("x-container-meta-quota-bytes", "")
+            return max(0, int(quota) - int(said["x-container-bytes-used"])) if quota.isdecimal() else None
 
     def put(self, name: str, body: bytes | bytearray, *, only_if_absent: bool = False) -> None:
         """Make ``body`` an object, at once; Swift refuses it if it came as something else.
@@ -143,7 +143,7 @@ class Container:
         """Return what is stored under ``key``."""
         with self.connection(key) as connection:
             said = connection.head_object(self.settings.container, self.name_of(key))
-        return Stored(key, int(said["content-length"]))
+            return Stored(key, int(said["content-length"]))
 
     def remove(self, name: str) -> None:
         """Remove one object, of a large one the manifest only; nothing there is fine."""
@@ -212,6 +212,9 @@ class Container:
             raise self._keystone_meaning(error) from error
         except (HTTPError, OSError) as error:
             raise StoreUnavailable(self.store, sentence(error)) from error
+        except (KeyError, ValueError) as error:
+            reason = f"what answers is not Swift ({sentence(error)}): see 'storage_url' and Keystone's catalogue"
+            raise SwiftRefused(self.store, reason) from error
 
     def _put(self, name: str, body: bytes, **how: Any) -> None:
         with self.connection(writes=True) as connection:

@@ -33,7 +33,7 @@ def segments_of(key: str) -> str:
 
 
 def growing(number: int, first: int, most: int) -> int:
-    """Return how large a segment is, so that ``most`` of them hold what anybody uploads (1.9 TiB with 1000).
+    """Return how large a segment is, so that ``most`` of them hold what anybody uploads (1.8 TiB with 1000).
 
     Args:
         number: Which segment, counted from 1.
