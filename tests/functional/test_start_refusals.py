@@ -62,7 +62,7 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 2) 
         ("[images]\nsize_cap = true\nlimit_max = -1", ["[images]", "'limit_max'"]),
         ('[stores.fast]\ntype = "floppy"', ["[stores]", "'fast'", "'floppy'", "'file', 'http', 'memory'"]),
         ('[stores.fast]\ntype = "file"\nrot = "x"', ["[stores.fast]", "'rot' is unknown", "did you mean 'root'"]),
-        ('[stores.fast]\nroot = "x"', ["[stores]", "'fast'", "has no 'type'", '"file", "http" or "memory"']),
+        ('[stores.fast]\nroot = "x"', ["[stores]", "'fast'", "has no 'type'", '"file", "http", "memory" or "swift"']),
         ("[quotas]\nimage_count_total = -2", ["[quotas]", "'image_count_total'", "greater than or equal to -1"]),
         ('[quotas]\nuser_storage_quota = "much"', ["[quotas]", "'user_storage_quota'", '"10 GB"']),
         ("[quotas.projects.p]\nimages = 3", ["[quotas.projects.p]", "'images' is unknown", "image_count_total"]),

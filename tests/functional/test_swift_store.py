@@ -10,6 +10,7 @@ import secrets
 import tomllib
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
@@ -19,7 +20,15 @@ from docs.pages import DOCS, blocks
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, wait_until
 from headwater.errors import SettingsError
-from headwater.stores.store import ObjectNotFound, Stored, StoreFull, StoreRefusesWrites, StoreUnavailable, WriteLost
+from headwater.stores.store import (
+    ForeignUrl,
+    ObjectNotFound,
+    Stored,
+    StoreFull,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    WriteLost,
+)
 from headwater.stores.swift import container as container_module
 from headwater.stores.swift.container import Container
 from headwater.stores.swift.settings import SwiftStoreSettings
@@ -150,6 +159,36 @@ def test_stores_with_prefixes_share_a_container_and_see_nothing_of_each_other(sw
         assert one.url_of("k") == f"swift+config://ref1/{container}/one/k"
         assert one.key_of(one.url_of("k")) == "k"
         assert two.url_of("k") == f"swift+config://swift/{container}/two/k"
+
+
+def test_several_threads_write_and_read_large_objects_at_once(store: SwiftStore) -> None:
+    def live(number: int) -> bool:
+        data = some_bytes(9 * MIB, number)
+        pieces = [data[at : at + 700_000] for at in range(0, len(data), 700_000)]
+        return put(store, f"k{number}", *pieces).size == len(data) and content(store, f"k{number}") == data
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(live, range(8)))
+    assert sorted(each.key for each in store.list()) == [f"k{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "swift+config://other/images/k",
+        "swift+config://swift/others/k",
+        "swift+config://swift/images/.segments/k",
+        "swift+config://user:not-told@swift/images/k",
+        "swift+https://user:not-told@keystone.example.org/v3/images/k",
+        "swift://user:not-told@keystone.example.org/v3/images/k",
+    ],
+)
+def test_what_is_no_object_of_the_store_has_no_key(swift: Swift, url: str) -> None:
+    with opened(swift_settings(swift, "images")) as store:
+        assert store.key_of("swift+config://swift/images/k") == "k"
+        with pytest.raises(ForeignUrl) as refused:
+            store.key_of(url)
+    assert "not-told" not in str(refused.value)
 
 
 # --- Addresses for clients -----------------------------------------------------------------------------
