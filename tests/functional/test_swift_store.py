@@ -30,6 +30,7 @@ from headwater.stores.store import (
     WriteLost,
 )
 from headwater.stores.swift import container as container_module
+from headwater.stores.swift import upload as upload_module
 from headwater.stores.swift.container import Container
 from headwater.stores.swift.settings import SwiftStoreSettings
 from headwater.stores.swift.store import MARK, SwiftStore
@@ -109,6 +110,20 @@ def test_what_a_crash_left_is_removed_with_its_key_and_nothing_else_is(store: Sw
         assert content(store, key) == bytes(9 * MIB)
     assert sorted(each.key for each in store.list()) == ["k/x", "k2"]
     assert "k" not in keys_of_segments(swift, store)
+
+
+def test_a_client_that_is_silent_for_long_ends_a_segment_and_not_its_upload(
+    store: SwiftStore, swift: Swift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "_QUIET_S", 0.1)
+    data = some_bytes(13 * MIB)
+    writer = store.begin("k", len(data))
+    for count, (begin, end) in enumerate([(0, 5), (5, 6), (6, 7), (7, 13)]):
+        writer.write(data[begin * MIB : end * MIB])
+        wait_until(lambda count=count: len(keys_of_segments(swift, store)) >= count + 2, "what came is in segments")  # type: ignore[misc]  # binds this turn's count
+    assert writer.commit() == Stored("k", len(data))
+    assert content(store, "k") == data
+    assert content(store, "k", 5 * MIB - 2, 4) == data[5 * MIB - 2 : 5 * MIB + 2]
 
 
 def test_a_segment_that_arrived_as_something_else_is_no_part_of_an_object(

@@ -46,7 +46,7 @@ def test_who_pushes_waits_for_who_sends_and_no_more_waits_in_memory_than_fits() 
     pushing = threading.Thread(target=push)
     pushing.start()
     got = []
-    while piece := pipe.get():
+    while piece := pipe.get(60):
         got.append(piece[0])
         assert len(pushed) - len(got) <= 10
     pushing.join()
@@ -63,13 +63,20 @@ def test_who_pushes_to_nobody_is_told_and_does_not_wait() -> None:
     assert pipe.put(b"more") is False
 
 
+def test_when_nothing_comes_for_long_the_rest_is_for_somebody_else() -> None:
+    pipe = Pipe()
+    assert pipe.put(b"one")
+    assert (pipe.get(0), pipe.get(0)) == (b"one", b"")
+    assert pipe.put(b"two") is False
+
+
 def test_who_waits_for_a_piece_of_what_is_broken_off_fails() -> None:
     pipe = Pipe()
     failures: list[BaseException] = []
 
     def send() -> None:
         try:
-            pipe.get()
+            pipe.get(60)
         except Exception as error:  # noqa: BLE001 - given to the test, whatever it is
             failures.append(error)
 

@@ -25,6 +25,8 @@ _MIB = 1 << 20
 _AT_ONCE = 4 * _MIB  # an object of so many bytes is put in one request, whose tag is known before it
 _PIECE = _MIB
 _WAITING = 8 * _MIB  # bytes that wait for a server that is slower than the client
+# How long a segment waits for a client that is silent. Swift gives a request up after 60 (client_timeout).
+_QUIET_S = 20.0
 
 
 def segments_of(key: str) -> str:
@@ -82,7 +84,8 @@ class SwiftWriter:
         if self._sent:
             self._sent[-1].finish()
             try:
-                self._container.put_manifest(self._key, ((each.name, each.tag, each.size) for each in self._sent))
+                parts = ((each.name, each.tag, each.size) for each in self._sent if each.size)
+                self._container.put_manifest(self._key, parts)
             except SegmentsGone as error:
                 raise WriteLost(self._container.store, self._key) from error
             except StoreUnavailable as error:
@@ -118,13 +121,13 @@ class SwiftWriter:
         first, most = settings.segment_mib * _MIB, settings.most_segments
         if number > most:
             raise StoreFull(self._container.store)
-        limit = growing(number, first, most) if self._expected is None else even(self._expected, first, most)
         left = None if self._expected is None else self._expected - sum(each.size for each in self._sent)
+        limit = growing(number, first, most) if left is None else even(left, first, most - number + 1)
         self._sent.append(_Segment(self._container, f"{self._upload}/{number:08}", limit, left))
 
 
 class _Segment:
-    """One segment: a thread sends its bytes as they come."""
+    """One segment: a thread sends its bytes as they come. When none come for long, it ends where it is."""
 
     def __init__(self, container: Container, name: str, limit: int, left: int | None) -> None:
         """Begin it.
@@ -150,17 +153,20 @@ class _Segment:
 
     @property
     def is_full(self) -> bool:
-        return self.size == self.limit
+        return self.size == self.limit or bool(self.tag)
 
     def take(self, view: memoryview) -> int:
-        """Append what has room in the segment, and return how much that is; waits for a server that is slow."""
+        """Append what has room in the segment, and return how much that is; waits for a server that is slow.
+
+        That is nothing where the segment has ended because the last bytes came long ago.
+        """
         count = min(view.nbytes, self.limit - self.size)
         # Swift itself compares with the quota what a request announces, and this one announces nothing.
         if self._room is not None and self.size + count > self._room:
             raise StoreFull(self._container.store)
         if not self._pipe.put(bytes(view[:count])):
-            self._answer.result()
-            raise StoreUnavailable(self._container.store, "Swift answered before it had the whole segment")
+            self.finish()
+            return 0
         self.size += count
         return count
 
@@ -197,7 +203,7 @@ class _Segment:
             self._asked.set()
 
     def _pieces(self) -> Iterator[bytes]:
-        while piece := self._pipe.get():
+        while piece := self._pipe.get(_QUIET_S):
             self._digest.update(piece)
             yield piece
 
@@ -219,17 +225,22 @@ class Pipe:
         """Append a piece, when there is room for it; return whether somebody will read it."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting < _WAITING or not self._is_read)
+            if not self._is_read:
+                return False
             self._pieces.append(piece)
             self._waiting += len(piece)
             self._changed.notify_all()
-            return self._is_read
+            return True
 
-    def get(self) -> bytes:
-        """Return the next piece, when it is there."""
+    def get(self, patience_s: float) -> bytes:
+        """Return the next piece, when it is there; an empty one, and no other after it, when none comes for so long."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pieces or self._is_broken)
+            self._changed.wait_for(lambda: self._pieces or self._is_broken, patience_s)
             if self._is_broken:
                 raise _BrokenOff
+            if not self._pieces:
+                self._is_read = False
+                return b""
             piece = self._pieces.popleft()
             self._waiting -= len(piece)
             self._changed.notify_all()
