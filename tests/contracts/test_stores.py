@@ -24,8 +24,9 @@ from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore
+from headwater.stores.swift.store import SwiftStore
 from headwater.testing.object_store import ObjectStoreContract, aligned, marked, put, some_bytes
-from servers.swift import Swift, s3_settings
+from servers.swift import Swift, s3_settings, swift_settings
 
 SMALL = 4 << 20  # bytes
 
@@ -293,3 +294,39 @@ class TestLayersAroundFiles(ObjectStoreContract):
         next(begun)
         del never_begun, begun
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+# --- Swift ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swift_store(swift: Swift) -> Iterator[SwiftStore]:
+    """A store in a container of the server, which is not empty when a test before left something."""
+    container = swift.container(X_Container_Meta_Temp_URL_Key="key")
+    store = SwiftStore("swift", swift_settings(swift, container, temp_url_key="key"))
+    marked(store)
+    yield store
+    store.close()
+
+
+class TestSwiftStore(ObjectStoreContract):
+    """In a container of a real Swift."""
+
+    @pytest.fixture
+    def unmarked_store(self, swift: Swift) -> Iterator[SwiftStore]:
+        settings = swift_settings(swift, f"container-{uuid.uuid4().hex[:12]}", create_container=True)
+        store = SwiftStore("swift", settings)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def store(self, swift_store: SwiftStore) -> SwiftStore:
+        for left in list(swift_store.list()):
+            swift_store.delete(left.key)
+        return swift_store
+
+    @pytest.fixture
+    def small_store(self, swift: Swift) -> Iterator[SwiftStore]:
+        store = SwiftStore("swift", swift_settings(swift, swift.container(X_Container_Meta_Quota_Bytes=str(SMALL))))
+        yield marked(store)
+        store.close()

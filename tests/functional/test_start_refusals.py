@@ -66,7 +66,7 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 2) 
         ('[stores.fast]\ntype = "file"\nrot = "x"', ["[stores.fast]", "'rot' is unknown", "did you mean 'root'"]),
         (
             '[stores.fast]\nroot = "x"',
-            ["[stores]", "'fast'", "has no 'type'", '"file", "http", "memory", "rbd" or "s3"'],
+            ["[stores]", "'fast'", "has no 'type'", '"file", "http", "memory", "rbd", "s3" or "swift"'],
         ),
         ("[quotas]\nimage_count_total = -2", ["[quotas]", "'image_count_total'", "greater than or equal to -1"]),
         ('[quotas]\nuser_storage_quota = "much"', ["[quotas]", "'user_storage_quota'", '"10 GB"']),

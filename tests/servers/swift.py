@@ -23,6 +23,7 @@ import httpx2 as httpx
 import pytest
 
 from headwater.stores.s3.settings import S3StoreSettings
+from headwater.stores.swift.settings import SwiftStoreSettings
 from needs import CHECKOUT, not_run
 from servers.mortal import MortalServer
 from servers.process import Server, directory, running
@@ -159,6 +160,7 @@ class Swift:
         self.storage_url = f"{self.url}/v1/AUTH_{site.account}"
         self.s3_url = self.url
         self.region = REGION
+        self.home = site.home
         self.writer, self.reader = site.writer, site.reader
 
     def token(self, user: User | None = None) -> str:
@@ -194,6 +196,13 @@ def s3_settings(swift: Swift, bucket: str, user: User | None = None, **more: obj
 def is_installed() -> bool:
     """Whether Swift's environment is there."""
     return (_VENV / "bin" / "swift-proxy-server").exists()
+
+
+def swift_settings(swift: Swift, container: str, user: User | None = None, **more: object) -> SwiftStoreSettings:
+    """Return the settings of a store in a container of the server, used by the writer if nobody is named."""
+    user = user or swift.writer
+    who = {"auth": "v1", "auth_url": swift.auth_url, "username": user.name, "password": user.key}
+    return SwiftStoreSettings.model_validate({"type": "swift", "container": container} | who | more)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ ROOMS = {
     "pysequoia": ("headwater.streams",),
     "oslo_utils": ("headwater.images",),
     "oslo_policy": ("headwater.identity",),
-    "keystoneauth1": ("headwater.client.proof", "headwater.identity"),
+    "keystoneauth1": ("headwater.client.proof", "headwater.identity", "headwater.stores.swift"),
     "bcrypt": ("headwater.identity",),
     "boto3": ("headwater.stores.s3",),
     "botocore": ("headwater.stores.s3",),
@@ -63,7 +63,8 @@ ROOMS = {
     "httpx2": ("headwater.activity.notifications", "headwater.client"),
     "httpcore2": ("headwater.fetching",),
     "werkzeug": ("headwater.http",),
-    "urllib3": ("headwater.identity", "headwater.stores.s3", "headwater.testing"),
+    "swiftclient": ("headwater.stores.swift",),
+    "urllib3": ("headwater.identity", "headwater.stores.s3", "headwater.stores.swift", "headwater.testing"),
     "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
 }
 
@@ -101,7 +102,7 @@ IMAGES = (
     "v1/http",
 )
 # The rooms of stores: each store beside the others, what is around all, and their contract.
-STORES = ("file", "layers", "memory", "parts", "rbd", "registry", "s3", "store", "store_type", "web")
+STORES = ("file", "layers", "memory", "parts", "rbd", "registry", "s3", "store", "store_type", "swift", "web")
 
 # Where SQL stands besides in a room of its own.
 CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+import msgspec
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+from swiftclient.client import Connection
+from swiftclient.utils import LengthWrapper
 from tools.benches import processes
 from tools.benches.failure import BenchFailed
 from tools.benches.plan import GIB, MIB, Plan
@@ -23,11 +26,13 @@ from tools.benches.source import Source, source
 
 from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore
+from headwater.stores.swift.store import SwiftStore
 from servers import process, swift
 
 BENCH = "stores"
 _LEAST = 0.85  # of what the service's own client does
 _PART = 8 * MIB
+_SEGMENT = 200 * MIB
 _IDENTITY = "0" * 32
 
 
@@ -72,6 +77,8 @@ def measure(plan: Plan, results: Results) -> None:
         service = swift.Swift(port, site)
         with _s3(service, room) as store, _boto3(service, bytes_) as client:
             _compare(plan, results, "s3", store, client, bytes_)
+        with _swift(service) as swift_store, _swiftclient(service, bytes_) as client:
+            _compare(plan, results, "swift", swift_store, client, bytes_)
 
 
 def _compare(plan: Plan, results: Results, name: str, store: ObjectStore, client: _Client, bytes_: Source) -> None:
@@ -137,24 +144,55 @@ def _boto3(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
         yield _Client("boto3", upload, download)
 
 
+@contextlib.contextmanager
+def _swift(service: swift.Swift) -> Iterator[SwiftStore]:
+    with contextlib.closing(SwiftStore("swift", swift.swift_settings(service, service.container()))) as store:
+        store.expect(store.mark(_IDENTITY))
+        yield store
+
+
+@contextlib.contextmanager
+def _swiftclient(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
+    container = service.container()
+    connection = Connection(service.auth_url, service.writer.name, service.writer.key)
+
+    def upload(name: str, size: int) -> None:
+        file, manifest = _File(bytes_, size), []
+        for begin in range(0, size, _SEGMENT):
+            part = LengthWrapper(file, min(_SEGMENT, size - begin), md5=True)
+            tag = connection.put_object(container, f"{name}/{begin}", part)
+            manifest.append({"path": f"/{container}/{name}/{begin}", "etag": tag, "size_bytes": len(part)})
+            if tag != part.get_md5sum():
+                raise BenchFailed("what arrived is not what was sent")
+        query = "multipart-manifest=put"
+        connection.put_object(container, name, msgspec.json.encode(manifest), query_string=query)
+
+    def download(name: str) -> int:
+        return sum(map(len, connection.get_object(container, name, resp_chunk_size=256 << 10)[1]))
+
+    with contextlib.closing(connection):
+        yield _Client("swiftclient", upload, download)
+
+
 class _File:
     """The source as a file that can only be read on, as an upload is."""
 
     def __init__(self, bytes_: Source, size: int) -> None:
         self._pieces = bytes_.pieces(size)
-        self._rest = b""
+        self._rest = memoryview(b"")
 
     def read(self, count: int = -1) -> bytes:
         """Return so many bytes, or what is left."""
-        gathered = [self._rest]
-        length = len(self._rest)
+        gathered: list[memoryview] = []
+        length = 0
         while count < 0 or length < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            gathered.append(bytes(piece))
-            length += len(piece)
-        whole = b"".join(gathered)
-        end = length if count < 0 else count
-        self._rest = whole[end:]
-        return whole[:end]
+            if not self._rest.nbytes:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._rest = memoryview(bytes(piece))
+            taken = self._rest if count < 0 else self._rest[: count - length]
+            self._rest = self._rest[taken.nbytes :]
+            gathered.append(taken)
+            length += taken.nbytes
+        return b"".join(gathered)

@@ -1,0 +1,238 @@
+"""Objects in a container of OpenStack Swift: the store of type ``swift``.
+
+Layout: ``PREFIX KEY`` holds an object, ``PREFIX .headwater-store-id`` the mark, ``PREFIX .segments/`` the parts of
+large objects (``upload.py``). An object of segments is whole when its manifest is there, which is put last and removed
+first; a crash leaves at most segments without a manifest, which ``delete`` of that key removes.
+
+The mark is believed for a few seconds once it was seen; but "not found", "deleted" and "stored" are said only after it
+was seen anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from swiftclient.client import Connection
+from urllib3.exceptions import HTTPError
+
+from headwater.errors import SettingsError
+from headwater.stores.store import (
+    IDENTITY,
+    ForeignUrl,
+    ObjectNotFound,
+    Stored,
+    StoreFull,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    checked_key,
+    is_key,
+)
+from headwater.stores.store_type import StoreType
+from headwater.stores.swift.account import SwiftRefused
+from headwater.stores.swift.container import (
+    BEFORE_KEYS,
+    AnotherIsThere,
+    Container,
+    NoContainer,
+    PastTheEnd,
+    sentence,
+)
+from headwater.stores.swift.settings import SwiftStoreSettings
+from headwater.stores.swift.upload import LARGEST, SwiftWriter, segments_of
+
+# Neither is a key, so no list shows them.
+MARK = ".headwater-store-id"
+PROBE = ".headwater-probe"
+
+_BELIEVED_S = 5.0
+_SETTLES_S = 1.0  # longer than it takes Swift's servers to agree on one of two marks that were put at once
+
+T = TypeVar("T")
+
+
+class SwiftStore:
+    """One container, or what in it begins with the prefix."""
+
+    def __init__(self, name: str, settings: SwiftStoreSettings) -> None:
+        """Name the container; nothing is asked yet."""
+        self.name = name
+        self.settings = settings
+        self.abilities = replace(settings.abilities, gives_urls=settings.temp_url_key is not None)
+        self._container = Container(name, settings)
+        self._expected: str | None = None
+        self._believed_until = 0.0
+
+    def identity(self) -> str | None:
+        try:
+            return self._mark()
+        except ObjectNotFound:
+            return None
+
+    def mark(self, identity: str) -> str:
+        try:
+            return self.identity() or self._marked(identity)
+        except (SwiftRefused, StoreRefusesWrites) as error:
+            raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
+
+    def expect(self, identity: str) -> None:
+        self._expected, self._believed_until = identity, 0.0
+
+    def begin(self, key: str, size: int | None = None) -> SwiftWriter:
+        checked_key(key)
+        self._require_mark()
+        if size is not None and size > self.settings.most_segments * LARGEST:
+            raise StoreFull(self.name, size)
+        return SwiftWriter(self._container, key, size, lambda: self._require_mark(anew=True))
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if length == 0:
+            self.stat(key)
+            return iter(())
+        asked: dict[str, str] = {}
+        if start or length is not None:
+            asked["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        try:
+            connection, body = self._found(key, lambda: self._container.get(key, asked))
+        except PastTheEnd:
+            return iter(())
+        return _Pieces(self._container, connection, body)
+
+    def path(self, key: str) -> None:
+        self.stat(key)
+
+    def url_of(self, key: str) -> str:
+        # Source: glance_store's Swift driver: locations of an account that its settings name, so without a secret.
+        container, name = self.settings.container, self._container.name_of(checked_key(key))
+        return f"swift+config://{self.settings.reference or self.name}/{container}/{name}"
+
+    def key_of(self, url: str) -> str:
+        here = self.url_of("k").removesuffix("k")
+        if url.startswith(here) and is_key(url.removeprefix(here)):
+            return url.removeprefix(here)
+        raise ForeignUrl(self.name, url)
+
+    def presigned(self, key: str, expires_s: int) -> str | None:
+        return self._container.temp_url(checked_key(key), expires_s)
+
+    def stat(self, key: str) -> Stored:
+        return self._found(key, lambda: self._container.head(key))
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        self._require_mark(anew=True)
+        with self._nothing_where_nothing_is():
+            for found in self._container.names(prefix, after=BEFORE_KEYS):
+                if is_key(found.key):
+                    yield found
+
+    def delete(self, key: str) -> None:
+        checked_key(key)
+        self._require_mark(anew=True)
+        with self._nothing_where_nothing_is():
+            self._container.remove(key)
+            for segment in self._container.names(segments_of(key)):
+                self._container.remove(segment.key)
+
+    def ping(self) -> None:
+        self._require_mark(anew=True)
+        try:
+            self._container.put(PROBE, bytes(4096))
+            self._container.remove(PROBE)
+        except StoreFull as error:
+            raise StoreRefusesWrites(self.name, is_full=True) from error
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _found(self, key: str, ask: Callable[[], T]) -> T:
+        """Return what ``ask`` says of an object; what is not found is not found in this store."""
+        checked_key(key)
+        self._require_mark()
+        try:
+            return ask()
+        except ObjectNotFound:
+            self._require_mark(anew=True)
+            raise
+
+    @contextlib.contextmanager
+    def _nothing_where_nothing_is(self) -> Iterator[None]:
+        """Take a container that nobody made as empty, until it is said which store is expected."""
+        try:
+            yield
+        except NoContainer:
+            if self._expected is not None:
+                raise
+
+    # --- The mark ---------------------------------------------------------------------------------
+
+    def _require_mark(self, *, anew: bool = False) -> None:
+        """Raise ``StoreUnavailable`` unless the container is the store that is expected, if any is.
+
+        Args:
+            anew: Look for the mark even if it was seen just now.
+        """
+        if self._expected is None or (not anew and time.monotonic() < self._believed_until):
+            return
+        container = self.settings.container
+        try:
+            found = self._mark()
+        except ObjectNotFound as error:
+            self._container.require()  # an answer to a request for an object does not tell whether its container is
+            raise StoreUnavailable(self.name, f"the container {container} has no {MARK}") from error
+        if found != self._expected:
+            raise StoreUnavailable(self.name, f"the container {container} has the {MARK} of another store")
+        self._believed_until = time.monotonic() + _BELIEVED_S
+
+    def _mark(self) -> str:
+        connection, body = self._container.get(MARK, {"Range": "bytes=0-63"})
+        found = b"".join(_Pieces(self._container, connection, body)).decode("ascii", "replace").strip()
+        if not IDENTITY.fullmatch(found):
+            raise StoreUnavailable(self.name, f"what the container {self.settings.container} has as {MARK} is none")
+        return found
+
+    def _marked(self, identity: str) -> str:
+        """Mark a container that has no mark, and return its mark: of several at once the same one for all."""
+        if self.settings.create_container:
+            self._container.create()
+        with contextlib.suppress(AnotherIsThere):
+            self._container.put(MARK, identity.encode(), only_if_absent=True)
+        # Swift looks for another one when a request begins: of two at the same moment it takes both, and keeps one.
+        time.sleep(_SETTLES_S)
+        return self._mark()
+
+
+class _Pieces(Iterator[bytes]):
+    """The bytes of one object, as they come; what breaks off is the store's failure."""
+
+    def __init__(self, container: Container, connection: Connection, body: Any) -> None:
+        self._container, self._body = container, body
+        self._connection: Connection | None = connection  # until it is given back or closed
+
+    def __next__(self) -> bytes:
+        if self._connection is None:
+            raise StopIteration
+        try:
+            piece: bytes = self._body.read(self._container.settings.chunk_size)
+        except (HTTPError, OSError) as error:
+            self.close()
+            raise StoreUnavailable(self._container.store, f"an object broke off: {sentence(error)}") from error
+        if not piece:
+            connection, self._connection = self._connection, None
+            self._container.give_back(connection)
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """End the connection, unless all was read."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+TYPE = StoreType("swift", SwiftStoreSettings, lambda name, settings, _: SwiftStore(name, settings))
