@@ -57,6 +57,8 @@ do_secure_hash = false
 [fetch]
 allowed_hosts = ["127.0.0.1", "address-of-this-machine"]
 allowed_ports = []
+[stores.more]
+type = "file"
 [stores.file]
 type = "file"
 [stores.web]
@@ -83,17 +85,57 @@ region = "RegionOne"
 cache_s = 0
 """,
 )
-RUNS = (STANDARD, LENIENT, LIMITED)
+SEVERAL = Run(
+    "several",
+    "a service with several stores.",
+    """
+[policy]
+enforce_scope = true
+[images]
+show_multiple_locations = true
+[fetch]
+allowed_hosts = ["127.0.0.1", "address-of-this-machine"]
+allowed_ports = []
+[stores.cheap]
+type = "file"
+weight = 100
+[stores.fast]
+type = "file"
+weight = 100
+[stores.web]
+type = "http"
+""",
+)
+WEIGHED = Run(
+    "weighed",
+    "a service with several stores of different weights.",
+    """
+[policy]
+enforce_scope = true
+[stores.cheap]
+type = "file"
+weight = 100
+[stores.fast]
+type = "file"
+weight = 300
+""",
+)
+RUNS = (STANDARD, LENIENT, LIMITED, SEVERAL, WEIGHED)
 # Everything else belongs to the standard run.
 _OTHER_TESTS: Mapping[str, re.Pattern[str]] = {
     LENIENT.name: re.compile(r"\.ListUserImagesTest\.|\.test_add_location_with_do_secure_hash_false\b"),
     LIMITED.name: re.compile(r"\.test_unified_limits\."),
+    WEIGHED.name: re.compile(r"\.StoreWeightTest\."),
+    SEVERAL.name: re.compile(
+        r"\.(MultiStoresImagesTest|MultiStoresImportImagesTest|ImportCopyImagesTest|ImportImagesNegativeTest)\."
+        r"|\.MultistoreLocationImportTest\.test_add_location_for_image_with_do_secure_hash_true\b"
+    ),
 }
 _TEMPEST: Mapping[str, Mapping[str, str]] = {
-    STANDARD.name: {"formats_are_checked": "true", "locations_are_hashed": "true"},
     LENIENT.name: {"formats_are_checked": "false", "locations_are_hashed": "false"},
-    LIMITED.name: {"formats_are_checked": "true", "locations_are_hashed": "true"},
+    WEIGHED.name: {"stores_are_weighed": "true"},
 }
+_USUAL = {"formats_are_checked": "true", "locations_are_hashed": "true", "stores_are_weighed": "false"}
 _LINES = 25  # of what a suite said about one test
 
 
@@ -135,7 +177,7 @@ def _results(directory: Path, only: re.Pattern[str] | None) -> dict[str, Result]
             began = time.monotonic()
             home = directory / f"tempest-{run.name}"
             home.mkdir()
-            suites = Suites.prepare(home, {**running.tempest_values(run), **_TEMPEST[run.name]})
+            suites = Suites.prepare(home, {**running.tempest_values(run), **_USUAL, **_TEMPEST.get(run.name, {})})
             tests = [
                 test for test in suites.tests() if _run_of(test) == run.name and (only is None or only.search(test))
             ]

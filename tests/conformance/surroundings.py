@@ -40,7 +40,6 @@ class Cloud:
             "identity_region": self.keystone.region,
             "region": run.name,
             "other_process": OTHER_PROCESS,
-            "raw_url": f"{self.files_url}/disk.raw",
             "qcow2_url": f"{self.files_url}/disk.qcow2",
         }
 
@@ -104,11 +103,10 @@ def _headwater(started: ExitStack, home: Path, settings: str, env: Mapping[str, 
 
 @contextmanager
 def _files(directory: Path) -> Iterator[str]:
-    """Serve a qcow2 and a raw disk on loopback; give the URL above them."""
+    """Serve a qcow2 disk on loopback; give the URL above it."""
     root = directory / "files"
     root.mkdir()
     (root / "disk.qcow2").write_bytes(disk_images.qcow2())
-    (root / "disk.raw").write_bytes(bytes(range(256)) * 256)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(root)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
