@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headwater.errors import SettingsError
-from headwater.fetching.fetcher import Fetcher, FetchSettings, RemoteFailed, RemoteTooLarge
+from headwater.fetching.fetcher import Fetcher, FetchSettings, RemoteChanged, RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import Resolve, UrlRefused
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 
@@ -61,6 +61,40 @@ def test_a_size_that_the_server_does_not_tell_is_none(web: WebServer) -> None:
     web.pages["/chunked"] = chunked
     assert fetcher().size(web.url("/chunked")) is None
     assert b"".join(fetcher().open(web.url("/chunked"), 2, 4)) == b"cdef"
+
+
+_DATE = b"Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "validator"),
+    [
+        (b'ETag: "one"\r\n', '"one"'),
+        (b'ETag: W/"one"\r\n', None),
+        (b"", None),
+        (_DATE + b"Last-Modified: Thu, 26 Nov 2026 11:59:00 GMT\r\n", "Thu, 26 Nov 2026 11:59:00 GMT"),
+        (_DATE + b"Last-Modified: Thu, 26 Nov 2026 11:59:01 GMT\r\n", None),
+        (b"Last-Modified: Thu, 26 Nov 2026 11:59:00 GMT\r\n", None),
+        (_DATE + b"Last-Modified: yesterday\r\n", None),
+    ],
+    ids=["a strong tag", "a weak one", "nothing", "an old date", "a young date", "a date beside none", "no date"],
+)
+def test_what_tells_data_from_other_data_is_known(web: WebServer, head: bytes, validator: str | None) -> None:
+    web.pages["/data"] = lambda _asked, send: send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + head + b"\r\n")
+    with fetcher().open(web.url("/data")) as fetched:
+        assert fetched.validator == validator
+
+
+def test_the_rest_of_data_is_of_the_same_data_or_none(web: WebServer) -> None:
+    with fetcher().open(web.url("/data"), 100, if_range='"one"') as fetched:
+        assert b"".join(fetched) == DATA[100:]
+    assert (web.asked[-1].headers["range"], web.asked[-1].headers["if-range"]) == ("bytes=100-", '"one"')
+    web.pages["/data"] = content(DATA, ranges=False)
+    with pytest.raises(RemoteChanged):
+        fetcher().open(web.url("/data"), 100, if_range='"two"')
+    # Without it, what comes before is read and dropped.
+    with fetcher().open(web.url("/data"), 100) as fetched:
+        assert b"".join(fetched) == DATA[100:]
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"identity, gzip"])

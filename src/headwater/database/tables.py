@@ -15,7 +15,7 @@ deleted among the living, offset paging):
 * ``uploads`` is the intention to write bytes, made before the first byte and removed in the
   transaction that makes the image active. ``discarded_objects`` is the intention to delete bytes,
   made in the transaction that forgets them. A crash leaves one of the two behind, and whoever finds
-  it completes it.
+  it completes it. ``import_objects`` is that of imports, which write several objects, and keep what is staged.
 
 Times are microseconds since 1970 in UTC. Text compares by code point on every database, so that
 paging and equality mean the same everywhere.
@@ -208,6 +208,19 @@ uploads = Table(
     Index("ix_uploads_owner", "owner"),
 )
 
+import_objects = Table(
+    "import_objects",
+    metadata,
+    Column("store", ExactString(64), primary_key=True),
+    Column("object_key", ExactString(255), primary_key=True),
+    Column("image_id", ExactString(36), nullable=False, index=True),
+    # The import that writes it; NULL: it is staged, whole, and waits for its import.
+    Column("task_id", ExactString(36)),
+    # How many bytes it has; of one that is written, how many will come or have come.
+    Column("size", BigInteger),
+    # JSON: what is known of staged bytes.
+    Column("document", LongText, nullable=False),
+)
 discarded_objects = Table(
     "discarded_objects",
     metadata,
@@ -241,6 +254,9 @@ tasks = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+    # How far it is, as far as anybody counts.
+    Column("bytes_done", BigInteger),
+    Column("bytes_total", BigInteger),
     Index("ix_tasks_created_at", "created_at", "id"),
     Index("ix_tasks_owner", "owner", "created_at", "id"),
     Index("ix_tasks_image_id", "image_id", "created_at"),

@@ -17,6 +17,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,9 @@ from headwater.fetching.url_filter import NotResolved, Resolve, Target, UrlFilte
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)")
+_MAY_PASS = frozenset({408, 425, 429})  # what a server answers to a request that is fine
+# How much older than its answer data must be for its date to tell it from other data. Source: RFC 9110, section 8.8.2.2
+_SETTLED_S = 60
 _log = logging.getLogger(__name__)
 _Headers = dict[bytes | str, bytes | str]
 _PATIENCE_S = 30  # of waiting for data, before its speed is judged
@@ -75,6 +79,18 @@ class RemoteFailed(Unavailable):
     def is_missing(self) -> bool:
         """The server says that there is no such thing, and that may be told."""
         return self.status in (404, 410) and not self.guarded
+
+    @property
+    def may_pass(self) -> bool:
+        """The same may be answered otherwise a while later."""
+        return self.status is None or self.status >= 500 or self.status in _MAY_PASS
+
+
+class RemoteChanged(RemoteFailed):
+    """What follows a part that was read is not to be had: the data is another by now, or comes in one piece only."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "the connection broke, and the server does not give the rest of the same data")
 
 
 class RemoteTooLarge(TooLarge):
@@ -134,12 +150,16 @@ class Fetcher:
         with self.open(url, 0, 1) as fetched:  # not every server knows HEAD
             return fetched.size
 
-    def open(self, url: str, start: int = 0, length: int | None = None) -> Fetched:
+    def open(self, url: str, start: int = 0, length: int | None = None, *, if_range: str | None = None) -> Fetched:
         """Return the bytes of ``url`` from ``start`` on, ``length`` at most, ready to be read.
 
         A server that gives no ranges is read from the beginning, and what was not asked for is dropped.
 
+        Args:
+            if_range: The ``validator`` of the data that is read on from ``start``.
+
         Raises:
+            RemoteChanged: It is not the data of ``if_range``, or the server gives no part of it.
             UrlRefused: It may not be fetched.
             RemoteFailed: The server cannot be reached or does not have it.
             RemoteTooLarge: It is larger than ``size_limit``.
@@ -148,14 +168,18 @@ class Fetcher:
         if start or length is not None:
             last = "" if length is None else str(start + max(1, length) - 1)
             headers["Range"] = f"bytes={start}-{last}"
+            if if_range is not None:
+                headers["If-Range"] = if_range
         answer = self._ask("GET", url, headers)
         try:
-            return self._fetched(answer, url, start, length, ranged="Range" in headers)
+            return self._fetched(answer, url, start, length, ranged="Range" in headers, if_range="If-Range" in headers)
         except BaseException:
             answer.close()
             raise
 
-    def _fetched(self, answer: _Answer, url: str, start: int, length: int | None, *, ranged: bool) -> Fetched:
+    def _fetched(
+        self, answer: _Answer, url: str, start: int, length: int | None, *, ranged: bool, if_range: bool
+    ) -> Fetched:
         limit = self._settings.size_limit
         size, skip = answer.length, start
         if ranged and answer.status == 206:
@@ -163,6 +187,8 @@ class Fetcher:
         elif ranged and answer.status == 416:
             answer.close()
             return Fetched(url, answer, size=answer.unsatisfied_size, skip=0, length=0, limit=limit)
+        elif answer.status == 200 and if_range:
+            raise RemoteChanged(url)
         elif answer.status != 200:
             raise answer.failed(f"the server answered {answer.status}", answer.status)
         if answer.is_coded:
@@ -204,6 +230,7 @@ class Fetched:
         limit: int,
     ) -> None:
         self.size = size  # bytes of the whole object; None when the server does not say
+        self.validator = answer.validator  # tells this data from any other at the URL; None when nothing does
         self._url = url
         self._answer = answer
         self._skip, self._length, self._limit = skip, length, limit
@@ -303,6 +330,18 @@ class _Answer:
         codings = [value for key, value in self._response.headers if key.lower() == b"content-encoding"]
         return any(value.strip().lower() not in (b"", b"identity") for value in codings)
 
+    @property
+    def validator(self) -> str | None:
+        """What ``If-Range`` may say of this data: a strong tag, or a date that is as good as one."""
+        tag = self.header(b"etag")
+        if tag is not None:
+            return tag.decode("latin-1") if tag.startswith(b'"') else None
+        modified = self.header(b"last-modified")
+        then, at = _date(modified), _date(self.header(b"date"))
+        if modified is None or then is None or at is None or at - then < _SETTLED_S:
+            return None
+        return modified.decode("latin-1")
+
     def range_size(self, start: int) -> int | None:
         """Return the size of the whole thing of which this is the part that begins at ``start``.
 
@@ -357,6 +396,14 @@ class _Answer:
             if isinstance(error, httpcore2.NetworkError | httpcore2.ProtocolError | OSError):
                 raise self.failed("the connection broke off") from error
             raise
+
+
+def _date(value: bytes | None) -> float | None:
+    """Return a date of a header in seconds since 1970."""
+    try:
+        return None if value is None else parsedate_to_datetime(value.decode("latin-1")).timestamp()
+    except ValueError:
+        return None
 
 
 def _is_about_certificates(error: BaseException | None) -> bool:

@@ -17,6 +17,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjects
 from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.imports.import_objects import ImportObjects
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
@@ -33,6 +34,10 @@ from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.runs import KIND as IMPORT
+from headwater.images.imports.runs import ImportRuns
+from headwater.images.imports.service import Imports
+from headwater.images.imports.staging import Staging
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
@@ -130,16 +135,11 @@ class ImageService:
         running = Running()
         records = UploadRecords(database)
         self._leftovers = Leftovers(changes, records, scrubber, running)
-        self.uploads = Uploads(
-            changes,
-            records,
-            scrubber,
-            stores,
-            limits,
-            pools=Pools(pools.hashing, pools.storing),
-            running=running,
-            signatures=open_signatures(sections.signatures, sections.keystone),
-        )
+        byte_pools = Pools(pools.hashing, pools.storing)
+        signatures = open_signatures(sections.signatures, sections.keystone)
+        uses = (changes, records, scrubber, stores, limits)
+        self.uploads = Uploads(*uses, pools=byte_pools, running=running, signatures=signatures)
+        self.staging = Staging(*uses, pools=byte_pools, running=running, signatures=signatures)
         notices = Notices(self.notifications)
         self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
         members = Members(database)
@@ -166,10 +166,24 @@ class ImageService:
             retries=limits.http_retries,
         )
         self.tasks = TaskService(tasks, access, self.images, web_copy, task_kept_s=kept_s)
+        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
+        self.import_runs = ImportRuns(
+            changes,
+            self.catalogue,
+            ImportObjects(database),
+            tasks,
+            scrubber,
+            stores=stores,
+            fetcher=fetcher,
+            settings=limits,
+            signatures=signatures,
+            pools=byte_pools,
+            stopping=self._is_stopping,
+        )
         self._all_jobs = Jobs(database)
         self.jobs = Runner(
             self._all_jobs,
-            {LOCATION_IMPORT: self.location_import.run, COPY: web_copy.run},
+            {LOCATION_IMPORT: self.location_import.run, COPY: web_copy.run, IMPORT: self.import_runs.run},
             pools.jobs,
         )
         self._sweeping = Sweeping(discarded, stores, tally, stopping=self._is_stopping)

@@ -16,6 +16,17 @@ class ImagesSettings(Section):
     store: Annotated[
         str | None, Field(description="Name of the store that takes uploads. Default: the first in [stores] that can.")
     ] = None
+    staging_store: Annotated[
+        str | None,
+        Field(
+            description="Name of the store that takes staged data. An import to this store moves no byte. "
+            "Default: the one that takes uploads."
+        ),
+    ] = None
+    import_methods: Annotated[
+        tuple[Literal["glance-direct", "web-download", "copy-image"], ...],
+        Field(description="The import methods that are offered. Without glance-direct nothing can be staged."),
+    ] = ("glance-direct", "web-download", "copy-image")
     hash_algorithm: Annotated[
         Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")
     ] = "sha512"

@@ -87,6 +87,8 @@ class Task:
     result: Mapping[str, Any] | None = None
     message: str = ""  # mostly why it failed
     expires_at: int | None = None  # when it may be forgotten; None while it goes on
+    bytes_done: int | None = None  # how far it is; None: nobody counts
+    bytes_total: int | None = None
 
     def moved_to(self, status: TaskStatus, now: int, *, kept_s: int = KEPT_S, **more: Any) -> Task:
         """Return this task in ``status``, with ``result`` or ``message`` where they are given.

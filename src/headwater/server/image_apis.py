@@ -17,6 +17,8 @@ def image_api(service: ImageService, settings: Settings, threads: Threads, endpo
     use_cases = UseCases(
         images=service.images,
         uploads=service.uploads,
+        staging=service.staging,
+        imports=service.imports,
         downloads=service.downloads,
         sharing=service.sharing,
         definitions=service.metadefs,

@@ -185,11 +185,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.images.store is not None and self.images.store not in self.stores:
-            raise ValueError(
-                f"section [images], key 'store': there is no store {self.images.store!r}; "
-                f"[stores] has {', '.join(self.stores)}"
-            )
+        for key, name in (("store", self.images.store), ("staging_store", self.images.staging_store)):
+            if name is not None and name not in self.stores:
+                raise ValueError(
+                    f"section [images], key {key!r}: there is no store {name!r}; [stores] has {', '.join(self.stores)}"
+                )
         self._require_askable_barbican()
         self._require_writing_store()
         alone = [store.type for store in self.stores.values() if not store.abilities.shared_by_processes]
@@ -234,11 +234,12 @@ class Settings(Section):
         writing = [name for name, store in self.stores.items() if store.abilities.writes]
         if not writing:
             raise ValueError('section [stores]: no store takes uploads; add one with type = "file"')
-        if self.images.store is not None and self.images.store not in writing:
-            raise ValueError(
-                f"section [images], key 'store': the store {self.images.store!r} takes no uploads; "
-                f"give one of {', '.join(writing)}"
-            )
+        for key, name in (("store", self.images.store), ("staging_store", self.images.staging_store)):
+            if name is not None and name not in writing:
+                raise ValueError(
+                    f"section [images], key {key!r}: the store {name!r} takes no uploads; "
+                    f"give one of {', '.join(writing)}"
+                )
 
     @property
     def workers(self) -> int:

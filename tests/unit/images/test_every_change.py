@@ -26,8 +26,9 @@ from headwater.identity.settings import KeystoneSettings, PolicySettings
 from headwater.images import assembly
 from headwater.images.assembly import ImagePools, ImageService, Sections
 from headwater.images.attributes import Operation
-from headwater.images.data.session import SizeMismatch
+from headwater.images.data.session import SizeMismatch, UploadSession
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
+from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.model import Image
 from headwater.images.policies import BY_NAME
@@ -108,7 +109,7 @@ class Shelf(Fetcher):
         self.questions.note(url)
         return len(DATA)
 
-    def open(self, url: str, start: int = 0, length: int | None = None) -> Fetched:
+    def open(self, url: str, start: int = 0, length: int | None = None, *, if_range: str | None = None) -> Fetched:
         self.questions.note(url)
         return cast("Fetched", Page(DATA if url == GOOD else DATA[:9]))
 
@@ -117,6 +118,7 @@ class Page:
     """What a URL gives."""
 
     size = len(DATA)
+    validator = None
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -125,6 +127,9 @@ class Page:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """There is nothing to close."""
 
     def __iter__(self) -> Iterator[bytes]:
@@ -180,7 +185,12 @@ class House:
         return image_id
 
     def upload(self, image_id: str, *, size: int | None = len(DATA), breaks_off: bool = False) -> None:
-        data = self.service.uploads.begin(ADMIN, image_id, size)
+        self._bring(self.service.uploads.begin(ADMIN, image_id, size), breaks_off=breaks_off)
+
+    def stage(self, image_id: str, *, size: int | None = len(DATA), breaks_off: bool = False) -> None:
+        self._bring(self.service.staging.begin(ADMIN, image_id, size), breaks_off=breaks_off)
+
+    def _bring(self, data: UploadSession, *, breaks_off: bool) -> None:
         back = threading.Event()
         data.put(memoryview(DATA), back.set)
         assert back.wait(60)
@@ -215,6 +225,7 @@ class House:
         work = {
             LOCATION_IMPORT: self.service.location_import.run,
             COPY: self.service.tasks._web_copy.run,
+            IMPORT: self.service.import_runs.run,
         }[kind]
         for job in Jobs(self.database).claim([kind], "here", 10**18, limit=9):
             work(replace(job, attempts=99))  # nothing is tried again
@@ -262,6 +273,32 @@ def _task(house: House, url: str) -> None:
     asked = {"import_from": url, "import_from_format": "raw", "image_properties": {}}
     house.service.tasks.create(ADMIN, {"type": "import", "input": asked})
     house.run(COPY)
+
+
+def _import_staged(house: House, **fields: Any) -> None:
+    image_id = house.image(**fields)
+    house.stage(image_id)
+    house.service.imports.begin(ADMIN, image_id, {"method": {"name": "glance-direct"}})
+    house.run(IMPORT)
+
+
+def _import_url(house: House, url: str, **more: Any) -> None:
+    method = {"name": "web-download", "uri": url, **more}
+    house.service.imports.begin(ADMIN, house.image(), {"method": method})
+    house.run(IMPORT)
+
+
+def _copy(house: House, store: str) -> None:
+    asked = {"method": {"name": "copy-image"}, "stores": [store]}
+    house.service.imports.begin(ADMIN, house.active(), asked)
+    house.run(IMPORT)
+
+
+def _delete_while_it_is_imported(house: House) -> None:
+    image_id = house.image()
+    house.service.imports.begin(ADMIN, image_id, {"method": {"name": "web-download", "uri": GOOD}})
+    house.service.images.delete(ADMIN, image_id)
+    house.run(IMPORT)
 
 
 def _copy_v1(house: House, url: str) -> None:
@@ -332,6 +369,15 @@ ACTS: dict[str, Callable[[House], object]] = {
     ),
     "task": lambda house: _task(house, GOOD),
     "task that fails": lambda house: _task(house, BROKEN),
+    "stage": lambda house: house.stage(house.image()),
+    "stage that breaks off": lambda house: house.stage(house.image(), size=None, breaks_off=True),
+    "import what is staged": _import_staged,
+    "import what is staged and not what it should be": lambda house: _import_staged(house, disk_format="qcow2"),
+    "import from a URL": lambda house: _import_url(house, GOOD),
+    "import from a URL that fails": lambda house: _import_url(house, GOOD, os_hash_algo="md5", os_hash_value="0" * 32),
+    "import of an image that is deleted": _delete_while_it_is_imported,
+    "copy to another store": lambda house: _copy(house, "other"),
+    "copy to a store that takes nothing": lambda house: _copy(house, "web"),
     "v1 create": lambda house: house.create_v1(),
     "v1 create at a location": lambda house: house.create_v1(location=GOOD),
     "v1 copy": lambda house: _copy_v1(house, GOOD),
@@ -427,7 +473,8 @@ def house(
     shelf.questions = questions
     store = MemoryStore("memory", MemoryStoreSettings(type="memory"))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
-    stores: dict[str, ObjectStore] = {"memory": store, "web": HttpStore("web", shelf)}
+    other = MemoryStore("other", MemoryStoreSettings(type="memory"))
+    stores: dict[str, ObjectStore] = {"memory": store, "other": other, "web": HttpStore("web", shelf)}
     service = ImageService(sections, database, stores, shelf, policy, pools=pools, tally=cast("Any", None))
     monkeypatch.setattr(service.quotas, "_source", Limits(questions, service.quotas._source))
     yield House(tmp_path, service, database, store)
@@ -469,6 +516,10 @@ def test_the_acts_end_well_and_badly(house: House, heard: Heard) -> None:
         ("saving", "killed"),
         ("importing", "queued"),
         ("importing", "active"),
+        ("queued", "uploading"),
+        ("uploading", "queued"),
+        ("uploading", "importing"),
+        ("importing", None),
         ("active", "deactivated"),
         ("deactivated", "active"),
         ("active", None),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from headwater.database import tables
 from headwater.database.engine import Database
@@ -58,3 +58,18 @@ def discard(connection: Connection, locations: Iterable[Location], now: int) -> 
     ]
     if rows:
         connection.execute(insert(tables.discarded_objects), rows)
+
+
+def discard_import_objects(
+    connection: Connection, image_id: str, now: int, *, task_id: str | None = None
+) -> list[Location]:
+    """Discard what is staged or imported for an image, or what one task imports, and return it."""
+    table = tables.import_objects
+    which = table.c.image_id == image_id
+    if task_id is not None:
+        which = and_(which, table.c.task_id == task_id)
+    left = [Location(*row) for row in connection.execute(select(table.c.store, table.c.object_key).where(which))]
+    if left:
+        discard(connection, left, now)
+        connection.execute(delete(table).where(which))
+    return left

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Invalid
-from headwater.images.catalogue.discarded import discard
+from headwater.images.catalogue.discarded import discard, discard_import_objects
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.rows import (
@@ -286,6 +286,7 @@ def deleted(image_id: str, allowed: Callable[[Image], None], now: int) -> Step[l
         allowed(image)
         locations = [Location(*row) for row in transaction.connection.execute(_LOCATIONS, {"id": image_id})]
         discard(transaction.connection, locations, now)
+        locations += discard_import_objects(transaction.connection, image_id, now)
         removed(transaction, image, now)
         return [location for location in locations if not location.is_external]
 

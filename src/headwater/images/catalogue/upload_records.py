@@ -153,13 +153,7 @@ def finished(image_id: str, location: Location, change: Callable[[Image], Image]
     """
 
     def step(transaction: Transaction) -> Image:
-        is_ours = _end_upload(transaction.connection, location)
-        try:
-            before = locked(transaction, image_id)
-        except ImageNotFound as error:
-            raise ImageGone(image_id) from error
-        if not is_ours:
-            raise UploadLost(image_id)
+        before = ended_upload(transaction, image_id, location)
         image = replaced(transaction, before, change(before))
         transaction.connection.execute(
             insert(tables.image_locations),
@@ -174,6 +168,23 @@ def finished(image_id: str, location: Location, change: Callable[[Image], Image]
         return image
 
     return step
+
+
+def ended_upload(transaction: Transaction, image_id: str, location: Location) -> Image:
+    """Drop the note of an upload whose bytes are durable, and return the image, locked.
+
+    Raises:
+        ImageGone: The image was deleted meanwhile.
+        UploadLost: The upload was given up meanwhile.
+    """
+    is_ours = _end_upload(transaction.connection, location)
+    try:
+        image = locked(transaction, image_id)
+    except ImageNotFound as error:
+        raise ImageGone(image_id) from error
+    if not is_ours:
+        raise UploadLost(image_id)
+    return image
 
 
 def abandoned(

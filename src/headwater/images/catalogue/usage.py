@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 
 from headwater.database.engine import Database
-from headwater.database.tables import image_locations, images, project_locks, uploads
+from headwater.database.tables import image_locations, images, import_objects, project_locks, uploads
 from headwater.images.model import Status
 
 _PROJECT: BindParameter[str] = bindparam("project", type_=images.c.owner.type)
@@ -70,7 +70,8 @@ def uploading_count(connection: Connection, project_id: str, most: int = NO_MATT
 
 def stored_size(connection: Connection, project_id: str) -> int:
     """Return the bytes of all copies of its images, and of those that are on their way to be one."""
-    return _scalar(connection, _STORED_SIZE, project_id) + _scalar(connection, _COMING_SIZE, project_id)
+    coming = _scalar(connection, _COMING_SIZE, project_id) + _scalar(connection, _IMPORTED_SIZE, project_id)
+    return _scalar(connection, _STORED_SIZE, project_id) + coming
 
 
 def staged_size(connection: Connection, project_id: str) -> int:
@@ -148,6 +149,11 @@ _UPLOAD_COUNT = _count(
 _COPIES = select(func.count()).where(image_locations.c.image_id == images.c.id).scalar_subquery()
 _STORED_SIZE = select(func.sum(images.c.size * _COPIES)).where(*_OWN)
 _COMING_SIZE = select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STORED)
+_IMPORTED_SIZE = (
+    select(func.sum(import_objects.c.size))
+    .select_from(import_objects.join(images, images.c.id == import_objects.c.image_id))
+    .where(*_OWN, import_objects.c.task_id.is_not(None))
+)
 _STAGED_SIZE = select(func.sum(images.c.size)).where(*_OWN, _IS_STAGED)
 _COMING_STAGED_SIZE = (
     select(func.sum(uploads.c.size)).select_from(_OWN_UPLOADS).where(uploads.c.owner == _PROJECT, _IS_STAGED)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Protocol
 
-from headwater.images.data.buffers import Buffers
+from headwater.images.data.buffers import Buffers, ThreadBuffers
 from headwater.images.data.pipeline import BUFFER
-from headwater.images.data.session import UploadSession
+
+
+class Sink(Protocol):
+    """Where pieces go: ``UploadSession`` is one."""
+
+    def put(self, view: memoryview, release: Callable[[], None]) -> None:
+        """Take the next piece; ``release`` is called, from any thread, when its memory is free again."""
 
 
 class Gathering:
     """The data of one stream on its way into buffers; used by one caller, to be closed."""
 
-    def __init__(self, data: UploadSession, buffers: Buffers) -> None:
+    def __init__(self, data: Sink, buffers: Buffers) -> None:
         self._data = data
         self._buffers = buffers
         self._buffer: mmap.mmap | None = None
@@ -75,3 +84,15 @@ class Gathering:
         if self._buffer is not None:
             self._buffers.put(self._buffer)
             self._buffer = None
+
+
+def pour(pieces: Iterable[bytes], data: Sink, buffers: ThreadBuffers) -> None:
+    """Hand all pieces to ``data``, gathered into buffers."""
+    with closing(Gathering(data, buffers)) as gathering:
+        for piece in pieces:
+            offset = 0
+            while offset < len(piece):
+                if gathering.needs_buffer:
+                    gathering.use(buffers.take())
+                offset += gathering.add(piece, offset)
+        gathering.flush()

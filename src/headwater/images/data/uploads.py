@@ -55,6 +55,8 @@ class StoreUnknown(Invalid):
 class Uploads:
     """The use cases of uploading; safe to use from several threads."""
 
+    resource = "image_size_total"  # of which bytes on their way take something
+
     def __init__(
         self,
         changes: Changes,
@@ -111,13 +113,13 @@ class Uploads:
         upload = Upload(image_id, location, self._running.writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         self._running.add(location)
         try:
-            image = change.commit(steps.begun(upload, lambda image: self._claimed(image, terms)))
+            image = change.commit(steps.begun(upload, lambda image: self.claimed(image, terms)))
             writer: ObjectWriter | None = None
             try:
                 writer = self._stores[name].begin(location.object_key, size)
                 return UploadSession(
                     upload,
-                    self._work(caller, image, writer),
+                    self.work(caller, image, writer),
                     self,
                     caller=caller,
                     terms=terms,
@@ -135,7 +137,8 @@ class Uploads:
             self._running.discard(location)
             raise
 
-    def _work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+    def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+        """Return what is done with the bytes of an image's upload."""
         settings = self._settings
         rules = Rules(
             require_match=settings.require_format_match,
@@ -149,7 +152,8 @@ class Uploads:
             writer=writer,
         )
 
-    def _claimed(self, image: Image, terms: Terms) -> Image:
+    def claimed(self, image: Image, terms: Terms) -> Image:
+        """Return the image as it is while its data comes, if it waits for that."""
         saving = image.moved_to(Status.SAVING)
         if terms.needs_formats:
             image.require_formats()
@@ -184,9 +188,9 @@ class Uploads:
         wished = needed + min(needed // 8, GRANTED_AHEAD)
 
         def excess(used: Used, owner: str | None) -> int:
-            over = room.excess(used, owner, "image_size_total")
+            over = room.excess(used, owner, self.resource)
             if over > wished - needed:
-                raise room.refusal(owner, "image_size_total")
+                raise room.refusal(owner, self.resource)
             return over
 
         return self._records.grow_upload(session.image_id, session.location, wished, excess)

@@ -14,6 +14,7 @@ from headwater.images.data.downloads import Downloads
 from headwater.images.data.session import SizeMismatch
 from headwater.images.data.transfer import OCTETS, Body, Sending, receive
 from headwater.images.data.uploads import Uploads
+from headwater.images.imports.staging import Staging
 from headwater.images.model import Image
 
 
@@ -35,8 +36,9 @@ class BadSizeHeader(Invalid):
 class DataHandlers:
     """Requests in, use cases called, bytes moved."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, threads: Threads) -> None:
+    def __init__(self, uploads: Uploads, staging: Staging, downloads: Downloads, threads: Threads) -> None:
         self._uploads = uploads
+        self._staging = staging
         self._downloads = downloads
         self._threads = threads
         self._sending = Sending(downloads, threads)
@@ -49,6 +51,14 @@ class DataHandlers:
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         await receive(Body(request), lambda: self._uploads.begin(caller, image_id, size), self._threads)
+        return Response(status_code=204)
+
+    async def stage(self, request: Request) -> Response:
+        if requests.media_type(request) != OCTETS:
+            raise NotOctets(requests.media_type(request))
+        size = _announced_size(request)
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await receive(Body(request), lambda: self._staging.begin(caller, image_id, size), self._threads)
         return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ class ImageHandlers:
             web: Waits for web servers of others, which may be slow.
             endpoint: Where clients reach the service.
         """
+        methods = images.settings.import_methods
+        self._offers = {"OpenStack-image-import-methods": ",".join(methods)} if methods else {}
         self._images = images
         self._calls = catalogue_calls
         self._web = web
@@ -55,7 +57,8 @@ class ImageHandlers:
         document = await requests.json_object(request)
         caller = requests.caller(request)
         image, answer = await self._calls.run(lambda: self._document(caller, self._images.create(caller, document)))
-        return json_answer(answer, 201, {"Location": f"{self._endpoint.of(request)}/v2/images/{image.id}"})
+        place = f"{self._endpoint.of(request)}/v2/images/{image.id}"
+        return json_answer(answer, 201, {"Location": place, **self._offers})
 
     async def index(self, request: Request) -> Response:
         parameters = request.query_params.multi_items()

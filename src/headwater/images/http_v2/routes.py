@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.http.endpoint import Endpoint
-from headwater.http.routes import VERBS, Below, UnknownVerb, also, constant
+from headwater.http.routes import VERBS, Below, UnknownVerb, also
 from headwater.http.threads import Threads
 from headwater.images.access import Access
 from headwater.images.catalogue.tasks import Tasks
@@ -24,10 +23,12 @@ from headwater.images.http_v2.members import MemberHandlers
 from headwater.images.http_v2.metadefs import routes as metadefs
 from headwater.images.http_v2.openapi import document as openapi
 from headwater.images.http_v2.paths import IMAGE_API, not_found
-from headwater.images.http_v2.tasks import ImageTaskHandlers, TaskHandlers
+from headwater.images.http_v2.tasks import ImageTaskHandlers, ImportHandlers, TaskHandlers
 from headwater.images.http_v2.usage import UsageHandlers
 from headwater.images.http_v2.versions import IDS, VersionHandlers
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.service import Imports
+from headwater.images.imports.staging import Staging
 from headwater.images.imports.task_service import TaskService
 from headwater.images.locations.service import Locations
 from headwater.images.metadefs.service import Metadefs
@@ -42,6 +43,8 @@ class UseCases:
 
     images: Images
     uploads: Uploads
+    staging: Staging
+    imports: Imports
     downloads: Downloads
     sharing: Sharing
     definitions: Metadefs
@@ -61,16 +64,19 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
     """
     images, calls, web = use_cases.images, threads.catalogue, threads.web
     image = ImageHandlers(images, calls, web, endpoint)
+    imported = ImportHandlers(use_cases.imports, web)
     image_tasks = ImageTaskHandlers(use_cases.access, use_cases.image_tasks, calls)
     member = MemberHandlers(use_cases.sharing, calls)
     location = LocationHandlers(use_cases.locations, use_cases.location_import, calls, web)
     task = TaskHandlers(use_cases.tasks, images.settings, calls, web, endpoint)
-    data = DataHandlers(use_cases.uploads, use_cases.downloads, threads)
+    data = DataHandlers(use_cases.uploads, use_cases.staging, use_cases.downloads, threads)
     route = IMAGE_API.route
     return [
         route("/images/{image_id}", GET=image.show, PATCH=image.update, DELETE=image.delete),
         route("/images", GET=image.index, POST=image.create),
         route("/images/{image_id}/file", GET=data.download, HEAD=data.describe, PUT=data.upload),
+        route("/images/{image_id}/stage", PUT=data.stage),
+        route("/images/{image_id}/import", POST=imported.begin),
         route("/images/{image_id}/tags/{tag}", PUT=image.add_tag, DELETE=image.remove_tag),
         route("/images/{image_id}/actions/{action}", POST=image.act),
         route("/images/{image_id}/locations", GET=location.index, POST=location.add),
@@ -81,15 +87,12 @@ def routes(use_cases: UseCases, threads: Threads, endpoint: Endpoint) -> list[Ba
         route("/tasks/{task_id}", GET=task.show),
         *schemas.routes(images.schemas),
         *metadefs.routes(use_cases.definitions, calls, endpoint),
-        route("/info/import", GET=constant(_NO_IMPORT)),
+        route("/info/import", GET=imported.methods),
         route("/info/usage", GET=UsageHandlers(use_cases.quotas, calls).show),
     ]
 
 
 _ACCEPTS_V2 = b"application/vnd.openstack.images-v2"
-_NO_IMPORT = msgspec.json.encode(
-    {"import-methods": {"description": "Import methods available.", "type": "array", "value": []}}
-)
 
 
 class ImageApi:

@@ -20,6 +20,7 @@ from headwater.images.access import Access
 from headwater.images.catalogue.lists.pages import goes_on
 from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, Tasks, place
 from headwater.images.http_v2.documents import timestamp
+from headwater.images.imports.service import Imports
 from headwater.images.imports.task_service import TaskService
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, TaskStatus
@@ -84,6 +85,25 @@ class ImageTaskHandlers:
     def _page(self, caller: Caller, image_id: str) -> bytes:
         image = self._access.visible(caller, image_id)
         return msgspec.json.encode({"tasks": [_entry(task) for task in self._tasks.of_image(image.id)]})
+
+
+class ImportHandlers:
+    """Imports: what is offered, and how one is begun."""
+
+    def __init__(self, imports: Imports, web: Pool) -> None:
+        self._imports = imports
+        self._web = web
+
+    async def begin(self, request: Request) -> Response:
+        document = await requests.json_object(request)
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        store = request.headers.get("x-image-meta-store")
+        await self._web.run(lambda: self._imports.begin(caller, image_id, document, store))  # names are resolved
+        return Response(status_code=202)
+
+    async def methods(self, _request: Request) -> Response:
+        offered = {"description": "Import methods available.", "type": "array", "value": self._imports.methods}
+        return json_answer({"import-methods": offered})
 
 
 def list_query(given: Mapping[str, str], settings: ImagesSettings) -> TaskQuery:
@@ -163,7 +183,13 @@ def _entry(task: Task) -> dict[str, Any]:
         "input": task.input,
         "result": task.result,
         "message": task.message,
+        "progress": _progress(task),
     }
+
+
+def _progress(task: Task) -> dict[str, int | None] | None:
+    """Return how far a task is, which Glance does not tell; ``None`` where nobody counts."""
+    return None if task.bytes_done is None else {"bytes": task.bytes_done, "of": task.bytes_total}
 
 
 def _microseconds(at: int) -> str:

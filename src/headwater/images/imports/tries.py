@@ -6,9 +6,9 @@ from headwater.errors import HeadwaterError, Unavailable
 from headwater.fetching.fetcher import RemoteFailed
 from headwater.images.catalogue.upload_records import UploadLost
 from headwater.jobs.runner import ATTEMPTS, TryAgain
+from headwater.stores.store import StoreUnavailable
 
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
-_MAY_PASS = frozenset({408, 425, 429})  # what a server answers to a request that is fine
 
 
 class Tries:
@@ -29,15 +29,17 @@ class Tries:
             Exception: ``error`` itself, which is ours: the job runs again as any other that failed.
         """
         if isinstance(error, RemoteFailed):
-            if attempt <= self._retries and _may_pass(error.status):
-                pause_s = min(_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_PAUSE_S)
-                raise TryAgain(pause_s, str(error)) from error
+            self._if_it_may_pass(attempt, error)
         elif attempt < ATTEMPTS and (
             isinstance(error, Unavailable | UploadLost) or not isinstance(error, HeadwaterError)
         ):
             raise error
 
+    def of_store(self, attempt: int, error: StoreUnavailable) -> None:
+        """Do as ``again`` for a store that fails, which is waited for no longer than for a server of others."""
+        self._if_it_may_pass(attempt, error)
 
-def _may_pass(status: int | None) -> bool:
-    """Return whether the same may be answered otherwise a while later."""
-    return status is None or status >= 500 or status in _MAY_PASS
+    def _if_it_may_pass(self, attempt: int, error: RemoteFailed | StoreUnavailable) -> None:
+        if attempt <= self._retries and error.may_pass:
+            pause_s = min(_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_PAUSE_S)
+            raise TryAgain(pause_s, str(error)) from error

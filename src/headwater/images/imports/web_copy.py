@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,8 +32,8 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.transaction import Step
 from headwater.images.data.buffers import ThreadBuffers
-from headwater.images.data.gathering import Gathering
-from headwater.images.data.session import Terms, UploadSession
+from headwater.images.data.gathering import pour
+from headwater.images.data.session import Terms
 from headwater.images.data.uploads import Uploads
 from headwater.images.imports.tries import Tries
 from headwater.images.model import Image, Status, StatusConflict
@@ -172,7 +172,7 @@ class WebCopy:
             buffers = ThreadBuffers()
             try:
                 data.prepare()
-                _pour(self._unless_stopped(fetched), data, buffers)
+                pour(self._unless_stopped(fetched), data, buffers)
                 buffers.settle()
                 data.finish()
             except BaseException:
@@ -216,15 +216,3 @@ class WebCopy:
     def _move_task(self, task_id: str, status: TaskStatus, **more: Any) -> None:
         with suppress(TaskNotFound):
             self._tasks.move(task_id, status, self._clock(), kept_s=self._task_kept_s, **more)
-
-
-def _pour(pieces: Iterable[bytes], data: UploadSession, buffers: ThreadBuffers) -> None:
-    """Hand all pieces to ``data``, gathered into buffers."""
-    with closing(Gathering(data, buffers)) as gathering:
-        for piece in pieces:
-            offset = 0
-            while offset < len(piece):
-                if gathering.needs_buffer:
-                    gathering.use(buffers.take())
-                offset += gathering.add(piece, offset)
-        gathering.flush()

@@ -24,7 +24,7 @@ from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
 from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_images, of_members, of_the_service
 from headwater.images.http_v2.openapi.schemas import components
-from headwater.images.http_v2.openapi.task_paths import of_locations, of_tasks
+from headwater.images.http_v2.openapi.task_paths import of_imports, of_locations, of_tasks
 from headwater.images.schemas import ImageSchemas
 
 Proof = Literal["none", "basic", "keystone"]
@@ -76,6 +76,7 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
     paths = [
         *of_images(),
         *of_locations(),
+        *of_imports(),
         *of_members(),
         *of_tasks(),
         *of_metadefs(),

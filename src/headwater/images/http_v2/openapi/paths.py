@@ -25,6 +25,7 @@ from headwater.images.model import Visibility
 _OCTETS: Json = {"application/octet-stream": {}}
 _IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
 _IN_IMAGE: Json = {"description": "The path of the image.", "schema": {"type": "string", "format": "uri"}}
+_METHODS: Json = {"description": "The import methods there are, if any.", "schema": {"type": "string"}}
 _MD5: Json = {
     "description": "MD5 of the whole image, in hex.",
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
@@ -57,7 +58,13 @@ def of_images() -> Iterator[Path]:
                 tag="images",
                 summary="Create an image, without data",
                 body=json_body("NewImage"),
-                answers={201: json_answer(reference("Image"), "The image, queued.", {"Location": _IN_IMAGE})},
+                answers={
+                    201: json_answer(
+                        reference("Image"),
+                        "The image, queued.",
+                        {"Location": _IN_IMAGE, "OpenStack-image-import-methods": _METHODS},
+                    )
+                },
                 fails=(409, 413),
             ),
         },

@@ -13,6 +13,7 @@ from typing import Any
 from headwater.fetching.url_filter import MAX_URL
 from headwater.images.attributes import WRITABLE
 from headwater.images.http_v2.openapi.operations import Json, reference
+from headwater.images.imports import rules
 from headwater.images.imports import schemas as task_schemas
 from headwater.images.imports.location_import import ALGORITHMS
 from headwater.images.metadefs.model import NAME_LIMIT
@@ -191,6 +192,11 @@ def _of_tasks() -> Json:
     listed = {name: task[name] for name in task_schemas.TASKS["properties"]["tasks"]["items"]["properties"]}
     # The tasks of an image are rows of the catalogue, with everything that those have. Source: Glance.
     row = {name: schema for name, schema in task.items() if name not in ("self", "schema")}
+    counted = {"type": ["null", "integer"]}
+    row["progress"] = {
+        "description": "How many bytes have come, of how many; null where nobody counts.",
+        "oneOf": [{"type": "null"}, _object({"bytes": {"type": "integer"}, "of": counted})],
+    }
     row |= {"image_id": _TEXT, "deleted": {"const": False}, "deleted_at": {"type": "null"}}
     sometimes = ("image_id", "expires_at")
     source: Json = _object(
@@ -218,7 +224,36 @@ def _of_tasks() -> Json:
         ),
         "ImageTasks": _object({"tasks": {"type": "array", "items": _object(row)}}),
         "NewTask": _object({"type": {"const": "import"}, "input": source}),
+        "NewImport": _new_import(),
     }
+
+
+def _new_import() -> Json:
+    method = _object(
+        {
+            "name": {"enum": [rules.DIRECT, rules.WEB, rules.COPY]},
+            "uri": {"type": "string", "maxLength": MAX_URL, "description": "Where `web-download` gets the data."},
+            "os_hash_algo": {"enum": list(rules.ALGORITHMS), "description": "Of `os_hash_value`."},
+            "os_hash_value": {
+                "type": "string",
+                "pattern": "^[0-9a-fA-F]+$",
+                "description": "What the hash of the data must be, or `web-download` fails.",
+            },
+        },
+        optional=("uri", "os_hash_algo", "os_hash_value"),
+    )
+    return _object(
+        {
+            "method": method,
+            "stores": {"type": "array", "items": _TEXT, "description": "Without them, the default store."},
+            "all_stores": {"type": "boolean", "description": "Every store that takes data."},
+            "all_stores_must_succeed": {
+                "type": "boolean",
+                "description": "Where it is false, one store is enough.",
+            },
+        },
+        optional=("stores", "all_stores", "all_stores_must_succeed"),
+    )
 
 
 # A caller may be of no project, as where nobody has to say who calls.

@@ -11,6 +11,7 @@ from headwater.images.http_v2.openapi.operations import (
     Json,
     Operation,
     Path,
+    in_header,
     in_path,
     in_query,
     json_answer,
@@ -46,6 +47,44 @@ def of_locations() -> Iterator[Path]:
                 answers={202: no_content("A task has begun.")},
                 fails=(404, 409, 413),
             ),
+        },
+        (_IMAGE_ID,),
+    )
+
+
+def of_imports() -> Iterator[Path]:
+    """Yield the paths by which data comes in that is no upload."""
+    yield Path(
+        "/v2/images/{image_id}/stage",
+        {
+            "PUT": Operation(
+                id="stageImageData",
+                tag="data",
+                summary="Bring the data of a queued image, for an import by `glance-direct`",
+                description="Chunked, or with Content-Length. What the data is, is judged by the import.",
+                parameters=(
+                    in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
+                ),
+                body={"required": True, "content": {"application/octet-stream": {}}},
+                answers={204: no_content("The data is kept, and waits for the import.")},
+                fails=(404, 409, 410, 413, 415),
+            )
+        },
+        (_IMAGE_ID,),
+    )
+    yield Path(
+        "/v2/images/{image_id}/import",
+        {
+            "POST": Operation(
+                id="importImage",
+                tag="data",
+                summary="Import the data of an image to one store or to several",
+                description="The image turns active later: its newest task tells how far that is.",
+                parameters=(in_header("X-Image-Meta-Store", "One store, in place of `stores`."),),
+                body=json_body("NewImport"),
+                answers={202: no_content("A task has begun, or there is nothing to do.")},
+                fails=(404, 409, 413),
+            )
         },
         (_IMAGE_ID,),
     )

@@ -1,0 +1,428 @@
+"""Carry out imports: the job behind ``POST /v2/images/{id}/import``.
+
+One run reads its source once and writes it once to each store, side by side; what lies in a store that it is to come to
+becomes the image's without being read. The order of steps, and why a crash between two of them is harmless:
+
+1. The catalogue notes an object for each store, as one of this import. What a run before this one noted is
+   discarded: its process is gone, or only slow, and then finds in step 4 that it has lost.
+2. The bytes are read, checked and written.
+3. The stores make the objects durable.
+4. One transaction gives them to the image, which turns active, discards the rest, and ends the task.
+
+A failure ends in one transaction too: the image waits again (one that is copied stays active), what was staged and
+written is discarded, and the task says why. A server or a store that may work later is asked again by a later run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headwater.clock import Clock, now
+from headwater.database.documents import known
+from headwater.errors import HeadwaterError
+from headwater.fetching.fetcher import Fetcher
+from headwater.identity.caller import Caller
+from headwater.images.catalogue import images, locations, tasks
+from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.imports import import_objects
+from headwater.images.catalogue.imports.import_objects import ImportObjects
+from headwater.images.catalogue.rows import ImageNotFound, if_there
+from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.transaction import Step
+from headwater.images.catalogue.usage import Used
+from headwater.images.data.buffers import ThreadBuffers
+from headwater.images.data.gathering import pour
+from headwater.images.data.scrubber import Scrubber
+from headwater.images.data.session import Pools
+from headwater.images.imports import rules
+from headwater.images.imports.checking import Check, Facts, KeptData, NewData, require_size
+from headwater.images.imports.sources import KeptSource, Source, WebSource
+from headwater.images.imports.tries import Tries
+from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
+from headwater.images.inspection.inspect import Inspection, Rules
+from headwater.images.locations.rules import Validation
+from headwater.images.model import Held, Image, ImageLocation, Location, Status
+from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.verification import Signatures, Verification
+from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict
+from headwater.jobs.queue import Job
+from headwater.jobs.runner import Later, TryAgain
+from headwater.stores.store import ObjectStore, StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+KIND = "import"
+TELL_EVERY_S = 2.0  # how often the task is told how far it is, and the catalogue asked whether it goes on
+
+
+class ImportFailed(HeadwaterError):
+    """The data cannot become the image's. The message is for the task."""
+
+
+class ImageLost(HeadwaterError):
+    """The image was deleted, or another import has it."""
+
+    def __init__(self) -> None:
+        super().__init__("the image was deleted before its import was over")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to import, as a job keeps it."""
+
+    task_id: str
+    image_id: str
+    method: str
+    stores: tuple[str, ...]
+    all_must_succeed: bool = True
+    url: str | None = field(default=None, repr=False)  # its query may hold a signature
+    validation: Validation | None = None  # what the data's hash must be
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Order:
+        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
+        given = known(cls, document)
+        said = given.get("validation")
+        return cls(**{**given, "stores": tuple(given["stores"]), "validation": Validation(**said) if said else None})
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of one import."""
+
+    order: Order
+    task: Task
+    image: Image
+    failed: list[str] = field(default_factory=list)  # stores that did not take the data
+
+    @property
+    def caller(self) -> Caller:
+        task = self.task
+        return Caller(project_id=task.owner, user_id=task.user_id, request_id=task.request_id)
+
+
+class ImportRuns:
+    """What runs the jobs; safe to use from several threads."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        catalogue: ImageCatalogue,
+        objects: ImportObjects,
+        kept: Tasks,
+        scrubber: Scrubber,
+        *,
+        stores: Mapping[str, ObjectStore],
+        fetcher: Fetcher,
+        settings: ImagesSettings,
+        signatures: Signatures,
+        pools: Pools,
+        stopping: Callable[[], bool],
+        clock: Clock = now,
+    ) -> None:
+        """Take what they work with.
+
+        Args:
+            stopping: Whether this process is about to end; a run then makes way for another process.
+        """
+        self._changes = changes
+        self._catalogue = catalogue
+        self._objects = objects
+        self._tasks = kept
+        self._scrubber = scrubber
+        self._stores = stores
+        self._fetcher = fetcher
+        self._settings = settings
+        self._signatures = signatures
+        self._pools = pools
+        self._stopping = stopping
+        self._tries = Tries(settings.http_retries)
+        self._clock = clock
+
+    def run(self, job: Job) -> None:
+        """Carry out the order that a job keeps; it may have run before, here or elsewhere.
+
+        Raises:
+            Later, TryAgain: It is to run again.
+            Exception: As ``Tries.again`` says.
+        """
+        order = Order.of(job.document)
+        try:
+            task = self._tasks.move(order.task_id, TaskStatus.PROCESSING, self._clock())
+        except (TaskNotFound, TaskStatusConflict):
+            return  # ended already, by a run whose end could not be noted
+        try:
+            self._attempt(order, task, job.attempts)
+        except TaskStatusConflict:
+            _log.info("an import was ended elsewhere", extra={"task": order.task_id})
+
+    def _attempt(self, order: Order, task: Task, attempt: int) -> None:
+        failed: list[str] = []
+        try:
+            run = _Run(order, task, self._present(order), failed)
+            self._import(run)
+        except (Later, TryAgain, TaskStatusConflict):
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again, or told to whoever began the import
+            self._again(attempt, error)
+            if isinstance(error, HeadwaterError):
+                self._give_up(order, task, str(error), failed)
+            else:
+                _log.exception("an import failed", extra={"task": task.id, "image": order.image_id})
+                self._give_up(order, task, "Headwater has erred; its log has more", failed)
+
+    def _again(self, attempt: int, error: Exception) -> None:
+        """Raise what lets the job run again; return when it is to be given up."""
+        cause = error.__cause__ if isinstance(error, StoreFailed) else error
+        if isinstance(cause, StoreUnavailable):
+            self._tries.of_store(attempt, cause)
+        elif isinstance(cause, Exception):
+            self._tries.again(attempt, cause)
+
+    def _present(self, order: Order) -> Image:
+        try:
+            image = self._catalogue.get(order.image_id)
+        except ImageNotFound as error:
+            raise ImageLost from error
+        self._require_ours(order, image)
+        return image
+
+    def _require_ours(self, order: Order, image: Image) -> None:
+        status = {Status.ACTIVE, Status.DEACTIVATED} if order.method == rules.COPY else {Status.IMPORTING}
+        if image.status not in status or not rules.is_imported_by(image, order.task_id):
+            raise ImageLost
+
+    # --- Its three methods ------------------------------------------------------------------------
+
+    def _import(self, run: _Run) -> None:
+        order = run.order
+        if order.method == rules.DIRECT:
+            self._import_staged(run)
+        elif order.method == rules.COPY:
+            self._copy(run)
+        else:
+            assert order.url is not None
+            source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
+            self._bring(run, source, lambda: self._new_data(run), order.stores)
+
+    def _import_staged(self, run: _Run) -> None:
+        staged = self._objects.staged(run.order.image_id)
+        if staged is None:
+            raise ImportFailed("nothing is staged for this image")
+        facts = Facts.of(staged.facts)
+        if facts.refused is not None:
+            raise ImportFailed(facts.refused)
+        verification = self._signatures.verification(run.caller, run.image)
+        here = [staged.location] if staged.location.store in run.order.stores else []
+        others = [name for name in run.order.stores if name != staged.location.store]
+        if not others and verification is None:
+            self._finish(run, facts, here, None)
+            return
+        source = KeptSource(self._stores, [staged.location], facts.size)
+        check = KeptData(facts, verification, pool=self._pools.hashing)
+        self._bring(run, source, lambda: (check, verification), others, here)
+
+    def _copy(self, run: _Run) -> None:
+        image = run.image
+        places = self._catalogue.locations(image.id)
+        facts = Facts(
+            size=image.size or 0,
+            virtual_size=image.virtual_size,
+            checksum=image.checksum,
+            os_hash_algo=image.os_hash_algo,
+            os_hash_value=image.os_hash_value,
+        )
+        check = KeptData(facts, None, pool=self._pools.hashing)
+        source = KeptSource(self._stores, places, facts.size)
+        self._bring(run, source, lambda: (check, None), run.order.stores)
+
+    def _new_data(self, run: _Run) -> tuple[Check, Verification | None]:
+        image, settings = run.image, self._settings
+        judged_by = Rules(
+            require_match=settings.require_format_match,
+            partition_tables=settings.partition_tables,
+            disk_formats=settings.disk_formats,
+        )
+        inspection = Inspection(image.disk_format or "raw", judged_by, bare=image.container_format == "bare")
+        verification = self._signatures.verification(run.caller, image)
+        check = NewData(
+            inspection,
+            (image.disk_format, image.container_format),
+            verification,
+            algorithm=settings.hash_algorithm,
+            validation=run.order.validation,
+            pool=self._pools.hashing,
+        )
+        return check, verification
+
+    # --- The way of the bytes ---------------------------------------------------------------------
+
+    def _bring(
+        self,
+        run: _Run,
+        source: Source,
+        checks: Callable[[], tuple[Check, Verification | None]],
+        stores: Sequence[str],
+        here: Sequence[Location] = (),
+    ) -> None:
+        """Read the source, write it to the stores, and give all that is durable to the image.
+
+        Args:
+            here: What is durable already.
+        """
+        check, verification = checks()
+        if verification is not None:
+            verification.prepare()
+        try:
+            source.open()
+            if source.size is not None:
+                require_size(source.size, self._settings.size_cap)
+            targets = targets_in(run.order.image_id, stores)
+            self._note(run, targets, source.size)
+            facts, written = self._poured(run, source, check, targets, is_safe=bool(here))
+        finally:
+            source.close()
+        self._finish(run, facts, [*here, *written], verification)
+
+    def _poured(
+        self, run: _Run, source: Source, check: Check, targets: Sequence[Target], *, is_safe: bool
+    ) -> tuple[Facts, list[Location]]:
+        writing = Writing(
+            targets,
+            check.lanes,
+            self._pools.storing,
+            must_all=run.order.all_must_succeed,
+            needs_one=not is_safe,
+            cap=self._settings.size_cap,
+        )
+        buffers = ThreadBuffers()
+        try:
+            writing.begin(self._stores, source.size)
+            pour(self._watched(run, source, targets), writing, buffers)
+            buffers.settle()
+            writing.require_well()
+            facts = check.finish(writing.received)
+            written = writing.commit()
+        except BaseException:
+            buffers.settle()
+            writing.abort()
+            raise
+        finally:
+            run.failed += [each.location.store for each in targets if each.error is not None]
+            buffers.close()
+        return facts, written
+
+    def _watched(self, run: _Run, source: Source, targets: Sequence[Target]) -> Iterator[bytes]:
+        """Yield the pieces of a source, and tell now and then how far it is."""
+        told, done = time.monotonic(), 0
+        for piece in source:
+            if self._stopping():
+                raise Later(0, "this process stops; the import begins again")
+            if time.monotonic() - told > TELL_EVERY_S:
+                self._tell(run, done, source.size, targets)
+                told = time.monotonic()
+            yield piece
+            done += len(piece)
+        self._tell(run, done, done, targets)
+
+    def _tell(self, run: _Run, done: int, total: int | None, targets: Iterable[Target]) -> None:
+        room, owner = self._changes.room(), run.image.owner
+
+        def require_room(used: Used) -> None:
+            if room is not None:
+                room.require(used, owner, "image_size_total")
+
+        going = [each.location for each in targets if each.error is None]
+        self._objects.advanced(run.order.task_id, going, done, total, require_room=require_room)
+
+    # --- What the catalogue is told ---------------------------------------------------------------
+
+    def _note(self, run: _Run, targets: Sequence[Target], size: int | None) -> None:
+        order = run.order
+        places = [each.location for each in targets]
+        with self._changes.told(run.caller, "image.update", order.image_id, if_moved=True) as change:
+            change.read_limits()
+            begun = import_objects.begun(order.image_id, order.task_id, places, size, self._clock())
+            left = change.commit(begun, self._goes_on(order))
+        self._remove(left)
+
+    def _finish(self, run: _Run, facts: Facts, given: Sequence[Location], verification: Verification | None) -> None:
+        """Give what is durable to the image, and end the task."""
+        order, at = run.order, self._clock()
+        copies = order.method == rules.COPY
+
+        def moved(image: Image, held: Held) -> tuple[Image, Held]:
+            self._require_ours(order, image)
+            after = rules.imported(image, at, run.failed)
+            if not copies:
+                after = self._active(after, facts, verification)
+            elif (image.os_hash_value, image.size) != (facts.os_hash_value, facts.size):
+                raise ImportFailed("the image's data is another than the one that was copied")
+            return after, (*held, *(ImageLocation(at=each) for each in given))
+
+        action = "image.update" if copies else "image.upload"
+        with self._changes.told(run.caller, action, order.image_id) as change:
+            change.read_limits()
+            try:
+                left = change.commit(
+                    import_objects.ended(order.image_id, given, at),
+                    locations.changed(order.image_id, moved, at),
+                    self._goes_on(order),
+                    self._ended(order, TaskStatus.SUCCESS, result={"image_id": order.image_id}),
+                )
+            except ImageNotFound as error:
+                raise ImageLost from error
+        self._remove(left)
+
+    def _active(self, image: Image, facts: Facts, verification: Verification | None) -> Image:
+        self._signatures.require_same(verification, image)
+        if facts.formats != (image.disk_format, image.container_format):
+            raise ImportFailed("disk_format or container_format was changed while the data was imported")
+        return replace(
+            image.moved_to(Status.ACTIVE),
+            size=facts.size,
+            virtual_size=facts.virtual_size,
+            checksum=facts.checksum,
+            os_hash_algo=facts.os_hash_algo,
+            os_hash_value=facts.os_hash_value,
+        )
+
+    def _give_up(self, order: Order, task: Task, reason: str, failed: Sequence[str]) -> None:
+        """End the task; an image that it still holds waits again, or stays as it was when it has data."""
+        at = self._clock()
+
+        def waiting(image: Image) -> Image:
+            if not rules.is_imported_by(image, order.task_id):
+                return image
+            after = rules.imported(image, at, failed)
+            return after.moved_to(Status.QUEUED) if image.status is Status.IMPORTING else after
+
+        caller = Caller(project_id=task.owner, user_id=task.user_id, request_id=task.request_id)
+        with self._changes.told(caller, "image.update", order.image_id) as change:
+            left = change.commit(
+                import_objects.ended(order.image_id, (), at),
+                if_there(images.changed(order.image_id, waiting)),
+                self._goes_on(order),
+                self._ended(order, TaskStatus.FAILURE, message=reason),
+            )
+        _log.warning("an import failed", extra={"image": order.image_id, "task": task.id, "reason": reason})
+        self._remove(left)
+
+    def _goes_on(self, order: Order) -> Step[Task]:
+        """Raise ``TaskStatusConflict`` unless the task still goes on: another process may have ended it."""
+        return tasks.moved(order.task_id, TaskStatus.PROCESSING, self._clock())
+
+    def _ended(self, order: Order, status: TaskStatus, **more: Any) -> Step[Task]:
+        kept_s = self._settings.task_time_to_live_h * 3600
+        return tasks.moved(order.task_id, status, self._clock(), kept_s=kept_s, **more)
+
+    def _remove(self, left: Iterable[Location]) -> None:
+        for location in left:
+            with suppress(HeadwaterError):  # it is noted, and swept
+                self._scrubber.remove(location)

@@ -1,0 +1,134 @@
+"""Begin an import: ``POST /v2/images/{id}/import``. What it does goes on after the answer; see ``runs.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from headwater.clock import Clock, now
+from headwater.errors import Invalid
+from headwater.fetching.fetcher import Fetcher
+from headwater.fetching.url_filter import UrlRefused, redacted
+from headwater.identity.caller import Caller
+from headwater.images.catalogue import images, tasks
+from headwater.images.catalogue.changes import Change, Changes
+from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.imports import rules
+from headwater.images.imports.runs import KIND, Order
+from headwater.images.model import Image
+from headwater.images.settings import ImagesSettings
+from headwater.images.task import Task, new_task
+from headwater.stores.store import ObjectStore
+
+TASK_TYPE = "api_image_import"
+
+
+class ImportUrlRefused(Invalid):
+    """The URL of an import is not fetched."""
+
+    def __init__(self, url: str | None, reason: str) -> None:
+        shown = None if url is None else redacted(url)
+        super().__init__(f"URI for web-download does not pass filtering: {shown} ({reason})")
+
+
+class Imports:
+    """The use case; safe to use from several threads."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        catalogue: ImageCatalogue,
+        stores: Mapping[str, ObjectStore],
+        fetcher: Fetcher,
+        settings: ImagesSettings,
+        *,
+        clock: Clock = now,
+    ) -> None:
+        self._changes = changes
+        self._catalogue = catalogue
+        self._fetcher = fetcher
+        self._clock = clock
+        self.methods: tuple[str, ...] = settings.import_methods
+        writable = tuple(name for name, store in stores.items() if store.abilities.writes)
+        self._stores = rules.Stores(tuple(stores), writable, settings.store or writable[0])
+
+    def begin(
+        self, caller: Caller, image_id: str, document: Mapping[str, Any], store: str | None = None
+    ) -> Task | None:
+        """Begin what the body of a request asks for, and return the task that tells of it; ``None``: all is done.
+
+        Args:
+            store: The one store that its header names.
+
+        Raises:
+            BadImport, UnknownMethod, ImportUrlRefused, AlreadyThere: It cannot be begun, whatever the image.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
+            NotImportable, FormatUnset, StoreNotFound, ImageBusy: Not of this image, or not now.
+            ProjectOverLimit: Its owner may not have another image on its way.
+        """
+        asked = rules.asked_in(document, store, self.methods)
+        copies = asked.method == rules.COPY
+        rule, action = ("copy_image", "image.copy") if copies else ("modify_image", "image.import")
+        with self._changes.of(caller, action, image_id, rule=rule) as change:
+            rules.require_importable(asked, change.image)
+            stores = self._stores.meant(asked)
+            if copies:
+                stores = self._missing(change.image, stores, drops=asked.all_stores)
+                if not stores:
+                    return None
+            if asked.method == rules.WEB:
+                self._require_url(asked.url)
+            change.read_limits()
+            return self._begun(change, caller, document, asked, stores)
+
+    def _begun(
+        self, change: Change, caller: Caller, document: Mapping[str, Any], asked: rules.Asked, stores: tuple[str, ...]
+    ) -> Task:
+        image_id, at = change.image.id, self._clock()
+        told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
+        task = new_task(caller, TASK_TYPE, told, now=at, image_id=image_id)
+        order = Order(
+            task_id=task.id,
+            image_id=image_id,
+            method=asked.method,
+            stores=stores,
+            all_must_succeed=asked.all_must_succeed,
+            url=asked.url if asked.method == rules.WEB else None,
+            validation=asked.validation,
+        )
+
+        def importing(image: Image) -> Image:
+            rules.require_importable(asked, image)
+            return rules.importing(image, task.id, stores, at)
+
+        change.commit(
+            tasks.none_works_on(image_id),
+            images.changed(image_id, importing),
+            tasks.entered(task),
+            tasks.job(KIND, asdict(order), at),
+        )
+        return task
+
+    def _missing(self, image: Image, stores: tuple[str, ...], *, drops: bool) -> tuple[str, ...]:
+        """Return the stores in which the image does not lie.
+
+        Args:
+            drops: Leave out the others; else they are refused.
+
+        Raises:
+            AlreadyThere: It lies in one of them.
+        """
+        has = {location.store for location in self._catalogue.locations(image.id) if not location.is_external}
+        there = [name for name in stores if name in has]
+        if there and not drops:
+            raise rules.AlreadyThere(there[0])
+        return tuple(name for name in stores if name not in has)
+
+    def _require_url(self, url: str | None) -> None:
+        try:
+            if url is None:
+                raise ImportUrlRefused(None, "there is none")
+            self._fetcher.check(url)
+        except UrlRefused as error:
+            raise ImportUrlRefused(url, error.reason) from error

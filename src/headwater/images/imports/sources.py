@@ -1,0 +1,135 @@
+"""Where the bytes of an import come from, read from the beginning to the end, in pieces."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from headwater.errors import Lost
+from headwater.fetching.fetcher import Fetched, Fetcher, RemoteChanged, RemoteFailed
+from headwater.images.model import Location
+from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
+
+_log = logging.getLogger(__name__)
+_RESUME_PAUSE_S = 1.0
+
+
+class DataGone(Lost):
+    """The bytes that were kept are in no store any more."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__(f"the data is missing from store {location.store}")
+        self.location = location
+
+
+class Source(Protocol):
+    """What gives the bytes; to be opened, read once, and closed."""
+
+    size: int | None  # bytes of all of it; None until ``open``, or when nobody says
+
+    def open(self) -> None:
+        """Make ready to be read."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None:
+        """Let go of what it holds; nothing happens a second time."""
+
+
+class KeptSource:
+    """Bytes that lie in stores: where one fails, the next goes on at that byte."""
+
+    def __init__(self, stores: Mapping[str, ObjectStore], places: Sequence[Location], size: int) -> None:
+        self.size: int | None = size
+        self._stores, self._places = stores, places
+
+    def open(self) -> None:
+        if not self._places:
+            raise DataGone(Location("(none)", "(none)"))
+
+    def __iter__(self) -> Iterator[bytes]:
+        at, failed = 0, None
+        for place in self._places:
+            try:
+                for piece in self._pieces(place, at):
+                    at += len(piece)
+                    yield piece
+                return
+            except (DataGone, StoreUnavailable) as error:
+                _log.warning("a location does not give its data", extra={"error": str(error)})
+                if failed is None or isinstance(error, StoreUnavailable):  # which may pass
+                    failed = error
+        assert failed is not None
+        raise failed
+
+    def _pieces(self, place: Location, start: int) -> Iterator[bytes]:
+        store = self._stores.get(place.store)
+        if store is None:
+            raise StoreUnavailable(place.store, "section [stores] has none of this name")
+        try:
+            yield from store.read(place.object_key, start)
+        except ObjectNotFound as error:
+            raise DataGone(place) from error
+
+    def close(self) -> None: ...
+
+
+class WebSource:
+    """What a URL gives. A connection that breaks is followed by another one, which goes on at that byte."""
+
+    def __init__(
+        self, fetcher: Fetcher, url: str, *, retries: int, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            retries: How many connections in a row may break that gave nothing.
+        """
+        self.size: int | None = None
+        self._fetcher, self._url, self._retries, self._pause = fetcher, url, retries, pause
+        self._fetched: Fetched | None = None
+
+    def open(self) -> None:
+        self._fetched = self._fetcher.open(self._url)
+        self.size = self._fetched.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        fetched, at, broken = self._fetched, 0, 0
+        assert fetched is not None
+        validator = fetched.validator
+        while True:
+            try:
+                for piece in fetched:
+                    at, broken = at + len(piece), 0
+                    yield piece
+                return
+            except RemoteFailed as error:
+                fetched.close()
+                # Without a validator nobody knows whether the rest is of the same data.
+                if not at or validator is None:
+                    raise
+                fetched, broken = self._resumed(at, validator, broken, error)
+
+    def _resumed(self, at: int, validator: str, broken: int, error: RemoteFailed) -> tuple[Fetched, int]:
+        """Return what follows the first ``at`` bytes, and how many connections in a row have given nothing."""
+        while True:
+            broken += 1
+            if broken > self._retries or not error.may_pass:
+                raise error
+            _log.info("a download broke off and goes on", extra={"at": at, "reason": str(error)})
+            self._pause(_RESUME_PAUSE_S * broken)
+            try:
+                self._fetched = fetched = self._fetcher.open(self._url, at, if_range=validator)
+            except RemoteChanged:
+                raise
+            except RemoteFailed as again:
+                error = again
+            else:
+                return fetched, broken
+
+    def close(self) -> None:
+        if self._fetched is not None:
+            self._fetched.close()
+            self._fetched = None

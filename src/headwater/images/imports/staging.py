@@ -1,0 +1,116 @@
+"""Take an image's data before anybody says where it goes: ``PUT /v2/images/{id}/stage``.
+
+It is an upload whose end is another: the bytes lie in a store, hashed and inspected, under a key like that of any other
+object, and wait there. Where they are is a row, so any replica can import them, and an import to that store moves no
+byte.
+
+What is wrong with the data is noted here and told by the import, as clients expect. A signature is verified by
+the import too: until then the image may be given another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from headwater.errors import HeadwaterError, NotFound
+from headwater.identity.caller import Caller
+from headwater.images.catalogue.imports import import_objects
+from headwater.images.catalogue.imports.import_objects import StagedObject
+from headwater.images.data.session import ImageTooLarge, Terms, UploadSession, Work
+from headwater.images.data.uploads import Uploads
+from headwater.images.imports.checking import Facts
+from headwater.images.inspection.inspect import Finding, Inspection
+from headwater.images.model import Image, Status
+from headwater.stores.store import ObjectWriter
+
+
+class StagingOff(NotFound):
+    """Nothing can be staged here."""
+
+    def __init__(self) -> None:
+        super().__init__("Data cannot be staged: the import method glance-direct is not offered here.")
+
+
+class Staging(Uploads):
+    """The use case; safe to use from several threads."""
+
+    resource = "image_stage_total"
+
+    def begin(
+        self, caller: Caller, image_id: str, size: int | None = None, terms: Terms | None = None
+    ) -> UploadSession:
+        """Claim the image for data that will be staged; of two at once one wins.
+
+        Args:
+            size: How many bytes will come, if the client said so.
+
+        Raises:
+            StagingOff: The method of import that it is for is not offered.
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
+            StatusConflict: The image does not wait for data.
+            ImageTooLarge, ProjectOverLimit, StoreFull: ``size`` bytes are not taken, or nothing at all now.
+        """
+        settings = self._settings
+        if "glance-direct" not in settings.import_methods:
+            raise StagingOff
+        if size is not None and size > settings.size_cap:
+            raise ImageTooLarge(settings.size_cap)
+        with self._changes.of(caller, "image.stage", image_id, rule="modify_image") as change:
+            change.read_limits()
+            return self._begun(change, caller, image_id, size, terms or Terms(store=settings.staging_store))
+
+    def finish(self, session: UploadSession, finding: Finding) -> Image:
+        """Note the durable bytes as staged."""
+        inspection = session.inspection
+        assert isinstance(inspection, _Noting)
+        facts = Facts(
+            size=session.received,
+            virtual_size=finding.virtual_size,
+            checksum=session.md5.hexdigest(),
+            os_hash_algo=self._settings.hash_algorithm,
+            os_hash_value=session.os_hash.hexdigest(),
+            formats=inspection.formats,
+            refused=inspection.refused,
+        )
+
+        def waiting(image: Image) -> Image:
+            return replace(image, size=session.received, updated_at=max(self._clock(), image.updated_at + 1))
+
+        found = StagedObject(session.location, session.received, asdict(facts))
+        with self._changes.told(session.caller, "image.stage", session.image_id) as change:
+            image = change.commit(import_objects.staged(session.image_id, found, waiting))
+        self._running.discard(session.location)
+        return image
+
+    def claimed(self, image: Image, terms: Terms) -> Image:
+        """Return the image as it is while its data is staged, if it waits for that."""
+        return replace(image.moved_to(Status.UPLOADING), updated_at=max(self._clock(), image.updated_at + 1))
+
+    def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+        """Return what is done with the bytes that are staged."""
+        work = super().work(caller, replace(image, properties={}), writer)
+        return replace(work, inspection=_Noting(work.inspection, (image.disk_format, image.container_format)))
+
+
+class _Noting(Inspection):
+    """An inspection that refuses nothing: what it would have said is noted."""
+
+    def __init__(self, inspection: Inspection, formats: tuple[str | None, str | None]) -> None:
+        self.formats = formats
+        self.refused: str | None = None
+        self._inspection = inspection
+
+    def feed(self, piece: memoryview) -> None:
+        if self.refused is None:
+            try:
+                self._inspection.feed(piece)
+            except HeadwaterError as error:
+                self.refused = str(error)
+
+    def finish(self) -> Finding:
+        if self.refused is None:
+            try:
+                return self._inspection.finish()
+            except HeadwaterError as error:
+                self.refused = str(error)
+        return Finding("", None)

@@ -1,0 +1,157 @@
+"""Imports of a process that is killed at a step: lines of standard input are ``DIRECTORY ACTION NUMBER``.
+
+``ACTION`` is ``jobs``, which runs the imports that wait, or the id of an image, for which ``DATA`` is staged. A step is
+a transaction of the catalogue or a deed of a store (an object begun, made durable, deleted); the try dies before its
+first one with number 1, after it with number 2, and so on. It answers ``killed``, or ``done`` when there are fewer
+steps, and with number 0 does what every start does first: it clears what others left.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headwater.activity.notifications.settings import NotificationsSettings
+from headwater.clock import now
+from headwater.database.engine import Database
+from headwater.fetching.fetcher import Fetcher, FetchSettings
+from headwater.identity.caller import Caller
+from headwater.identity.policy.engine import Policy
+from headwater.identity.settings import KeystoneSettings, PolicySettings
+from headwater.images.assembly import ImagePools, ImageService, Sections
+from headwater.images.data.admission import Admission
+from headwater.images.data.session import UploadSession
+from headwater.images.imports.runs import KIND
+from headwater.images.policies import BY_NAME
+from headwater.images.quotas.limits import QuotasSettings
+from headwater.images.settings import ImagesSettings
+from headwater.images.signatures.settings import SignaturesSettings
+from headwater.jobs import leases
+from headwater.jobs.queue import Jobs
+from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.threads import Pool
+
+DATA = bytes(range(256)) * 5000
+ADMIN = Caller(user_id="root", project_id="a", roles=frozenset({"admin", "member", "reader"}), request_id="req-1")
+POLICY = Policy(PolicySettings(), BY_NAME)  # once: it takes longer than a try
+
+
+class Quiet:
+    """Counts nothing."""
+
+    def left(self, by_store: Any) -> None:
+        """Do nothing."""
+
+    def failed(self, store: str) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[tuple[ImageService, Database]]:
+    """Open the image service of one process, with two stores."""
+    database = Database(f"sqlite:///{directory / 'catalogue.db'}")
+    settings = FileStoreSettings(type="file", fsync=False)
+    stores = {name: FileStore(name, settings, directory / name) for name in ("fast", "cheap")}
+    Admission(database).admit(stores)
+    sections = Sections(
+        images=ImagesSettings(http_retries=0),
+        quotas=QuotasSettings(image_size_total=1 << 40),
+        signatures=SignaturesSettings(),
+        keystone=KeystoneSettings(),
+        notifications=NotificationsSettings(),
+    )
+    fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
+    pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
+    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet())
+    try:
+        yield service, database
+    finally:
+        service.close()
+        pools.hashing.close()
+        pools.storing.close()
+        database.close()
+
+
+def bring(data: UploadSession) -> None:
+    back = threading.Event()
+    data.put(memoryview(DATA), back.set)
+    back.wait()
+    data.finish()
+
+
+def run_jobs(service: ImageService, database: Database) -> None:
+    jobs, runner = Jobs(database), leases.writer_name()
+    for job in jobs.claim([KIND], runner, now(), limit=9):
+        service.import_runs.run(job)
+        jobs.done(job, runner)
+
+
+def die_at(number: int) -> None:
+    """Die at the step of this number."""
+    seen = 0
+
+    def step() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(usual: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(usual)
+        def both(*arguments: Any, **named: Any) -> Any:
+            step()
+            result = usual(*arguments, **named)
+            step()
+            return result
+
+        return both
+
+    def begin(*arguments: Any, **named: Any) -> Any:
+        writer = usual_begin(*arguments, **named)
+        writer.commit = around(writer.commit)
+        return writer
+
+    usual_begin = around(FileStore.begin)
+    Database.write = around(Database.write)  # type: ignore[method-assign]
+    FileStore.begin = begin  # type: ignore[method-assign]
+    FileStore.delete = around(FileStore.delete)  # type: ignore[method-assign]
+
+
+def tried(directory: Path, action: str, number: int) -> None:
+    with opened(directory) as (service, database):
+        if number:
+            die_at(number)
+        else:
+            service.jobs.release_dead()
+            service._leftovers.clear_all()
+        if action == "jobs":
+            run_jobs(service, database)
+        else:
+            bring(service.staging.begin(ADMIN, action))
+        if not number:
+            service._leftovers.clear_all()
+
+
+def main() -> None:
+    ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]  # it takes long
+    for line in sys.stdin:
+        directory, action, number = line.split()
+        process = os.fork()
+        if process == 0:
+            tried(Path(directory), action, int(number))
+            os._exit(0)
+        _, status = os.waitpid(process, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        print("killed" if killed else "done" if status == 0 else f"failed: {status}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
