@@ -29,6 +29,7 @@ from headwater.identity.settings import KeystoneSettings, PolicySettings
 from headwater.images.assembly import ImagePools, ImageService, Sections
 from headwater.images.data.admission import Admission
 from headwater.images.data.session import UploadSession
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND
 from headwater.images.policies import BY_NAME
 from headwater.images.quotas.limits import QuotasSettings
@@ -67,10 +68,11 @@ def opened(directory: Path) -> Iterator[tuple[ImageService, Database]]:
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings(),
+        import_plugins=ImportPluginsSettings(),
     )
     fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
-    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet())
+    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet(), data_dir=directory)
     try:
         yield service, database
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.notifier import Notifications
@@ -34,6 +35,9 @@ from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.plugins.processing import Plugins
+from headwater.images.imports.plugins.registry import open_plugins
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.runs import ImportRuns
 from headwater.images.imports.service import Imports
@@ -72,6 +76,7 @@ class Sections:
     signatures: SignaturesSettings
     keystone: KeystoneSettings
     notifications: NotificationsSettings
+    import_plugins: ImportPluginsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,12 @@ class ImageService:
         *,
         pools: ImagePools,
         tally: Tally,
+        data_dir: Path,
     ) -> None:
         """Make the parts.
+
+        Args:
+            data_dir: Where Headwater keeps what it keeps itself.
 
         Raises:
             SettingsError: Something cannot work with these settings.
@@ -177,6 +186,9 @@ class ImageService:
             fetcher=fetcher,
             settings=limits,
             signatures=signatures,
+            plugins=Plugins(
+                open_plugins(sections.import_plugins), sections.import_plugins.scratch_dir or data_dir / "scratch"
+            ),
             pools=byte_pools,
             stopping=self._is_stopping,
         )

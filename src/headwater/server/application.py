@@ -81,6 +81,7 @@ class Application:
                 signatures=settings.signatures,
                 keystone=settings.auth.keystone,
                 notifications=settings.notifications,
+                import_plugins=settings.import_plugins,
             ),
             self.database,
             self.stores,
@@ -88,6 +89,7 @@ class Application:
             self.policy,
             pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house),
             tally=self.metrics,
+            data_dir=settings.data_dir,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
         self._feed = feed = live_feed(self._images.public, settings.streams)

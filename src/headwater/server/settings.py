@@ -15,6 +15,7 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.config import Section
 from headwater.fetching.fetcher import FetchSettings
 from headwater.identity.settings import AuthSettings, PolicySettings
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
@@ -165,6 +166,7 @@ class Settings(Section):
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
+    import_plugins: ImportPluginsSettings = ImportPluginsSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     quotas: QuotasSettings = QuotasSettings()
     streams: StreamsSettings = StreamsSettings()

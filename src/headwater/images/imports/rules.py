@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headwater.database.documents import known
 from headwater.errors import Conflict, Invalid
 from headwater.fetching.url_filter import redacted
 from headwater.images.locations.rules import Validation, checked
@@ -77,6 +78,28 @@ class Asked:
     stores: tuple[str, ...] = ()  # none: the default store
     all_stores: bool = False
     all_must_succeed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to import, as a job keeps it."""
+
+    task_id: str
+    image_id: str
+    method: str
+    stores: tuple[str, ...]
+    all_must_succeed: bool = True
+    url: str | None = field(default=None, repr=False)  # its query may hold a signature
+    validation: Validation | None = None  # what the data's hash must be
+    roles: tuple[str, ...] = ()  # of whoever asked
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Order:
+        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
+        given = known(cls, document)
+        said = given.get("validation")
+        lists = {"stores": tuple(given["stores"]), "roles": tuple(given.get("roles", ()))}
+        return cls(**{**given, **lists, "validation": Validation(**said) if said else None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from headwater.clock import Clock, now
-from headwater.database.documents import known
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import Caller
@@ -41,11 +41,23 @@ from headwater.images.data.gathering import pour
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.imports import rules
-from headwater.images.imports.checking import Check, Facts, KeptData, NewData, require_size
+from headwater.images.imports.checking import (
+    Check,
+    Facts,
+    HashMismatch,
+    KeptData,
+    NewData,
+    SourceDamaged,
+    judged_by,
+    require_size,
+)
+from headwater.images.imports.plugins.plugin import Data, Work
+from headwater.images.imports.plugins.processing import Plugins, Processed, said_of
+from headwater.images.imports.rules import Order
 from headwater.images.imports.sources import KeptSource, Source, WebSource
 from headwater.images.imports.tries import Tries
 from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
-from headwater.images.inspection.inspect import Inspection, Rules
+from headwater.images.inspection.inspect import Inspection
 from headwater.images.locations.rules import Validation
 from headwater.images.model import Held, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
@@ -72,26 +84,6 @@ class ImageLost(HeadwaterError):
         super().__init__("the image was deleted before its import was over")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to import, as a job keeps it."""
-
-    task_id: str
-    image_id: str
-    method: str
-    stores: tuple[str, ...]
-    all_must_succeed: bool = True
-    url: str | None = field(default=None, repr=False)  # its query may hold a signature
-    validation: Validation | None = None  # what the data's hash must be
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Order:
-        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
-        given = known(cls, document)
-        said = given.get("validation")
-        return cls(**{**given, "stores": tuple(given["stores"]), "validation": Validation(**said) if said else None})
-
-
 @dataclass(slots=True)
 class _Run:
     """One run of one import."""
@@ -100,6 +92,7 @@ class _Run:
     task: Task
     image: Image
     failed: list[str] = field(default_factory=list)  # stores that did not take the data
+    made: Data | None = None  # what plugins have said of the data
 
     @property
     def caller(self) -> Caller:
@@ -122,6 +115,7 @@ class ImportRuns:
         fetcher: Fetcher,
         settings: ImagesSettings,
         signatures: Signatures,
+        plugins: Plugins,
         pools: Pools,
         stopping: Callable[[], bool],
         clock: Clock = now,
@@ -140,6 +134,7 @@ class ImportRuns:
         self._fetcher = fetcher
         self._settings = settings
         self._signatures = signatures
+        self._plugins = plugins
         self._pools = pools
         self._stopping = stopping
         self._tries = Tries(settings.http_retries)
@@ -209,13 +204,21 @@ class ImportRuns:
         else:
             assert order.url is not None
             source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
-            self._bring(run, source, lambda: self._new_data(run), order.stores)
+            if self._plugins:
+                self._bring_processed(run, source, order.validation, HashMismatch)
+            else:
+                self._bring(run, source, lambda: self._new_data(run, order.validation), order.stores)
 
     def _import_staged(self, run: _Run) -> None:
         staged = self._objects.staged(run.order.image_id)
         if staged is None:
             raise ImportFailed("nothing is staged for this image")
         facts = Facts.of(staged.facts)
+        if self._is_wanted(run, staged.location, facts.size):
+            as_staged = Validation(facts.os_hash_algo or "md5", facts.os_hash_value or facts.checksum or "")
+            source: Source = KeptSource(self._stores, [staged.location], facts.size)
+            self._bring_processed(run, source, as_staged, lambda said, _: SourceDamaged(said.os_hash_algo))
+            return
         if facts.refused is not None:
             raise ImportFailed(facts.refused)
         verification = self._signatures.verification(run.caller, run.image)
@@ -242,24 +245,76 @@ class ImportRuns:
         source = KeptSource(self._stores, places, facts.size)
         self._bring(run, source, lambda: (check, None), run.order.stores)
 
-    def _new_data(self, run: _Run) -> tuple[Check, Verification | None]:
-        image, settings = run.image, self._settings
-        judged_by = Rules(
-            require_match=settings.require_format_match,
-            partition_tables=settings.partition_tables,
-            disk_formats=settings.disk_formats,
-        )
-        inspection = Inspection(image.disk_format or "raw", judged_by, bare=image.container_format == "bare")
-        verification = self._signatures.verification(run.caller, image)
+    def _new_data(
+        self, run: _Run, validation: Validation | None, said: Data | None = None
+    ) -> tuple[Check, Verification | None]:
+        image, verification = run.image, self._signatures.verification(run.caller, run.image)
+        formats = (said.disk_format, said.container_format) if said else (image.disk_format, image.container_format)
+        inspection = Inspection(formats[0] or "raw", judged_by(self._settings), bare=formats[1] == "bare")
         check = NewData(
             inspection,
             (image.disk_format, image.container_format),
             verification,
-            algorithm=settings.hash_algorithm,
-            validation=run.order.validation,
+            algorithm=self._settings.hash_algorithm,
+            validation=validation,
             pool=self._pools.hashing,
         )
         return check, verification
+
+    # --- Plugins ----------------------------------------------------------------------------------
+
+    def _is_wanted(self, run: _Run, location: Location, size: int) -> bool:
+        """Return whether a plugin reads what is staged; else note what they say of it."""
+        if not self._plugins:
+            return False
+        work = self._work(run, self._plugins.scratch_dir)
+        data = said_of(run.image).holding(KeptSource(self._stores, [location], size), size=size)
+        if self._plugins.wants(data, work):
+            return True
+        run.made = self._plugins.apply(replace(data, pieces=iter(())), work)
+        return False
+
+    def _bring_processed(
+        self,
+        run: _Run,
+        source: Source,
+        validation: Validation | None,
+        mismatch: Callable[[Validation, str], HeadwaterError],
+    ) -> None:
+        processed = Processed(
+            source,
+            self._plugins,
+            run.image,
+            lambda directory: self._work(run, directory),
+            validation=validation,
+            mismatch=mismatch,
+        )
+
+        def checks() -> tuple[Check, Verification | None]:
+            run.made = processed.data
+            return self._new_data(run, None, processed.data)
+
+        self._bring(run, processed, checks, run.order.stores)
+
+    def _work(self, run: _Run, directory: Path) -> Work:
+        told = time.monotonic()
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal told
+            if self._stopping():
+                raise Later(0, "this process stops; the import begins again")
+            if time.monotonic() - told > TELL_EVERY_S:
+                self._tell(run, done, total, ())
+                told = time.monotonic()
+
+        return Work(
+            scratch=directory,
+            size_cap=self._settings.size_cap,
+            rules=judged_by(self._settings),
+            roles=frozenset(run.order.roles),
+            is_signed=self._signatures.verification(run.caller, run.image) is not None,
+            advance=advance,
+        )
 
     # --- The way of the bytes ---------------------------------------------------------------------
 
@@ -276,13 +331,13 @@ class ImportRuns:
         Args:
             here: What is durable already.
         """
-        check, verification = checks()
-        if verification is not None:
-            verification.prepare()
         try:
             source.open()
             if source.size is not None:
                 require_size(source.size, self._settings.size_cap)
+            check, verification = checks()
+            if verification is not None:
+                verification.prepare()
             targets = targets_in(run.order.image_id, stores)
             self._note(run, targets, source.size)
             facts, written = self._poured(run, source, check, targets, is_safe=bool(here))
@@ -361,7 +416,7 @@ class ImportRuns:
             self._require_ours(order, image)
             after = rules.imported(image, at, run.failed)
             if not copies:
-                after = self._active(after, facts, verification)
+                after = self._active(after, facts, verification, run.made)
             elif (image.os_hash_value, image.size) != (facts.os_hash_value, facts.size):
                 raise ImportFailed("the image's data is another than the one that was copied")
             return after, (*held, *(ImageLocation(at=each) for each in given))
@@ -380,10 +435,14 @@ class ImportRuns:
                 raise ImageLost from error
         self._remove(left)
 
-    def _active(self, image: Image, facts: Facts, verification: Verification | None) -> Image:
+    def _active(self, image: Image, facts: Facts, verification: Verification | None, made: Data | None) -> Image:
         self._signatures.require_same(verification, image)
         if facts.formats != (image.disk_format, image.container_format):
             raise ImportFailed("disk_format or container_format was changed while the data was imported")
+        if made is not None:
+            properties = {**image.properties, **made.added}
+            formats = (made.disk_format, made.container_format)
+            image = replace(image, disk_format=formats[0], container_format=formats[1], properties=properties)
         return replace(
             image.moved_to(Status.ACTIVE),
             size=facts.size,

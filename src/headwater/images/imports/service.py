@@ -15,7 +15,8 @@ from headwater.images.catalogue import images, tasks
 from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.imports import rules
-from headwater.images.imports.runs import KIND, Order
+from headwater.images.imports.rules import Order
+from headwater.images.imports.runs import KIND
 from headwater.images.model import Image
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, new_task
@@ -96,6 +97,7 @@ class Imports:
             all_must_succeed=asked.all_must_succeed,
             url=asked.url if asked.method == rules.WEB else None,
             validation=asked.validation,
+            roles=tuple(sorted(caller.roles)),
         )
 
         def importing(image: Image) -> Image:
