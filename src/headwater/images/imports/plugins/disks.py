@@ -14,6 +14,7 @@ from typing import Literal
 
 _SECTOR = 512
 _MOST = 128  # partitions that are looked at
+_LAST_SECTOR = 1 << 50  # what is said to lie behind it cannot be asked for
 _GPT_IN_MBR = 0xEE
 _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 
@@ -86,7 +87,7 @@ def _gpt(read: ReadAt) -> list[tuple[int, str]]:
     if len(header) < 92 or not header.startswith(b"EFI PART"):
         return []
     at, count, size = struct.unpack_from("<QII", header, 72)
-    if size < 128 or size > 4096:
+    if not 128 <= size <= 4096 or at > _LAST_SECTOR:
         return []
     found = []
     for number in range(min(count, _MOST)):
@@ -94,7 +95,7 @@ def _gpt(read: ReadAt) -> list[tuple[int, str]]:
         if len(entry) < 128:
             break
         kind, (first, last) = entry[:16], struct.unpack_from("<QQ", entry, 32)
-        if any(kind) and 0 < first <= last < 1 << 54:
+        if any(kind) and 0 < first <= last <= _LAST_SECTOR:
             found.append((first * _SECTOR, str(uuid.UUID(bytes_le=kind))))
     return found
 
