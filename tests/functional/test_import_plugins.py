@@ -26,6 +26,7 @@ http_retries = 0
 use = ["image_decompression", "image_conversion", "inject_image_metadata", "guest_inspection"]
 [import_plugins.image_conversion]
 output_format = "raw"
+uploads = true
 [import_plugins.inject_image_metadata]
 inject = { hw_disk_bus = "scsi", hw_scsi_model = "virtio-scsi" }
 ignore_user_roles = ["nobody"]
@@ -258,12 +259,43 @@ def test_a_damaged_disk_tells_what_qemu_says(
     require_refused(http, service, image_id)
 
 
-def test_copies_are_left_alone(http: httpx.Client, service: HeadwaterProcess, web: WebServer, qcow2: bytes) -> None:
-    image_id = make(http, "qcow2")
+def put(http: httpx.Client, image_id: str, data: bytes) -> httpx.Response:
     headers = {"Content-Type": "application/octet-stream"}
-    assert http.put(f"/v2/images/{image_id}/file", content=qcow2, headers=headers).status_code == 204
+    return http.put(f"/v2/images/{image_id}/file", content=data, headers=headers)
+
+
+def test_an_upload_of_another_format_is_converted(http: httpx.Client, service: HeadwaterProcess, qcow2: bytes) -> None:
+    image_id = make(http, "qcow2")
+    assert put(http, image_id, qcow2).status_code == 204
+    status = http.get(f"/v2/images/{image_id}").json()["status"]
+    assert status in ("importing", "active")
+    wait_until(lambda: http.get(f"/v2/images/{image_id}").json()["status"] == "active", "it is converted", 60)
+    require_disk(http, service, image_id)
+
+
+def test_an_upload_that_needs_no_conversion_is_active_at_once(http: httpx.Client) -> None:
+    image_id = make(http, "raw")
+    assert put(http, image_id, DISK).status_code == 204
+    image = http.get(f"/v2/images/{image_id}").json()
+    assert (image["status"], "os_glance_importing_to_stores" in image) == ("active", False)
+
+
+def test_an_upload_that_is_to_be_converted_is_refused_as_others_are(
+    http: httpx.Client, service: HeadwaterProcess, qcow2: bytes
+) -> None:
+    image_id = make(http, "vmdk")
+    answer = put(http, image_id, qcow2)
+    assert answer.status_code == 415
+    assert "does not match stream data qcow2" in answer.text
+    require_refused(http, service, image_id)
+
+
+def test_copies_are_left_alone(http: httpx.Client, service: HeadwaterProcess) -> None:
+    disk = bytes(0x8000) + b"\x01CD001\x01" + bytes(MIB)
+    image_id = make(http, "iso")
+    assert put(http, image_id, disk).status_code == 204
     body = {"method": {"name": "copy-image"}, "stores": ["cheap"]}
     assert http.post(f"/v2/images/{image_id}/import", json=body).status_code == 202
     wait_until(lambda: len(lying(service, image_id)) == 2, "it is copied")
     image = http.get(f"/v2/images/{image_id}").json()
-    assert (image["disk_format"], image["size"], "hw_scsi_model" in image) == ("qcow2", len(qcow2), False)
+    assert (image["disk_format"], image["size"], "hw_scsi_model" in image) == ("iso", len(disk), False)

@@ -22,6 +22,7 @@ from headwater.images.catalogue.imports.import_objects import ImportObjects
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
@@ -30,18 +31,18 @@ from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.data.sweeping import EVERY_S, Sweeping, Tally
-from headwater.images.data.uploads import Uploads
 from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
+from headwater.images.imports.plugins.conversion import is_converted
 from headwater.images.imports.plugins.processing import Plugins
 from headwater.images.imports.plugins.registry import open_plugins
 from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.runs import ImportRuns
 from headwater.images.imports.service import Imports
-from headwater.images.imports.staging import Staging
+from headwater.images.imports.staging import ChosenUploads, ImportedUploads, Staging
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
@@ -54,6 +55,7 @@ from headwater.images.quotas.service import Allowance, Quotas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.sharing.service import Sharing
+from headwater.images.signatures.claim import PROPERTIES
 from headwater.images.signatures.registry import open_signatures
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.images.v1.images import ImagesV1
@@ -147,7 +149,19 @@ class ImageService:
         byte_pools = Pools(pools.hashing, pools.storing)
         signatures = open_signatures(sections.signatures, sections.keystone)
         uses = (changes, records, scrubber, stores, limits)
-        self.uploads = Uploads(*uses, pools=byte_pools, running=running, signatures=signatures)
+        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
+        conversion = sections.import_plugins.image_conversion
+        self.uploads = ChosenUploads(
+            *uses,
+            imported=ImportedUploads(
+                *uses, imports=self.imports, pools=byte_pools, running=running, signatures=signatures
+            ),
+            is_imported=self._is_converted if conversion.uploads else lambda _: False,
+            pools=byte_pools,
+            running=running,
+            signatures=signatures,
+        )
+        self._conversion = conversion
         self.staging = Staging(*uses, pools=byte_pools, running=running, signatures=signatures)
         notices = Notices(self.notifications)
         self.downloads = Downloads(self.catalogue, access, stores, journal=changes.journal, notices=notices)
@@ -175,7 +189,6 @@ class ImageService:
             retries=limits.http_retries,
         )
         self.tasks = TaskService(tasks, access, self.images, web_copy, task_kept_s=kept_s)
-        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
         self.import_runs = ImportRuns(
             changes,
             self.catalogue,
@@ -220,6 +233,15 @@ class ImageService:
             guard=guard,
         )
         self.sharing_v1 = SharingV1(access, changes, members, limits.member_quota)
+
+    def _is_converted(self, image_id: str) -> bool:
+        """Return whether the upload of an image is to be converted."""
+        try:
+            image = self.catalogue.get(image_id)
+        except ImageNotFound:
+            return False
+        is_signed = all(name in image.properties for name in PROPERTIES)
+        return not is_signed and is_converted(image.disk_format, image.container_format, self._conversion)
 
     def renew_leases(self) -> None:
         """Say that this process lives, and so does what it works on."""

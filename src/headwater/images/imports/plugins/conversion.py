@@ -39,6 +39,13 @@ class ConversionSettings(Section):
     output_format: Annotated[
         Format, Field(description="The disk_format that imported disks get; Ceph clones raw ones only.")
     ] = "raw"
+    uploads: Annotated[
+        bool,
+        Field(
+            description="Convert uploads too: a disk of another format is staged and imported, and is `importing` "
+            "for a while after the answer. Needs glance-direct among import_methods, and image_conversion in use."
+        ),
+    ] = False
     memory: Annotated[
         int, Field(description="The most memory of qemu-img, in bytes of address space.", ge=256 << 20)
     ] = 1 << 30
@@ -56,12 +63,7 @@ class Conversion:
 
     def wants(self, data: Data, work: Work) -> bool:
         """Return whether it is a disk of another format."""
-        return (
-            data.container_format == "bare"
-            and data.disk_format in _OF_QEMU
-            and data.disk_format != self._settings.output_format
-            and not work.is_signed
-        )
+        return not work.is_signed and is_converted(data.disk_format, data.container_format, self._settings)
 
     def apply(self, data: Data, work: Work) -> Data:
         """Return the converted disk."""
@@ -93,6 +95,11 @@ class Conversion:
         source.unlink()
         size = target.stat().st_size
         return replace(data, disk_format=to).holding(read(target), size=size, file=target)
+
+
+def is_converted(disk_format: str | None, container_format: str | None, settings: ConversionSettings) -> bool:
+    """Return whether images of these formats are disks that get another one."""
+    return container_format == "bare" and disk_format in _OF_QEMU and disk_format != settings.output_format
 
 
 def inspected(file: Path, data: Data, work: Work) -> Finding:
