@@ -304,6 +304,7 @@ class ImportRuns:
             if self._stopping():
                 raise Later(0, "this process stops; the import begins again")
             if time.monotonic() - told > TELL_EVERY_S:
+                self._present(run.order)
                 self._tell(run, done, total, ())
                 told = time.monotonic()
 
