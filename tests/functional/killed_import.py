@@ -56,7 +56,7 @@ class Quiet:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[tuple[ImageService, Database]]:
+def opened(directory: Path, plugins: tuple[str, ...] = ()) -> Iterator[tuple[ImageService, Database]]:
     """Open the image service of one process, with two stores."""
     database = Database(f"sqlite:///{directory / 'catalogue.db'}")
     settings = FileStoreSettings(type="file", fsync=False)
@@ -68,7 +68,7 @@ def opened(directory: Path) -> Iterator[tuple[ImageService, Database]]:
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings(),
-        import_plugins=ImportPluginsSettings(),
+        import_plugins=ImportPluginsSettings(use=plugins),
     )
     fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
@@ -96,15 +96,19 @@ def run_jobs(service: ImageService, database: Database) -> None:
         jobs.done(job, runner)
 
 
-def die_at(number: int) -> None:
-    """Die at the step of this number."""
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def act_at(number: int, act: Callable[[], None], replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Let ``act`` happen at the step of this number; the steps of ``act`` itself do not count."""
     seen = 0
 
     def step() -> None:
         nonlocal seen
         seen += 1
         if seen == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            act()
 
     def around(usual: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(usual)
@@ -122,15 +126,15 @@ def die_at(number: int) -> None:
         return writer
 
     usual_begin = around(FileStore.begin)
-    Database.write = around(Database.write)  # type: ignore[method-assign]
-    FileStore.begin = begin  # type: ignore[method-assign]
-    FileStore.delete = around(FileStore.delete)  # type: ignore[method-assign]
+    replace(Database, "write", around(Database.write))
+    replace(FileStore, "begin", begin)
+    replace(FileStore, "delete", around(FileStore.delete))
 
 
 def tried(directory: Path, action: str, number: int) -> None:
     with opened(directory) as (service, database):
         if number:
-            die_at(number)
+            act_at(number, die)
         else:
             service.jobs.release_dead()
             service._leftovers.clear_all()

@@ -565,3 +565,90 @@ def test_an_import_goes_on_after_a_restart(fresh_headwater: FreshHeadwater, web:
         for image_id in (staged, coming):
             assert ended(http, image_id)["status"] == "success"
             require_active(http, service, image_id, "file")
+
+
+# --- Several at once, and several processes ----------------------------------------------------------
+
+
+def test_of_imports_at_once_one_begins(http: httpx.Client, service: HeadwaterProcess) -> None:
+    image_id = make(http)
+    stage(http, image_id)
+    answers: list[int] = []
+    start = threading.Barrier(4)
+
+    def send() -> None:
+        with httpx.Client(base_url=service.images_url, timeout=60) as client:
+            start.wait()
+            answers.append(bring(client, image_id, all_stores=True).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [202, 409, 409, 409]
+    assert ended(http, image_id)["status"] == "success"
+    require_active(http, service, image_id, "fast", "cheap")
+    copies = [bring(http, image_id, "copy-image", stores=["cheap"]).status_code for _ in range(2)]
+    assert copies == [400, 400]
+
+
+def test_what_a_replica_staged_that_is_gone_another_one_imports(
+    fresh_headwater: FreshHeadwater, tmp_path: Path
+) -> None:
+    catalogue = f'[database]\nurl = "sqlite:///{tmp_path}/catalogue.db"\n'
+    toml = f'{catalogue}[stores.file]\ntype = "file"\nroot = "{tmp_path}/store"\n'
+    one, other = fresh_headwater(toml=toml), fresh_headwater(toml=toml)
+    with httpx.Client(base_url=one.images_url, timeout=60) as http:
+        kept, removed = make(http), make(http)
+        stage(http, kept)
+        stage(http, removed)
+    one.kill()
+    with httpx.Client(base_url=other.images_url, timeout=60) as http:
+        assert bring(http, kept).status_code == 202
+        assert ended(http, kept)["status"] == "success"
+        assert http.get(f"/v2/images/{kept}/file").content == BLOB
+        assert http.delete(f"/v2/images/{removed}").status_code == 204
+        objects = [file.name for file in (tmp_path / "store" / "objects").rglob("*") if file.is_file()]
+        assert [name.partition(".")[0] for name in objects] == [kept]
+
+
+@pytest.fixture
+def openstack(openstack_client: Path, service: HeadwaterProcess, tmp_path: Path) -> Client:
+    return clients.openstack(openstack_client, tmp_path, service.images_url)
+
+
+def test_openstack_imports_a_file_and_copies_an_image(
+    openstack: Client, http: httpx.Client, service: HeadwaterProcess, tmp_path: Path
+) -> None:
+    file, name = tmp_path / "disk", f"imported-{uuid.uuid4().hex[:8]}"
+    file.write_bytes(BLOB)
+    openstack("image", "create", name, "--file", file, "--import", "--disk-format", "raw")
+    (image,) = http.get("/v2/images", params={"name": name}).json()["images"]
+    assert ended(http, image["id"])["status"] == "success"
+    openstack("image", "import", "--method", "copy-image", "--all-stores", image["id"])
+    assert ended(http, image["id"])["status"] == "success"
+    require_active(http, service, image["id"], "fast", "cheap")
+
+
+@pytest.mark.parametrize("stores", [["fast"], ["cheap"], ["fast", "cheap"]])
+def test_no_byte_is_data_too(http: httpx.Client, service: HeadwaterProcess, web: WebServer, stores: list[str]) -> None:
+    web.pages["/nothing"] = content(b"", ranges=False)
+    staged, downloaded = make(http), make(http)
+    stage(http, staged, b"")
+    assert bring(http, staged, stores=stores).status_code == 202
+    assert bring(http, downloaded, "web-download", uri=web.url("/nothing"), stores=stores).status_code == 202
+    for image_id in (staged, downloaded):
+        assert ended(http, image_id)["status"] == "success"
+        image = show(http, image_id)
+        assert (image["status"], image["size"], image["checksum"]) == ("active", 0, hashlib.md5().hexdigest())
+        assert lying(service, image_id) == {name: [b""] for name in stores}
+
+
+def test_nothing_is_no_disk(http: httpx.Client, service: HeadwaterProcess) -> None:
+    image_id = make(http, disk_format="qcow2")
+    stage(http, image_id, b"")
+    assert bring(http, image_id).status_code == 202
+    task = ended(http, image_id)
+    assert (task["status"], "qcow2" in task["message"]) == ("failure", True)
+    require_queued(http, service, image_id)

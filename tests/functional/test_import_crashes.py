@@ -8,13 +8,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from functional.killed_import import ADMIN, DATA, bring, opened
+from functional.killed_import import ADMIN, DATA, act_at, bring, opened, run_jobs
 from headwater.database.engine import Database
+from headwater.errors import HeadwaterError
 from headwater.images.assembly import ImageService
 from headwater.images.model import Status
 from needs import CHECKOUT
@@ -207,3 +209,42 @@ def test_a_stage_killed_at_any_step_leaves_all_or_nothing(
             assert not attempt("jobs", 0)
             assert images.catalogue.get(image_id).status is Status.ACTIVE
     assert number > FEWEST_STEPS
+
+
+@pytest.mark.parametrize("way", [*GOOD, *BAD])
+def test_an_image_deleted_at_any_step_of_its_import_leaves_nothing(
+    way: str, service: tuple[ImageService, Database], directory: Path, web: WebServer
+) -> None:
+    images, database = service
+    number, was_deleted = 0, True
+    while was_deleted:
+        number += 1
+        image_id = GOOD[way][0](images, web) if way in GOOD else BAD[way](images, web)
+        was_deleted = False
+
+        def delete(image_id: str = image_id) -> None:
+            nonlocal was_deleted
+            was_deleted = True
+            images.images.delete(ADMIN, image_id)
+
+        with pytest.MonkeyPatch.context() as patched:
+            act_at(number, delete, patched.setattr)
+            _run_until_done(images, database)
+        if not was_deleted:
+            images.images.delete(ADMIN, image_id)
+        images._leftovers.clear_all()
+        assert lying(directory, image_id) == {}
+        (task,) = images.image_tasks.of_image(image_id)
+        assert task.status in ("success", "failure")
+        assert rows(database) == NOTHING
+    assert number > FEWEST_STEPS
+
+
+def _run_until_done(service: ImageService, database: Database) -> None:
+    """Run the job, again where it fails, as its runner does."""
+    for _ in range(3):
+        with suppress(HeadwaterError):
+            run_jobs(service, database)
+            return
+        database.write(lambda connection: connection.exec_driver_sql("UPDATE jobs SET runner = NULL, run_at = 0"))
+    raise AssertionError("the import does not end")

@@ -49,6 +49,15 @@ def test_stores_are_chosen_by_their_type(tmp_path: Path) -> None:
         pytest.param('[stores."a/b"]\ntype = "file"', ("store's name", "'a/b'"), id="no name for a store"),
         pytest.param('[stores.x]\ntype = "file"\nrot = "/x"', ("'rot'", "unknown"), id="unknown key of a store"),
         pytest.param('[images]\nstore = "fast"', ("[images]", "'store'", "'fast'", "file"), id="no such store"),
+        pytest.param('[images]\nstaging_store = "fast"', ("'staging_store'", "'fast'", "file"), id="nowhere to stage"),
+        pytest.param(
+            '[stores.f]\ntype = "file"\n[stores.w]\ntype = "http"\n[images]\nstaging_store = "w"',
+            ("'staging_store'", "'w' takes no uploads", "give one of f"),
+            id="staged in a store of others",
+        ),
+        pytest.param(
+            '[images]\nimport_methods = ["ftp"]', ("images.import_methods", "glance-direct"), id="no such method"
+        ),
         pytest.param(
             '[server]\nworkers = 2\n[stores.m]\ntype = "memory"', ("memory", "'workers' to 1"), id="memory and workers"
         ),

@@ -57,6 +57,8 @@ class Facts:
 class Check(Protocol):
     """What looks at the bytes of one stream."""
 
+    verification: Verification | None  # of a signature, where the image has one
+
     @property
     def lanes(self) -> list[Lane]:
         """What is done with every piece."""
@@ -84,7 +86,7 @@ class NewData:
             formats: As what the data is inspected.
             validation: What the data's hash must be.
         """
-        self._inspection, self._formats, self._verification = inspection, formats, verification
+        self._inspection, self._formats, self.verification = inspection, formats, verification
         self._validation = validation
         names = {"md5", algorithm} | ({validation.os_hash_algo} if validation else set())
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in sorted(names)}
@@ -94,17 +96,17 @@ class NewData:
     @property
     def lanes(self) -> list[Lane]:
         feeds = [self._inspection.feed, *(each.update for each in self._hashes.values())]
-        if self._verification is not None:
-            feeds.append(self._verification.feed)
+        if self.verification is not None:
+            feeds.append(self.verification.feed)
         return [Lane(feed, self._pool) for feed in feeds]
 
     def finish(self, size: int) -> Facts:
         digests = {name: each.hexdigest() for name, each in self._hashes.items()}
-        if self._validation and digests[self._validation.os_hash_algo] != self._validation.os_hash_value:
-            raise HashMismatch(self._validation, digests[self._validation.os_hash_algo])
+        if self._validation:
+            require_hash(self._validation, digests[self._validation.os_hash_algo])
         finding = self._inspection.finish()
-        if self._verification is not None:
-            self._verification.finish()
+        if self.verification is not None:
+            self.verification.finish()
         return Facts(
             size=size,
             virtual_size=finding.virtual_size,
@@ -119,7 +121,7 @@ class KeptData:
     """Looks at bytes of which all is known, whether they are still the same."""
 
     def __init__(self, facts: Facts, verification: Verification | None, *, pool: Pool) -> None:
-        self._facts, self._verification, self._pool = facts, verification, pool
+        self._facts, self.verification, self._pool = facts, verification, pool
         if facts.os_hash_algo and facts.os_hash_value:
             self._algorithm, self._expected = facts.os_hash_algo, facts.os_hash_value
         else:
@@ -128,7 +130,7 @@ class KeptData:
 
     @property
     def lanes(self) -> list[Lane]:
-        feeds = [self._hash.update] + ([self._verification.feed] if self._verification is not None else [])
+        feeds = [self._hash.update] + ([self.verification.feed] if self.verification is not None else [])
         return [Lane(feed, self._pool) for feed in feeds]
 
     def finish(self, size: int) -> Facts:
@@ -136,8 +138,8 @@ class KeptData:
             raise SizeMismatch(self._facts.size, size)
         if self._expected and self._hash.hexdigest() != self._expected:
             raise SourceDamaged(self._algorithm)
-        if self._verification is not None:
-            self._verification.finish()
+        if self.verification is not None:
+            self.verification.finish()
         return replace(self._facts)
 
 
@@ -148,6 +150,12 @@ def judged_by(settings: ImagesSettings) -> Rules:
         partition_tables=settings.partition_tables,
         disk_formats=settings.disk_formats,
     )
+
+
+def require_hash(validation: Validation, got: str) -> None:
+    """Raise ``HashMismatch`` when data does not have the hash that was said."""
+    if got != validation.os_hash_value:
+        raise HashMismatch(validation, got)
 
 
 def require_size(size: int, cap: int) -> None:

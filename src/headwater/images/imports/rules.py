@@ -197,6 +197,19 @@ def importing(image: Image, task_id: str, stores: Sequence[str], now: int) -> Im
     return _touched(image, after, now, marks)
 
 
+def formats(image: Image) -> tuple[str | None, str | None]:
+    """Return as what the image's data is inspected."""
+    return image.disk_format, image.container_format
+
+
+def changed_alike(image: Image, before: Image, after: Image) -> Image:
+    """Return the image with the formats and properties that are others in ``after`` than they were in ``before``."""
+    gone = before.properties.keys() - after.properties.keys()
+    properties = {name: value for name, value in image.properties.items() if name not in gone}
+    properties |= {name: value for name, value in after.properties.items() if before.properties.get(name) != value}
+    return replace(image, disk_format=after.disk_format, container_format=after.container_format, properties=properties)
+
+
 def imported(image: Image, now: int, failed: Sequence[str] = ()) -> Image:
     """Return the image after its import, whatever came of it; what became of its data is for others to say.
 

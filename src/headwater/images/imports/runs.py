@@ -51,8 +51,8 @@ from headwater.images.imports.checking import (
     judged_by,
     require_size,
 )
-from headwater.images.imports.plugins.plugin import Data, Work
-from headwater.images.imports.plugins.processing import Plugins, Processed, said_of
+from headwater.images.imports.plugins.plugin import Work
+from headwater.images.imports.plugins.processing import Plugins, Processed
 from headwater.images.imports.rules import Order
 from headwater.images.imports.sources import KeptSource, Source, WebSource
 from headwater.images.imports.tries import Tries
@@ -90,9 +90,12 @@ class _Run:
 
     order: Order
     task: Task
-    image: Image
-    failed: list[str] = field(default_factory=list)  # stores that did not take the data
-    made: Data | None = None  # what plugins have said of the data
+    image: Image  # as it was when the run began
+    failed: list[str]  # stores that did not take the data
+    after: Image = field(init=False)  # what plugins make of the image
+
+    def __post_init__(self) -> None:
+        self.after = self.image
 
     @property
     def caller(self) -> Caller:
@@ -115,14 +118,15 @@ class ImportRuns:
         fetcher: Fetcher,
         settings: ImagesSettings,
         signatures: Signatures,
-        plugins: Plugins,
         pools: Pools,
+        plugins: Plugins,
         stopping: Callable[[], bool],
         clock: Clock = now,
     ) -> None:
         """Take what they work with.
 
         Args:
+            plugins: What is done with data that comes in, in this order.
             stopping: Whether this process is about to end; a run then makes way for another process.
         """
         self._changes = changes
@@ -134,8 +138,8 @@ class ImportRuns:
         self._fetcher = fetcher
         self._settings = settings
         self._signatures = signatures
-        self._plugins = plugins
         self._pools = pools
+        self._plugins = plugins
         self._stopping = stopping
         self._tries = Tries(settings.http_retries)
         self._clock = clock
@@ -166,11 +170,11 @@ class ImportRuns:
             raise
         except Exception as error:  # noqa: BLE001 - raised again, or told to whoever began the import
             self._again(attempt, error)
-            if isinstance(error, HeadwaterError):
-                self._give_up(order, task, str(error), failed)
-            else:
-                _log.exception("an import failed", extra={"task": task.id, "image": order.image_id})
-                self._give_up(order, task, "Headwater has erred; its log has more", failed)
+            known = error if isinstance(error, HeadwaterError) else None
+            facts = {"task": task.id, "image": order.image_id, "reason": str(error)}
+            _log.warning("an import failed", extra=facts, exc_info=known is None)
+            told = known.told if known is not None else "Headwater has erred; its log has more"
+            self._give_up(order, task, told, failed)
 
     def _again(self, attempt: int, error: Exception) -> None:
         """Raise what lets the job run again; return when it is to be given up."""
@@ -202,34 +206,42 @@ class ImportRuns:
         elif order.method == rules.COPY:
             self._copy(run)
         else:
-            assert order.url is not None
-            source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
-            if self._plugins:
-                self._bring_processed(run, source, order.validation, HashMismatch)
-            else:
-                self._bring(run, source, lambda: self._new_data(run, order.validation), order.stores)
+            self._download(run)
 
     def _import_staged(self, run: _Run) -> None:
         staged = self._objects.staged(run.order.image_id)
         if staged is None:
             raise ImportFailed("nothing is staged for this image")
         facts = Facts.of(staged.facts)
-        if self._is_wanted(run, staged.location, facts.size):
+        source = KeptSource(self._stores, [staged.location], staged.size)
+        if self._plugins and self._plugins.want(run.image, source, self._work(run, self._plugins.scratch_dir)):
             as_staged = Validation(facts.os_hash_algo or "md5", facts.os_hash_value or facts.checksum or "")
-            source: Source = KeptSource(self._stores, [staged.location], facts.size)
             self._bring_processed(run, source, as_staged, lambda said, _: SourceDamaged(said.os_hash_algo))
+            return
+        if self._plugins:
+            run.after = self._plugins.told(run.image, self._work(run, self._plugins.scratch_dir))
+        if rules.formats(run.after) != facts.formats:
+            self._bring(run, source, lambda: self._new_data(run, None), run.order.stores)
             return
         if facts.refused is not None:
             raise ImportFailed(facts.refused)
-        verification = self._signatures.verification(run.caller, run.image)
+        verification = self._signatures.verification(run.caller, run.after)
         here = [staged.location] if staged.location.store in run.order.stores else []
         others = [name for name in run.order.stores if name != staged.location.store]
         if not others and verification is None:
             self._finish(run, facts, here, None)
             return
-        source = KeptSource(self._stores, [staged.location], facts.size)
         check = KeptData(facts, verification, pool=self._pools.hashing)
-        self._bring(run, source, lambda: (check, verification), others, here)
+        self._bring(run, source, lambda: check, others, here)
+
+    def _download(self, run: _Run) -> None:
+        order = run.order
+        assert order.url is not None
+        source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
+        if self._plugins:  # what is said of the hash is said of what comes, not of what they make of it
+            self._bring_processed(run, source, order.validation, HashMismatch)
+        else:
+            self._bring(run, source, lambda: self._new_data(run, order.validation), order.stores)
 
     def _copy(self, run: _Run) -> None:
         image = run.image
@@ -243,36 +255,22 @@ class ImportRuns:
         )
         check = KeptData(facts, None, pool=self._pools.hashing)
         source = KeptSource(self._stores, places, facts.size)
-        self._bring(run, source, lambda: (check, None), run.order.stores)
+        self._bring(run, source, lambda: check, run.order.stores)
 
-    def _new_data(
-        self, run: _Run, validation: Validation | None, said: Data | None = None
-    ) -> tuple[Check, Verification | None]:
-        image, verification = run.image, self._signatures.verification(run.caller, run.image)
-        formats = (said.disk_format, said.container_format) if said else (image.disk_format, image.container_format)
-        inspection = Inspection(formats[0] or "raw", judged_by(self._settings), bare=formats[1] == "bare")
-        check = NewData(
+    def _new_data(self, run: _Run, validation: Validation | None) -> Check:
+        image, settings = run.after, self._settings
+        inspection = Inspection(image.disk_format or "raw", judged_by(settings), bare=image.container_format == "bare")
+        verification = self._signatures.verification(run.caller, image)
+        return NewData(
             inspection,
-            (image.disk_format, image.container_format),
+            rules.formats(image),
             verification,
-            algorithm=self._settings.hash_algorithm,
+            algorithm=settings.hash_algorithm,
             validation=validation,
             pool=self._pools.hashing,
         )
-        return check, verification
 
     # --- Plugins ----------------------------------------------------------------------------------
-
-    def _is_wanted(self, run: _Run, location: Location, size: int) -> bool:
-        """Return whether a plugin reads what is staged; else note what they say of it."""
-        if not self._plugins:
-            return False
-        work = self._work(run, self._plugins.scratch_dir)
-        data = said_of(run.image).holding(KeptSource(self._stores, [location], size), size=size)
-        if self._plugins.wants(data, work):
-            return True
-        run.made = self._plugins.apply(replace(data, pieces=iter(())), work)
-        return False
 
     def _bring_processed(
         self,
@@ -290,9 +288,9 @@ class ImportRuns:
             mismatch=mismatch,
         )
 
-        def checks() -> tuple[Check, Verification | None]:
-            run.made = processed.data
-            return self._new_data(run, None, processed.data)
+        def checks() -> Check:
+            run.after = processed.image
+            return self._new_data(run, None)
 
         self._bring(run, processed, checks, run.order.stores)
 
@@ -304,7 +302,7 @@ class ImportRuns:
             if self._stopping():
                 raise Later(0, "this process stops; the import begins again")
             if time.monotonic() - told > TELL_EVERY_S:
-                self._present(run.order)
+                self._present(run.order)  # as nothing is written yet whose loss would tell
                 self._tell(run, done, total, ())
                 told = time.monotonic()
 
@@ -323,28 +321,29 @@ class ImportRuns:
         self,
         run: _Run,
         source: Source,
-        checks: Callable[[], tuple[Check, Verification | None]],
+        checks: Callable[[], Check],
         stores: Sequence[str],
         here: Sequence[Location] = (),
     ) -> None:
         """Read the source, write it to the stores, and give all that is durable to the image.
 
         Args:
+            checks: Returns what looks at the bytes, once it is known what they are to be.
             here: What is durable already.
         """
         try:
             source.open()
+            check = checks()
+            if check.verification is not None:
+                check.verification.prepare()
             if source.size is not None:
                 require_size(source.size, self._settings.size_cap)
-            check, verification = checks()
-            if verification is not None:
-                verification.prepare()
             targets = targets_in(run.order.image_id, stores)
             self._note(run, targets, source.size)
             facts, written = self._poured(run, source, check, targets, is_safe=bool(here))
         finally:
             source.close()
-        self._finish(run, facts, [*here, *written], verification)
+        self._finish(run, facts, [*here, *written], check.verification)
 
     def _poured(
         self, run: _Run, source: Source, check: Check, targets: Sequence[Target], *, is_safe: bool
@@ -395,7 +394,8 @@ class ImportRuns:
                 room.require(used, owner, "image_size_total")
 
         going = [each.location for each in targets if each.error is None]
-        self._objects.advanced(run.order.task_id, going, done, total, require_room=require_room)
+        order = run.order
+        self._objects.advanced(order.image_id, order.task_id, going, done, total, require_room=require_room)
 
     # --- What the catalogue is told ---------------------------------------------------------------
 
@@ -417,7 +417,7 @@ class ImportRuns:
             self._require_ours(order, image)
             after = rules.imported(image, at, run.failed)
             if not copies:
-                after = self._active(after, facts, verification, run.made)
+                after = self._active(run, after, facts, verification)
             elif (image.os_hash_value, image.size) != (facts.os_hash_value, facts.size):
                 raise ImportFailed("the image's data is another than the one that was copied")
             return after, (*held, *(ImageLocation(at=each) for each in given))
@@ -436,16 +436,13 @@ class ImportRuns:
                 raise ImageLost from error
         self._remove(left)
 
-    def _active(self, image: Image, facts: Facts, verification: Verification | None, made: Data | None) -> Image:
-        self._signatures.require_same(verification, image)
-        if facts.formats != (image.disk_format, image.container_format):
+    def _active(self, run: _Run, image: Image, facts: Facts, verification: Verification | None) -> Image:
+        if rules.formats(image) != rules.formats(run.image):
             raise ImportFailed("disk_format or container_format was changed while the data was imported")
-        if made is not None:
-            properties = {**image.properties, **made.added}
-            formats = (made.disk_format, made.container_format)
-            image = replace(image, disk_format=formats[0], container_format=formats[1], properties=properties)
+        after = rules.changed_alike(image, run.image, run.after)
+        self._signatures.require_same(verification, after)
         return replace(
-            image.moved_to(Status.ACTIVE),
+            after.moved_to(Status.ACTIVE),
             size=facts.size,
             virtual_size=facts.virtual_size,
             checksum=facts.checksum,
@@ -471,7 +468,6 @@ class ImportRuns:
                 self._goes_on(order),
                 self._ended(order, TaskStatus.FAILURE, message=reason),
             )
-        _log.warning("an import failed", extra={"image": order.image_id, "task": task.id, "reason": reason})
         self._remove(left)
 
     def _goes_on(self, order: Order) -> Step[Task]:

@@ -16,7 +16,6 @@ from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.images import ImageCatalogue
 from headwater.images.catalogue.transaction import Step
 from headwater.images.imports import rules
-from headwater.images.imports.rules import Order
 from headwater.images.imports.runs import KIND
 from headwater.images.model import Image
 from headwater.images.settings import ImagesSettings
@@ -104,7 +103,7 @@ class Imports:
         at = self._clock()
         told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
         task = new_task(caller, TASK_TYPE, told, now=at, image_id=image_id)
-        order = Order(
+        order = rules.Order(
             task_id=task.id,
             image_id=image_id,
             method=asked.method,

@@ -27,7 +27,9 @@ class DataGone(Lost):
 class Source(Protocol):
     """What gives the bytes; to be opened, read once, and closed."""
 
-    size: int | None  # bytes of all of it; None until ``open``, or when nobody says
+    @property
+    def size(self) -> int | None:
+        """How many bytes it gives; ``None`` until ``open``, or when nobody says."""
 
     def open(self) -> None:
         """Make ready to be read."""

@@ -174,7 +174,7 @@ class _Noting(Inspection):
             except HeadwaterError as error:
                 if self.refuses:
                     raise
-                self.refused = str(error)
+                self.refused = error.told
 
     def finish(self) -> Finding:
         if self.refused is None:
@@ -183,5 +183,5 @@ class _Noting(Inspection):
             except HeadwaterError as error:
                 if self.refuses:
                     raise
-                self.refused = str(error)
+                self.refused = error.told
         return Finding("", None)

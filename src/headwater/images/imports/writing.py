@@ -20,6 +20,11 @@ class StoreFailed(HeadwaterError):
     def __init__(self, store: str, error: Exception) -> None:
         super().__init__(str(error) if store in str(error) else f"store {store}: {error}")
         self.store = store
+        self._told = error.told if isinstance(error, HeadwaterError) else f"The store {store} does not take the data."
+
+    @property
+    def told(self) -> str:
+        return self._told
 
 
 @dataclass(slots=True, eq=False)

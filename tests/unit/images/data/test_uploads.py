@@ -657,7 +657,7 @@ def test_an_upload_that_cannot_be_set_up_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as failing:
-        failing.setattr(uploads, "_work", _fail)
+        failing.setattr(uploads, "work", _fail)
         with pytest.raises(StoreUnavailable):
             uploads.begin(OPERATOR, image.id)
     assert catalogue.get(image.id).status is Status.QUEUED

@@ -52,6 +52,7 @@ class ImportObjects:
 
     def advanced(
         self,
+        image_id: str,
         task_id: str,
         targets: Sequence[Location],
         done: int,
@@ -78,7 +79,7 @@ class ImportObjects:
             for target in targets:
                 grown = update(_TABLE).where(_is(target), _TABLE.c.task_id == task_id)
                 if connection.execute(grown.values(size=max(done, total or 0))).rowcount == 0:
-                    raise UploadLost(task_id)
+                    raise UploadLost(image_id)
             require_room(Used(connection))
 
         self._database.write(work)

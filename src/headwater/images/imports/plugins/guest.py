@@ -55,7 +55,7 @@ class GuestInspection:
     def wants(self, data: Data, work: Work) -> bool:
         """Return whether it is a raw disk of which something is not said yet."""
         is_disk = data.container_format == "bare" and data.disk_format == "raw"
-        return is_disk and any(name not in _known(data) for name in self._told)
+        return is_disk and any(name not in data.properties for name in self._told)
 
     def apply(self, data: Data, work: Work) -> Data:
         """Return the same data, with what is found as properties."""
@@ -63,12 +63,10 @@ class GuestInspection:
             return data
         data, file = work.spooled(data, "disk")
         found = found_on(file)
-        more: dict[str, str] = {name: found[name] for name in self._told if name in found and name not in _known(data)}
-        return replace(data, added={**data.added, **more})
-
-
-def _known(data: Data) -> set[str]:
-    return {*data.properties, *data.added}
+        more: dict[str, str] = {
+            name: found[name] for name in self._told if name in found and name not in data.properties
+        }
+        return replace(data, properties={**data.properties, **more})
 
 
 def found_on(file: Path) -> dict[str, str]:

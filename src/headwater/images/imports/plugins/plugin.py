@@ -39,8 +39,7 @@ class Data:
 
     disk_format: str
     container_format: str
-    properties: Mapping[str, str] = field(default_factory=dict)  # what users have set
-    added: Mapping[str, str] = field(default_factory=dict)  # what plugins add to that, and put in its place
+    properties: Mapping[str, str] = field(default_factory=dict)  # of the image
     pieces: Iterator[bytes]  # all bytes in their order; read once
     head: bytes = b""  # the first of them: HEAD, or fewer where there are no more
     size: int | None = None  # of all of them; None: nobody knows before they are read

@@ -9,6 +9,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from headwater.errors import HeadwaterError
@@ -31,9 +33,16 @@ class Plugins:
         """Whether there is one."""
         return bool(self._chosen)
 
-    def wants(self, data: Data, work: Work) -> bool:
-        """Return whether one of them reads this data."""
-        return any(plugin.wants(data, work) for plugin in self._chosen)
+    def want(self, image: Image, source: Source, work: Work) -> bool:
+        """Return whether one of them reads what a source gives; its first bytes are read to tell."""
+        with closing(source):
+            source.open()
+            data = _said_of(image).holding(source, size=source.size)
+            return any(plugin.wants(data, work) for plugin in self._chosen)
+
+    def told(self, image: Image, work: Work) -> Image:
+        """Return an image whose data none of them reads, with what they say of it."""
+        return _as_said(image, self.apply(_said_of(image), work))
 
     def apply(self, data: Data, work: Work) -> Data:
         """Return what the plugins make of the data, one after the other.
@@ -50,7 +59,7 @@ class Plugins:
 
 
 class Processed:
-    """A source whose bytes the plugins have worked on; ``data`` is what they say of it, once it is open."""
+    """A source whose bytes the plugins have worked on; ``image`` is what it is to become, once that is open."""
 
     def __init__(
         self,
@@ -70,7 +79,8 @@ class Processed:
             mismatch: What is raised for another hash.
         """
         self.size: int | None = None
-        self.data = said_of(image)
+        self.image = image
+        self._data = _said_of(image)
         self._source, self._plugins, self._work = source, plugins, work
         self._validation, self._mismatch = validation, mismatch
         self._hash = hashlib.new(validation.os_hash_algo, usedforsecurity=False) if validation else None
@@ -81,12 +91,12 @@ class Processed:
         self._source.open()
         work = self._work(self._directory.make())
         self._raw = self._read(work)
-        data = self.data.holding(self._raw, size=self._source.size)
-        self.data = self._plugins.apply(data, work)
-        self.size = self.data.size
+        data = self._data.holding(self._raw, size=self._source.size)
+        self._data = self._plugins.apply(data, work)
+        self.image, self.size = _as_said(self.image, self._data), self._data.size
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self.data.pieces
+        yield from self._data.pieces
         for _ in self._raw:  # what no plugin asked for is of the hash too
             pass
         if self._hash is not None and self._validation is not None:
@@ -108,13 +118,21 @@ class Processed:
         self._directory.remove()
 
 
-def said_of(image: Image) -> Data:
-    """Return what is said of data that an image is to have."""
+def _said_of(image: Image) -> Data:
     return Data(
         disk_format=image.disk_format or "raw",
         container_format=image.container_format or "bare",
         properties=dict(image.properties),
         pieces=iter(()),
+    )
+
+
+def _as_said(image: Image, data: Data) -> Image:
+    return replace(
+        image,
+        disk_format=data.disk_format,
+        container_format=data.container_format,
+        properties=data.properties,
     )
 
 

@@ -49,7 +49,7 @@ class Injection:
         """Return the same data with more properties."""
         if work.roles & self._ignored:
             return data
-        return replace(data, added={**data.added, **self._inject})
+        return replace(data, properties={**data.properties, **self._inject})
 
 
 PLUGIN = PluginType(NAME, InjectionSettings, Injection)

@@ -76,7 +76,7 @@ def _opened(name: str, settings: ImportPluginsSettings) -> Plugin:
 def _plugin_type(name: str) -> PluginType[Any]:
     offers = list({each.value: each for each in entry_points(group=GROUP, name=name)}.values())
     if not offers:
-        raise NoImportPlugin(name, f"is offered by no package; there are {', '.join(plugin_names())}")
+        raise NoImportPlugin(name, f"is offered by no package; there are: {', '.join(plugin_names())}")
     if len(offers) > 1:
         raise NoImportPlugin(name, f"is offered several times: {', '.join(sorted(each.value for each in offers))}")
     try:

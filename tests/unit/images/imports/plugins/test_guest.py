@@ -134,5 +134,5 @@ def test_what_the_user_has_said_stays(tmp_path: Path) -> None:
     said = {"os_distro": "debian", "hw_firmware_type": "bios"}
     data = Data(disk_format="raw", container_format="bare", properties=said, pieces=iter(()))
     looked = plugin.apply(data.holding(read(disk)), work)
-    assert looked.added == {"os_type": "linux", "os_version": "24.04", "architecture": "x86_64"}
+    assert looked.properties == {**said, "os_type": "linux", "os_version": "24.04", "architecture": "x86_64"}
     assert b"".join(looked.pieces) == disk.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Tag(NoOp):
         self._text = settings.text
 
     def apply(self, data: Data, work: Work) -> Data:
-        return replace(data, added={**data.added, "tag": self._text})
+        return replace(data, properties={**data.properties, "tag": self._text})
 
 
 TAG = PluginType("tag", TagSettings, Tag)
@@ -58,11 +59,10 @@ def work(tmp_path: Path) -> Work:
 def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
     """Offer a plugin as an installed package does."""
     offered: list[EntryPoint] = []
-    real = registry.entry_points
 
     def entry_points(**asked: str) -> list[EntryPoint]:
         name = asked.get("name")
-        return [*real(**asked), *(each for each in offered if name in (None, each.name))]
+        return [*metadata.entry_points(**asked), *(each for each in offered if name in (None, each.name))]
 
     monkeypatch.setattr(registry, "entry_points", entry_points)
 
@@ -83,14 +83,14 @@ def test_they_are_opened_in_the_order_of_the_settings() -> None:
 
 
 def test_a_name_that_nobody_offers_is_refused_with_those_that_are_there() -> None:
-    with pytest.raises(NoImportPlugin, match=r"'image_conversoin' is offered by no package; there are .*image_conv"):
+    with pytest.raises(NoImportPlugin, match=r"'image_conversoin' is offered by no package; there are: .*image_conv"):
         open_plugins(ImportPluginsSettings(use=("image_conversoin",)))
 
 
 def test_a_plugin_of_another_package_has_its_own_settings(offer: Offer, work: Work) -> None:
     offer("tag", "TAG")
     (plugin,) = open_plugins(ImportPluginsSettings(use=("tag",), others={"tag": {"text": "hello"}}))
-    assert plugin.apply(data(), work).added == {"tag": "hello"}
+    assert plugin.apply(data(), work).properties == {"tag": "hello"}
     with pytest.raises(SettingsError, match=r"section \[import_plugins.others.tag\], key 'text': Field required"):
         open_plugins(ImportPluginsSettings(use=("tag",)))
 
@@ -122,13 +122,13 @@ def test_a_full_scratch_directory_is_told(work: Work) -> None:
 
 def test_properties_are_injected_whatever_the_user_has_set(work: Work) -> None:
     plugin = Injection(InjectionSettings(inject={"a": "1", "b": "2"}))
-    assert plugin.apply(data(a="0", c="3"), work).added == {"a": "1", "b": "2"}
+    assert plugin.apply(data(a="0", c="3"), work).properties == {"a": "1", "b": "2", "c": "3"}
     assert not plugin.wants(data(), work)
 
 
 def test_who_has_an_ignored_role_is_left_alone(work: Work) -> None:
     plugin = Injection(InjectionSettings(inject={"a": "1"}))
-    assert plugin.apply(data(), replace(work, roles=frozenset({"member", "admin"}))).added == {}
+    assert plugin.apply(data(), replace(work, roles=frozenset({"member", "admin"}))).properties == {}
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "os_glance_import_task"])
