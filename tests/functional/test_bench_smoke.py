@@ -13,7 +13,7 @@ import pytest
 
 from needs import CHECKOUT
 
-BENCHES = ("start", "upload", "download", "slow", "list", "feed", "metadata")
+BENCHES = ("start", "upload", "download", "slow", "list", "feed", "metadata", "decompression")
 TINY = (
     *("--rounds", "1"),
     *("--upload-size", "5000001"),  # neither whole pieces nor whole blocks
