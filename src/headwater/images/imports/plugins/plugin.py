@@ -19,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 from headwater.config import Section
 from headwater.errors import Invalid
+from headwater.images.data.session import ImageTooLarge
 from headwater.images.inspection.inspect import Rules
 
 HEAD = 512  # bytes
@@ -74,7 +75,7 @@ class Work:
             name: Of the file, if one has to be written.
 
         Raises:
-            PluginFailed: It has more than ``size_cap`` bytes.
+            ImageTooLarge: It has more than ``size_cap`` bytes.
         """
         if data.file is not None:
             return data, data.file
@@ -83,7 +84,7 @@ class Work:
             for piece in data.pieces:
                 size += len(piece)
                 if size > self.size_cap:
-                    raise PluginFailed(name, f"the data has more than {self.size_cap} bytes, the most of an image")
+                    raise ImageTooLarge(self.size_cap)
                 out.write(piece)
         return data.holding(read(file), size=size, file=file), file
 

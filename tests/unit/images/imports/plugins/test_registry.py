@@ -12,6 +12,7 @@ import pytest
 
 from headwater.config import Section
 from headwater.errors import SettingsError
+from headwater.images.data.session import ImageTooLarge
 from headwater.images.imports.plugins import registry
 from headwater.images.imports.plugins.conversion import Conversion
 from headwater.images.imports.plugins.decompression import Decompression
@@ -115,6 +116,13 @@ def test_a_full_scratch_directory_is_told(work: Work) -> None:
 
     with pytest.raises(PluginFailed, match="scratch_dir: No space left on device"):
         Plugins([Full()], work.scratch).apply(data(), work)
+
+
+def test_a_file_that_is_larger_than_an_image_may_be_is_not_written_to_its_end(work: Work) -> None:
+    large = data().holding(bytes(1 << 20) for _ in range(9))
+    with pytest.raises(ImageTooLarge):
+        work.spooled(large, "disk")
+    assert (work.scratch / "disk").stat().st_size == 1 << 20
 
 
 # --- Injection ----------------------------------------------------------------------------------------
