@@ -82,6 +82,7 @@ def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any]
     assert {target["bench"] for target in document["targets"]} == {
         "start",
         "upload",
+        "decompression",
         "download",
         "slow",
         "list",
