@@ -233,14 +233,19 @@ def errors_page() -> str:
     by_kind: dict[type[HeadwaterError], list[type[HeadwaterError]]] = {}
     for error in _all_errors():
         by_kind.setdefault(_kind(error), []).append(error)
-    for kind, members in sorted(by_kind.items(), key=lambda item: (_status(item[0]), item[0].__name__)):
+    for kind, members in sorted(by_kind.items(), key=lambda item: (_status(item[0]), *_named(item[0]))):
         lines += ["", f"## {kind.__name__}: {_status(kind)}, exit code {exits.code_of(kind.__new__(kind))}", ""]
         lines += [_cell(inspect.getdoc(kind) or "").partition(". ")[0]]
-        named = sorted((each for each in members if each is not kind), key=lambda each: each.__name__)
+        named = sorted((each for each in members if each is not kind), key=_named)
         if named:
             lines += ["", "| Error | When |", "|---|---|"]
             lines += [f"| `{each.__name__}` | {_cell(inspect.getdoc(each) or '')} |" for each in named]
     return _joined(lines)
+
+
+def _named(error: type[HeadwaterError]) -> tuple[str, str]:
+    """Return what errors are sorted by: two modules may have one of the same name."""
+    return error.__name__, error.__module__
 
 
 def _all_errors() -> list[type[HeadwaterError]]:

@@ -29,6 +29,7 @@ from headwater.identity.settings import KeystoneSettings, PolicySettings
 from headwater.images.assembly import ImagePools, ImageService, Sections
 from headwater.images.data.admission import Admission
 from headwater.images.data.session import UploadSession
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND
 from headwater.images.policies import BY_NAME
 from headwater.images.quotas.limits import QuotasSettings
@@ -65,15 +66,16 @@ def opened(directory: Path, plugins: tuple[str, ...] = ()) -> Iterator[tuple[Ima
     stores = {name: FileStore(name, settings, directory / name) for name in ("fast", "cheap")}
     Admission(database).admit(stores)
     sections = Sections(
-        images=ImagesSettings(http_retries=0, import_plugins=plugins),
+        images=ImagesSettings(http_retries=0),
         quotas=QuotasSettings(image_size_total=1 << 40),
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings(),
+        import_plugins=ImportPluginsSettings(use=plugins),
     )
     fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
-    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet())
+    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet(), data_dir=directory)
     try:
         yield service, database
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from needs import CHECKOUT
 
-BENCHES = ("start", "upload", "download", "stores", "slow", "list", "feed", "metadata")
+BENCHES = ("start", "upload", "download", "stores", "slow", "list", "feed", "metadata", "decompression")
 TINY = (
     *("--rounds", "1"),
     *("--upload-size", "5000001"),  # neither whole pieces nor whole blocks
@@ -83,6 +83,7 @@ def test_every_target_is_printed_with_its_outcome(run: tuple[str, dict[str, Any]
     assert {target["bench"] for target in document["targets"]} == {
         "start",
         "upload",
+        "decompression",
         "download",
         "stores",
         "slow",

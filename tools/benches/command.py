@@ -23,6 +23,7 @@ import msgspec
 from rich.console import Console
 from tools.benches import (
     catalogue_calls,
+    decompression,
     downloads,
     feed,
     filled_catalogue,
@@ -49,6 +50,7 @@ _BENCHES: Mapping[str, Callable[[Plan, Results], None]] = {
     catalogue_calls.BENCH: catalogue_calls.measure,
     feed.BENCH: feed.measure,
     metadata_port.BENCH: metadata_port.measure,
+    decompression.BENCH: decompression.measure,
 }
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": GIB}
 _BUSY = 0.5  # load of others above which figures are not to be trusted

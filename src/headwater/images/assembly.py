@@ -25,6 +25,7 @@ from headwater.images.catalogue.members import Members
 from headwater.images.catalogue.public import PublicImages
 from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeys
 from headwater.images.catalogue.resumed.resumable_uploads import ResumableUploads
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.tasks import Tasks
 from headwater.images.catalogue.upload_records import UploadRecords
 from headwater.images.catalogue.usage import ProjectUsage
@@ -35,16 +36,18 @@ from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.data.sweeping import EVERY_S, Sweeping, Tally
-from headwater.images.data.uploads import Uploads
 from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
 from headwater.images.imports.location_import import LocationImport
-from headwater.images.imports.plugins.plugin import open_plugins
+from headwater.images.imports.plugins.conversion import is_converted
+from headwater.images.imports.plugins.processing import Plugins
+from headwater.images.imports.plugins.registry import open_plugins
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.runs import ImportRuns
 from headwater.images.imports.service import Imports
-from headwater.images.imports.staging import Staging
+from headwater.images.imports.staging import ChosenUploads, ImportedUploads, Staging
 from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
@@ -59,6 +62,7 @@ from headwater.images.quotas.service import Allowance, Quotas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.sharing.service import Sharing
+from headwater.images.signatures.claim import PROPERTIES
 from headwater.images.signatures.registry import open_signatures
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.images.v1.images import ImagesV1
@@ -82,6 +86,7 @@ class Sections:
     signatures: SignaturesSettings
     keystone: KeystoneSettings
     notifications: NotificationsSettings
+    import_plugins: ImportPluginsSettings
 
 
 def known_stores(sections: Mapping[str, StoreSettings], default: str | None, own: Path) -> KnownStores:
@@ -149,8 +154,12 @@ class ImageService:
         pools: ImagePools,
         known: KnownStores = ONE_STORE,
         tally: Counts,
+        data_dir: Path,
     ) -> None:
         """Make the parts.
+
+        Args:
+            data_dir: Where Headwater keeps what it keeps itself.
 
         Raises:
             SettingsError: Something cannot work with these settings.
@@ -177,7 +186,19 @@ class ImageService:
         transferring = Pools(pools.hashing, pools.storing)
         self._leftovers = Leftovers(changes, records, scrubber, running)
         uses = (changes, records, scrubber, stores, limits)
-        self.uploads = Uploads(*uses, pools=transferring, running=running, signatures=signatures)
+        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
+        conversion = sections.import_plugins.image_conversion
+        self.uploads = ChosenUploads(
+            *uses,
+            imported=ImportedUploads(
+                *uses, imports=self.imports, pools=transferring, running=running, signatures=signatures
+            ),
+            is_imported=self._is_converted if conversion.uploads else lambda _: False,
+            pools=transferring,
+            running=running,
+            signatures=signatures,
+        )
+        self._conversion = conversion
         self.staging = Staging(*uses, pools=transferring, running=running, signatures=signatures)
         self.resumable = ResumableUploading(
             self.uploads,
@@ -226,7 +247,6 @@ class ImageService:
             retries=limits.http_retries,
         )
         self.tasks = TaskService(tasks, access, self.images, web_copy, task_kept_s=kept_s)
-        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits)
         self.import_runs = ImportRuns(
             changes,
             self.catalogue,
@@ -237,9 +257,11 @@ class ImageService:
             fetcher=fetcher,
             settings=limits,
             signatures=signatures,
-            pools=transferring,
-            plugins=open_plugins(limits),
+            plugins=Plugins(
+                open_plugins(sections.import_plugins), sections.import_plugins.scratch_dir or data_dir / "scratch"
+            ),
             known=known,
+            pools=transferring,
             stopping=self._is_stopping,
         )
         self._all_jobs = Jobs(database)
@@ -271,6 +293,15 @@ class ImageService:
             guard=guard,
         )
         self.sharing_v1 = SharingV1(access, changes, members, limits.member_quota)
+
+    def _is_converted(self, image_id: str) -> bool:
+        """Return whether the upload of an image is to be converted."""
+        try:
+            image = self.catalogue.get(image_id)
+        except ImageNotFound:
+            return False
+        is_signed = all(name in image.properties for name in PROPERTIES)
+        return not is_signed and is_converted(image.disk_format, image.container_format, self._conversion)
 
     def renew_leases(self) -> None:
         """Say that this process lives, and so does what it works on."""

@@ -27,13 +27,6 @@ class ImagesSettings(Section):
         tuple[Literal["glance-direct", "web-download", "copy-image"], ...],
         Field(description="The import methods that are offered. Without glance-direct nothing can be staged."),
     ] = ("glance-direct", "web-download", "copy-image")
-    import_plugins: Annotated[
-        tuple[str, ...],
-        Field(
-            description="What is done with the data of imports on its way to the stores, in this order: names of "
-            "plugins that installed packages offer (entry points of the group headwater.import_plugins)."
-        ),
-    ] = ()
     hash_algorithm: Annotated[
         Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")
     ] = "sha512"

@@ -81,6 +81,7 @@ class Application:
                 signatures=settings.signatures,
                 keystone=settings.auth.keystone,
                 notifications=settings.notifications,
+                import_plugins=settings.import_plugins,
             ),
             self.database,
             self.stores,
@@ -89,6 +90,7 @@ class Application:
             pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house),
             known=known_stores(settings.stores, settings.images.store, settings.data_dir / "stores"),
             tally=self.metrics,
+            data_dir=settings.data_dir,
         )
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
         self._feed = feed = live_feed(self._images.public, settings.streams)

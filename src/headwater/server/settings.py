@@ -15,6 +15,7 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.config import Section
 from headwater.fetching.fetcher import FetchSettings
 from headwater.identity.settings import AuthSettings, PolicySettings
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
@@ -165,6 +166,7 @@ class Settings(Section):
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
+    import_plugins: ImportPluginsSettings = ImportPluginsSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     quotas: QuotasSettings = QuotasSettings()
     streams: StreamsSettings = StreamsSettings()
@@ -192,6 +194,7 @@ class Settings(Section):
                 )
         self._require_askable_barbican()
         self._require_writing_store()
+        self._require_converted_uploads()
         alone = [store.type for store in self.stores.values() if not store.abilities.shared_by_processes]
         if alone and self.workers > 1:
             raise ValueError(
@@ -228,6 +231,20 @@ class Settings(Section):
             raise ValueError(
                 f"section [auth.keystone] lacks {absent}: section [signatures.barbican], "
                 "key 'ask_as' is \"service\", so that Barbican is asked as that user"
+            )
+
+    def _require_converted_uploads(self) -> None:
+        if not self.import_plugins.image_conversion.uploads:
+            return
+        if "image_conversion" not in self.import_plugins.use:
+            raise ValueError(
+                "section [import_plugins.image_conversion], key 'uploads' is true, and section [import_plugins], "
+                "key 'use' lacks image_conversion: add it there"
+            )
+        if "glance-direct" not in self.images.import_methods:
+            raise ValueError(
+                "section [import_plugins.image_conversion], key 'uploads' is true, and section [images], "
+                "key 'import_methods' lacks glance-direct, by which uploads are imported: add it there"
             )
 
     def _require_writing_store(self) -> None:

@@ -28,6 +28,7 @@ from headwater.images.assembly import ImagePools, ImageService, Sections
 from headwater.images.attributes import Operation
 from headwater.images.data.session import SizeMismatch, UploadSession
 from headwater.images.imports.location_import import KIND as LOCATION_IMPORT
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.imports.runs import KIND as IMPORT
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.model import Image
@@ -489,6 +490,7 @@ def house(
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings.model_validate({"webhook_url": "https://events.example"}),
+        import_plugins=ImportPluginsSettings(),
     )
     shelf = Shelf(FetchSettings())
     shelf.questions = questions
@@ -496,7 +498,9 @@ def house(
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
     other = MemoryStore("other", MemoryStoreSettings(type="memory"))
     stores: dict[str, ObjectStore] = {"memory": store, "other": other, "web": HttpStore("web", shelf)}
-    service = ImageService(sections, database, stores, shelf, policy, pools=pools, tally=cast("Any", None))
+    service = ImageService(
+        sections, database, stores, shelf, policy, pools=pools, tally=cast("Any", None), data_dir=tmp_path
+    )
     monkeypatch.setattr(service.quotas, "_source", Limits(questions, service.quotas._source))
     yield House(tmp_path, service, database, store)
     service.close()

@@ -80,6 +80,28 @@ class Asked:
     all_must_succeed: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to import, as a job keeps it."""
+
+    task_id: str
+    image_id: str
+    method: str
+    stores: tuple[str, ...]
+    all_must_succeed: bool = True
+    url: str | None = field(default=None, repr=False)  # its query may hold a signature
+    validation: Validation | None = None  # what the data's hash must be
+    roles: tuple[str, ...] = ()  # of whoever asked
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Order:
+        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
+        given = known(cls, document)
+        said = given.get("validation")
+        lists = {"stores": tuple(given["stores"]), "roles": tuple(given.get("roles", ()))}
+        return cls(**{**given, **lists, "validation": Validation(**said) if said else None})
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The stores that an import may name."""
@@ -111,26 +133,6 @@ class Stores:
             if name not in self.names:
                 raise StoreNotFound(name)
         return asked.stores or (self.default,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to import, as a job keeps it."""
-
-    task_id: str
-    image_id: str
-    method: str
-    stores: tuple[str, ...]
-    all_must_succeed: bool = True
-    url: str | None = field(default=None, repr=False)  # its query may hold a signature
-    validation: Validation | None = None  # what the data's hash must be
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Order:
-        """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
-        given = known(cls, document)
-        said = given.get("validation")
-        return cls(**{**given, "stores": tuple(given["stores"]), "validation": Validation(**said) if said else None})
 
 
 def asked_in(document: Mapping[str, Any], header: str | None, methods: Sequence[str]) -> Asked:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from headwater.clock import Clock, now
@@ -40,13 +41,23 @@ from headwater.images.data.gathering import pour
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
 from headwater.images.imports import rules
-from headwater.images.imports.checking import Check, Facts, KeptData, NewData, require_size
-from headwater.images.imports.plugins.plugin import Brought, Plugin, applied
+from headwater.images.imports.checking import (
+    Check,
+    Facts,
+    HashMismatch,
+    KeptData,
+    NewData,
+    SourceDamaged,
+    judged_by,
+    require_size,
+)
+from headwater.images.imports.plugins.plugin import Work
+from headwater.images.imports.plugins.processing import Plugins, Processed
 from headwater.images.imports.rules import Order
-from headwater.images.imports.sources import HashedSource, KeptSource, Source, WebSource
+from headwater.images.imports.sources import KeptSource, Source, WebSource
 from headwater.images.imports.tries import Tries
 from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
-from headwater.images.inspection.inspect import Inspection, Rules
+from headwater.images.inspection.inspect import Inspection
 from headwater.images.locations.known_stores import ONE_STORE, KnownStores
 from headwater.images.locations.rules import Validation
 from headwater.images.model import RIGHT, Held, Image, ImageLocation, Location, Status
@@ -109,7 +120,7 @@ class ImportRuns:
         settings: ImagesSettings,
         signatures: Signatures,
         pools: Pools,
-        plugins: Sequence[Plugin] = (),
+        plugins: Plugins,
         known: KnownStores = ONE_STORE,
         stopping: Callable[[], bool],
         clock: Clock = now,
@@ -206,9 +217,14 @@ class ImportRuns:
             raise ImportFailed("nothing is staged for this image")
         facts = Facts.of(staged.facts)
         source = KeptSource(self._stores, [staged.location], staged.size)
-        made = self._with_plugins(run, source)
-        if made is not source or rules.formats(run.after) != facts.formats:
-            self._bring(run, made, self._new_data(run, None), run.order.stores)
+        if self._plugins and self._plugins.want(run.image, source, self._work(run, self._plugins.scratch_dir)):
+            as_staged = Validation(facts.os_hash_algo or "md5", facts.os_hash_value or facts.checksum or "")
+            self._bring_processed(run, source, as_staged, lambda said, _: SourceDamaged(said.os_hash_algo))
+            return
+        if self._plugins:
+            run.after = self._plugins.told(run.image, self._work(run, self._plugins.scratch_dir))
+        if rules.formats(run.after) != facts.formats:
+            self._bring(run, source, lambda: self._new_data(run, None), run.order.stores)
             return
         if facts.refused is not None:
             raise ImportFailed(facts.refused)
@@ -219,23 +235,16 @@ class ImportRuns:
             self._finish(run, facts, here, None)
             return
         check = KeptData(facts, verification, pool=self._pools.hashing)
-        self._bring(run, source, check, others, here)
+        self._bring(run, source, lambda: check, others, here)
 
     def _download(self, run: _Run) -> None:
         order = run.order
         assert order.url is not None
-        source: Source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
-        validation = order.validation
-        if self._plugins and validation is not None:  # it is said of what comes, not of what they make of it
-            source, validation = HashedSource(source, validation), None
-        made = self._with_plugins(run, source)
-        self._bring(run, made, self._new_data(run, validation), order.stores)
-
-    def _with_plugins(self, run: _Run, source: Source) -> Source:
-        """Return what the plugins make of a source, and note what they make of the image."""
-        brought = applied(self._plugins, Brought(run.image, source))
-        run.after = brought.image
-        return brought.source
+        source = WebSource(self._fetcher, order.url, retries=self._settings.http_retries)
+        if self._plugins:  # what is said of the hash is said of what comes, not of what they make of it
+            self._bring_processed(run, source, order.validation, HashMismatch)
+        else:
+            self._bring(run, source, lambda: self._new_data(run, order.validation), order.stores)
 
     def _copy(self, run: _Run) -> None:
         image = run.image
@@ -255,7 +264,7 @@ class ImportRuns:
             verification = self._signatures.verification(run.caller, image)
             check = KeptData(facts, verification, pool=self._pools.hashing, inspection=self._inspection(image))
         source = KeptSource(self._stores, places, facts.size)
-        self._bring(run, source, check, run.order.stores)
+        self._bring(run, source, lambda: check, run.order.stores)
 
     def _new_data(self, run: _Run, validation: Validation | None) -> Check:
         image = run.after
@@ -269,13 +278,53 @@ class ImportRuns:
         )
 
     def _inspection(self, image: Image) -> Inspection:
-        settings = self._settings
-        judged_by = Rules(
-            require_match=settings.require_format_match,
-            partition_tables=settings.partition_tables,
-            disk_formats=settings.disk_formats,
+        rules_of = judged_by(self._settings)
+        return Inspection(image.disk_format or "raw", rules_of, bare=image.container_format == "bare")
+
+    # --- Plugins ----------------------------------------------------------------------------------
+
+    def _bring_processed(
+        self,
+        run: _Run,
+        source: Source,
+        validation: Validation | None,
+        mismatch: Callable[[Validation, str], HeadwaterError],
+    ) -> None:
+        processed = Processed(
+            source,
+            self._plugins,
+            run.image,
+            lambda directory: self._work(run, directory),
+            validation=validation,
+            mismatch=mismatch,
         )
-        return Inspection(image.disk_format or "raw", judged_by, bare=image.container_format == "bare")
+
+        def checks() -> Check:
+            run.after = processed.image
+            return self._new_data(run, None)
+
+        self._bring(run, processed, checks, run.order.stores)
+
+    def _work(self, run: _Run, directory: Path) -> Work:
+        told = time.monotonic()
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal told
+            if self._stopping():
+                raise Later(0, "this process stops; the import begins again")
+            if time.monotonic() - told > TELL_EVERY_S:
+                self._present(run.order)  # as nothing is written yet whose loss would tell
+                self._tell(run, done, total, ())
+                told = time.monotonic()
+
+        return Work(
+            scratch=directory,
+            size_cap=self._settings.size_cap,
+            rules=judged_by(self._settings),
+            roles=frozenset(run.order.roles),
+            is_signed=self._signatures.verification(run.caller, run.image) is not None,
+            advance=advance,
+        )
 
     # --- The way of the bytes ---------------------------------------------------------------------
 
@@ -283,19 +332,21 @@ class ImportRuns:
         self,
         run: _Run,
         source: Source,
-        check: Check,
+        checks: Callable[[], Check],
         stores: Sequence[str],
         here: Sequence[Location] = (),
     ) -> None:
         """Read the source, write it to the stores, and give all that is durable to the image.
 
         Args:
+            checks: Returns what looks at the bytes, once it is known what they are to be.
             here: What is durable already.
         """
-        if check.verification is not None:
-            check.verification.prepare()
         try:
             source.open()
+            check = checks()
+            if check.verification is not None:
+                check.verification.prepare()
             if source.size is not None:
                 require_size(source.size, self._settings.size_cap)
             targets = targets_in(run.order.image_id, stores)

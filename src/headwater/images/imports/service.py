@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, tasks
 from headwater.images.catalogue.changes import Change, Changes
 from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.transaction import Step
 from headwater.images.imports import rules
 from headwater.images.imports.runs import KIND
 from headwater.images.model import Image
@@ -85,7 +86,21 @@ class Imports:
     def _begun(
         self, change: Change, caller: Caller, document: Mapping[str, Any], asked: rules.Asked, stores: tuple[str, ...]
     ) -> Task:
-        image_id, at = change.image.id, self._clock()
+        task, importing, steps = self._entered(caller, change.image.id, document, asked, stores)
+        change.commit(tasks.none_works_on(change.image.id), images.changed(change.image.id, importing), *steps)
+        return task
+
+    def of_upload(self, caller: Caller, image_id: str) -> tuple[Callable[[Image], Image], list[Step[Any]]]:
+        """Return what imports an upload in the transaction that stages it: the image's change, and more steps."""
+        asked = rules.Asked(method=rules.DIRECT)
+        document = {"method": {"name": rules.DIRECT}}
+        _, importing, steps = self._entered(caller, image_id, document, asked, self._stores.meant(asked))
+        return importing, [tasks.none_works_on(image_id), *steps]
+
+    def _entered(
+        self, caller: Caller, image_id: str, document: Mapping[str, Any], asked: rules.Asked, stores: tuple[str, ...]
+    ) -> tuple[Task, Callable[[Image], Image], list[Step[Any]]]:
+        at = self._clock()
         told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
         task = new_task(caller, TASK_TYPE, told, now=at, image_id=image_id)
         order = rules.Order(
@@ -96,19 +111,14 @@ class Imports:
             all_must_succeed=asked.all_must_succeed,
             url=asked.url if asked.method == rules.WEB else None,
             validation=asked.validation,
+            roles=tuple(sorted(caller.roles)),
         )
 
         def importing(image: Image) -> Image:
             rules.require_importable(asked, image)
             return rules.importing(image, task.id, stores, at)
 
-        change.commit(
-            tasks.none_works_on(image_id),
-            images.changed(image_id, importing),
-            tasks.entered(task),
-            tasks.job(KIND, asdict(order), at),
-        )
-        return task
+        return task, importing, [tasks.entered(task), tasks.job(KIND, asdict(order), at)]
 
     def _missing(self, image: Image, stores: tuple[str, ...], *, drops: bool) -> tuple[str, ...]:
         """Return the stores in which the image does not lie.

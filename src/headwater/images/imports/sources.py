@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +9,6 @@ from typing import Protocol
 
 from headwater.errors import Lost
 from headwater.fetching.fetcher import Fetched, Fetcher, RemoteChanged, RemoteFailed
-from headwater.images.imports.checking import require_hash
-from headwater.images.locations.rules import Validation
 from headwater.images.model import Location
 from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
@@ -41,30 +38,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds; nothing happens a second time."""
-
-
-class HashedSource:
-    """The bytes of another source, of which the hash must be this one when all are read."""
-
-    def __init__(self, source: Source, validation: Validation) -> None:
-        self._source, self._validation = source, validation
-
-    @property
-    def size(self) -> int | None:
-        return self._source.size
-
-    def open(self) -> None:
-        self._source.open()
-
-    def __iter__(self) -> Iterator[bytes]:
-        digest = hashlib.new(self._validation.os_hash_algo, usedforsecurity=False)
-        for piece in self._source:
-            digest.update(piece)
-            yield piece
-        require_hash(self._validation, digest.hexdigest())
-
-    def close(self) -> None:
-        self._source.close()
 
 
 class KeptSource:

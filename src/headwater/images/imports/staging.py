@@ -10,15 +10,19 @@ the import too: until then the image may be given another one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 from headwater.errors import HeadwaterError, NotFound
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.imports import import_objects
 from headwater.images.catalogue.imports.import_objects import StagedObject
-from headwater.images.data.session import ImageTooLarge, Terms, UploadSession, Work
+from headwater.images.catalogue.transaction import Step
+from headwater.images.data.session import USUAL, ImageTooLarge, Terms, UploadSession, Work
 from headwater.images.data.uploads import Uploads
 from headwater.images.imports.checking import Facts
+from headwater.images.imports.service import Imports
 from headwater.images.inspection.inspect import Finding, Inspection
 from headwater.images.model import Image, Status
 from headwater.stores.store import ObjectWriter
@@ -61,6 +65,11 @@ class Staging(Uploads):
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Note the durable bytes as staged."""
+        return self._finish(session, finding, lambda image: image)
+
+    def _finish(
+        self, session: UploadSession, finding: Finding, after: Callable[[Image], Image], *more: Step[Any]
+    ) -> Image:
         inspection = session.inspection
         assert isinstance(inspection, _Noting)
         facts = Facts(
@@ -74,11 +83,11 @@ class Staging(Uploads):
         )
 
         def waiting(image: Image) -> Image:
-            return replace(image, size=session.received, updated_at=max(self._clock(), image.updated_at + 1))
+            return after(replace(image, size=session.received, updated_at=max(self._clock(), image.updated_at + 1)))
 
         found = StagedObject(session.location, session.received, asdict(facts))
         with self._changes.told(session.caller, "image.stage", session.image_id) as change:
-            image = change.commit(import_objects.staged(session.image_id, found, waiting))
+            image: Image = change.commit(import_objects.staged(session.image_id, found, waiting), *more)
         self._running.discard(session.location)
         return image
 
@@ -92,8 +101,67 @@ class Staging(Uploads):
         return replace(work, inspection=_Noting(work.inspection, (image.disk_format, image.container_format)))
 
 
+class ImportedUploads(Staging):
+    """Uploads that are staged and imported at once, so that plugins work on their data.
+
+    The answer to an upload comes when the data is staged; the image is then ``importing``. What is wrong with the data
+    is told at once, as of other uploads.
+    """
+
+    resource = "image_size_total"
+
+    def __init__(self, *uses: Any, imports: Imports, **more: Any) -> None:
+        super().__init__(*uses, **more)
+        self._imports = imports
+
+    def begin(
+        self, caller: Caller, image_id: str, size: int | None = None, terms: Terms | None = None
+    ) -> UploadSession:
+        """Claim the image as ``Uploads`` do."""
+        return Uploads.begin(self, caller, image_id, size, terms or Terms(store=self._settings.staging_store))
+
+    def finish(self, session: UploadSession, finding: Finding) -> Image:
+        """Note the durable bytes as staged, and begin the import."""
+        importing, steps = self._imports.of_upload(session.caller, session.image_id)
+        return self._finish(session, finding, importing, *steps)
+
+    def claimed(self, image: Image, terms: Terms) -> Image:
+        """Return the image as it is while its data comes, if it waits for that."""
+        image.require_formats()
+        return super().claimed(image, terms)
+
+    def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
+        """Return what is done with the bytes."""
+        work = super().work(caller, image, writer)
+        assert isinstance(work.inspection, _Noting)
+        work.inspection.refuses = True
+        return work
+
+
+class ChosenUploads(Uploads):
+    """Uploads of which those of some images are imported."""
+
+    def __init__(self, *uses: Any, imported: ImportedUploads, is_imported: Callable[[str], bool], **more: Any) -> None:
+        """Take what uploads take, and more.
+
+        Args:
+            is_imported: Returns whether the upload of the image with this id is one of those.
+        """
+        super().__init__(*uses, **more)
+        self._imported, self._is_imported = imported, is_imported
+
+    def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
+        """Claim the image for an upload of its kind."""
+        is_usual = terms.store is None and replace(terms, digests=(), foreseen=()) == USUAL
+        if is_usual and self._is_imported(image_id):
+            return self._imported.begin(caller, image_id, size, replace(terms, store=self._settings.staging_store))
+        return super().begin(caller, image_id, size, terms)
+
+
 class _Noting(Inspection):
     """An inspection that refuses nothing: what it would have said is noted."""
+
+    refuses = False  # unless it is told to
 
     def __init__(self, inspection: Inspection, formats: tuple[str | None, str | None]) -> None:
         self.formats = formats
@@ -105,6 +173,8 @@ class _Noting(Inspection):
             try:
                 self._inspection.feed(piece)
             except HeadwaterError as error:
+                if self.refuses:
+                    raise
                 self.refused = error.told
 
     def finish(self) -> Finding:
@@ -112,5 +182,7 @@ class _Noting(Inspection):
             try:
                 return self._inspection.finish()
             except HeadwaterError as error:
+                if self.refuses:
+                    raise
                 self.refused = error.told
         return Finding("", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -12,53 +11,36 @@ from typing import Any
 import pytest
 
 from functional.killed_import import ADMIN, DATA, bring, opened, run_jobs
-from headwater.images.imports.plugins import plugin
-from headwater.images.imports.plugins.plugin import Brought, PluginType, PluginUnusable, open_plugins
-from headwater.images.imports.sources import Source
+from headwater.images.imports.plugins import registry
+from headwater.images.imports.plugins.plugin import Data, PluginType, Work
+from headwater.images.imports.plugins.registry import NoImportPlugin, NoOp, NoSettings, open_plugins
+from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.model import Image, Status
-from headwater.images.settings import ImagesSettings
 from templates import sqlite_catalogue
 
 
-class Reversed:
-    """Gives each byte's complement."""
+class Inverting(NoOp):
+    """Makes other data, each byte's complement, and says so."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def wants(self, data: Data, work: Work) -> bool:
+        return True
 
-    @property
-    def size(self) -> int | None:
-        return self._source.size
-
-    def open(self) -> None:
-        self._source.open()
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._source:
-            yield bytes(255 - byte for byte in piece)
-
-    def close(self) -> None:
-        self._source.close()
+    def apply(self, data: Data, work: Work) -> Data:
+        other = (bytes(255 - byte for byte in piece) for piece in data.pieces)
+        said = replace(data, properties={**data.properties, "made": "other"}, container_format="ovf")
+        return said.holding(other, size=data.size)
 
 
-class Inverting:
-    """Makes other data, and says so."""
-
-    def applied(self, brought: Brought) -> Brought:
-        properties = {**brought.image.properties, "made": "other"}
-        return Brought(replace(brought.image, properties=properties, container_format="ovf"), Reversed(brought.source))
-
-
-class Injecting:
+class Injecting(NoOp):
     """Adds a property, and takes one away."""
 
-    def applied(self, brought: Brought) -> Brought:
-        properties = {n: v for n, v in brought.image.properties.items() if n != "gone"}
-        return replace(brought, image=replace(brought.image, properties={**properties, "added": "yes"}))
+    def apply(self, data: Data, work: Work) -> Data:
+        properties = {n: v for n, v in data.properties.items() if n != "gone"}
+        return replace(data, properties={**properties, "added": "yes"})
 
 
-INVERTING = PluginType("invert", lambda _settings: Inverting())
-INJECTING = PluginType("inject", lambda _settings: Injecting())
+INVERTING = PluginType("invert", NoSettings, lambda _settings: Inverting())
+INJECTING = PluginType("inject", NoSettings, lambda _settings: Injecting())
 NONE = "no plugin"
 
 
@@ -66,14 +48,14 @@ NONE = "no plugin"
 def offers(monkeypatch: pytest.MonkeyPatch) -> None:
     here = f"{__name__}:"
     made = [
-        EntryPoint("invert", f"{here}INVERTING", plugin.GROUP),
-        EntryPoint("inject", f"{here}INJECTING", plugin.GROUP),
-        EntryPoint("none", f"{here}NONE", plugin.GROUP),
-        EntryPoint("broken", "no.such.module:X", plugin.GROUP),
-        EntryPoint("twice", f"{here}INVERTING", plugin.GROUP),
-        EntryPoint("twice", f"{here}INJECTING", plugin.GROUP),
+        EntryPoint("invert", f"{here}INVERTING", registry.GROUP),
+        EntryPoint("inject", f"{here}INJECTING", registry.GROUP),
+        EntryPoint("none", f"{here}NONE", registry.GROUP),
+        EntryPoint("broken", "no.such.module:X", registry.GROUP),
+        EntryPoint("twice", f"{here}INVERTING", registry.GROUP),
+        EntryPoint("twice", f"{here}INJECTING", registry.GROUP),
     ]
-    monkeypatch.setattr(plugin, "entry_points", lambda group: EntryPoints(made).select(group=group))
+    monkeypatch.setattr(registry, "entry_points", lambda **asked: EntryPoints(made).select(**asked))
 
 
 def imported(directory: Path, *names: str, **fields: Any) -> tuple[Image, dict[str, Any], bytes]:
@@ -112,12 +94,12 @@ def test_data_that_no_plugin_changes_stays_where_it_is_staged(tmp_path: Path) ->
     ("name", "reason"),
     [
         ("unheard-of", "there are: broken, inject, invert, none, twice"),
-        ("twice", "one installed package"),
-        ("none", "is no PluginType"),
-        ("broken", "cannot be loaded: ModuleNotFoundError"),
+        ("twice", "offered several times"),
+        ("none", "is not a PluginType of that name"),
+        ("broken", "cannot be used: ModuleNotFoundError"),
     ],
 )
 def test_what_cannot_be_used_stops_the_start(name: str, reason: str) -> None:
-    with pytest.raises(PluginUnusable, match=reason) as unusable:
-        open_plugins(ImagesSettings(import_plugins=("inject", name)))
+    with pytest.raises(NoImportPlugin, match=reason) as unusable:
+        open_plugins(ImportPluginsSettings(use=("inject", name)))
     assert unusable.value.name == name

@@ -1,96 +1,125 @@
-"""The contract of import plugins: what may be made of data, and of what its image says, on the way to the stores.
+"""What an import plugin is: it takes the data of an import, and returns the data that the image is to have.
 
-The settings name plugins in an order (``[images] import_plugins``); each is applied to what the one before made. It
-gets the image as it is and a source of bytes that was not opened yet, and gives both back, as they were or others:
+A plugin may read all bytes and give others (``pieces`` to ``pieces``, with a bounded part of them in memory), ask for
+them as a file of the scratch directory and give another such file, or change only what is said of the data: its
+formats and the image's properties. The plugins of an import work one after the other, in the order of the settings;
+what the last one returns is inspected as an upload is, so that no plugin has to be trusted with that.
 
-* One that unpacks gives a source that reads the one it got: pieces in, pieces out.
-* One that needs all of the data at once gives a source whose ``open`` reads what it got into a file of its own, and
-  whose ``close`` removes it.
-* One that adds properties gives another image, and the same source.
-
-What comes out is hashed, inspected by the formats of the image that comes out, and written, once, to all stores. Of
-the image, its formats and properties become what the last plugin says. While the source is the one that came in, staged
-data is not read. A copy of an image to further stores changes nothing, so no plugin sees it.
-
-A package offers a plugin as an entry point of the group ``headwater.import_plugins``, which names a ``PluginType``.
+A package offers a plugin by an entry point of the group ``headwater.import_plugins`` whose value is a ``PluginType``;
+those of Headwater itself are offered in the same way (``registry.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Protocol
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
-from headwater.errors import SettingsError
-from headwater.images.imports.sources import Source
-from headwater.images.model import Image
-from headwater.images.settings import ImagesSettings
+from headwater.config import Section
+from headwater.errors import Invalid
+from headwater.images.data.session import ImageTooLarge
+from headwater.images.inspection.inspect import Rules
 
-GROUP = "headwater.import_plugins"
-
-
-class PluginUnusable(SettingsError):
-    """The settings name a plugin that no package offers, or that is none."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"section [images], key 'import_plugins': {name[:64]!r} {reason}")
-        self.name = name
+HEAD = 512  # bytes
+PIECE = 1 << 20  # bytes of the pieces that files are read in
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """What an import brings: an image as it will be, and where its bytes come from."""
+class PluginFailed(Invalid):
+    """A plugin cannot work on this data. The message is for the task."""
 
-    image: Image
-    source: Source
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"{plugin}: {reason}")
+        self.plugin, self.reason = plugin, reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Bytes on their way into an image, and what is said of them."""
+
+    disk_format: str
+    container_format: str
+    properties: Mapping[str, str] = field(default_factory=dict)  # of the image
+    pieces: Iterator[bytes]  # all bytes in their order; read once
+    head: bytes = b""  # the first of them: HEAD, or fewer where there are no more
+    size: int | None = None  # of all of them; None: nobody knows before they are read
+    file: Path | None = None  # where they lie, in the scratch directory
+
+    def holding(self, pieces: Iterable[bytes], *, size: int | None = None, file: Path | None = None) -> Data:
+        """Return other bytes of which the same is said; the first of them are read for that."""
+        rest, head = iter(pieces), b""
+        read: list[bytes] = []
+        while len(head) < HEAD and (piece := next(rest, None)) is not None:
+            read.append(piece)
+            head += piece[: HEAD - len(head)]
+        return replace(self, pieces=itertools.chain(read, rest), head=head, size=size, file=file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What plugins may use while they work on one import."""
+
+    scratch: Path  # a directory of this import alone, which goes with it
+    size_cap: int  # the most bytes of an image
+    rules: Rules  # how data is inspected
+    roles: frozenset[str]  # of whoever asked for the import
+    is_signed: bool  # the image's signature is one of the data as it came
+    advance: Callable[[int, int | None], None]
+    """Note how many bytes are done, of how many; raises what ends the import. To be called each second or so."""
+
+    def spooled(self, data: Data, name: str) -> tuple[Data, Path]:
+        """Return the data, and where it lies as a file. Who reads that file changes nothing in it.
+
+        Args:
+            name: Of the file, if one has to be written.
+
+        Raises:
+            ImageTooLarge: It has more than ``size_cap`` bytes.
+        """
+        if data.file is not None:
+            return data, data.file
+        file, size = self.scratch / name, 0
+        with file.open("xb") as out:
+            for piece in data.pieces:
+                size += len(piece)
+                if size > self.size_cap:
+                    raise ImageTooLarge(self.size_cap)
+                out.write(piece)
+        return data.holding(read(file), size=size, file=file), file
 
 
 class Plugin(Protocol):
-    """One plugin; safe to use from several threads."""
+    """Works on imports; safe to use from several threads, and keeps nothing of an import."""
 
-    def applied(self, brought: Brought) -> Brought:
-        """Return what this makes of it; it reads nothing yet.
+    def wants(self, data: Data, work: Work) -> bool:
+        """Return whether ``apply`` will read this data, of which ``head`` tells.
+
+        Data that no plugin wants is not read for them: what is staged stays where it lies.
+        """
+
+    def apply(self, data: Data, work: Work) -> Data:
+        """Return the data that goes on to the next plugin.
 
         Raises:
-            HeadwaterError: The import fails; its task tells the message.
+            PluginFailed: The image cannot have this data.
         """
 
 
+S = TypeVar("S", bound=Section)
+
+
 @dataclass(frozen=True, slots=True)
-class PluginType:
-    """What a package offers."""
+class PluginType(Generic[S]):
+    """One plugin that the settings may name."""
 
     name: str
-    open: Callable[[ImagesSettings], Plugin]  # raises SettingsError where it cannot work
+    settings: type[S]  # of its section
+    open: Callable[[S], Plugin]
 
 
-def open_plugins(settings: ImagesSettings) -> tuple[Plugin, ...]:
-    """Return the plugins that the settings name, in their order.
-
-    Raises:
-        PluginUnusable: One of them is not there.
-        SettingsError: One of them cannot work with these settings.
-    """
-    return tuple(_type(name).open(settings) for name in settings.import_plugins)
-
-
-def applied(plugins: Sequence[Plugin], brought: Brought) -> Brought:
-    """Return what all of them make of it."""
-    for plugin in plugins:
-        brought = plugin.applied(brought)
-    return brought
-
-
-def _type(name: str) -> PluginType:
-    offers = [each for each in entry_points(group=GROUP) if each.name == name]
-    if len({each.value for each in offers}) != 1:
-        known = ", ".join(sorted(entry_points(group=GROUP).names)) or "none"
-        raise PluginUnusable(name, f"is to be offered by one installed package; there are: {known}")
-    try:
-        found = offers[0].load()
-    except Exception as error:  # what a package of others does at its import is not known
-        raise PluginUnusable(name, f"cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(found, PluginType):
-        raise PluginUnusable(name, f"is no PluginType, but {offers[0].value}")
-    return found
+def read(file: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file."""
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE):
+            yield piece
