@@ -124,4 +124,5 @@ class NamedObjects:
 
 
 def _comes_after(image_id: str, position: int) -> ColumnElement[bool]:
-    return or_(_locations.image_id > image_id, and_(_locations.image_id == image_id, _locations.position > position))
+    # The first half says nothing new; with it alone every database begins at that row of the index.
+    return and_(_locations.image_id >= image_id, or_(_locations.image_id > image_id, _locations.position > position))

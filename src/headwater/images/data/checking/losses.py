@@ -89,7 +89,8 @@ class Losses:
         self._judge(named, RIGHT)
 
     def _judge(self, named: NamedObject, verdict: str) -> None:
-        if not named.is_staged and named.verdict != verdict:
+        is_ours = named.verdict in (None, RIGHT, WRONG)  # and not why somebody else's data is refused
+        if is_ours and not named.is_staged and named.verdict != verdict:
             self._catalogue.judge(named.image_id, named.at, verdict)
 
     def _finding(self, named: NamedObject, kind: Kind, size: int | None, reason: str) -> Finding:
