@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
@@ -59,11 +60,11 @@ def adopt(
     catalogue beside an old store. Images whose data is not there stay in the catalogue. Nothing is deleted. Restart
     the services that use the store.
     """
-    stores = _own_stores()
-    if name not in stores:
-        raise NothingToAdopt(name, stores)
-    with opened(writes=True) as database:
-        adopted = Admission(database).adopt(name, stores[name])
+    with _own_stores() as stores:
+        if name not in stores:
+            raise NothingToAdopt(name, stores)
+        with opened(writes=True) as database:
+            adopted = Admission(database).adopt(name, stores[name])
     if as_json:
         output.say_json(asdict(adopted))
     else:
@@ -98,32 +99,38 @@ def check(
     another size or, with --read, of another hash. Safe to run beside services. Nothing is removed unless
     --remove-orphans is given.
     """
-    stores = _own_stores()
-    for name in names or ():
-        if name not in stores:
-            raise NothingToCheck(name, stores)
     wanted = Wanted(grace_s=grace * 3600, read=read, speed=speed * (1 << 20) or None, remove_orphans=remove_orphans)
-    totals = [Totals(name) for name in dict.fromkeys(names or stores)]
-    with opened() as database:
-        found = _found(StoreCheck(database), stores, totals, wanted)
-        if as_json:
-            output.say_json_lists(findings=map(asdict, found), stores=(asdict(each) for each in totals))
-        else:
-            for finding in found:
-                output.say(_sentence(finding))
-            for each in totals:
-                output.say(_summary(each))
-    for store in stores.values():
-        store.close()
+    with _own_stores() as stores:
+        for name in names or ():
+            if name not in stores:
+                raise NothingToCheck(name, stores)
+        totals = [Totals(name) for name in dict.fromkeys(names or stores)]
+        with opened() as database:
+            _tell(_found(StoreCheck(database), stores, totals, wanted), totals, as_json=as_json)
     if not all(each.is_well for each in totals):
         raise typer.Exit(exits.FAILED)
 
 
-def _own_stores() -> dict[str, ObjectStore]:
-    """Return the stores that keep objects of their own, by name."""
+@contextmanager
+def _own_stores() -> Iterator[dict[str, ObjectStore]]:
+    """Open the stores that keep objects of their own, by name."""
     settings = options.sources().load().settings
     stores = open_stores(settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)))
-    return {name: store for name, store in stores.items() if store.abilities.has_identity}
+    try:
+        yield {name: store for name, store in stores.items() if store.abilities.has_identity}
+    finally:
+        for store in stores.values():
+            store.close()
+
+
+def _tell(found: Iterator[Finding], totals: Iterable[Totals], *, as_json: bool) -> None:
+    if as_json:
+        output.say_json_lists(findings=map(asdict, found), stores=(asdict(each) for each in totals))
+        return
+    for finding in found:
+        output.say(_sentence(finding))
+    for each in totals:
+        output.say(_summary(each))
 
 
 def _found(
@@ -155,7 +162,7 @@ def _sentence(finding: Finding) -> str:
 
 def _summary(totals: Totals) -> str:
     counted = {
-        "orphans": totals.orphan,
+        "orphan": totals.orphan,
         "removed": totals.removed,
         "missing": totals.missing,
         "damaged": totals.damaged,
