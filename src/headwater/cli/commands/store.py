@@ -106,7 +106,7 @@ def check(
                 raise NothingToCheck(name, stores)
         totals = [Totals(name) for name in dict.fromkeys(names or stores)]
         with opened() as database:
-            _tell(_found(StoreCheck(database), stores, totals, wanted), totals, as_json=as_json)
+            _tell(_found(StoreCheck(database), stores, totals, wanted, silent=as_json), totals, as_json=as_json)
     if not all(each.is_well for each in totals):
         raise typer.Exit(exits.FAILED)
 
@@ -134,9 +134,13 @@ def _tell(found: Iterator[Finding], totals: Iterable[Totals], *, as_json: bool) 
 
 
 def _found(
-    checking: StoreCheck, stores: Mapping[str, ObjectStore], totals: Iterable[Totals], wanted: Wanted
+    checking: StoreCheck, stores: Mapping[str, ObjectStore], totals: Iterable[Totals], wanted: Wanted, *, silent: bool
 ) -> Iterator[Finding]:
+    """Yield what is found in all stores; ``silent`` where a bar would break into lines of JSON."""
     for each in totals:
+        if silent:
+            yield from checking.found(stores[each.store], wanted, each)
+            continue
         whole = checking.bytes_of(each.store) if wanted.read else None
         with output.progress(f"Checking {each.store}", whole) as tell:
             yield from checking.found(stores[each.store], wanted, each, _adding(tell))
