@@ -22,6 +22,7 @@ from headwater.stores.store import ObjectInUse, ObjectNotFound, ObjectStore, Sto
 
 _NOT_OURS = "kept: its key is none that images have"
 _UNKNOWN = "kept: the catalogue has never had this image; was it restored from a backup?"
+_MISPLACED = "kept: the store lists it and does not find it by its key; was it put there by hand?"
 
 
 class Orphans:
@@ -63,23 +64,36 @@ class Orphans:
             ids = {image_id for each in left if (image_id := image_of(each.key)) is not None}
             known = self._rows.known_images(ids) if ids else set()
             for each in left:
-                if self._is_still_orphan(each):
-                    yield self._dealt_with(each, known, remove=remove)
+                finding = self._looked_at_again(each, known, remove=remove)
+                if finding is not None:
+                    yield finding
 
     def _is_old(self, stored: Stored) -> bool:
         return stored.written_at is None or stored.written_at <= self._clock() - self._grace
 
-    def _is_still_orphan(self, stored: Stored) -> bool:
-        """Return whether it is there at a second look, as it was, and the rows name it as little as before."""
+    def _looked_at_again(self, stored: Stored, known: set[str], *, remove: bool) -> Finding | None:
+        """Return what is found at a second look; nothing when the object is gone or another, or a row names it now."""
+        misplaced = False
         try:
             again = self._store.stat(stored.key)
         except ObjectNotFound:
-            return False
-        return again == stored and self._is_old(again) and not self._rows.named(self._store.name, [stored.key])
+            # Deleted since; or a file that somebody put where its key does not belong, so that it is listed again.
+            if all(each.key != stored.key for each in self._store.list(stored.key)):
+                return None
+            again, misplaced = stored, True
+        if again != stored or not self._is_old(again) or self._rows.named(self._store.name, [stored.key]):
+            return None
+        return self._dealt_with(stored, known, remove=remove, misplaced=misplaced)
 
-    def _dealt_with(self, stored: Stored, known: set[str], *, remove: bool) -> Finding:
+    def _dealt_with(self, stored: Stored, known: set[str], *, remove: bool, misplaced: bool) -> Finding:
         image_id = image_of(stored.key)
-        reason = _NOT_OURS if image_id is None else _UNKNOWN if image_id not in known else ""
+        reason = ""
+        if image_id is None:
+            reason = _NOT_OURS
+        elif image_id not in known:
+            reason = _UNKNOWN
+        elif misplaced:
+            reason = _MISPLACED
         removed = False
         if remove and not reason:
             try:

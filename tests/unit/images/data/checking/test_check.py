@@ -316,6 +316,31 @@ def test_other_bytes_of_the_same_size_are_found_by_reading_only(
     assert catalogue_of.verdict(image) == RIGHT
 
 
+@pytest.mark.parametrize(("speed", "speeds"), [(1000.0, [1000.0]), (None, [])])
+def test_reading_is_as_fast_as_it_may_be_and_tells_how_far_it_is(
+    database: Database,
+    catalogue_of: Catalogue,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    speed: float | None,
+    speeds: list[float],
+) -> None:
+    asked: list[float | None] = []
+
+    def limited(below: ObjectStore, *, read_speed: float | None) -> ObjectStore:
+        asked.append(read_speed)
+        return below
+
+    monkeypatch.setattr("headwater.images.data.checking.check.LimitedStore", limited)
+    for _ in range(3):
+        catalogue_of.image(store)
+    passed: list[int] = []
+    wanted = Wanted(grace_s=0, read=True, speed=speed)
+    assert list(StoreCheck(database).found(store, wanted, Totals("here"), passed.append)) == []
+    assert asked == speeds
+    assert sum(passed) == 3 * len(DATA) == StoreCheck(database).bytes_of("here")
+
+
 def test_one_object_that_cannot_be_read_keeps_no_other_from_being_looked_at(
     database: Database, catalogue_of: Catalogue, store: Store
 ) -> None:
@@ -377,6 +402,20 @@ def test_what_was_written_lately_is_no_orphan_yet(
 
     assert after(HOUR - 1) == []
     assert after(HOUR) == [("orphan", left)]
+
+
+def test_a_file_that_somebody_put_where_it_does_not_belong_is_told_of_and_stays(
+    database: Database, catalogue_of: Catalogue, files: FileStore, tmp_path: Path
+) -> None:
+    image, _ = catalogue_of.image(files)
+    elsewhere = tmp_path / "files" / "objects" / "zz"
+    elsewhere.mkdir()
+    left = elsewhere / new_key(image.id)
+    left.write_bytes(b"left")
+    found, _ = check(database, files, remove_orphans=True)
+    assert [(each.object_key, each.removed) for each in found] == [(left.name, False)]
+    assert "by hand" in found[0].reason
+    assert left.exists()
 
 
 def test_another_store_in_its_place_has_neither_orphans_nor_losses(
