@@ -105,10 +105,35 @@ class WebServer:
                 if asked is not None:
                     self.asked.append(asked)
                     page = self.pages.get(asked.path.partition("?")[0], _missing)
-                    page(asked, connection.sendall)
+                    page(asked, _says_close(connection.sendall))
+                    if asked.headers.get("content-length", "0") != "0":
+                        _linger(connection)
         finally:
             self._held.discard(connection)
             connection.close()
+
+
+def _says_close(send: SendBytes) -> SendBytes:
+    """Return what sends an answer that says that its connection ends with it, so that no client asks there again."""
+    is_begun = False
+
+    def sending(data: bytes) -> None:
+        nonlocal is_begun
+        if not is_begun and data.startswith(b"HTTP/1.1 "):
+            first, end, rest = data.partition(b"\r\n")
+            data = first + end + (b"Connection: close\r\n" if end else b"") + rest
+        is_begun = True
+        send(data)
+
+    return sending
+
+
+def _linger(connection: socket.socket) -> None:
+    """Let a client that still sends a body read the answer, which a connection closed over unread bytes would lose."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(2)
+    while connection.recv(65536):
+        pass
 
 
 def _missing(_asked: Asked, send: SendBytes) -> None:

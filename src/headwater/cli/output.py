@@ -41,11 +41,25 @@ def say_json(document: object) -> None:
 
 def say_json_list(documents: Iterable[object]) -> None:
     """Print what ``say_json`` prints of a list, one document at a time: all of them may not fit into memory."""
+    _say_list(documents, indent="", ends_line=True)
+
+
+def say_json_lists(**lists: Iterable[object]) -> None:
+    """Print what ``say_json`` prints of an object whose values are lists, each as ``say_json_list`` does, in turn."""
+    before = "{"
+    for name, documents in lists.items():
+        typer.echo(f"{before}\n  {json.dumps(name)}: ", nl=False)
+        _say_list(documents, indent="  ", ends_line=False)
+        before = ","
+    typer.echo("\n}")
+
+
+def _say_list(documents: Iterable[object], *, indent: str, ends_line: bool) -> None:
     before = "[\n"
     for document in documents:
-        typer.echo(before + textwrap.indent(json.dumps(document, indent=2), "  "), nl=False)
+        typer.echo(before + textwrap.indent(json.dumps(document, indent=2), indent + "  "), nl=False)
         before = ",\n"
-    typer.echo("[]" if before == "[\n" else "\n]")
+    typer.echo("[]" if before == "[\n" else f"\n{indent}]", nl=ends_line)
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -79,7 +93,13 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console  # noqa: PLC0415 - see say_table
     from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as shown:
+    # What is printed meanwhile goes above the bar, but for a pipe, which gets it as always.
+    with Progress(
+        transient=True,
+        disable=not sys.stderr.isatty(),
+        console=Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),
+    ) as shown:
         task = shown.add_task(what, total=total)
         yield lambda completed: shown.update(task, completed=completed)
 

@@ -167,7 +167,7 @@ class FileStore:
     def stat(self, key: str) -> Stored:
         try:
             with self._looked_up() as root:
-                return Stored(key, os.stat(_file(checked_key(key)), dir_fd=root).st_size)
+                return _stored(key, os.stat(_file(checked_key(key)), dir_fd=root))
         except FileNotFoundError as error:
             raise ObjectNotFound(self.name, key) from error
 
@@ -178,7 +178,7 @@ class FileStore:
                     key = name.replace("~", "/")
                     if key.startswith(prefix):
                         with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                            yield Stored(key, os.stat(f"objects/{directory}/{name}", dir_fd=root).st_size)
+                            yield _stored(key, os.stat(f"objects/{directory}/{name}", dir_fd=root))
 
     def delete(self, key: str) -> None:
         checked_key(key)
@@ -238,6 +238,10 @@ class FileStore:
             return
         what = f"has the {MARK} of another store" if found else f"has no {MARK}; is it mounted?"
         raise StoreUnavailable(self.name, f"the directory {self._root} {what}")
+
+
+def _stored(key: str, state: os.stat_result) -> Stored:
+    return Stored(key, state.st_size, state.st_mtime_ns // 1000)
 
 
 class _Pieces(Iterator[bytes]):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -123,6 +123,8 @@ class Stored:
 
     key: str
     size: int  # bytes
+    # When its last byte was written, in microseconds since 1970; ``None`` where the store does not say.
+    written_at: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

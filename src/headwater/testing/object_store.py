@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from headwater.clock import now
 from headwater.stores.store import (
     IDENTITY,
     KEY,
@@ -205,6 +206,14 @@ class ObjectStoreContract:
         assert list(store.list()) == []
         with pytest.raises(ObjectNotFound):
             store.stat("k")
+
+    def test_a_store_that_says_when_an_object_was_written_says_it_alike(self, store: ObjectStore) -> None:
+        put(store, "k", b"data")
+        said = [store.stat("k").written_at, *(each.written_at for each in store.list())]
+        assert len(said) == 2
+        if said != [None, None]:
+            # Some say it by the second; a time in another unit or zone is further away.
+            assert all(each is not None and abs(each - now()) < 600_000_000 for each in said)
 
     def test_an_object_may_be_empty(self, store: ObjectStore) -> None:
         assert put(store, "k", size=0) == Stored("k", 0)

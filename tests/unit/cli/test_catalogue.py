@@ -20,6 +20,7 @@ READING = [
     ("config-drive", "build", "web1", "--output", "drive.iso"),
     ("db", "check"),
     ("db", "purge"),
+    ("store", "check"),
 ]
 WRITING = [
     ("instance", "add", "--name", "web2"),

@@ -179,3 +179,19 @@ def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> Non
 def test_an_empty_list_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
     output.say_json_list([])
     assert capsys.readouterr().out == "[]\n"
+
+
+def test_lists_of_an_object_are_printed_in_turn_as_the_whole_object_would_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found: list[object] = []
+
+    def first() -> Iterator[object]:
+        for each in ({"a": 1}, "b"):
+            found.append(each)
+            yield each
+
+    output.say_json_lists(first=first(), second=(len(found) for _ in range(1)), third=[])
+    streamed = capsys.readouterr().out
+    output.say_json({"first": [{"a": 1}, "b"], "second": [2], "third": []})
+    assert streamed == capsys.readouterr().out

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headwater.clock import microseconds
 from headwater.errors import SettingsError
 from headwater.stores.parts import LARGEST
 from headwater.stores.s3.bucket import (
@@ -124,7 +125,8 @@ class S3Store:
         return self._bucket.presigned(checked_key(key), expires_s)
 
     def stat(self, key: str) -> Stored:
-        return Stored(key, self._found(key, lambda client, names: client.head_object(**names))["ContentLength"])
+        found = self._found(key, lambda client, names: client.head_object(**names))
+        return Stored(key, found["ContentLength"], microseconds(found.get("LastModified")))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         self._require_mark(anew=True)
@@ -132,7 +134,7 @@ class S3Store:
             for found in self._all("list_objects_v2", "Contents", prefix):
                 key = found["Key"].removeprefix(self._bucket.name_of(""))
                 if is_key(key):
-                    yield Stored(key, found["Size"])
+                    yield Stored(key, found["Size"], microseconds(found.get("LastModified")))
 
     def delete(self, key: str) -> None:
         name = self._name_of(key)

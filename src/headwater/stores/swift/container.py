@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from swiftclient.client import ClientException, Connection
 from swiftclient.utils import generate_temp_url
 from urllib3.exceptions import HTTPError
 
+from headwater.clock import microseconds
 from headwater.errors import HeadwaterError
 from headwater.stores.store import ObjectNotFound, Stored, StoreFull, StoreRefusesWrites, StoreUnavailable
 from headwater.stores.swift.account import Account, SwiftRefused
@@ -143,7 +145,8 @@ class Container:
         """Return what is stored under ``key``."""
         with self.connection(key) as connection:
             said = connection.head_object(self.settings.container, self.name_of(key))
-            return Stored(key, int(said["content-length"]))
+            written_at = int(float(said["x-timestamp"]) * 1_000_000) if "x-timestamp" in said else None
+            return Stored(key, int(said["content-length"]), written_at)
 
     def remove(self, name: str) -> None:
         """Remove one object, of a large one the manifest only; nothing there is fine."""
@@ -161,7 +164,8 @@ class Container:
             if not page:
                 return
             for each in page:
-                yield Stored(each["name"].removeprefix(self._prefix), each["bytes"])
+                written_at = datetime.fromisoformat(each["last_modified"]).replace(tzinfo=UTC)
+                yield Stored(each["name"].removeprefix(self._prefix), each["bytes"], microseconds(written_at))
             marker = page[-1]["name"]
 
     def require(self) -> None:

@@ -1,0 +1,1 @@
+"""A store and the catalogue held against each other."""
