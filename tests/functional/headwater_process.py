@@ -111,8 +111,10 @@ class HeadwaterProcess:
                 self._start_once()
                 return
             except HeadwaterDidNotStart as error:
-                if keep_ports or attempt == _PORTS or "cannot listen on" not in error.stderr:
+                if attempt == _PORTS or "cannot listen on" not in error.stderr:
                     raise
+            if keep_ports:
+                time.sleep(1)  # a connection of another test may go out from such a port for a moment
 
     def _start_once(self) -> None:
         binds = [f"127.0.0.1:{port}" for port in (self._images_port, self._metadata_port)]

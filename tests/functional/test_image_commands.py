@@ -32,6 +32,7 @@ class Line:
         self._there = (place.hostname or "", place.port or 0)
         self.up_to = 0
         self.cuts = 0
+        self.is_down = self.goes_down = False  # goes_down: it is down after the next cut
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._sockets: list[socket.socket] = []
@@ -44,6 +45,9 @@ class Line:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self.is_down:
+                client.close()
+                continue
             server = socket.create_connection(self._there)
             self._sockets += (client, server)
             for source, target in ((client, server), (server, client)):
@@ -56,6 +60,7 @@ class Line:
                 target.sendall(piece)
                 carried += len(piece)
                 if self.up_to and carried > self.up_to:
+                    self.is_down = self.goes_down
                     self.cuts += 1
                     break
         _shut(source, target)
@@ -180,14 +185,14 @@ def test_an_upload_goes_on_over_lost_connections(command: Command, line: Line, f
 def test_an_upload_that_was_ended_goes_on_with_the_next_run(
     command: Command, line: Line, file: Path, http: httpx.Client, end: signal.Signals
 ) -> None:
-    line.up_to = 3_500_000
+    line.up_to, line.goes_down = 3_500_000, True
     process = command.start("upload", str(file))
     wait_until(lambda: line.cuts >= 1, "a part of the file was sent")
     process.send_signal(end)
     process.communicate(timeout=60)
     assert process.returncode not in (0, 1)
     assert len(command.states) == 1
-    line.up_to, cuts = 0, line.cuts
+    line.up_to, line.is_down, cuts = 0, False, line.cuts
     (begun,) = called(http, file.name)
     assert begun["status"] == "saving"
     made = command.json("upload", str(file))

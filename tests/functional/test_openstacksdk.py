@@ -99,8 +99,8 @@ def test_find_image_takes_id_and_name_and_finds_hidden_ones(cloud: Proxy, new_im
 
 def test_images_pages_through_all_of_them(cloud: Proxy, new_image: NewImage) -> None:
     group = uuid.uuid4().hex
-    ids = [new_image(name=f"{group}-{number}", batch=group)["id"] for number in range(7)]
-    listed = [image.id for image in cloud.images(limit=3, batch=group, sort="name:asc")]
+    ids = [new_image(name=f"{group}-{number}", tags=[group])["id"] for number in range(7)]
+    listed = [image.id for image in cloud.images(limit=3, tag=group, sort="name:asc")]
     assert listed == ids
     assert [image.id for image in cloud.images(name=f"{group}-4")] == [ids[4]]
 

@@ -144,4 +144,6 @@ def _toml(value: Any) -> str | None:
         return str(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(str(_toml(each)) for each in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml(each)}" for key, each in value.items()) + "}"
     return json.dumps(str(value))
