@@ -20,8 +20,9 @@ from docs.pages import DOCS, blocks
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, wait_until
 from headwater.errors import SettingsError
+from headwater.stores.remote import MARK
 from headwater.stores.s3.settings import S3StoreSettings
-from headwater.stores.s3.store import MARK, S3Store
+from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectNotFound, Stored, StoreFull, StoreRefusesWrites, StoreUnavailable, WriteLost
 from headwater.testing.object_store import content, marked, put, some_bytes
 from servers.mortal import MortalServer

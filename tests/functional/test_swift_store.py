@@ -20,6 +20,7 @@ from docs.pages import DOCS, blocks
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, wait_until
 from headwater.errors import SettingsError
+from headwater.stores.remote import MARK
 from headwater.stores.store import (
     ForeignUrl,
     ObjectNotFound,
@@ -33,7 +34,7 @@ from headwater.stores.swift import container as container_module
 from headwater.stores.swift import upload as upload_module
 from headwater.stores.swift.container import Container
 from headwater.stores.swift.settings import SwiftStoreSettings
-from headwater.stores.swift.store import MARK, SwiftStore
+from headwater.stores.swift.store import SwiftStore
 from headwater.testing.object_store import content, marked, put, some_bytes
 from servers.keystone import Keystone
 from servers.mortal import MortalServer

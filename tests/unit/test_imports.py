@@ -102,7 +102,7 @@ IMAGES = (
     "v1/http",
 )
 # The rooms of stores: each store beside the others, what is around all, and their contract.
-STORES = ("file", "layers", "memory", "parts", "rbd", "registry", "s3", "store", "store_type", "swift", "web")
+STORES = ("file", "layers", "memory", "parts", "rbd", "registry", "remote", "s3", "store", "store_type", "swift", "web")
 
 # Where SQL stands besides in a room of its own.
 CATALOGUES = ("activity/notifications/outbox", "images/metadefs/catalogue", "instances/registry", "jobs/queue")

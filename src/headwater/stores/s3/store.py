@@ -3,9 +3,6 @@
 Layout: ``PREFIX KEY`` holds an object, ``PREFIX .headwater-store-id`` the mark. A small object is put at once, a larger
 one in parts (``upload.py``); neither is visible before it is whole. A crash leaves at most an unfinished upload, which
 ``delete`` of that key removes.
-
-The mark is believed for a few seconds once it was seen; but "not found", "deleted" and "stored" are said only after it
-was seen anew.
 """
 
 from __future__ import annotations
@@ -19,6 +16,15 @@ from typing import Any, TypeVar
 from headwater.clock import microseconds
 from headwater.errors import SettingsError
 from headwater.stores.parts import LARGEST
+from headwater.stores.remote import (
+    MARK,
+    MARK_BYTES,
+    PROBE,
+    SETTLES_S,
+    KeptMark,
+    key_in,
+    range_header,
+)
 from headwater.stores.s3.bucket import (
     FAILURES,
     AnotherIsThere,
@@ -32,8 +38,6 @@ from headwater.stores.s3.bucket import (
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.s3.upload import S3Writer
 from headwater.stores.store import (
-    IDENTITY,
-    ForeignUrl,
     ObjectNotFound,
     Stored,
     StoreFull,
@@ -43,13 +47,6 @@ from headwater.stores.store import (
     is_key,
 )
 from headwater.stores.store_type import StoreType
-
-# Neither is a key, so no list shows them.
-MARK = ".headwater-store-id"
-PROBE = ".headwater-probe"
-
-_BELIEVED_S = 5.0
-_SETTLES_S = 1.0  # longer than it takes a service to decide between two that put the mark at once
 
 T = TypeVar("T")
 
@@ -69,12 +66,11 @@ class S3Store:
         self.settings = settings
         self._directory = directory
         self._bucket = Bucket(name, settings)
-        self._expected: str | None = None
-        self._believed_until = 0.0
+        self._mark = KeptMark(name, f"the bucket {settings.bucket}", self._read_mark)
 
     def identity(self) -> str | None:
         try:
-            return self._mark()
+            return self._mark.found()
         except (ObjectNotFound, NoBucket):
             return None
 
@@ -85,22 +81,20 @@ class S3Store:
             raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
 
     def expect(self, identity: str) -> None:
-        self._expected, self._believed_until = identity, 0.0
+        self._mark.expect(identity)
 
     def begin(self, key: str, size: int | None = None) -> S3Writer:
         checked_key(key)
-        self._require_mark()
+        self._mark.require()
         if size is not None and size > self.settings.most_parts * LARGEST:
             raise StoreFull(self.name, size)
-        return S3Writer(self._bucket, key, size, self._directory, lambda: self._require_mark(anew=True))
+        return S3Writer(self._bucket, key, size, self._directory, lambda: self._mark.require(anew=True))
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         if length == 0:
             self.stat(key)
             return iter(())
-        asked: dict[str, str] = {}
-        if start or length is not None:
-            asked["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        asked = range_header(start, length)
         try:
             answer = self._found(key, lambda client, names: client.get_object(**names, **asked))
         except PastTheEnd:
@@ -116,10 +110,7 @@ class S3Store:
         return f"{'s3+https' if scheme == 'https' else 's3'}://{host}/{self.settings.bucket}/{self._name_of(key)}"
 
     def key_of(self, url: str) -> str:
-        here = self.url_of("k").removesuffix("k")
-        if url.startswith(here) and is_key(url.removeprefix(here)):
-            return url.removeprefix(here)
-        raise ForeignUrl(self.name, url)
+        return key_in(url, self.name, self.url_of)
 
     def presigned(self, key: str, expires_s: int) -> str:
         return self._bucket.presigned(checked_key(key), expires_s)
@@ -129,7 +120,7 @@ class S3Store:
         return Stored(key, found["ContentLength"], microseconds(found.get("LastModified")))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         with self._nothing_where_nothing_is(), self._bucket.translated():
             for found in self._all("list_objects_v2", "Contents", prefix):
                 key = found["Key"].removeprefix(self._bucket.name_of(""))
@@ -138,7 +129,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         name = self._name_of(key)
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         with self._nothing_where_nothing_is(), self._bucket.translated(key, writes=True):
             # Uploads first: one that is committed between the two would be visible after this.
             for upload in self._all("list_multipart_uploads", "Uploads", key):
@@ -148,7 +139,7 @@ class S3Store:
                 self._bucket.client.delete_object(**self._bucket.names(key))
 
     def ping(self) -> None:
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         try:
             self._bucket.put(PROBE, bytes(4096))
             with self._bucket.translated(writes=True):
@@ -171,15 +162,15 @@ class S3Store:
     def _found(self, key: str, ask: Callable[[Any, dict[str, str]], T]) -> T:
         """Return what ``ask`` says of an object; what is not found is not found in this store."""
         checked_key(key)
-        self._require_mark()
+        self._mark.require()
         try:
             with self._bucket.translated(key):
                 return ask(self._bucket.client, self._bucket.names(key))
         except ObjectNotFound:
-            self._require_mark(anew=True)
+            self._mark.require(anew=True)
             raise
         except NoBucket as error:
-            if self._expected is not None:
+            if self._mark.expected is not None:
                 raise
             raise ObjectNotFound(self.name, key) from error
 
@@ -189,36 +180,17 @@ class S3Store:
         try:
             yield
         except NoBucket:
-            if self._expected is not None:
+            if self._mark.expected is not None:
                 raise
 
     # --- The mark ---------------------------------------------------------------------------------
 
-    def _require_mark(self, *, anew: bool = False) -> None:
-        """Raise ``StoreUnavailable`` unless the bucket is the store that is expected, if any is.
-
-        Args:
-            anew: Look for the mark even if it was seen just now.
-        """
-        if self._expected is None or (not anew and time.monotonic() < self._believed_until):
-            return
-        bucket = self.settings.bucket
-        try:
-            found = self._mark()
-        except ObjectNotFound as error:
-            raise StoreUnavailable(self.name, f"the bucket {bucket} has no {MARK}") from error
-        if found != self._expected:
-            raise StoreUnavailable(self.name, f"the bucket {bucket} has the {MARK} of another store")
-        self._believed_until = time.monotonic() + _BELIEVED_S
-
-    def _mark(self) -> str:
+    def _read_mark(self) -> bytes:
         with self._bucket.translated(MARK):
             answer = self._bucket.client.get_object(**self._bucket.names(MARK))
             with contextlib.closing(answer["Body"]) as body:
-                found: str = body.read(64).decode("ascii", "replace").strip()
-        if not IDENTITY.fullmatch(found):
-            raise StoreUnavailable(self.name, f"what the bucket {self.settings.bucket} has as {MARK} is none")
-        return found
+                found: bytes = body.read(MARK_BYTES)
+                return found
 
     def _marked(self, identity: str) -> str:
         """Mark a bucket that has no mark, and return its mark: of several at once the same one for all."""
@@ -229,8 +201,8 @@ class S3Store:
         if is_ours and self.settings.conditional_put and self._put_mark(identity):
             raise self._no_conditions("takes no notice of")
         # A service of many servers, such as Swift, may take two that come at once, and keeps one of them.
-        time.sleep(_SETTLES_S)
-        return self._mark()
+        time.sleep(SETTLES_S)
+        return self._mark.found()
 
     def _put_mark(self, identity: str) -> bool:
         """Return whether the mark was taken, as it is not where one is."""

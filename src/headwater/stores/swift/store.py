@@ -3,9 +3,6 @@
 Layout: ``PREFIX KEY`` holds an object, ``PREFIX .headwater-store-id`` the mark, ``PREFIX .segments/`` the parts of
 large objects (``upload.py``). An object of segments is whole when its manifest is there, which is put last and removed
 first; a crash leaves at most segments without a manifest, which ``delete`` of that key removes.
-
-The mark is believed for a few seconds once it was seen; but "not found", "deleted" and "stored" are said only after it
-was seen anew.
 """
 
 from __future__ import annotations
@@ -20,9 +17,16 @@ from swiftclient.client import Connection
 from urllib3.exceptions import HTTPError
 
 from headwater.errors import SettingsError
+from headwater.stores.remote import (
+    MARK,
+    MARK_BYTES,
+    PROBE,
+    SETTLES_S,
+    KeptMark,
+    key_in,
+    range_header,
+)
 from headwater.stores.store import (
-    IDENTITY,
-    ForeignUrl,
     ObjectNotFound,
     Stored,
     StoreFull,
@@ -44,13 +48,6 @@ from headwater.stores.swift.container import (
 from headwater.stores.swift.settings import SwiftStoreSettings
 from headwater.stores.swift.upload import LARGEST, SwiftWriter, segments_of
 
-# Neither is a key, so no list shows them.
-MARK = ".headwater-store-id"
-PROBE = ".headwater-probe"
-
-_BELIEVED_S = 5.0
-_SETTLES_S = 1.0  # longer than it takes Swift's servers to agree on one of two marks that were put at once
-
 T = TypeVar("T")
 
 
@@ -63,12 +60,14 @@ class SwiftStore:
         self.settings = settings
         self.abilities = replace(settings.abilities, gives_urls=settings.temp_url_key is not None)
         self._container = Container(name, settings)
-        self._expected: str | None = None
-        self._believed_until = 0.0
+        # An answer to a request for an object does not tell whether its container is there.
+        self._mark = KeptMark(
+            name, f"the container {settings.container}", self._read_mark, absent=self._container.require
+        )
 
     def identity(self) -> str | None:
         try:
-            return self._mark()
+            return self._mark.found()
         except ObjectNotFound:
             return None
 
@@ -79,22 +78,20 @@ class SwiftStore:
             raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
 
     def expect(self, identity: str) -> None:
-        self._expected, self._believed_until = identity, 0.0
+        self._mark.expect(identity)
 
     def begin(self, key: str, size: int | None = None) -> SwiftWriter:
         checked_key(key)
-        self._require_mark()
+        self._mark.require()
         if size is not None and size > self.settings.most_segments * LARGEST:
             raise StoreFull(self.name, size)
-        return SwiftWriter(self._container, key, size, lambda: self._require_mark(anew=True))
+        return SwiftWriter(self._container, key, size, lambda: self._mark.require(anew=True))
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         if length == 0:
             self.stat(key)
             return iter(())
-        asked: dict[str, str] = {}
-        if start or length is not None:
-            asked["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        asked = range_header(start, length)
         try:
             connection, body = self._found(key, lambda: self._container.get(key, asked))
         except PastTheEnd:
@@ -110,10 +107,7 @@ class SwiftStore:
         return f"swift+config://{self.settings.reference or self.name}/{container}/{name}"
 
     def key_of(self, url: str) -> str:
-        here = self.url_of("k").removesuffix("k")
-        if url.startswith(here) and is_key(url.removeprefix(here)):
-            return url.removeprefix(here)
-        raise ForeignUrl(self.name, url)
+        return key_in(url, self.name, self.url_of)
 
     def presigned(self, key: str, expires_s: int) -> str | None:
         return self._container.temp_url(checked_key(key), expires_s)
@@ -122,7 +116,7 @@ class SwiftStore:
         return self._found(key, lambda: self._container.head(key))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         with self._nothing_where_nothing_is():
             for found in self._container.names(prefix, after=BEFORE_KEYS):
                 if is_key(found.key):
@@ -130,14 +124,14 @@ class SwiftStore:
 
     def delete(self, key: str) -> None:
         checked_key(key)
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         with self._nothing_where_nothing_is():
             self._container.remove(key)
             for segment in self._container.names(segments_of(key)):
                 self._container.remove(segment.key)
 
     def ping(self) -> None:
-        self._require_mark(anew=True)
+        self._mark.require(anew=True)
         try:
             self._container.put(PROBE, bytes(4096))
             self._container.remove(PROBE)
@@ -150,11 +144,11 @@ class SwiftStore:
     def _found(self, key: str, ask: Callable[[], T]) -> T:
         """Return what ``ask`` says of an object; what is not found is not found in this store."""
         checked_key(key)
-        self._require_mark()
+        self._mark.require()
         try:
             return ask()
         except ObjectNotFound:
-            self._require_mark(anew=True)
+            self._mark.require(anew=True)
             raise
 
     @contextlib.contextmanager
@@ -163,35 +157,14 @@ class SwiftStore:
         try:
             yield
         except NoContainer:
-            if self._expected is not None:
+            if self._mark.expected is not None:
                 raise
 
     # --- The mark ---------------------------------------------------------------------------------
 
-    def _require_mark(self, *, anew: bool = False) -> None:
-        """Raise ``StoreUnavailable`` unless the container is the store that is expected, if any is.
-
-        Args:
-            anew: Look for the mark even if it was seen just now.
-        """
-        if self._expected is None or (not anew and time.monotonic() < self._believed_until):
-            return
-        container = self.settings.container
-        try:
-            found = self._mark()
-        except ObjectNotFound as error:
-            self._container.require()  # an answer to a request for an object does not tell whether its container is
-            raise StoreUnavailable(self.name, f"the container {container} has no {MARK}") from error
-        if found != self._expected:
-            raise StoreUnavailable(self.name, f"the container {container} has the {MARK} of another store")
-        self._believed_until = time.monotonic() + _BELIEVED_S
-
-    def _mark(self) -> str:
-        connection, body = self._container.get(MARK, {"Range": "bytes=0-63"})
-        found = b"".join(_Pieces(self._container, connection, body)).decode("ascii", "replace").strip()
-        if not IDENTITY.fullmatch(found):
-            raise StoreUnavailable(self.name, f"what the container {self.settings.container} has as {MARK} is none")
-        return found
+    def _read_mark(self) -> bytes:
+        connection, body = self._container.get(MARK, range_header(0, MARK_BYTES))
+        return b"".join(_Pieces(self._container, connection, body))
 
     def _marked(self, identity: str) -> str:
         """Mark a container that has no mark, and return its mark: of several at once the same one for all."""
@@ -200,8 +173,8 @@ class SwiftStore:
         with contextlib.suppress(AnotherIsThere):
             self._container.put(MARK, identity.encode(), only_if_absent=True)
         # Swift looks for another one when a request begins: of two at the same moment it takes both, and keeps one.
-        time.sleep(_SETTLES_S)
-        return self._mark()
+        time.sleep(SETTLES_S)
+        return self._mark.found()
 
 
 class _Pieces(Iterator[bytes]):
