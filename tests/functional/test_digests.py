@@ -38,6 +38,17 @@ def test_an_upload_is_held_to_its_digest(http: httpx.Client, new_image: NewImage
     assert http.get(path).content == DATA
 
 
+@pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest"])
+def test_staged_data_is_held_to_its_digest(http: httpx.Client, new_image: NewImage, name: str) -> None:
+    image = f"/v2/images/{new_image()['id']}"
+    refused = http.put(f"{image}/stage", content=DATA, headers={**OCTETS, name: field("sha-256", b"other")})
+    assert refused.status_code == 400
+    assert "Digest mismatch" in refused.text
+    assert http.get(image).json()["status"] == "queued"
+    assert http.put(f"{image}/stage", content=DATA, headers={**OCTETS, name: field("sha-256")}).status_code == 204
+    assert http.get(image).json()["status"] == "uploading"
+
+
 @pytest.mark.parametrize("announced", ["Repr-Digest", "X-Other, repr-digest"])
 def test_a_trailer_tells_the_digest_too(
     headwater: HeadwaterProcess, http: httpx.Client, new_image: NewImage, announced: str

@@ -17,13 +17,13 @@ from functional import clients
 from functional.clients import Client
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.imports import OCTETS, ended, make, stage
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 from unit.images.inspection.disk_images import qcow2
 
 MIB = 1 << 20
 BLOB = random.Random(9).randbytes(12 * MIB + 5)
 MD5, SHA256 = hashlib.md5(BLOB).hexdigest(), hashlib.sha256(BLOB).hexdigest()
-OCTETS = {"Content-Type": "application/octet-stream"}
 V21 = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 TOML = """\
 [images]
@@ -64,21 +64,9 @@ def web() -> Iterator[WebServer]:
         yield server
 
 
-def make(http: httpx.Client, **said: Any) -> str:
-    document = {"disk_format": "raw", "container_format": "bare", "visibility": "private", **said}
-    answer = http.post("/v2/images", json=document)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
 def show(http: httpx.Client, image_id: str) -> dict[str, Any]:
     image: dict[str, Any] = http.get(f"/v2/images/{image_id}").raise_for_status().json()
     return image
-
-
-def stage(http: httpx.Client, image_id: str, data: bytes = BLOB) -> None:
-    answer = http.put(f"/v2/images/{image_id}/stage", content=data, headers=OCTETS)
-    assert answer.status_code == 204, answer.text
 
 
 def bring(http: httpx.Client, image_id: str, name: str = "glance-direct", **more: Any) -> httpx.Response:
@@ -86,17 +74,6 @@ def bring(http: httpx.Client, image_id: str, name: str = "glance-direct", **more
         each: more.pop(each) for each in ("uri", "os_hash_algo", "os_hash_value") if each in more
     }
     return http.post(f"/v2/images/{image_id}/import", json={"method": method, **more})
-
-
-def ended(http: httpx.Client, image_id: str) -> dict[str, Any]:
-    """Return the newest task of an image, when it is over."""
-
-    def newest() -> dict[str, Any]:
-        tasks: list[dict[str, Any]] = http.get(f"/v2/images/{image_id}/tasks").raise_for_status().json()["tasks"]
-        return tasks[-1]
-
-    wait_until(lambda: newest()["status"] in ("success", "failure"), "the import is over", 60)
-    return newest()
 
 
 def lying(service: HeadwaterProcess, image_id: str) -> dict[str, list[bytes]]:
@@ -131,7 +108,7 @@ def require_queued(http: httpx.Client, service: HeadwaterProcess, image_id: str)
 
 def test_staged_data_becomes_the_images_where_it_lies(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     image = show(http, image_id)
     assert (image["status"], image["size"], image["checksum"]) == ("uploading", len(BLOB), None)
     (staged,) = service.data_dir.glob(f"stores/fast/objects/**/{image_id}.*")
@@ -149,7 +126,7 @@ def test_staged_data_becomes_the_images_where_it_lies(http: httpx.Client, servic
 
 def test_staged_data_comes_to_every_store(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert bring(http, image_id, all_stores=True).status_code == 202
     task = ended(http, image_id)
     assert (task["status"], task["progress"]) == ("success", {"bytes": len(BLOB), "of": len(BLOB)})
@@ -158,7 +135,7 @@ def test_staged_data_comes_to_every_store(http: httpx.Client, service: Headwater
 
 def test_staged_data_leaves_the_staging_store_for_another(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     headers = {"X-Image-Meta-Store": "cheap"}
     method = {"method": {"name": "glance-direct", "uri": ""}}
     assert http.post(f"/v2/images/{image_id}/import", json=method, headers=headers).status_code == 202
@@ -168,7 +145,7 @@ def test_staged_data_leaves_the_staging_store_for_another(http: httpx.Client, se
 
 def test_staged_data_goes_with_its_image(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert lying(service, image_id) == {"fast": [BLOB]}
     assert http.delete(f"/v2/images/{image_id}").status_code == 204
     wait_until(lambda: lying(service, image_id) == {}, "no byte of it is in a store")
@@ -178,20 +155,20 @@ def test_staged_data_that_is_not_what_the_image_says_fails_the_import(
     http: httpx.Client, service: HeadwaterProcess
 ) -> None:
     image_id = make(http, disk_format="qcow2")
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert bring(http, image_id).status_code == 202
     task = ended(http, image_id)
     assert task["status"] == "failure"
     assert "qcow2" in task["message"]
     require_queued(http, service, image_id)
-    stage(http, image_id)  # it may be tried again
+    stage(http, image_id, BLOB)  # it may be tried again
 
 
 def test_a_store_that_takes_nothing_fails_the_import_and_leaves_nothing(
     http: httpx.Client, service: HeadwaterProcess
 ) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert bring(http, image_id, stores=["fast", "web"]).status_code == 202
     task = ended(http, image_id)
     assert (task["status"], task["result"]) == ("failure", None)
@@ -202,7 +179,7 @@ def test_a_store_that_takes_nothing_fails_the_import_and_leaves_nothing(
 
 def test_where_not_all_stores_must_succeed_one_is_enough(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert bring(http, image_id, stores=["cheap", "web"], all_stores_must_succeed=False).status_code == 202
     assert ended(http, image_id)["status"] == "success"
     image = show(http, image_id)
@@ -217,7 +194,7 @@ def test_a_stage_that_breaks_off_leaves_a_queued_image(http: httpx.Client, servi
     assert show(http, image_id)["status"] == "queued"
     assert lying(service, image_id) == {}
     assert http.put(f"/v2/images/{image_id}/stage", content=b"x", headers={"Content-Type": "a/b"}).status_code == 415
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     assert http.put(f"/v2/images/{image_id}/stage", content=b"x", headers=OCTETS).status_code == 409
 
 
@@ -486,7 +463,7 @@ def test_a_body_that_asks_for_no_import_is_refused(http: httpx.Client, document:
 def test_an_import_that_the_image_does_not_wait_for_is_a_conflict(http: httpx.Client, web: WebServer) -> None:
     queued, formless, active = make(http), make(http, disk_format=None), uploaded(http)
     staged = make(http)
-    stage(http, staged)
+    stage(http, staged, BLOB)
     url = web.url("/image")
     for image_id, name, says in (
         (queued, "glance-direct", "Image needs to be staged before 'glance-direct' method can be used"),
@@ -517,7 +494,7 @@ def test_one_store_takes_what_is_said_of_several(fresh_headwater: FreshHeadwater
     service = fresh_headwater()
     with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
         image_id = make(http)
-        stage(http, image_id)
+        stage(http, image_id, BLOB)
         refused = bring(http, image_id, all_stores_must_succeed=False)
         assert (refused.status_code, "All_stores_must_succeed" in refused.text) == (400, True)
         assert bring(http, image_id, stores=["nope"], all_stores_must_succeed=True).status_code == 202
@@ -545,7 +522,7 @@ def test_what_is_staged_and_imported_counts(fresh_headwater: FreshHeadwater, web
     )
     with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
         first, second, third = (make(http, owner="p") for _ in range(3))
-        stage(http, first)
+        stage(http, first, BLOB)
         too_much = http.put(f"/v2/images/{second}/stage", content=BLOB, headers=OCTETS)
         assert (too_much.status_code, "image_stage_total" in too_much.text) == (413, True)
         chunked = http.put(f"/v2/images/{second}/stage", content=iter([BLOB]), headers=OCTETS)
@@ -576,7 +553,7 @@ def test_an_import_goes_on_after_a_restart(fresh_headwater: FreshHeadwater, web:
     service = fresh_headwater(toml='[fetch]\nallowed_hosts = ["127.0.0.1"]\nallowed_ports = []\n')
     with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
         staged, coming = make(http), make(http)
-        stage(http, staged)
+        stage(http, staged, BLOB)
         assert bring(http, coming, "web-download", uri=web.url("/slow")).status_code == 202
         wait_until(lambda: bool(lying(service, coming)), "bytes arrive")
         service.kill()
@@ -595,7 +572,7 @@ def test_an_import_goes_on_after_a_restart(fresh_headwater: FreshHeadwater, web:
 
 def test_of_imports_at_once_one_begins(http: httpx.Client, service: HeadwaterProcess) -> None:
     image_id = make(http)
-    stage(http, image_id)
+    stage(http, image_id, BLOB)
     answers: list[int] = []
     start = threading.Barrier(4)
 
@@ -624,8 +601,8 @@ def test_what_a_replica_staged_that_is_gone_another_one_imports(
     one, other = fresh_headwater(toml=toml), fresh_headwater(toml=toml)
     with httpx.Client(base_url=one.images_url, timeout=60) as http:
         kept, removed = make(http), make(http)
-        stage(http, kept)
-        stage(http, removed)
+        stage(http, kept, BLOB)
+        stage(http, removed, BLOB)
     one.kill()
     with httpx.Client(base_url=other.images_url, timeout=60) as http:
         assert bring(http, kept).status_code == 202

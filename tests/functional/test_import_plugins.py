@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.imports import ended, make, stage
 from servers.web import WebServer, content, web_server
 
 MIB = 1 << 20
@@ -72,29 +73,13 @@ def converted(directory: Path, kind: str, *options: str) -> bytes:
     return (directory / "converted").read_bytes()
 
 
-def make(http: httpx.Client, disk_format: str, **said: Any) -> str:
-    answer = http.post("/v2/images", json={"disk_format": disk_format, "container_format": "bare", **said})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
 def bring(http: httpx.Client, image_id: str, **method: Any) -> dict[str, Any]:
     """Import, and return the task when it is over."""
     body = {"method": {"name": "glance-direct", **method}, "stores": ["fast"]}
     answer = http.post(f"/v2/images/{image_id}/import", json=body)
     assert answer.status_code == 202, answer.text
 
-    def newest() -> dict[str, Any]:
-        tasks: list[dict[str, Any]] = http.get(f"/v2/images/{image_id}/tasks").raise_for_status().json()["tasks"]
-        return tasks[-1]
-
-    wait_until(lambda: newest()["status"] in ("success", "failure"), "the import is over", 60)
-    return newest()
-
-
-def stage(http: httpx.Client, image_id: str, data: bytes) -> None:
-    headers = {"Content-Type": "application/octet-stream"}
-    assert http.put(f"/v2/images/{image_id}/stage", content=data, headers=headers).status_code == 204
+    return ended(http, image_id)
 
 
 def staged(http: httpx.Client, image_id: str, web: WebServer, data: bytes) -> dict[str, Any]:
@@ -139,7 +124,7 @@ def lying(service: HeadwaterProcess, image_id: str) -> list[Path]:
 def test_what_comes_compressed_and_in_another_format_becomes_a_raw_disk(
     way: str, http: httpx.Client, service: HeadwaterProcess, web: WebServer, qcow2: bytes
 ) -> None:
-    image_id = make(http, "qcow2", hw_disk_bus="ide")
+    image_id = make(http, disk_format="qcow2", hw_disk_bus="ide")
     task = WAYS[way](http, image_id, web, gzip.compress(qcow2))
     assert (task["status"], task["message"]) == ("success", "")
     image = require_disk(http, service, image_id)
@@ -150,7 +135,7 @@ def test_what_comes_compressed_and_in_another_format_becomes_a_raw_disk(
 def test_disks_of_other_makers_become_raw(
     kind: str, http: httpx.Client, service: HeadwaterProcess, web: WebServer, tmp_path: Path
 ) -> None:
-    image_id = make(http, "vhd" if kind == "vpc" else kind)
+    image_id = make(http, disk_format="vhd" if kind == "vpc" else kind)
     options = ("-o", "force_size=on") if kind == "vpc" else ()
     assert staged(http, image_id, web, converted(tmp_path, kind, *options))["message"] == ""
     require_disk(http, service, image_id)
@@ -162,7 +147,7 @@ def test_the_hash_that_is_asked_for_is_that_of_the_data_as_it_came(
     packed = gzip.compress(qcow2)
     web.pages["/image"] = content(packed)
     said = {"name": "web-download", "uri": web.url("/image"), "os_hash_algo": "sha256"}
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     task = bring(http, image_id, **said, os_hash_value=hashlib.sha256(qcow2).hexdigest())
     assert task["message"].startswith("the sha256 of the data is ")
     require_refused(http, service, image_id)
@@ -173,7 +158,7 @@ def test_the_hash_that_is_asked_for_is_that_of_the_data_as_it_came(
 def test_staged_data_that_no_plugin_reads_stays_where_it_lies(
     http: httpx.Client, service: HeadwaterProcess, tmp_path: Path
 ) -> None:
-    image_id = make(http, "iso")
+    image_id = make(http, disk_format="iso")
     data = bytes(0x8000) + b"\x01CD001\x01" + bytes(2 * MIB)
     stage(http, image_id, data)
     (before,) = lying(service, image_id)
@@ -184,7 +169,7 @@ def test_staged_data_that_no_plugin_reads_stays_where_it_lies(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_bomb_is_refused_and_says_so(way: str, http: httpx.Client, service: HeadwaterProcess, web: WebServer) -> None:
-    image_id = make(http, "raw")
+    image_id = make(http, disk_format="raw")
     task = WAYS[way](http, image_id, web, gzip.compress(bytes(80 * MIB)))
     assert "the gzip data unpacks to more than 67108864 bytes, the most of an image" in task["message"]
     require_refused(http, service, image_id)
@@ -200,7 +185,7 @@ def test_a_disk_that_would_read_a_file_of_the_host_is_refused(
         "data_file": ["-o", "data_file=other,data_file_raw=on", "disk", "1M"],
     }
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-u", *more[option]], cwd=tmp_path, check=True)
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     packed = gzip.compress((tmp_path / "disk").read_bytes())
     task = WAYS[way](http, image_id, web, packed)
     assert "fails its safety check" in task["message"]
@@ -211,7 +196,7 @@ def test_a_vmdk_with_the_extent_of_another_file_is_refused(
     http: httpx.Client, service: HeadwaterProcess, web: WebServer
 ) -> None:
     text = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 8 FLAT "/etc/passwd" 0\n'
-    image_id = make(http, "vmdk")
+    image_id = make(http, disk_format="vmdk")
     task = staged(http, image_id, web, gzip.compress(text.encode().ljust(2 * MIB, b"\0")))
     assert "its data lies in other files" in task["message"] or "subformat" in task["message"]
     require_refused(http, service, image_id)
@@ -220,7 +205,7 @@ def test_a_vmdk_with_the_extent_of_another_file_is_refused(
 def test_a_disk_that_is_not_what_it_is_declared_to_be_is_refused(
     http: httpx.Client, service: HeadwaterProcess, web: WebServer, qcow2: bytes
 ) -> None:
-    image_id = make(http, "vmdk")
+    image_id = make(http, disk_format="vmdk")
     task = staged(http, image_id, web, qcow2)
     assert "disk_format vmdk does not match stream data qcow2" in task["message"]
     require_refused(http, service, image_id)
@@ -230,7 +215,7 @@ def test_a_small_file_that_tells_of_a_large_disk_is_refused(
     http: httpx.Client, service: HeadwaterProcess, web: WebServer, tmp_path: Path
 ) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "disk", "1T"], cwd=tmp_path, check=True)
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     task = staged(http, image_id, web, (tmp_path / "disk").read_bytes())
     assert "the disk has 1099511627776 bytes, and an image 67108864 at most" in task["message"]
     require_refused(http, service, image_id)
@@ -242,7 +227,7 @@ def test_a_raw_disk_that_holds_a_disk_which_reads_other_files_is_refused(
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw", "inner", "1M"]
     subprocess.run(create, cwd=tmp_path, check=True)
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "inner", "outer"], cwd=tmp_path, check=True)
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     task = staged(http, image_id, web, (tmp_path / "outer").read_bytes())
     assert "fails its safety check" in task["message"]
     require_refused(http, service, image_id)
@@ -251,7 +236,7 @@ def test_a_raw_disk_that_holds_a_disk_which_reads_other_files_is_refused(
 def test_a_damaged_disk_tells_what_qemu_says(
     http: httpx.Client, service: HeadwaterProcess, web: WebServer, qcow2: bytes
 ) -> None:
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     damaged = qcow2[:40] + b"\xff" * 8 + qcow2[48:]  # where its first table lies
     task = staged(http, image_id, web, damaged)
     assert task["message"].startswith("image_conversion: from qcow2 to raw: qemu-img failed")
@@ -265,7 +250,7 @@ def put(http: httpx.Client, image_id: str, data: bytes) -> httpx.Response:
 
 
 def test_an_upload_of_another_format_is_converted(http: httpx.Client, service: HeadwaterProcess, qcow2: bytes) -> None:
-    image_id = make(http, "qcow2")
+    image_id = make(http, disk_format="qcow2")
     assert put(http, image_id, qcow2).status_code == 204
     status = http.get(f"/v2/images/{image_id}").json()["status"]
     assert status in ("importing", "active")
@@ -274,7 +259,7 @@ def test_an_upload_of_another_format_is_converted(http: httpx.Client, service: H
 
 
 def test_an_upload_that_needs_no_conversion_is_active_at_once(http: httpx.Client) -> None:
-    image_id = make(http, "raw")
+    image_id = make(http, disk_format="raw")
     assert put(http, image_id, DISK).status_code == 204
     image = http.get(f"/v2/images/{image_id}").json()
     assert (image["status"], "os_glance_importing_to_stores" in image) == ("active", False)
@@ -283,7 +268,7 @@ def test_an_upload_that_needs_no_conversion_is_active_at_once(http: httpx.Client
 def test_an_upload_that_is_to_be_converted_is_refused_as_others_are(
     http: httpx.Client, service: HeadwaterProcess, qcow2: bytes
 ) -> None:
-    image_id = make(http, "vmdk")
+    image_id = make(http, disk_format="vmdk")
     answer = put(http, image_id, qcow2)
     assert answer.status_code == 415
     assert "does not match stream data qcow2" in answer.text
@@ -292,7 +277,7 @@ def test_an_upload_that_is_to_be_converted_is_refused_as_others_are(
 
 def test_copies_are_left_alone(http: httpx.Client, service: HeadwaterProcess) -> None:
     disk = bytes(0x8000) + b"\x01CD001\x01" + bytes(MIB)
-    image_id = make(http, "iso")
+    image_id = make(http, disk_format="iso")
     assert put(http, image_id, disk).status_code == 204
     body = {"method": {"name": "copy-image"}, "stores": ["cheap"]}
     assert http.post(f"/v2/images/{image_id}/import", json=body).status_code == 202

@@ -9,7 +9,8 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
-from functional.test_import_plugins import converted, lying, make, require_disk, stage
+from functional.imports import make, stage
+from functional.test_import_plugins import converted, lying, require_disk
 
 TOML = """\
 [import_plugins]
@@ -50,7 +51,7 @@ def begun(service: HeadwaterProcess, slow: Path) -> str:
     """Begin an import, and return its image when the disk is being converted."""
     (slow / "pid").unlink(missing_ok=True)
     with httpx.Client(base_url=service.images_url, timeout=60) as http:
-        image_id = make(http, "qcow2")
+        image_id = make(http, disk_format="qcow2")
         stage(http, image_id, converted(slow, "qcow2"))
         body = {"method": {"name": "glance-direct"}}
         assert http.post(f"/v2/images/{image_id}/import", json=body).status_code == 202

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headwater.config import Section
+from headwater.images.inspection.inspect import Rules
 
 
 class ImagesSettings(Section):
@@ -129,3 +130,12 @@ class ImagesSettings(Section):
     task_time_to_live_h: Annotated[
         int, Field(description="How long a task that is over is shown, in hours.", ge=1, le=87600)
     ] = 48
+
+    @property
+    def inspection(self) -> Rules:
+        """What data that comes in is held to."""
+        return Rules(
+            require_match=self.require_format_match,
+            partition_tables=self.partition_tables,
+            disk_formats=self.disk_formats,
+        )

@@ -33,7 +33,7 @@ from headwater.images.catalogue.usage import Used
 from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import USUAL, ImageTooLarge, Pools, Terms, UploadSession, Work
-from headwater.images.inspection.inspect import Finding, Inspection, Rules
+from headwater.images.inspection.inspect import Finding, Inspection
 from headwater.images.model import Image, Location, Status
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Signatures
@@ -162,14 +162,11 @@ class Uploads:
     def work(self, caller: Caller, image: Image, writer: ObjectWriter) -> Work:
         """Return what is done with the bytes of an image's upload."""
         settings = self._settings
-        rules = Rules(
-            require_match=settings.require_format_match,
-            partition_tables=settings.partition_tables,
-            disk_formats=settings.disk_formats,
-        )
         return Work(
             os_hash=hashlib.new(settings.hash_algorithm),
-            inspection=Inspection(image.disk_format or "raw", rules, bare=image.container_format == "bare"),
+            inspection=Inspection(
+                image.disk_format or "raw", settings.inspection, bare=image.container_format == "bare"
+            ),
             verification=self._signatures.verification(caller, image),
             writer=writer,
         )

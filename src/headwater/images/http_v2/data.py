@@ -51,18 +51,24 @@ class DataHandlers:
     # --- In --------------------------------------------------------------------------------------
 
     async def upload(self, request: Request) -> Response:
+        return await self._taken(request, self._uploads, self.wanted_store(request))
+
+    async def stage(self, request: Request) -> Response:
+        return await self._taken(request, self._staging, None)
+
+    async def _taken(self, request: Request, uploads: Uploads, store: str | None) -> Response:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
         size = _announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         terms = Terms(
-            store=self.wanted_store(request),
+            store=store,
             digests=structured.digests_of_body(request.headers.raw),
             foreseen=structured.algorithms_behind_body(request.headers),
         )
         await receive(
             Body(request),
-            lambda: self._uploads.begin(caller, image_id, size, terms),
+            lambda: uploads.begin(caller, image_id, size, terms),
             self._threads,
             lambda: structured.digests_of_body(context(request.scope).trailers),
         )
@@ -71,14 +77,6 @@ class DataHandlers:
     def wanted_store(self, request: Request) -> str | None:
         """Return the store that an upload names; ``None``: the usual one."""
         return self._known.wanted(request.headers.get("x-image-meta-store"))
-
-    async def stage(self, request: Request) -> Response:
-        if requests.media_type(request) != OCTETS:
-            raise NotOctets(requests.media_type(request))
-        size = _announced_size(request)
-        caller, image_id = requests.caller(request), request.path_params["image_id"]
-        await receive(Body(request), lambda: self._staging.begin(caller, image_id, size), self._threads)
-        return Response(status_code=204)
 
     # --- Out -------------------------------------------------------------------------------------
 

@@ -11,9 +11,8 @@ from headwater.database.documents import known
 from headwater.errors import HeadwaterError, Invalid
 from headwater.images.data.pipeline import Lane
 from headwater.images.data.session import ImageTooLarge, SizeMismatch
-from headwater.images.inspection.inspect import Inspection, Rules
+from headwater.images.inspection.inspect import Inspection
 from headwater.images.locations.rules import Validation
-from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Verification
 from headwater.threads import Pool
 
@@ -151,15 +150,6 @@ class KeptData:
         if self.verification is not None:
             self.verification.finish()
         return replace(self._facts)
-
-
-def judged_by(settings: ImagesSettings) -> Rules:
-    """Return how the settings let data be inspected."""
-    return Rules(
-        require_match=settings.require_format_match,
-        partition_tables=settings.partition_tables,
-        disk_formats=settings.disk_formats,
-    )
 
 
 def require_hash(validation: Validation, got: str) -> None:

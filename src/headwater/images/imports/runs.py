@@ -48,7 +48,6 @@ from headwater.images.imports.checking import (
     KeptData,
     NewData,
     SourceDamaged,
-    judged_by,
     require_size,
 )
 from headwater.images.imports.plugins.plugin import Work
@@ -278,8 +277,7 @@ class ImportRuns:
         )
 
     def _inspection(self, image: Image) -> Inspection:
-        rules_of = judged_by(self._settings)
-        return Inspection(image.disk_format or "raw", rules_of, bare=image.container_format == "bare")
+        return Inspection(image.disk_format or "raw", self._settings.inspection, bare=image.container_format == "bare")
 
     # --- Plugins ----------------------------------------------------------------------------------
 
@@ -320,7 +318,7 @@ class ImportRuns:
         return Work(
             scratch=directory,
             size_cap=self._settings.size_cap,
-            rules=judged_by(self._settings),
+            rules=self._settings.inspection,
             roles=frozenset(run.order.roles),
             is_signed=self._signatures.verification(run.caller, run.image) is not None,
             advance=advance,

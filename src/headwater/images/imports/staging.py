@@ -40,9 +40,7 @@ class Staging(Uploads):
 
     resource = "image_stage_total"
 
-    def begin(
-        self, caller: Caller, image_id: str, size: int | None = None, terms: Terms | None = None
-    ) -> UploadSession:
+    def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image for data that will be staged; of two at once one wins.
 
         Args:
@@ -61,7 +59,7 @@ class Staging(Uploads):
             raise ImageTooLarge(settings.size_cap)
         with self._changes.of(caller, "image.stage", image_id, rule="modify_image") as change:
             change.read_limits()
-            return self._begun(change, caller, image_id, size, terms or Terms(store=settings.staging_store))
+            return self._begun(change, caller, image_id, size, replace(terms, store=settings.staging_store))
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Note the durable bytes as staged."""
@@ -114,11 +112,9 @@ class ImportedUploads(Staging):
         super().__init__(*uses, **more)
         self._imports = imports
 
-    def begin(
-        self, caller: Caller, image_id: str, size: int | None = None, terms: Terms | None = None
-    ) -> UploadSession:
+    def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image as ``Uploads`` do."""
-        return Uploads.begin(self, caller, image_id, size, terms or Terms(store=self._settings.staging_store))
+        return Uploads.begin(self, caller, image_id, size, replace(terms, store=self._settings.staging_store))
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Note the durable bytes as staged, and begin the import."""
@@ -154,7 +150,7 @@ class ChosenUploads(Uploads):
         """Claim the image for an upload of its kind."""
         is_usual = terms.store is None and replace(terms, digests=(), foreseen=()) == USUAL
         if is_usual and self._is_imported(image_id):
-            return self._imported.begin(caller, image_id, size, replace(terms, store=self._settings.staging_store))
+            return self._imported.begin(caller, image_id, size, terms)
         return super().begin(caller, image_id, size, terms)
 
 

@@ -21,11 +21,7 @@ class Contents:
 
     def __init__(self, settings: ImagesSettings, signatures: Signatures) -> None:
         self._signatures = signatures
-        self._rules = Rules(
-            require_match=settings.require_format_match,
-            partition_tables=settings.partition_tables,
-            disk_formats=settings.disk_formats,
-        )
+        self._rules = settings.inspection
 
     def look(self, caller: Caller | None, image: Image) -> Look:
         """Begin to look at data that is said to be an image's; may wait for the server that has its certificate.

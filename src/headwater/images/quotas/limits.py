@@ -217,7 +217,7 @@ def open_limits(settings: QuotasSettings, keystone: KeystoneSettings) -> LimitSo
     """
     if settings.use_keystone_limits:
         # Its libraries take a while to import.
-        from headwater.identity.keystone.unified_limits import Questions, UnifiedLimits  # noqa: PLC0415
+        from headwater.identity.keystone.unified_limits import Questions, UnifiedLimits  # noqa: PLC0415 - only what is used
 
         ask = Questions(keystone, settings.keystone, RESOURCES)
         return KeystoneLimits(UnifiedLimits(ask, settings.keystone.cache_s))

@@ -35,8 +35,8 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
         return CertificateDirectory(settings.directory)
     if settings.certificates == "barbican":
         # Its library takes a while to import.
-        from headwater.identity.peer import Peer  # noqa: PLC0415
-        from headwater.images.signatures.barbican import Barbican  # noqa: PLC0415
+        from headwater.identity.peer import Peer  # noqa: PLC0415 - only what is used
+        from headwater.images.signatures.barbican import Barbican  # noqa: PLC0415 - only what is used
 
         barbican = settings.barbican
         as_caller = barbican.ask_as == "caller"
@@ -49,7 +49,7 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
         )
         endpoint: Callable[[], str] = partial(str, barbican.endpoint)
         if barbican.endpoint is None:
-            from headwater.identity.keystone.catalogue import ServiceCatalogue  # noqa: PLC0415
+            from headwater.identity.keystone.catalogue import ServiceCatalogue  # noqa: PLC0415 - only what is used
 
             endpoint = partial(ServiceCatalogue(keystone).endpoint, "key-manager")
         return Barbican(endpoint, peer, ask_as_caller=as_caller, cache_s=barbican.cache_s)

@@ -19,6 +19,7 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.images.http_v2.openapi.upload_paths import DIGESTS
 from headwater.images.task import TaskStatus
 
 _IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
@@ -64,6 +65,7 @@ def of_imports() -> Iterator[Path]:
                 description="Chunked, or with Content-Length. What the data is, is judged by the import.",
                 parameters=(
                     in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
+                    *DIGESTS,
                 ),
                 body={"required": True, "content": {"application/octet-stream": {}}},
                 answers={204: no_content("The data is kept, and waits for the import.")},

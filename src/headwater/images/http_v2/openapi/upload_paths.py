@@ -29,6 +29,12 @@ _DIGEST_SENT = "What the data must hash to; also in a trailer that `Trailer` ann
 _SAID_LENGTH = in_header("Upload-Length", "How many bytes there are in all.", type="integer", minimum=0)
 
 
+DIGESTS = (
+    in_header("Repr-Digest", _DIGEST_SENT, examples=["sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"]),
+    in_header("Content-Digest", "The same, of the body as it comes."),
+)
+
+
 def upload() -> Operation:
     """Return the operation that brings the data of an image."""
     return Operation(
@@ -39,8 +45,8 @@ def upload() -> Operation:
         "`Upload-Complete: ?0` more follows, at the URL that `Location` of the answer tells.",
         parameters=(
             in_header("X-OpenStack-Image-Size", "How many bytes will come.", type="integer", minimum=0),
-            in_header("Repr-Digest", _DIGEST_SENT, examples=["sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"]),
-            in_header("Content-Digest", "The same, of the body as it comes."),
+            in_header("X-Image-Meta-Store", "The store that takes it, where there are several."),
+            *DIGESTS,
             in_header("Upload-Complete", "Whether this is all of the data.", enum=["?0", "?1"]),
             _SAID_LENGTH,
         ),
