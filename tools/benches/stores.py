@@ -87,10 +87,10 @@ def _compare(plan: Plan, results: Results, name: str, store: ObjectStore, client
     theirs = {way: _Runs() for way in ours}
     for number in range(plan.rounds):
         key = f"k{number}"
-        theirs["upload"].time(size, lambda key=key: client.upload(f"client-{key}", size))  # type: ignore[misc]
-        ours["upload"].time(size, lambda key=key: _write(store, key, size, bytes_))  # type: ignore[misc]
-        theirs["download"].time(size, lambda key=key: _require(size, client.download(f"client-{key}")))  # type: ignore[misc]
-        ours["download"].time(size, lambda key=key: _require(size, sum(map(len, store.read(key)))))  # type: ignore[misc]
+        theirs["upload"].time(size, lambda key=key: client.upload(f"client-{key}", size))  # type: ignore[misc]  # binds this turn's key
+        ours["upload"].time(size, lambda key=key: _write(store, key, size, bytes_))  # type: ignore[misc]  # binds this turn's key
+        theirs["download"].time(size, lambda key=key: _require(size, client.download(f"client-{key}")))  # type: ignore[misc]  # binds this turn's key
+        ours["download"].time(size, lambda key=key: _require(size, sum(map(len, store.read(key)))))  # type: ignore[misc]  # binds this turn's key
         store.delete(key)
     for way, runs in ours.items():
         peer = results.add(BENCH, f"{client.name} alone, {way}", "MiB/s", theirs[way].rates)

@@ -68,9 +68,9 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     ``_AT_ONCE`` rows are in memory at a time; columns may have other widths in the next ones.
     """
     from rich import box  # noqa: PLC0415 - `serve` starts without tables and progress
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - see say_table
+    from rich.table import Table  # noqa: PLC0415 - see say_table
+    from rich.text import Text  # noqa: PLC0415 - see say_table
 
     on_terminal = sys.stdout.isatty()
     console = Console() if on_terminal else Console(width=10_000, soft_wrap=True)
@@ -91,7 +91,7 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show how far the work is, in a terminal; yield what is to be told how much of ``total`` is done."""
     from rich.console import Console  # noqa: PLC0415 - see say_table
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415 - see say_table
 
     # What is printed meanwhile goes above the bar, but for a pipe, which gets it as always.
     with Progress(

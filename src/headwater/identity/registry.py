@@ -23,11 +23,11 @@ def open_authenticator(settings: AuthSettings) -> Authenticator:
     """
     # Their libraries take a while to import, and each mode needs only its own.
     if settings.mode == "keystone":
-        from headwater.identity.keystone.tokens import KeystoneTokens  # noqa: PLC0415
+        from headwater.identity.keystone.tokens import KeystoneTokens  # noqa: PLC0415 - only what is used
 
         return KeystoneTokens(settings.keystone)
     if settings.mode == "basic":
-        from headwater.identity.basic import HtpasswdUsers  # noqa: PLC0415
+        from headwater.identity.basic import HtpasswdUsers  # noqa: PLC0415 - only what is used
 
         if settings.htpasswd_file is None:
             raise SettingsError("section [auth], key 'htpasswd_file' is missing: mode \"basic\" reads its users there")
@@ -47,6 +47,6 @@ def open_rules(auth: AuthSettings, policy: PolicySettings, builtin: Mapping[str,
     if auth.mode == "none" and policy.file is None:
         # As the built-in rules would have it; loading what judges them takes a third of the start.
         return NoRules(builtin)
-    from headwater.identity.policy.engine import Policy  # noqa: PLC0415
+    from headwater.identity.policy.engine import Policy  # noqa: PLC0415 - only what is used
 
     return Policy(policy, builtin)

@@ -68,7 +68,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # The library decides by the environment, at its import, how processes count together.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram  # noqa: PLC0415
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram  # noqa: PLC0415 - see Metrics
 
         self._registry: CollectorRegistry = CollectorRegistry()
         self.requests = Counter(
@@ -170,8 +170,8 @@ class Metrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """Return all counts of all processes as Prometheus reads them, and their media type."""
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - see Metrics
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415 - see Metrics
 
         if _DIRECTORY not in os.environ:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
@@ -186,7 +186,7 @@ def forget_process(pid: int) -> None:
 
     So what ended processes leave stays small however many there are.
     """
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see Metrics
 
     try:
         mark_process_dead(pid)
@@ -202,7 +202,7 @@ def forget_process(pid: int) -> None:
 
 def _add(left: Path, ended: Path) -> None:
     """Add the counts in one file to those in another, and remove the first."""
-    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415
+    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - see Metrics
 
     if not ended.exists():
         left.rename(ended)

@@ -88,9 +88,9 @@ class Notifications:
 def _open(name: str, settings: NotificationsSettings) -> Target:
     """Return a receiver. Only those pay for the import of its library who use it."""
     if name == WEBHOOK:
-        from headwater.activity.notifications.webhook import Webhook  # noqa: PLC0415
+        from headwater.activity.notifications.webhook import Webhook  # noqa: PLC0415 - only what is used
 
         return Webhook(settings)
-    from headwater.activity.notifications.rabbitmq import RabbitMq  # noqa: PLC0415
+    from headwater.activity.notifications.rabbitmq import RabbitMq  # noqa: PLC0415 - only what is used
 
     return RabbitMq(settings)

@@ -143,9 +143,9 @@ def read_pair(settings: TlsSettings, section: str) -> Pair:
         CertificateUnusable: One of them cannot be used; it is named.
     """
     # Without TLS nobody needs what takes a while to import.
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography import x509  # noqa: PLC0415 - only with TLS
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - only with TLS
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only with TLS
 
     def bad(key: str, file: Path, reason: str, error: Exception | None = None) -> NoReturn:
         raise CertificateUnusable(section, key, file, reason) from error
