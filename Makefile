@@ -7,7 +7,7 @@ ARGS ?=
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
-	test-ceph test-quick test-conformance test-torture check format bench lock audit clean
+	test-boot test-ceph test-quick test-conformance test-faults test-fuzzing test-stores test-benches test-torture check format bench lock audit clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
@@ -19,7 +19,9 @@ setup-test: setup-check
 	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
 	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
+	@tools/virtual_environment.sh .venv-neutron requirements/neutron.txt
 	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
+	@tools/virtual_environment.sh .venv-simplestreams requirements/simplestreams.txt
 	@tools/debian_packages.sh
 	@tools/test_inputs.sh
 
@@ -36,13 +38,39 @@ setup-check: setup-run
 run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--workers 2")
 	@tools/run.sh $(ARGS)
 
+# What is long by nature is a suite by name, and `make test` leaves it out: no test is in two suites, and none in no
+# suite (tests/unit/test_suites.py).
+FAULTS := tests/faults tests/torture tests/functional/test_import_crashes.py tests/functional/test_deletion_crashes.py \
+	tests/functional/test_job_kills.py
+FUZZING := tests/fuzzing
+BENCHES := tests/functional/test_bench_smoke.py
+STORES := tests/contracts/test_remote_stores.py tests/functional/test_s3_store.py tests/functional/test_swift_store.py
 # Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.
-test: setup-test ## Pass all tests, several side by side (ARGS="-k words", ARGS="-n 0" for one by one)
-	@env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --numprocesses=auto --ignore=tests/ceph $(ARGS)
+PYTEST := env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
+
+test: setup-test ## Pass the quick tests, several side by side (ARGS="-k words", ARGS="-n 0" for one by one)
+	@$(PYTEST) --numprocesses=auto $(addprefix --ignore=,$(FAULTS) $(FUZZING) $(BENCHES) $(STORES) tests/ceph tests/boot) $(ARGS)
+
+test-faults: setup-test ## Kill the service, its jobs, upgrades and databases in the middle of what they do
+	@$(PYTEST) --numprocesses=auto $(FAULTS) $(ARGS)
+
+test-fuzzing: setup-test ## Send requests made up from the OpenAPI document (HEADWATER_FUZZ_SECONDS=600 for longer)
+	@$(PYTEST) --numprocesses=auto $(FUZZING) $(ARGS)
+
+test-stores: setup-test ## Pass the tests of S3 and Swift stores, on a real Swift
+	@$(PYTEST) --numprocesses=auto $(STORES) $(ARGS)
+
+test-benches: setup-test ## Pass the tests of `make bench`, which measure everything once
+	@$(PYTEST) --numprocesses=0 $(BENCHES) $(ARGS)
 
 test-ceph: setup-check ## Pass the tests that run on a real Ceph, which this installs and starts
 	@tools/ceph_packages.sh
-	@tools/test_ceph.sh $(ARGS)
+	@tools/test_ceph.sh tests/ceph $(ARGS)
+
+test-boot: setup-test ## Boot a machine from an image: it learns who it is, from the metadata and from a config drive
+	@tools/boot_packages.sh
+	@tools/boot_image.sh
+	@$(PYTEST) --numprocesses=2 tests/boot $(ARGS)
 
 test-quick: setup-check ## Pass the unit tests and the tests of the documentation
 	@tools/test_quick.sh $(ARGS)
@@ -63,6 +91,7 @@ format: setup-check ## Bring all code into its format
 bench: setup-check ## Measure upload, download, show, list, create and patch, and write bench-*.json
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
 	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
+	@tools/virtual_environment.sh .venv-simplestreams requirements/simplestreams.txt
 	@tools/debian_packages.sh
 	@.venv/bin/python tools/bench.py $(ARGS)
 

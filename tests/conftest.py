@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 from collections import Counter
 from collections.abc import Generator
@@ -12,13 +14,16 @@ from typing import NoReturn
 import httpcore2
 import hypothesis
 import pytest
+from botocore.loaders import JSONFileLoader
 
-from needs import CHECKOUT, PREFIX, client, not_run
+from needs import AUTHORITIES, CHECKOUT, PREFIX, client, not_run
 
-pytest.register_assert_rewrite("contracts")  # suites, and what makes things for tests: no test modules
+# Suites, and what makes things for tests: no test modules.
+pytest.register_assert_rewrite("contracts", "faults", "fuzzing", "torture")
 
 pytest_plugins = [
     "side_by_side",
+    "processor_seconds",
     "servers.postgresql",
     "servers.mariadb",
     "servers.databases",
@@ -33,10 +38,26 @@ pytest_plugins = [
 hypothesis.settings.register_profile("headwater", deadline=None)
 hypothesis.settings.load_profile("headwater")
 
-# Each client of httpx2 reads the certificates of all public authorities, for 30 ms, and none of them answers in a test.
+os.environ.update(AUTHORITIES)
+# Each client of httpx2 reads the certificates of the machine, whatever the environment says.
 httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
+# Each session of boto3 reads what S3 is anew, from JSON that is a megabyte long.
+_read_json = cache(JSONFileLoader().load_file)
+JSONFileLoader.load_file = lambda _self, path: _read_json(path)
+
 UNIT = CHECKOUT / "tests" / "unit"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the collector of garbage pass over all tests and modules, which stay: it would visit them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,9 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "NOT RUN: "
+# OpenSSL reads the certificates of all public authorities for each of its contexts, for 30 ms, and PyMySQL makes one
+# for each connection. None of them answers in a test: programs are told of one authority, whose key is thrown away.
+AUTHORITIES = {"SSL_CERT_FILE": str(CHECKOUT / "tests" / "data" / "nobody.pem")}
 
 # Debian keeps programs for administrators out of the PATH of other users.
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -47,4 +50,12 @@ def client(name: str) -> Path:
     found = CHECKOUT / ".venv-clients" / "bin" / name
     if not found.exists():
         not_run(f"the client {name} (.venv-clients)")
+    return found
+
+
+def simplestreams_tool(name: str) -> Path:
+    """Return a program of ``.venv-simplestreams``: ``sstream-query`` or ``sstream-mirror``."""
+    found = CHECKOUT / ".venv-simplestreams" / "bin" / name
+    if not found.exists():
+        not_run(f"the program {name} (.venv-simplestreams)")
     return found

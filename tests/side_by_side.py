@@ -1,8 +1,10 @@
 """Which tests may run at the same time, when pytest-xdist has several processes for them (``make test``).
 
-A file goes to one process as a whole. Those that want a server which is slow to start share the process that has it.
-What measures time, or kills databases under load, comes last, in one process, when the others have ended: whole files,
-or single tests of a file whose others hold whatever else runs.
+A file goes to one process as a whole, but for those whose tests take long each: they are given away one by one. Those
+that want a server which is slow to start share the process that has it. What takes longest as one piece begins first.
+What waits for seconds on end, and looks at a clock that counts them, comes when the rest is given away: it leaves the
+processors idle, and wants them so; several of these run beside each other. What measures in milliseconds comes last, in
+one process, when the others have ended.
 
 What is missing in this table passes as well; it costs another server, or is disturbed by others.
 """
@@ -18,11 +20,31 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 ALONE = "alone"
+WAITS = "waits"
+IN_PARTS = "in parts"
+KEYSTONE = "keystone"
+SWIFT = "swift"
+FIRST = (
+    "tests/torture/test_kills.py",
+    "tests/fuzzing/test_image_api.py",
+    "tests/faults/test_upgrades.py",
+    "tests/functional/test_job_kills.py",
+    KEYSTONE,
+    SWIFT,
+    "tests/functional/test_absent_stores.py",
+)
 GROUPS = {
-    "tests/faults/test_database_deaths.py::test_a_row_that_a_stranger_holds_costs_only_those_who_want_it": ALONE,
-    "tests/faults/test_database_deaths.py::test_a_server_that_stands_still_keeps_nobody_waiting": ALONE,
-    "tests/faults/test_service_and_database.py": ALONE,
-    "tests/torture": ALONE,
+    "tests/contracts/test_trees.py": SWIFT,
+    "tests/faults/test_upgrades.py": IN_PARTS,
+    "tests/functional/test_import_crashes.py": IN_PARTS,
+    "tests/functional/test_job_kills.py": IN_PARTS,
+    "tests/fuzzing/test_image_api.py": IN_PARTS,
+    "tests/torture/test_kills.py": IN_PARTS,
+    # Half a second without an answer of the database is a row that somebody holds.
+    "tests/contracts/test_project_quotas.py": ALONE,
+    "tests/faults/test_database_deaths.py::test_a_row_that_a_stranger_holds_costs_only_those_who_want_it": WAITS,
+    "tests/faults/test_database_deaths.py::test_a_server_that_stands_still_keeps_nobody_waiting": WAITS,
+    "tests/faults/test_service_and_database.py": WAITS,
     "tests/functional/test_connections.py::test_a_refusal_does_not_wait_for_the_body": ALONE,
     "tests/functional/test_connections.py::test_a_worker_stops_at_once_when_only_idle_connections_are_left": ALONE,
     "tests/functional/test_fetch.py::test_a_reader_that_is_slow_itself_is_not_the_servers_fault": ALONE,
@@ -30,17 +52,26 @@ GROUPS = {
     "tests/functional/test_fetch.py::test_data_that_comes_too_slowly_is_an_error": ALONE,
     "tests/functional/test_unseen_images.py::test_time_does_not_tell_them_apart": ALONE,
     "tests/functional/test_workers.py::test_a_worker_that_stands_still_is_replaced": ALONE,
-    "tests/functional/test_identity.py": "keystone",
-    "tests/functional/test_keystone_limits.py": "keystone",
-    "tests/functional/test_sharing.py": "keystone",
-    "tests/functional/test_signatures.py": "keystone",
+    "tests/functional/test_commands_with_proof.py": KEYSTONE,
+    "tests/functional/test_identity.py": KEYSTONE,
+    "tests/functional/test_import_attacks.py": KEYSTONE,
+    "tests/functional/test_keystone_limits.py": KEYSTONE,
+    "tests/functional/test_glance_download.py": KEYSTONE,
+    "tests/functional/test_publish_feeds.py": KEYSTONE,
+    "tests/functional/test_sharing.py": KEYSTONE,
+    "tests/functional/test_signatures.py": KEYSTONE,
+    "tests/functional/test_streams_keystone.py": KEYSTONE,
+    "tests/functional/test_streams_search.py": KEYSTONE,
     "tests/functional/test_notifications.py": "rabbitmq",
     "tests/functional/test_notifications_tls.py": "rabbitmq",
 }
 
 
 class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives files to processes in the order of the run, and ``ALONE`` to the last process that is left."""
+    """Gives files to processes in the order of the run but for ``FIRST``, then what ``WAITS``.
+
+    The last process that is left gets what runs ``ALONE``.
+    """
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
@@ -62,9 +93,18 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return GROUPS.get(nodeid.partition("[")[0]) or GROUPS.get(file) or GROUPS.get(file.rpartition("/")[0]) or file
+        test, _, parameters = nodeid.partition("[")
+        group = GROUPS.get(test) or GROUPS.get(file) or file
+        if group == IN_PARTS:
+            return f"{file}[{parameters}"
+        if group != WAITS:
+            return group
+        # A whole file waits on each database by itself; single tests of a file load theirs as well, one by one.
+        return f"{WAITS}: {file}[{parameters}" if file in GROUPS else f"{WAITS}: {file}"
 
     def _reschedule(self, node: WorkerController) -> None:
+        if node not in self.registered_collections:
+            return  # it takes the place of a dead one, and does not know the tests yet; it is asked again then
         if list(self.workqueue) == [ALONE]:
             self._assign_alone(node)
         else:
@@ -74,13 +114,18 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         if list(self.workqueue) == [ALONE]:
             self._assign_alone(node)
             return
+        for first in reversed(FIRST):
+            for scope in [scope for scope in self.workqueue if scope.partition("[")[0] == first]:
+                self.workqueue.move_to_end(scope, last=False)
+        for scope in [scope for scope in self.workqueue if scope.startswith(WAITS)]:
+            self.workqueue.move_to_end(scope)
         if ALONE in self.workqueue:
             self.workqueue.move_to_end(ALONE)
         super()._assign_work_unit(node)
 
     def _assign_alone(self, node: WorkerController) -> None:
         """Let ``node`` end after what it has, unless no other stays; who stays gets the rest when others are done."""
-        staying = [each for each in self.nodes if not each.shutting_down]
+        staying = [each for each in self.nodes if each in self.registered_collections and not each.shutting_down]
         if node in staying and len(staying) > 1:
             node.shutdown()
             staying.remove(node)
@@ -96,7 +141,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesSi
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one more than there are processors, as a test often waits; none when there is one file to run."""
+    """Return two more than there are processors, as a test often waits; none when there is one file to run."""
     if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
-    return len(os.sched_getaffinity(0)) + 1
+    return len(os.sched_getaffinity(0)) + 2

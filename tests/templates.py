@@ -14,7 +14,7 @@ from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.images.metadefs import loading
-from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.catalogue import MetadefRows
 
 
 def migrated(url: str) -> Database:
@@ -42,6 +42,6 @@ def _sqlite_file(*, started: bool) -> bytes:
         file = Path(directory) / "catalogue.db"
         database = migrated(f"sqlite:///{file}")
         if started:
-            loading.load_base(MetadefCatalogue(database), now)
+            loading.load_base(MetadefRows(database), now)
         database.close()  # the last connection moves the write-ahead log into the file
         return file.read_bytes()

@@ -15,7 +15,17 @@ from pathlib import Path
 LARGEST = 1 << 20  # bytes
 # Directories of the checkout that are made by targets and tools.
 MADE = frozenset(
-    {".venv", ".venv-clients", ".venv-keystone", ".venv-barbican", ".venv-swift", ".venv-conformance", ".venv-audit"}
+    {
+        ".venv",
+        ".venv-clients",
+        ".venv-keystone",
+        ".venv-barbican",
+        ".venv-neutron",
+        ".venv-swift",
+        ".venv-simplestreams",
+        ".venv-conformance",
+        ".venv-audit",
+    }
     | {".cache", "data", "dist"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"}
 )

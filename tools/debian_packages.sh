@@ -53,11 +53,15 @@ fi
 has_rabbitmq || missing+=(rabbitmq-server)
 need qemu-utils qemu-img
 need e2fsprogs mke2fs
+need dosfstools fsck.vfat
+need mtools mtype mlabel mdir
+need qemu-system-x86 qemu-system-x86_64
 need gnupg gpg gpg-agent
 need gpgv gpgv
 need wrk wrk
 need curl curl
 need chromium chromium
+need haproxy haproxy
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 # Debian's package would make a cluster and start it; a file that somebody else wrote is left alone.
@@ -77,6 +81,15 @@ if ! has_rabbitmq && [[ -d /run/systemd/system ]] && command -v apt-get >/dev/nu
     units=(rabbitmq-server.service epmd.service epmd.socket)
     if "${as_root[@]}" systemctl mask --quiet "${units[@]}" 2>/dev/null; then
         printf 'Masked %s; systemctl unmask gives them back.\n' "${units[*]}"
+    fi
+fi
+
+# Debian's package would start it, now and with each boot.
+if ! command -v haproxy >/dev/null && [[ -d /run/systemd/system ]] && command -v apt-get >/dev/null; then
+    as_root=()
+    [[ $(id -u) -eq 0 ]] || as_root=(sudo -n)
+    if "${as_root[@]}" systemctl mask --quiet haproxy.service 2>/dev/null; then
+        printf 'Masked haproxy.service; systemctl unmask gives it back.\n'
     fi
 fi
 

@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference that say what the code says: settings, commands, errors.
+"""Write the pages of docs/reference that say what the code says: settings, commands, errors, rules for feeds.
 
 Run it by hand after a change (`.venv/bin/python tools/reference.py`); a test compares the committed pages.
 """
@@ -24,9 +24,13 @@ from headwater.cli.main import app
 from headwater.config import KeyPath, environment_variable, section_of
 from headwater.errors import ClientDisconnected, HeadwaterError, SettingsError
 from headwater.http import errors
+from headwater.instances.lint import check as instance_lint
+from headwater.instances.lint.rules import Rule as InstanceRule
 from headwater.server.settings import Settings
 from headwater.stores import registry
 from headwater.stores.store_type import StoreSettings, own_keys
+from headwater.streams.lint.check import EVERYONE, all_rules
+from headwater.streams.lint.consumers.registry import CONSUMERS
 
 PAGES_IN = Path(__file__).resolve().parent.parent / "docs" / "reference"
 GENERATED = "<!-- Written by tools/reference.py; change the code and run it. -->"
@@ -123,6 +127,8 @@ def _default(field: Any) -> str:
         return "required"
     if value is None or isinstance(value, SecretStr):
         return "" if "Default: " in (field.description or "") else "none"
+    if isinstance(value, BaseModel):
+        return ""  # what it means says whose keys and defaults it has
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
         return "; ".join(f"`{json.dumps(each.model_dump())}`" for each in value)
     if isinstance(value, tuple):
@@ -204,7 +210,7 @@ def _remarks(parameter: Any) -> str:
     remarks = []
     if parameter.required:
         remarks.append("Required.")
-    if isinstance(parameter.default, str):
+    if isinstance(parameter.default, str) and parameter.default:
         remarks.append(f"Default: `{parameter.default}`.")
     if parameter.envvar:
         remarks.append(f"Variable: `{parameter.envvar}`.")
@@ -276,6 +282,62 @@ def _status(kind: type[HeadwaterError]) -> str:
     return f"{int(errors.status_of(kind.__new__(kind)))}"
 
 
+# --- Rules of the linter of feeds --------------------------------------------------------------
+
+
+_LINT_RULES = f"""\
+# Rules of `headwater streams lint`
+
+{GENERATED}
+
+What each consumer of simplestreams requires of a feed, and how we know. An error is what hides images from a consumer
+or keeps it from using them, a warning what does so under some conditions, a note what is good to know. The reach says
+how much is lost by it: the whole feed, all that one document holds, or an image. Words in `{{}}` are facts of the
+finding.
+
+`feed-…` and `document-…` hold for whoever reads the feed; the other rules for the consumers that stand with them.
+"""
+
+
+def lint_rules_page() -> str:
+    """Return the page of the rules by which feeds are judged, by consumer."""
+    lines = [_LINT_RULES, "", "| Consumer | |", "|---|---|"]
+    lines += [f"| `{each.name}` | {_cell(each.about)} |" for each in CONSUMERS]
+    for rule, consumers in all_rules():
+        who = ", ".join(f"`{each}`" if each != EVERYONE else each for each in consumers)
+        lines += ["", f"## `{rule.id}`", "", f"{rule.level}, reach: {rule.reach}; {who}", ""]
+        lines += ["| | |", "|---|---|", f"| Says | {_cell(rule.says)} |", f"| Fix | {_cell(rule.fix)} |"]
+        lines += [f"| Source | {_cell(rule.source)} |"]
+    return _joined(lines)
+
+
+_INSTANCE_LINT_RULES = f"""\
+# Rules of `headwater instance lint`
+
+{GENERATED}
+
+What each program in a guest requires of the record of an instance and of its user data, and how we know. An error is
+what a guest cannot use, or loses; a warning what it loses under some conditions; a note what is good to know. A rule
+holds for all releases of its consumer unless it says otherwise. Words in `{{}}` are facts of the finding.
+
+`headwater instance user-data check` runs the rules `user-data-…` and `cloud-config-…` alone.
+"""
+
+
+def instance_lint_rules_page() -> str:
+    """Return the page of the rules by which records of instances are judged, by id."""
+    lines = [_INSTANCE_LINT_RULES, "", "| Consumer | |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(about)} |" for name, (about, _) in instance_lint.CONSUMERS.items()]
+    for rule, consumers in instance_lint.all_rules():
+        versions = f", {rule.versions}" if isinstance(rule, InstanceRule) and str(rule.versions) != "all" else ""
+        who = ", ".join(f"`{each}`" if each != instance_lint.EVERYONE else each for each in consumers)
+        lines += ["", f"## `{rule.id}`", "", f"{rule.level}; {who}{versions}", ""]
+        lines += ["| | |", "|---|---|", f"| Says | {_cell(rule.says)} |"]
+        lines += [f"| Why | {_cell(rule.why)} |"] if isinstance(rule, InstanceRule) else []
+        lines += [f"| Fix | {_cell(rule.fix)} |", f"| Source | {_cell(rule.source)} |"]
+    return _joined(lines)
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -288,6 +350,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
+    "lint-rules.md": lint_rules_page,
+    "instance-lint-rules.md": instance_lint_rules_page,
 }
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pass the tests of tests/ceph; arguments go to pytest.
+# Pass the tests that need Ceph; arguments go to pytest. With "bench" first, measure the store rbd instead.
 #
 # The modules for Ceph are the distribution's and load into a Python of its version only. Where .venv has another one,
 # the tests get an environment with the distribution's Python, .venv-ceph.
@@ -14,4 +14,7 @@ if ! "$environment/bin/python" -c 'from headwater.stores.rbd.bindings import cep
     tools/virtual_environment.sh "$environment" requirements/run.txt --with-headwater
     tools/virtual_environment.sh "$environment" requirements/test.txt
 fi
-exec "$environment/bin/python" -m pytest --numprocesses=0 tests/ceph "$@"
+if [[ ${1:-} == bench ]]; then
+    exec "$environment/bin/python" tools/bench.py --only rbd "${@:2}"
+fi
+exec "$environment/bin/python" -m pytest --numprocesses=0 "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetch what the tests read out of Debian packages without installing it: cloud-init, which is never
-# started as a service here, and one real ISO image. Both are unpacked below .cache.
+# started as a service here, the clients of LXD and Incus, which need no daemon for what they do here, and one real ISO
+# image. All are unpacked below .cache.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
@@ -42,6 +43,17 @@ if [[ ! -d $cloud_init ]]; then
     fi
     rm -rf "$work"
 fi
+
+for name in lxd incus; do
+    case $name in lxd) client=lxc ;; *) client=incus ;; esac
+    [[ -d .cache/$client-client ]] && continue
+    if fetch "$name-client"; then
+        mv "$work/tree" ".cache/$client-client"
+    else # not every release of the distribution has both
+        printf '%s could not be fetched (apt-get download %s-client): its tests cannot run.\n' "$client" "$name" >&2
+    fi
+    rm -rf "$work"
+done
 
 if ! compgen -G "$iso/*.iso" >/dev/null; then
     for package in ipxe grub-rescue-pc; do

@@ -7,9 +7,25 @@ A message says what, which one, and what to do, and never holds a secret.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What programs tell a failure by, where a protocol says so (RFC 9457)."""
+
+    type: str  # a URI
+    title: str
+    members: Mapping[str, object] = field(default_factory=dict)  # further ones, which the type defines
+
 
 class HeadwaterError(Exception):
     """The parent of all errors below."""
+
+    problem_type: ProblemType | None = None
+    headers: Mapping[str, str] = MappingProxyType({})  # of the answer that tells of it
 
     @property
     def told(self) -> str:

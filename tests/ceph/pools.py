@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from servers.ceph import Ceph
 
 # Two busy cores make Ceph slow at times; who waits for nothing asks for less.
 CONNECT_S, OPERATION_S = 20.0, 30.0
+_GIVEN_UP_S = 60.0  # Ceph gives a silent client up after 30 s
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Pool:
             return sorted(each["name"] for each in ceph_bindings().rbd.RBD().trash_list(pool))
 
     def clean(self) -> None:
-        """Remove everything, clones first."""
+        """Remove everything, clones first; what a killed process had open is free when Ceph gives that process up."""
         for each in self.opened:
             each.close()
         self.opened.clear()
@@ -78,11 +80,13 @@ class Pool:
             for each in list(images.trash_list(pool)):
                 images.trash_restore(pool, each["id"], f"{each['name']}.{each['id']}")
             left = images.list(pool)
-            for _ in range(3):
+            until, pause_s = time.monotonic() + _GIVEN_UP_S, 0.0
+            while left and time.monotonic() < until:
+                time.sleep(pause_s)
                 for name in left:
                     with contextlib.suppress(rbd.ImageBusy, rbd.ImageHasSnapshots):
                         _remove(rbd, pool, name)
-                left = images.list(pool)
+                left, pause_s = images.list(pool), 0.2
             for name in ("headwater-store-id", "headwater-ping"):
                 with contextlib.suppress(ceph_bindings().rados.ObjectNotFound):
                     pool.remove_object(name)

@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from ceph.pools import Pool
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, wait_until
 from headwater.stores.rbd.bindings import ceph_bindings
 from headwater.testing.object_store import some_bytes
 
@@ -77,3 +77,22 @@ def test_the_service_ends_quickly_with_a_cluster_that_does_not_answer(service: H
         with pool.ceph.osd.standing_still():
             assert http.get("/v2/images").status_code == 200
             assert service.stop() == 0
+
+
+def test_the_service_starts_without_the_cluster_and_uses_it_when_it_answers(
+    service: HeadwaterProcess, pool: Pool
+) -> None:
+    with httpx.Client(base_url=service.images_url, timeout=120) as http:
+        image = http.post("/v2/images", json={"disk_format": "raw", "container_format": "bare"}).json()
+        file = f"/v2/images/{image['id']}/file"
+        http.put(file, content=b"bytes", headers={"Content-Type": "application/octet-stream"}).raise_for_status()
+        service.stop()
+        with pool.ceph.monitor.standing_still():
+            service.start()
+            assert http.get("/v2/images").status_code == 200
+            answer = http.get(file)
+            assert (answer.status_code, "The store ceph does not work" in answer.text) == (503, True)
+        assert "a store is down" in service.stderr()
+        wait_until(lambda: http.get(file).content == b"bytes", "it is used again", 120)
+        http.delete(file.removesuffix("/file")).raise_for_status()
+    assert service.stop() == 0

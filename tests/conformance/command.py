@@ -33,11 +33,20 @@ STANDARD = Run(
     """
 [policy]
 enforce_scope = true
+[auth]
+mode = "keystone"
+[auth.keystone]
+auth_url = "http://127.0.0.1:5000/v3"
+username = "headwater"
+password = "its password"
 [images]
+import_methods = ["glance-direct", "web-download", "copy-image", "glance-download"]
 show_multiple_locations = true
 [fetch]
 allowed_hosts = ["127.0.0.1", "address-of-this-machine"]
 allowed_ports = []
+[cache]
+directory = "cache"
 [stores.file]
 type = "file"
 [stores.web]

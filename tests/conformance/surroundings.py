@@ -21,7 +21,7 @@ from servers.keystone import Keystone, User, prepared, running
 from unit.images.inspection import disk_images
 
 # tempest deletes an image through one process and looks at it through the other.
-OTHER_PROCESS = "image_other_process"  # a service type of the catalogue
+OTHER_PROCESS = "image_remote"  # a service type of the catalogue
 OWN_ADDRESS = "address-of-this-machine"  # stands in the settings of a run
 
 

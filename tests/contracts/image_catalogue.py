@@ -13,11 +13,11 @@ import pytest
 
 from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.database.engine import Database
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageExists, MarkerNotFound
 from headwater.images.catalogue.lists import listing, pages
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, Viewer, total_order
-from headwater.images.catalogue.public import PublicImages
+from headwater.images.catalogue.public import PublicImageRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.model import Image, ImageProtected, Location, Status, Visibility
@@ -203,16 +203,16 @@ class ImageCatalogueContract:
         return UnheardImages(database)
 
     @pytest.fixture
-    def public(self, database: Database) -> PublicImages:
-        return PublicImages(database)
+    def public(self, database: Database) -> PublicImageRows:
+        return PublicImageRows(database)
 
     @pytest.fixture
     def records(self, database: Database) -> UnheardUploads:
         return UnheardUploads(database)
 
     @pytest.fixture
-    def discarded(self, database: Database) -> DiscardedObjects:
-        return DiscardedObjects(database)
+    def discarded(self, database: Database) -> DiscardedObjectRows:
+        return DiscardedObjectRows(database)
 
     # --- One image -------------------------------------------------------------------------------
 
@@ -328,7 +328,7 @@ class ImageCatalogueContract:
         pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
         assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
 
-    def test_a_change_to_the_same_is_none(self, catalogue: UnheardImages, public: PublicImages) -> None:
+    def test_a_change_to_the_same_is_none(self, catalogue: UnheardImages, public: PublicImageRows) -> None:
         image = an_image("same", visibility=Visibility.PUBLIC)
         add(catalogue, image)
         before = public.revision().number
@@ -346,7 +346,7 @@ class ImageCatalogueContract:
             catalogue.change(image.id, refuse)
         assert catalogue.get(image.id) == image
 
-    def test_changes_at_once_are_all_kept(self, catalogue: UnheardImages, public: PublicImages) -> None:
+    def test_changes_at_once_are_all_kept(self, catalogue: UnheardImages, public: PublicImageRows) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
         before = public.revision().number
@@ -493,7 +493,7 @@ class ImageCatalogueContract:
         assert catalogue.page(Query(limit=0)) == []
 
     def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
-        self, public: PublicImages, many: list[Image]
+        self, public: PublicImageRows, many: list[Image]
     ) -> None:
         bootable = [
             image
@@ -506,7 +506,7 @@ class ImageCatalogueContract:
     # --- The number of the public images ---------------------------------------------------------
 
     def test_the_revision_grows_with_changes_of_public_images_only(
-        self, catalogue: UnheardImages, public: PublicImages, records: UnheardUploads
+        self, catalogue: UnheardImages, public: PublicImageRows, records: UnheardUploads
     ) -> None:
         def grows(work: Callable[[], object]) -> bool:
             before = public.revision().number
@@ -532,7 +532,7 @@ class ImageCatalogueContract:
         assert not grows(lambda: (catalogue.page(Query()), list(public.everything()), records.uploads()))
 
     def test_the_revision_grows_when_a_public_image_becomes_active(
-        self, catalogue: UnheardImages, public: PublicImages, records: UnheardUploads
+        self, catalogue: UnheardImages, public: PublicImageRows, records: UnheardUploads
     ) -> None:
         image = an_image(visibility=Visibility.PUBLIC)
         add(catalogue, image)
@@ -577,7 +577,7 @@ class ImageCatalogueContract:
         assert records.uploads() == []
 
     def test_an_abandoned_upload_leaves_the_image_waiting(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -591,7 +591,7 @@ class ImageCatalogueContract:
         records.begin_upload(an_upload(image), moved(Status.SAVING))
 
     def test_the_bytes_of_an_abandoned_upload_are_noted_until_they_are_removed(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -603,7 +603,7 @@ class ImageCatalogueContract:
         assert discarded.oldest(10) == []
 
     def test_an_upload_that_was_given_up_is_lost_and_changes_nothing(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -620,7 +620,7 @@ class ImageCatalogueContract:
         assert not records.take_over(upload, moved(Status.QUEUED), NOON)
 
     def test_an_upload_that_shows_a_sign_of_life_is_not_taken_over(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -633,7 +633,7 @@ class ImageCatalogueContract:
         assert discarded.oldest(10) == []
 
     def test_a_finished_upload_is_not_taken_over(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         image = an_image()
         add(catalogue, image)
@@ -693,7 +693,7 @@ class ImageCatalogueContract:
         assert len(records.uploads()) == 1
 
     def test_of_an_uploader_and_one_who_takes_over_one_wins(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         for _ in range(5):
             image = an_image()
@@ -757,7 +757,7 @@ class ImageCatalogueContract:
         }
 
     def test_deleting_an_image_notes_its_bytes_until_they_are_removed(
-        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects
+        self, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjectRows
     ) -> None:
         places = []
         for number in range(3):

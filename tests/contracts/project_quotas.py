@@ -22,7 +22,7 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import changed, created
 from headwater.images.catalogue.transaction import Step
 from headwater.images.catalogue.upload_records import begun, finished
@@ -68,7 +68,7 @@ class Service:
         self.catalogue, self.records = UnheardImages(database), UnheardUploads(database)
         self.quotas = Quotas(limits, ProjectUsage(database))
         self.access = access = Access(self.catalogue, EveryoneMay())
-        scrubber = Scrubber(DiscardedObjects(database), stores)
+        scrubber = Scrubber(DiscardedObjectRows(database), stores)
         changes = self.changes()
         self.images = Images(access, changes, scrubber, settings)
         self.uploads = Uploads(changes, self.records, scrubber, stores, settings, pools=pools)

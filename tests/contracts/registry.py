@@ -18,7 +18,7 @@ from headwater.instances.errors import (
 )
 from headwater.instances.keys import Key
 from headwater.instances.model import Instance
-from headwater.instances.registry import RECORD_LIMIT, Edition, Head, Registry
+from headwater.instances.registry import RECORD_LIMIT, Edition, Head, InstanceRows
 
 NOON = 1_700_000_000_000_000
 
@@ -40,10 +40,10 @@ class RegistryContract:
     """To run it on a database: subclass, and give a ``database`` fixture with the newest schema and no instance."""
 
     @pytest.fixture
-    def registry(self, database: Database) -> Registry:
-        return Registry(database)
+    def registry(self, database: Database) -> InstanceRows:
+        return InstanceRows(database)
 
-    def test_an_instance_comes_back_as_it_was(self, registry: Registry) -> None:
+    def test_an_instance_comes_back_as_it_was(self, registry: InstanceRows) -> None:
         instance = replace(
             an_instance("Web ☃ 1", "10.0.0.5", "2001:db8::5"),
             keys=(Key(name="me", data="ssh-ed25519 AAAA me"),),
@@ -55,12 +55,12 @@ class RegistryContract:
         assert registry.get(instance.id) == instance
         assert registry.get("Web ☃ 1") == instance
 
-    def test_an_id_is_found_in_upper_case_too(self, registry: Registry) -> None:
+    def test_an_id_is_found_in_upper_case_too(self, registry: InstanceRows) -> None:
         instance = an_instance("web1")
         registry.add(instance)
         assert registry.get(instance.id.upper()) == instance
 
-    def test_a_list_has_what_it_shows_of_every_instance_in_the_order_of_names(self, registry: Registry) -> None:
+    def test_a_list_has_what_it_shows_of_every_instance_in_the_order_of_names(self, registry: InstanceRows) -> None:
         kept = [
             an_instance("Web ☃ 1", "10.0.0.5", "2001:db8::5", image_name='with "quotes" \\u0000 and ☃'),
             an_instance("a", image_id=str(uuid.uuid4()), image_name="b", user_data="AAAA"),
@@ -82,14 +82,14 @@ class RegistryContract:
         assert registry.heads(after=expected[-1].name) == []
 
     @pytest.mark.parametrize("wanted", ["web2", "WEB1", "web1 ", "", "web\0", "\udcff", "' OR 1=1 --", "x" * 5000])
-    def test_what_is_not_there_is_not_found(self, registry: Registry, wanted: str) -> None:
+    def test_what_is_not_there_is_not_found(self, registry: InstanceRows, wanted: str) -> None:
         registry.add(an_instance("web1"))
         with pytest.raises(InstanceNotFound):
             registry.get(wanted)
         with pytest.raises(InstanceNotFound):
             registry.remove(wanted)
 
-    def test_each_address_leads_to_its_instance(self, registry: Registry) -> None:
+    def test_each_address_leads_to_its_instance(self, registry: InstanceRows) -> None:
         one, two = an_instance("one", "10.0.0.1", "2001:db8::1"), an_instance("two", "10.0.0.2")
         registry.add(one)
         registry.add(two)
@@ -99,7 +99,7 @@ class RegistryContract:
         assert registry.edition_at("10.0.0.1") == Edition(instance_id=one.id, revision=0, updated_at=NOON)
         assert registry.edition_at("10.0.0.3") is None
 
-    def test_a_taken_address_is_refused_and_says_whose_it_is(self, registry: Registry) -> None:
+    def test_a_taken_address_is_refused_and_says_whose_it_is(self, registry: InstanceRows) -> None:
         registry.add(an_instance("one", "10.0.0.1"))
         with pytest.raises(InstanceExists, match=r"address 10\.0\.0\.1 .*'one'"):
             registry.add(an_instance("two", "10.0.0.2", "10.0.0.1"))
@@ -107,7 +107,7 @@ class RegistryContract:
             registry.get("two")
         assert registry.by_address("10.0.0.2") is None
 
-    def test_a_taken_name_or_id_is_refused(self, registry: Registry) -> None:
+    def test_a_taken_name_or_id_is_refused(self, registry: InstanceRows) -> None:
         one = an_instance("one")
         registry.add(one)
         with pytest.raises(InstanceExists, match="name one"):
@@ -115,12 +115,12 @@ class RegistryContract:
         with pytest.raises(InstanceExists, match=f"id {one.id}"):
             registry.add(replace(an_instance("two"), id=one.id))
 
-    def test_names_differ_by_case(self, registry: Registry) -> None:
+    def test_names_differ_by_case(self, registry: InstanceRows) -> None:
         registry.add(an_instance("web"))
         registry.add(an_instance("WEB"))
         assert [instance.name for instance in registry.page()] == ["WEB", "web"]
 
-    def test_pages_go_through_all_instances_in_the_order_of_names(self, registry: Registry) -> None:
+    def test_pages_go_through_all_instances_in_the_order_of_names(self, registry: InstanceRows) -> None:
         names = sorted(f"web{number}" for number in range(7))
         for name in reversed(names):
             registry.add(an_instance(name))
@@ -130,7 +130,7 @@ class RegistryContract:
             found += [instance.name for instance in page]
         assert found == names
 
-    def test_a_change_counts_the_revision_and_keeps_what_was_before(self, registry: Registry) -> None:
+    def test_a_change_counts_the_revision_and_keeps_what_was_before(self, registry: InstanceRows) -> None:
         first = an_instance("web1", "10.0.0.1")
         registry.add(first)
         changed = registry.replace(replace(first, name="web2", addresses=("10.0.0.2",)), at=NOON + 5)
@@ -140,7 +140,7 @@ class RegistryContract:
         assert registry.by_address("10.0.0.1") is None
         assert registry.edition_at("10.0.0.2") == Edition(instance_id=first.id, revision=1, updated_at=NOON + 5)
 
-    def test_of_two_changes_of_one_revision_the_second_is_refused(self, registry: Registry) -> None:
+    def test_of_two_changes_of_one_revision_the_second_is_refused(self, registry: InstanceRows) -> None:
         first = an_instance("web1")
         registry.add(first)
         registry.replace(replace(first, hostname="a"), at=NOON + 1)
@@ -148,7 +148,7 @@ class RegistryContract:
             registry.replace(replace(first, hostname="b"), at=NOON + 2)
         assert registry.get("web1").hostname == "a"
 
-    def test_a_change_cannot_take_what_is_anothers(self, registry: Registry) -> None:
+    def test_a_change_cannot_take_what_is_anothers(self, registry: InstanceRows) -> None:
         one, two = an_instance("one", "10.0.0.1"), an_instance("two", "10.0.0.2")
         registry.add(one)
         registry.add(two)
@@ -158,14 +158,14 @@ class RegistryContract:
             registry.replace(replace(two, name="one"), at=NOON)
         assert registry.get("two") == two
 
-    def test_a_change_of_what_was_removed_is_refused(self, registry: Registry) -> None:
+    def test_a_change_of_what_was_removed_is_refused(self, registry: InstanceRows) -> None:
         one = an_instance("one")
         registry.add(one)
         registry.remove("one")
         with pytest.raises(InstanceNotFound):
             registry.replace(one, at=NOON)
 
-    def test_removing_frees_the_name_and_the_addresses(self, registry: Registry) -> None:
+    def test_removing_frees_the_name_and_the_addresses(self, registry: InstanceRows) -> None:
         one = an_instance("one", "10.0.0.1")
         registry.add(one)
         assert registry.remove("one") == one
@@ -173,16 +173,16 @@ class RegistryContract:
         registry.add(an_instance("one", "10.0.0.1"))
 
     def test_too_much_user_data_is_refused(self, database: Database) -> None:
-        small = Registry(database, user_data_limit=10)
+        small = InstanceRows(database, user_data_limit=10)
         small.add(replace(an_instance("fits"), user_data=b"x" * 10))
         with pytest.raises(UserDataTooLarge, match="11 bytes"):
             small.add(replace(an_instance("not"), user_data=b"x" * 11))
 
-    def test_a_record_without_measure_is_refused(self, registry: Registry) -> None:
+    def test_a_record_without_measure_is_refused(self, registry: InstanceRows) -> None:
         with pytest.raises(InstanceTooLarge):
             registry.add(replace(an_instance("big"), vendor_data={"x": "y" * RECORD_LIMIT}))
 
-    def test_of_many_who_register_one_address_at_once_one_wins(self, registry: Registry) -> None:
+    def test_of_many_who_register_one_address_at_once_one_wins(self, registry: InstanceRows) -> None:
         outcomes: list[str] = []
         start = threading.Barrier(6)
 
@@ -202,3 +202,13 @@ class RegistryContract:
             thread.join()
         assert sorted(outcomes) == ["added", *["refused"] * 5]
         assert len(registry.page()) == 1
+
+    def test_the_images_that_instances_need_are_known_also_of_documents_that_the_database_cannot_read(
+        self, registry: InstanceRows
+    ) -> None:
+        ids = [str(uuid.uuid4()) for _ in range(4)]
+        registry.add(an_instance("none"))
+        registry.add(an_instance("disk", image_id=ids[0]))
+        registry.add(an_instance("again", image_id=ids[0], kernel_id=ids[1], ramdisk_id=ids[2]))
+        registry.add(an_instance("strange", image_id=ids[3], vendor_data={"nested": "\0", "deep": _nested(100)}))
+        assert registry.image_ids() == set(ids)

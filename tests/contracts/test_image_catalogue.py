@@ -20,7 +20,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
-from headwater.images.catalogue.public import PublicImages, Revision
+from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location
 
@@ -155,7 +155,7 @@ def test_processes_that_upgrade_at_once_all_end_with_the_newest_schema(database_
     outcomes = [process.communicate(timeout=60) for process in processes]
     assert [(out.decode().strip(), err.decode()) for out, err in outcomes] == [(schema.NEWEST, "")] * 3
     database = Database(database_url)
-    assert PublicImages(database).revision() == Revision(0, None)
+    assert PublicImageRows(database).revision() == Revision(0, None)
     database.close()
 
 

@@ -15,9 +15,9 @@ from headwater.errors import HeadwaterError
 from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeys
+from headwater.images.catalogue.resumed.idempotency_keys import IdempotencyKeyRows
 from headwater.images.creation import KEPT_S, CreatedAndGone, ImageCreation, KeyOfAnother
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.schemas import SchemaViolation
@@ -36,13 +36,13 @@ def clock() -> Clock:
 @pytest.fixture
 def images(database: Database, clock: Clock) -> Images:
     access = Access(UnheardImages(database), EveryoneMay())
-    scrubber = Scrubber(DiscardedObjects(database), {})
+    scrubber = Scrubber(DiscardedObjectRows(database), {})
     return Images(access, Changes(database, access), scrubber, ImagesSettings(), clock=clock)
 
 
 @pytest.fixture
 def creation(database: Database, images: Images, clock: Clock) -> ImageCreation:
-    return ImageCreation(images, IdempotencyKeys(database), clock)
+    return ImageCreation(images, IdempotencyKeyRows(database), clock)
 
 
 def count(database: Database) -> int:
@@ -99,7 +99,7 @@ def test_a_key_is_forgotten_when_its_time_is_over(creation: ImageCreation, datab
     second = creation.create(OPERATOR, {"name": "y"}, "k")  # also when nobody has forgotten it yet
     assert second.id != first.id
     clock.now += KEPT_S * 1_000_000 + 1
-    assert IdempotencyKeys(database).forget_expired(clock.now) == 1
+    assert IdempotencyKeyRows(database).forget_expired(clock.now) == 1
 
 
 @pytest.mark.parametrize("document", [{"name": "x"}, {"id": ID}])

@@ -11,10 +11,10 @@ from contracts.image_catalogue import NOON, add, an_image
 from contracts.unheard import UnheardImages, UnheardLocations, UnheardUploads, commit
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.imports import import_objects
-from headwater.images.catalogue.imports.import_objects import ImportObjects, StagedObject
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.imports.import_objects import ImportObjectRows, StagedObject
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.catalogue.usage import ProjectUsage, Used
 from headwater.images.model import Image, Location, Status
@@ -33,7 +33,7 @@ def image(database: Database) -> Image:
 
 @pytest.fixture
 def task(database: Database, image: Image) -> Task:
-    tasks = Tasks(database)
+    tasks = TaskRows(database)
     task = new_task(Caller(project_id="p"), "api_image_import", {}, now=NOON, image_id=image.id)
     tasks.add(task)
     return tasks.move(task.id, TaskStatus.PROCESSING, NOON)
@@ -44,7 +44,7 @@ def begun(database: Database, image: Image, task: Task, *targets: Location, size
 
 
 def discarded(database: Database) -> set[Location]:
-    return set(DiscardedObjects(database).oldest(10))
+    return set(DiscardedObjectRows(database).oldest(10))
 
 
 def coming(database: Database) -> int:
@@ -63,7 +63,7 @@ def stage(database: Database, image: Image) -> None:
 
 
 def test_what_is_staged_is_found_and_counts(database: Database, image: Image) -> None:
-    objects = ImportObjects(database)
+    objects = ImportObjectRows(database)
     assert objects.staged(image.id) is None
     stage(database, image)
     assert objects.staged(image.id) == StagedObject(STAGED, 5, FACTS)
@@ -79,7 +79,7 @@ def test_an_upload_that_was_given_up_is_not_staged(database: Database, image: Im
     UnheardImages(database).delete(image.id, lambda _image: None, NOON)
     with pytest.raises(ImageGone):
         commit(database, import_objects.staged(image.id, found, lambda image: image))
-    assert ImportObjects(database).staged(image.id) is None
+    assert ImportObjectRows(database).staged(image.id) is None
 
 
 def test_a_run_discards_what_the_run_before_it_left(database: Database, image: Image, task: Task) -> None:
@@ -88,15 +88,15 @@ def test_a_run_discards_what_the_run_before_it_left(database: Database, image: I
     assert coming(database) == 5
     assert begun(database, image, task, B) == [A]
     assert discarded(database) == {A}
-    assert ImportObjects(database).staged(image.id) is not None
+    assert ImportObjectRows(database).staged(image.id) is not None
     with pytest.raises(UploadLost):
-        ImportObjects(database).advanced(image.id, task.id, [A], 3, 5, require_room=no_limit)
+        ImportObjectRows(database).advanced(image.id, task.id, [A], 3, 5, require_room=no_limit)
     with pytest.raises(UploadLost):
         commit(database, import_objects.ended(image.id, [A], NOON))
 
 
 def test_progress_is_told_as_often_as_it_is_the_same(database: Database, image: Image, task: Task) -> None:
-    objects, tasks = ImportObjects(database), Tasks(database)
+    objects, tasks = ImportObjectRows(database), TaskRows(database)
     begun(database, image, task, A, B, size=None)
     assert coming(database) == 0
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_room_is_asked_for_in_the_transaction(database: Database, image: Image, 
         raise UploadLost("too much")
 
     with pytest.raises(UploadLost, match="too much"):
-        ImportObjects(database).advanced(image.id, task.id, [A], 7, None, require_room=refuse)
+        ImportObjectRows(database).advanced(image.id, task.id, [A], 7, None, require_room=refuse)
     assert coming(database) == 1
 
 
@@ -130,7 +130,7 @@ def test_at_the_end_the_image_has_what_it_is_given_and_the_rest_goes(
     begun(database, image, task, A, B)
     assert commit(database, import_objects.ended(image.id, [A], NOON)) in ([B, STAGED], [STAGED, B])
     assert discarded(database) == {B, STAGED}
-    assert (ImportObjects(database).staged(image.id), coming(database)) == (None, 0)
+    assert (ImportObjectRows(database).staged(image.id), coming(database)) == (None, 0)
     assert UnheardLocations(database).of(image.id) == ()  # which is for others to give
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from headwater.database.engine import Database
+from headwater.jobs import overview as overview_module
 from headwater.jobs import queue
 from headwater.jobs.leases import writer_name
-from headwater.jobs.queue import Job, Jobs
+from headwater.jobs.overview import JobNotFound, JobRuns, JobStands, Overview, State
+from headwater.jobs.queue import Cancelled, Job, Jobs
 
 NOON = 1_700_000_000_000_000
 
@@ -91,3 +95,100 @@ def test_of_processes_that_enter_the_job_that_is_never_done_one_does(database: D
     assert jobs.claim(["sweep"], "me", NOON + 1, limit=1) == []
     jobs.hasten(["sweep"], NOON + 1)
     assert len(jobs.claim(["sweep"], "me", NOON + 1, limit=1)) == 1
+
+
+def test_what_was_given_up_is_seen_and_runs_again_when_somebody_says_so(database: Database) -> None:
+    (job_id,) = entered(database, NOON)
+    jobs, overview = Jobs(database), Overview(database)
+    (job,) = jobs.claim(["copy"], "me", NOON + 1, limit=1)
+    jobs.again(job, "me", NOON + 2, error="the server\0 is away")
+    assert overview.get(job_id).error == "the server is away"
+    (job,) = jobs.claim(["copy"], "me", NOON + 2, limit=1)
+    jobs.give_up(job, "me", NOON + 3, "x" * 5000)
+    assert jobs.claim(["copy"], "me", NOON + 10**15, limit=9) == []
+    seen = overview.get(job_id)
+    assert (seen.state, seen.attempts, seen.failed_at, seen.error) == (State.FAILED, 2, NOON + 3, "x" * 1000)
+    assert (seen.run_at, seen.runner, seen.began_at) == (None, None, NOON + 2)
+    assert overview.retry(job_id, NOON + 4).state is State.FAILED
+    (job,) = jobs.claim(["copy"], "me", NOON + 4, limit=1)
+    assert job.attempts == 1
+    with pytest.raises(JobRuns):
+        overview.retry(job_id, NOON + 5)
+    jobs.give_up(job, "me", NOON + 6, "again")
+    assert jobs.forget_failed(NOON + 6) == 0
+    assert jobs.forget_failed(NOON + 7) == 1
+    for work in (overview.get, lambda gone: overview.retry(gone, NOON), lambda gone: overview.cancel(gone, "x", NOON)):
+        with pytest.raises(JobNotFound):
+            work(job_id)
+
+
+def test_a_job_that_is_to_end_is_due_and_says_who_wants_it(database: Database) -> None:
+    later, failed, due = entered(database, NOON + 10**12, NOON, NOON + 1)
+    jobs, overview = Jobs(database), Overview(database)
+    (job,) = jobs.claim(["copy"], "me", NOON, limit=1)
+    jobs.give_up(job, "me", NOON, "it does not work")
+    for job_id in (later, failed, due):
+        overview.cancel(job_id, "ann", NOON + 2)
+        overview.cancel(job_id, "bob", NOON + 3)  # too late to be the one who did it
+    claimed = jobs.claim(["copy"], "me", NOON + 3, limit=9)
+    assert claimed[0].id == due  # it does not lose its turn
+    assert {job.id for job in claimed} == {later, failed, due}
+    for job in claimed:
+        with pytest.raises(Cancelled, match="cancelled by ann"):
+            job.require_wanted()
+        jobs.again(job, "me", NOON + 10**12)  # whatever keeps it from ending now
+    assert len(jobs.claim(["copy"], "me", NOON + 4, limit=9)) == 3
+
+
+def test_a_wish_comes_to_whoever_runs_the_job(database: Database) -> None:
+    first, _second = entered(database, NOON, NOON)
+    jobs = Jobs(database)
+    assert len(jobs.claim(["copy"], "me", NOON, limit=2)) == 2
+    assert jobs.cancelled("me") == {}
+    Overview(database).cancel(first, "ann", NOON)
+    assert jobs.cancelled("me") == {first: "ann"}
+    assert jobs.cancelled("you") == {}
+    with pytest.raises(Cancelled):
+        database.write(lambda connection: queue.require_wanted(connection, first))
+
+
+def test_house_keeping_is_not_cancelled(database: Database) -> None:
+    Jobs(database).ensure(["sweep"], NOON)
+    (job,) = Overview(database).jobs(kind="sweep")
+    with pytest.raises(JobStands):
+        Overview(database).cancel(job.id, "ann", NOON)
+
+
+def test_jobs_are_listed_in_the_order_in_which_they_were_entered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview_module, "_AT_ONCE", 2)
+
+    def enter(kind: str, image_id: str, at: int) -> str:
+        document = {"image_id": image_id, "url": "http://good/i1"}
+        return database.write(lambda c: queue.enter(c, kind, document, now=at))
+
+    ids = [enter("copy" if number % 2 else "import", f"i{number % 3}", NOON + number // 2) for number in range(7)]
+    overview = Overview(database)
+    assert sorted(job.id for job in overview.jobs()) == sorted(ids)
+    assert [job.created_at for job in overview.jobs()] == [NOON + number // 2 for number in range(7)]
+    assert {job.id for job in overview.jobs(kind="copy")} == {ids[1], ids[3], ids[5]}
+    assert {job.id for job in overview.jobs(image_id="i1")} == {ids[1], ids[4]}
+    assert list(overview.jobs(image_id="%")) == []
+    (job,) = Jobs(database).claim(["copy"], "me", NOON, limit=1)
+    assert [each.id for each in overview.jobs(state=State.RUNNING)] == [job.id]
+    assert len(list(overview.jobs(state=State.WAITING))) == 6
+    assert list(overview.jobs(state=State.FAILED)) == []
+    counted = overview.count(["copy", "import", "other"])
+    assert {kind: (*count.by_state.values(), count.oldest_at) for kind, count in counted.items()} == {
+        "copy": (2, 1, 0, NOON),
+        "import": (4, 0, 0, NOON),
+        "other": (0, 0, 0, None),
+    }
+
+
+def test_the_job_of_a_task_is_found(database: Database) -> None:
+    entered(database, NOON)
+    job_id = database.write(lambda c: queue.enter(c, "import", {"task_id": "t1"}, now=NOON))
+    assert database.read(lambda c: queue.job_of_task(c, "t1")) == job_id
+    assert database.read(lambda c: queue.job_of_task(c, "t")) is None

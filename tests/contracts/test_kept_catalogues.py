@@ -25,7 +25,7 @@ from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location, Status, Visibility
-from headwater.instances.registry import Registry
+from headwater.instances.registry import InstanceRows
 
 
 def an_id(number: int) -> str:
@@ -64,7 +64,7 @@ def test_a_kept_catalogue_is_upgraded_with_all_that_is_in_it(database: Database,
     assert catalogue.deleted_by_age(since=0, limit=9, newest_first=False) == sorted(
         gone, key=lambda each: (each[0].created_at, each[0].id)
     )
-    assert Registry(database).get("web1").addresses == ("10.0.0.5",)
+    assert InstanceRows(database).get("web1").addresses == ("10.0.0.5",)
     assert database.read(uploads) == [(an_id(5), "objects/5", "p1")]
 
     def differences(connection: Connection) -> list[Any]:
@@ -133,7 +133,7 @@ def test_this_release_goes_on_beside_a_schema_that_only_widens(
     fill(database, max(KEPT))
     schema.upgrade(database)
     running = Database(database_url)  # a worker with open connections
-    catalogue, registry = UnheardImages(running), Registry(running)
+    catalogue, registry = UnheardImages(running), InstanceRows(running)
     before = an_image("before", owner="p1")
     add(catalogue, before)
     catalogue.page(seen_by("p1"))

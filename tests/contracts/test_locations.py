@@ -9,7 +9,7 @@ import pytest
 from contracts.image_catalogue import NOON, add, an_image
 from contracts.unheard import UnheardImages, UnheardLocations
 from headwater.database.engine import Database
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Held, Image, ImageLocation, Location
 
@@ -54,12 +54,12 @@ def test_only_our_own_bytes_are_discarded(database: Database, image: Image) -> N
     holds(database, image, WEB, OWN, THIRD)
     _, left = holds(database, image, THIRD)
     assert left == [OWN.at]
-    assert DiscardedObjects(database).oldest(10) == [OWN.at]
+    assert DiscardedObjectRows(database).oldest(10) == [OWN.at]
     _, left = holds(database, image, THIRD, ImageLocation(at=Location("file", "key.2")))
     assert left == []
     left = UnheardImages(database).delete(image.id, lambda _image: None, NOON)
     assert left == [Location("file", "key.2")]
-    assert set(DiscardedObjects(database).oldest(10)) == {OWN.at, Location("file", "key.2")}
+    assert set(DiscardedObjectRows(database).oldest(10)) == {OWN.at, Location("file", "key.2")}
     assert UnheardLocations(database).of(image.id) == ()
 
 

@@ -13,26 +13,29 @@ from sqlalchemy import delete, update
 
 from contracts.image_catalogue import NOON, SECOND, add, an_image, anything, renamed
 from contracts.unheard import UnheardImages, commit
-from headwater.database import schema, tables
+from headwater.clock import rfc2822
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue import images
 from headwater.images.catalogue import public as public_module
-from headwater.images.catalogue.public import PublicImages, Revision
+from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.transaction import Step
 from headwater.images.model import Image, Status, Visibility
-from headwater.streams.kept_products import KeptProducts
-from headwater.streams.live import LiveFeed
+from headwater.streams.live.feed import LiveFeed
+from headwater.streams.live.index import index_text
+from headwater.streams.live.kept_products import KeptProducts
+from headwater.streams.live.tags import naming_tagged
 from headwater.streams.settings import StreamsSettings
 from questions import plan, questions
+from templates import sqlite_catalogue
 
 SETTINGS = StreamsSettings(virt_types=("kvm", "lxd"))
 PRODUCTS = SETTINGS.products_name
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    schema.upgrade(database)
+def database(catalogue_url: str) -> Iterator[Database]:
+    database = Database(catalogue_url)
     yield database
     database.close()
 
@@ -43,8 +46,8 @@ def catalogue(database: Database) -> UnheardImages:
 
 
 @pytest.fixture
-def public(database: Database) -> PublicImages:
-    return PublicImages(database)
+def public(database: Database) -> PublicImageRows:
+    return PublicImageRows(database)
 
 
 def bootable(**fields: object) -> Image:
@@ -62,7 +65,7 @@ def hidden(image: Image) -> Image:
     return replace(image, visibility=Visibility.PRIVATE)
 
 
-def test_each_change_of_what_is_or_was_public_is_told(catalogue: UnheardImages, public: PublicImages) -> None:
+def test_each_change_of_what_is_or_was_public_is_told(catalogue: UnheardImages, public: PublicImageRows) -> None:
     images = [bootable() for _ in range(5)]
     add(catalogue, *images)
     changed, gone, deleted, same, _ = (image.id for image in images)
@@ -80,7 +83,9 @@ def test_each_change_of_what_is_or_was_public_is_told(catalogue: UnheardImages, 
     assert public.changed(public.revision(), public.revision()) == set()
 
 
-def test_a_change_that_fails_leaves_no_note(database: Database, catalogue: UnheardImages, public: PublicImages) -> None:
+def test_a_change_that_fails_leaves_no_note(
+    database: Database, catalogue: UnheardImages, public: PublicImageRows
+) -> None:
     image = bootable()
     add(catalogue, image)
     before = public.revision()
@@ -101,7 +106,7 @@ def test_a_change_that_fails_leaves_no_note(database: Database, catalogue: Unhea
     assert public.changed(before, public.revision()) == {image.id}
 
 
-def test_changes_at_once_are_noted_one_after_the_other(catalogue: UnheardImages, public: PublicImages) -> None:
+def test_changes_at_once_are_noted_one_after_the_other(catalogue: UnheardImages, public: PublicImageRows) -> None:
     images = [bootable() for _ in range(4)]
     add(catalogue, *images)
     seen = public.revision()
@@ -136,7 +141,7 @@ def a_release_without_notes(database: Database) -> None:
 
 
 def test_nobody_knows_what_a_release_without_notes_has_changed(
-    database: Database, catalogue: UnheardImages, public: PublicImages
+    database: Database, catalogue: UnheardImages, public: PublicImageRows
 ) -> None:
     image = bootable()
     add(catalogue, image)
@@ -151,7 +156,7 @@ def test_nobody_knows_what_a_release_without_notes_has_changed(
 
 
 def test_nobody_knows_what_has_changed_in_a_catalogue_that_was_put_back_from_a_copy(
-    catalogue: UnheardImages, database: Database, public: PublicImages
+    catalogue: UnheardImages, database: Database, public: PublicImageRows
 ) -> None:
     one, other = bootable(), bootable()
     add(catalogue, one, other)
@@ -171,7 +176,7 @@ def test_nobody_knows_what_has_changed_in_a_catalogue_that_was_put_back_from_a_c
 
 
 def test_after_too_many_changes_everything_is_read(
-    catalogue: UnheardImages, public: PublicImages, monkeypatch: pytest.MonkeyPatch
+    catalogue: UnheardImages, public: PublicImageRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(public_module, "_NOTES", public_module._NOTES.limit(6))
     image = bootable()
@@ -186,7 +191,7 @@ def test_after_too_many_changes_everything_is_read(
 
 
 def test_notes_that_nobody_can_follow_any_more_are_forgotten(
-    catalogue: UnheardImages, public: PublicImages, monkeypatch: pytest.MonkeyPatch
+    catalogue: UnheardImages, public: PublicImageRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(public_module, "FOLLOWED", 5)
     image = bootable()
@@ -205,7 +210,7 @@ def test_notes_that_nobody_can_follow_any_more_are_forgotten(
 
 
 def test_all_public_images_are_read_in_slices_and_those_of_one_instant_too(
-    catalogue: UnheardImages, public: PublicImages, monkeypatch: pytest.MonkeyPatch
+    catalogue: UnheardImages, public: PublicImageRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [bootable(created_at=NOON + n // 5 * SECOND) for n in range(23)]
     add(catalogue, *images, bootable(os_hidden=True), bootable(status=Status.DEACTIVATED))
@@ -217,7 +222,7 @@ def test_all_public_images_are_read_in_slices_and_those_of_one_instant_too(
 
 
 def test_the_feed_of_changes_equals_the_feed_of_the_whole_catalogue(
-    database: Database, catalogue: UnheardImages, public: PublicImages
+    database: Database, catalogue: UnheardImages, public: PublicImageRows
 ) -> None:
     chance = random.Random(8)
     feed = LiveFeed(public, SETTINGS)
@@ -253,11 +258,12 @@ def test_the_feed_of_changes_equals_the_feed_of_the_whole_catalogue(
                 catalogue.change(chance.choice(there), chance.choice(changes))
         whole = KeptProducts(SETTINGS, public.everything()).listed()
         assert feed.document(PRODUCTS).body == whole.products_text()
-        assert feed.document("index.json").body == whole.index_text()
+        index = index_text(whole.entries(), rfc2822(whole.updated_at))
+        assert feed.document("index.json").body == naming_tagged(index, whole.documents, feed.edition().tag)
 
 
 def test_a_change_costs_the_feed_four_questions_that_read_what_has_changed(
-    database: Database, catalogue: UnheardImages, public: PublicImages
+    database: Database, catalogue: UnheardImages, public: PublicImageRows
 ) -> None:
     images = [bootable() for _ in range(300)]
     add(catalogue, *images)
@@ -273,9 +279,8 @@ def test_a_change_costs_the_feed_four_questions_that_read_what_has_changed(
 
 
 def test_the_feed_s_questions_are_ranges_of_indexes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'catalogue.db'}")
-    schema.upgrade(database)
-    public = PublicImages(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("plans") / "catalogue.db"))
+    public = PublicImageRows(database)
     add(UnheardImages(database), *(bootable() for _ in range(101)))
     with questions() as asked:
         assert len(list(public.everything())) == 101

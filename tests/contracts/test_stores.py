@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,13 +19,11 @@ from headwater.stores.layers.deadline import PromptStore
 from headwater.stores.layers.layer import Direction, Layer, Operation
 from headwater.stores.layers.limit import LimitedStore
 from headwater.stores.layers.metrics import CountedStore
+from headwater.stores.layers.rest import RestingStore
 from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore
-from headwater.stores.swift.store import SwiftStore
 from headwater.testing.object_store import ObjectStoreContract, aligned, marked, put, some_bytes
-from servers.swift import Swift, s3_settings, swift_settings
 
 SMALL = 4 << 20  # bytes
 
@@ -137,38 +134,6 @@ class TestMemoryStore(ObjectStoreContract):
         return MemoryStore("memory", MemoryStoreSettings(type="memory", capacity=SMALL))
 
 
-@pytest.fixture(scope="module")
-def s3_store(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
-    """A store in a bucket of the server, which is not empty when a test before left something."""
-    store = S3Store("s3", s3_settings(swift, swift.container()), tmp_path_factory.mktemp("parts"))
-    marked(store)
-    yield store
-    store.close()
-
-
-class TestS3Store(ObjectStoreContract):
-    """In a bucket of a real Swift, which speaks S3."""
-
-    @pytest.fixture
-    def unmarked_store(self, swift: Swift, tmp_path: Path) -> Iterator[S3Store]:
-        store = S3Store("s3", s3_settings(swift, f"bucket-{uuid.uuid4().hex[:12]}", create_bucket=True), tmp_path)
-        yield store
-        store.close()
-
-    @pytest.fixture
-    def store(self, s3_store: S3Store) -> S3Store:
-        for left in list(s3_store.list()):
-            s3_store.delete(left.key)
-        return s3_store
-
-    @pytest.fixture
-    def small_store(self, swift: Swift, tmp_path: Path) -> Iterator[S3Store]:
-        bucket = swift.container(X_Container_Meta_Quota_Bytes=str(SMALL))
-        store = S3Store("s3", s3_settings(swift, bucket), tmp_path)
-        yield marked(store)
-        store.close()
-
-
 # A file that may not grow beyond a limit (EFBIG): what every user can set, where mounting is for root only.
 _WRITE_TOO_MUCH = """
 import sys
@@ -243,6 +208,7 @@ LAYERS: dict[str, Around] = {
     "limited": lambda store: LimitedStore(store, concurrency=2, read_speed=1e12, write_speed=1e12),
     "retried": lambda store: RetriedStore(store, 3, sleep=lambda _: None),
     "prompt": lambda store: PromptStore(store, 60),
+    "resting": RestingStore,
 }
 LAYERS["all"] = lambda store: LAYERS["counted"](LAYERS["retried"](LAYERS["limited"](LAYERS["prompt"](store))))
 
@@ -294,39 +260,3 @@ class TestLayersAroundFiles(ObjectStoreContract):
         next(begun)
         del never_begun, begun
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-
-
-# --- Swift ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def swift_store(swift: Swift) -> Iterator[SwiftStore]:
-    """A store in a container of the server, which is not empty when a test before left something."""
-    container = swift.container(X_Container_Meta_Temp_URL_Key="key")
-    store = SwiftStore("swift", swift_settings(swift, container, temp_url_key="key"))
-    marked(store)
-    yield store
-    store.close()
-
-
-class TestSwiftStore(ObjectStoreContract):
-    """In a container of a real Swift."""
-
-    @pytest.fixture
-    def unmarked_store(self, swift: Swift) -> Iterator[SwiftStore]:
-        settings = swift_settings(swift, f"container-{uuid.uuid4().hex[:12]}", create_container=True)
-        store = SwiftStore("swift", settings)
-        yield store
-        store.close()
-
-    @pytest.fixture
-    def store(self, swift_store: SwiftStore) -> SwiftStore:
-        for left in list(swift_store.list()):
-            swift_store.delete(left.key)
-        return swift_store
-
-    @pytest.fixture
-    def small_store(self, swift: Swift) -> Iterator[SwiftStore]:
-        store = SwiftStore("swift", swift_settings(swift, swift.container(X_Container_Meta_Quota_Bytes=str(SMALL))))
-        yield marked(store)
-        store.close()

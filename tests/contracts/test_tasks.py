@@ -9,7 +9,7 @@ from contracts.unheard import UnheardImages, commit
 from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import tasks
-from headwater.images.catalogue.tasks import TaskQuery, Tasks
+from headwater.images.catalogue.tasks import TaskQuery, TaskRows
 from headwater.images.task import (
     KEPT_S,
     ImageBusy,
@@ -28,20 +28,20 @@ def added(database: Database, number: int, **values: str) -> Task:
     caller = Caller(project_id=values.pop("owner", "p1"), user_id="u1", request_id="req-1")
     kind = values.pop("type", "location_import")
     task = new_task(caller, kind, {"n": [number]}, now=NOON + number, **values)
-    Tasks(database).add(task)
+    TaskRows(database).add(task)
     return task
 
 
 def test_a_task_comes_back_as_it_was_kept(database: Database) -> None:
     task = added(database, 1, image_id="i1")
-    assert Tasks(database).get(task.id) == task
+    assert TaskRows(database).get(task.id) == task
     assert (task.owner, task.user_id, task.request_id, task.status) == ("p1", "u1", "req-1", TaskStatus.PENDING)
     with pytest.raises(TaskNotFound):
-        Tasks(database).get("no such task")
+        TaskRows(database).get("no such task")
 
 
 def test_a_task_moves_on_and_says_what_came_of_it(database: Database) -> None:
-    kept, task = Tasks(database), added(database, 1, image_id="i1")
+    kept, task = TaskRows(database), added(database, 1, image_id="i1")
     add(UnheardImages(database), an_image(id="i1"))
     with pytest.raises(ImageBusy):
         commit(database, tasks.none_works_on("i1"))
@@ -65,9 +65,9 @@ def test_pages_give_every_task_once_in_order(database: Database, key: str, direc
     for number in range(7):
         added(database, number // 2)
     query = TaskQuery(sort_key=key, sort_dir="asc" if direction == "asc" else "desc", limit=3)
-    whole = Tasks(database).page(TaskQuery(sort_key=key, sort_dir=query.sort_dir, limit=100))
+    whole = TaskRows(database).page(TaskQuery(sort_key=key, sort_dir=query.sort_dir, limit=100))
     seen: list[Task] = []
-    while page := Tasks(database).page(
+    while page := TaskRows(database).page(
         TaskQuery(sort_key=key, sort_dir=query.sort_dir, limit=3, marker=seen[-1].id if seen else None)
     ):
         seen += page
@@ -81,7 +81,7 @@ def test_filters_hold_together(database: Database) -> None:
     mine = added(database, 1, type="import")
     added(database, 2, type="location_import")
     added(database, 3, type="import", owner="p2")
-    page = Tasks(database).page
+    page = TaskRows(database).page
     assert page(TaskQuery(owner="p1", type="import", status="pending")) == [mine]
     assert page(TaskQuery(status="success")) == []
     with pytest.raises(TaskMarkerNotFound):

@@ -10,14 +10,14 @@ from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, locations, members, upload_records
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.locations import LocationRows
-from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.members import MemberRows
 from headwater.images.catalogue.transaction import Step
-from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.catalogue.upload_records import Upload, UploadRows
 from headwater.images.member import Member, MemberStatus
 from headwater.images.metadefs import catalogue as namespaces
-from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.metadefs.model import Namespace
 from headwater.images.model import Held, Image, Location
 
@@ -45,7 +45,7 @@ def commit(database: Database, step: Step[T], *more: Step[Any]) -> T:
         return change.commit(step, *more)
 
 
-class UnheardImages(ImageCatalogue):
+class UnheardImages(ImageRows):
     """Images."""
 
     def create(self, image: Image, *, fresh_id: bool) -> None:
@@ -67,7 +67,7 @@ class UnheardLocations(LocationRows):
         return commit(self._database, locations.changed(image_id, change, now))
 
 
-class UnheardMembers(Members):
+class UnheardMembers(MemberRows):
     """Their members."""
 
     def add(self, new: Member, limit: int, allowed: Callable[[Image], None]) -> Member:
@@ -96,7 +96,7 @@ class UnheardMembers(Members):
         commit(self._database, members.removed(image_id, member, allowed))
 
 
-class UnheardUploads(UploadRecords):
+class UnheardUploads(UploadRows):
     """The uploads on their way to them."""
 
     def begin_upload(self, upload: Upload, change: Callable[[Image], Image]) -> Image:
@@ -115,7 +115,7 @@ class UnheardUploads(UploadRecords):
         return commit(self._database, upload_records.taken_over(upload, change, now))
 
 
-class UnheardNamespaces(MetadefCatalogue):
+class UnheardNamespaces(MetadefRows):
     """Metadata definitions."""
 
     def create(self, namespace: Namespace) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from functional.headwater_process import HeadwaterProcess, free_ports, wait_until
+from functional.headwater_process import HeadwaterProcess, wait_until
 from needs import CHECKOUT
+from servers.ports import free_port
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_a_service_starts_with_the_settings_of_the_example(tmp_path: Path, name:
 @pytest.mark.slow
 def test_the_receiver_of_webhooks_prints_each_event_and_refuses_what_is_not_signed(tmp_path: Path) -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
-    (port,) = free_ports(1)
+    port = free_port()
     output = tmp_path / "output"
     with output.open("wb") as out:
         receiver = subprocess.Popen(

@@ -16,8 +16,8 @@ from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
 from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
+from headwater.images.http.versions import IDS, IDS_CACHE, IDS_V1
 from headwater.images.http_v2.routes import ImageApi, UseCases
-from headwater.images.http_v2.versions import IDS, IDS_V1
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.v1.attributes import FIELDS
@@ -64,6 +64,7 @@ def test_every_version_of_the_image_api_is_announced_on_its_page() -> None:
     page = (DOCS / "reference" / "image-api.md").read_text(encoding="utf-8")
     assert "`v2.0` to `v2.10`, `v2.12`, `v2.13`, `v2.15` and `v2.17`" in page
     assert set(IDS) == {f"v2.{minor}" for minor in (*range(11), 12, 13, 15, 17)}
+    assert [each for each in IDS_CACHE if f"`{each}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))

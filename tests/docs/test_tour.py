@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from docs.pages import README, Block, blocks, matches, section
-from functional.headwater_process import HeadwaterProcess, bare_environment
+from docs.pages import README, matches, section
+from docs.walks import require_as_shown, script, steps
+from functional.headwater_process import HeadwaterProcess
 from needs import CHECKOUT, program
 
 TOUR = section(README.read_text(encoding="utf-8"), "Five minutes")
-END = "--- end of block {number} ---"
-
-
-def steps() -> list[tuple[str, str]]:
-    """Return each block of commands with what it shows (empty where the page shows nothing)."""
-    found = blocks(TOUR)
-    assert {block.language for block in found} == {"sh", "text"}
-    following = [*found[1:], Block("", "")]
-    return [
-        (block.text, after.text if after.language == "text" else "")
-        for block, after in zip(found, following, strict=True)
-        if block.language == "sh"
-    ]
 
 
 @pytest.fixture
@@ -47,32 +34,16 @@ def test_every_command_of_the_tour_works_and_shows_what_the_page_says(
     assert openstack_client.is_relative_to(CHECKOUT)
     service.config_file.unlink()  # the tour goes without one
 
-    script = "set -eu\n" + "".join(
-        f"{commands}echo '{END.format(number=n)}'\n" for n, (commands, _) in enumerate(steps())
-    )
+    walk = steps(TOUR)
+    commands = script(walk)
     for default, url in (("127.0.0.1:9292", service.images_url), ("127.0.0.1:8775", service.metadata_url)):
-        assert default in script
-        script = script.replace(default, url.removeprefix("http://"))
-    done = subprocess.run(
-        [program("bash"), "-c", script],
-        cwd=tmp_path,
-        env=bare_environment(tmp_path),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    rest = done.stdout
-    for number, (commands, shown) in enumerate(steps()):
-        output, _, rest = rest.partition(END.format(number=number) + "\n")
-        missing = matches(shown, output)
-        assert missing is None, f"after\n{commands}\nthe page shows {missing!r}, and there was\n{output}"
+        assert default in commands
+        commands = commands.replace(default, url.removeprefix("http://"))
+    require_as_shown(walk, commands, tmp_path)
 
 
 def test_the_tour_has_all_its_steps() -> None:
-    commands = "".join(commands for commands, _ in steps())
+    commands = "".join(commands for commands, _ in steps(TOUR))
     for part in (
         "openstack image create",
         "image list",

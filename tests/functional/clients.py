@@ -1,4 +1,7 @@
-"""Clients that others wrote, run as people run them: a command, its output, its exit code."""
+"""Clients that others wrote, run as people run them: a command, its output, its exit code.
+
+Their imports take up to a second, so that they are forked from a process that has done them (``program.py``).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from functional import program
 from functional.headwater_process import bare_environment
+from functional.program import Process
 
 _TIMEOUT_S = 120
-# `glance image-create` takes whatever standard input is for the image, unless it is closed.
-_WITHOUT_INPUT = ("sh", "-c", 'exec "$@" <&-', "sh")
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,19 @@ class Client:
     directory: Path
     opening: Sequence[str | Path] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    anew: bool = False  # each call is a start of Python
 
     def attempt(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """Run it, and return how it ended."""
-        return subprocess.run(
-            [*_WITHOUT_INPUT, str(self.program), *map(str, self.opening), *map(str, words)],
-            cwd=self.directory,
-            env={**bare_environment(self.directory), **self.env},
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        arguments = [str(word) for word in (*self.opening, *words)]
+        env = {**bare_environment(self.directory), **self.env}
+
+        def start(out: IO[bytes], err: IO[bytes]) -> Process:
+            return program.start_client(
+                self.program, arguments, directory=self.directory, env=env, stdout=out, stderr=err, anew=self.anew
+            )
+
+        return program.finished([str(self.program), *arguments], start, _TIMEOUT_S)
 
     def __call__(self, *words: str | Path) -> str:
         """Run it, and return what it printed; the test fails when it fails."""

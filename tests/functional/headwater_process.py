@@ -10,18 +10,18 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from functional import program
 from functional.program import Process
+from needs import AUTHORITIES
+from servers.ports import free_ports
 from templates import sqlite_catalogue
 
 READY = "Headwater is ready"
@@ -235,29 +235,17 @@ def run_headwater(
             check=False,
         )
         return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = program.start(words, directory=directory, env=env, stdout=out, stderr=err, anew=anew)
-        try:
-            code = process.wait(timeout_s)
-        finally:
-            process.send_signal(signal.SIGKILL)  # where it did not end in time
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
+
+    def start(out: IO[bytes], err: IO[bytes]) -> Process:
+        return program.start(words, directory=directory, env=env, stdout=out, stderr=err, anew=anew)
+
+    return program.finished(words, start, timeout_s)
 
 
 def bare_environment(home: Path) -> dict[str, str]:
     """Return what a program gets of our environment: nothing that would set anything, and another home."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def free_ports(number: int) -> list[int]:
-    """Return that many different ports of 127.0.0.1 on which nothing listens now."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    place = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
+    return {**place, "LC_ALL": "C.UTF-8", "TZ": "UTC", **AUTHORITIES}
 
 
 def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:

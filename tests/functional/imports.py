@@ -7,16 +7,12 @@ from typing import Any
 import httpx2 as httpx
 
 from functional.headwater_process import wait_until
-
-OCTETS = {"Content-Type": "application/octet-stream"}
+from functional.images import OCTETS, an_image
 
 
 def make(http: httpx.Client, **said: Any) -> str:
-    """Create an image, raw unless something else is said, and return its id."""
-    document = {"disk_format": "raw", "container_format": "bare", "visibility": "private", **said}
-    answer = http.post("/v2/images", json=document)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    """Create an image that is private, and raw, unless something else is said, and return its id."""
+    return an_image(http, **{"visibility": "private", **said})
 
 
 def stage(http: httpx.Client, image_id: str, data: bytes) -> None:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,21 @@ from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import KeystoneSettings, PolicySettings
-from headwater.images.assembly import ImagePools, ImageService, Sections
+from headwater.images.assembly.parts import ImagePools, Sections
+from headwater.images.assembly.service import ImageService
 from headwater.images.data.admission import Admission
 from headwater.images.data.session import UploadSession
 from headwater.images.imports.plugins.settings import ImportPluginsSettings
-from headwater.images.imports.runs import KIND
+from headwater.images.imports.runs.job import KIND
 from headwater.images.policies import BY_NAME
 from headwater.images.quotas.limits import QuotasSettings
+from headwater.images.retention.settings import RetentionSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.jobs import leases
 from headwater.jobs.queue import Jobs
+from headwater.jobs.runner import GivenUp
+from headwater.jobs.settings import JobsSettings
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.threads import Pool
 
@@ -54,27 +57,56 @@ class Quiet:
     def failed(self, store: str) -> None:
         """Do nothing."""
 
+    def pending(self, images: int, size: int, oldest_s: float) -> None:
+        """Do nothing."""
+
     def wrong(self, store: str) -> None:
+        """Do nothing."""
+
+    def missing(self, store: str) -> None:
+        """Do nothing."""
+
+    def ran(self, kind: Any, end: Any, seconds: Any) -> None:
+        """Do nothing."""
+
+    def jobs(self, counts: Any, now: Any) -> None:
+        """Do nothing."""
+
+    def cache_asked(self, result: str) -> None:
+        """Do nothing."""
+
+    def cache_fetched(self, count: int) -> None:
+        """Do nothing."""
+
+    def cache_holds(self, size: int) -> None:
         """Do nothing."""
 
 
 @contextmanager
-def opened(directory: Path, plugins: tuple[str, ...] = ()) -> Iterator[tuple[ImageService, Database]]:
+def opened(
+    directory: Path,
+    plugins: tuple[str, ...] = (),
+    *,
+    delayed_delete_s: int = 0,
+    retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen
+) -> Iterator[tuple[ImageService, Database]]:
     """Open the image service of one process, with two stores."""
     database = Database(f"sqlite:///{directory / 'catalogue.db'}")
     settings = FileStoreSettings(type="file", fsync=False)
     stores = {name: FileStore(name, settings, directory / name) for name in ("fast", "cheap")}
     Admission(database).admit(stores)
     sections = Sections(
-        images=ImagesSettings(http_retries=0),
+        images=ImagesSettings(http_retries=0, delayed_delete_s=delayed_delete_s),
         quotas=QuotasSettings(image_size_total=1 << 40),
         signatures=SignaturesSettings(),
         keystone=KeystoneSettings(),
         notifications=NotificationsSettings(),
+        retention=retention,
         import_plugins=ImportPluginsSettings(use=plugins),
+        jobs=JobsSettings(),
     )
     fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
-    pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house")))
+    pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house", "caching")))
     service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet(), data_dir=directory)
     try:
         yield service, database
@@ -95,7 +127,8 @@ def bring(data: UploadSession) -> None:
 def run_jobs(service: ImageService, database: Database) -> None:
     jobs, runner = Jobs(database), leases.writer_name()
     for job in jobs.claim([KIND], runner, now(), limit=9):
-        service.import_runs.run(job)
+        with suppress(GivenUp):
+            service.import_runs.run(job)
         jobs.done(job, runner)
 
 
@@ -150,7 +183,6 @@ def tried(directory: Path, action: str, number: int) -> None:
 
 
 def main() -> None:
-    ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]  # it takes long
     for line in sys.stdin:
         directory, action, number = line.split()
         process = os.fork()

@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from functional import images
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
+from functional.images import OCTETS
 
-OCTETS = {"Content-Type": "application/octet-stream"}
 DATA = bytes(range(256)) * 5000
-RAW = {"disk_format": "raw", "container_format": "bare"}
 
 
 class Place:
@@ -83,18 +83,18 @@ def toml(place: Place) -> str:
 
 
 def an_image(service: HeadwaterProcess, data: bytes | None = DATA) -> str:
-    image_id: str = httpx.post(f"{service.images_url}/v2/images", json=RAW).raise_for_status().json()["id"]
+    image_id = images.an_image(service)
     if data is not None:
         assert upload(service, image_id, data) == 204
     return image_id
 
 
 def file_of(service: HeadwaterProcess, image_id: str) -> str:
-    return f"{service.images_url}/v2/images/{image_id}/file"
+    return f"{images.url(service, image_id)}/file"
 
 
 def upload(service: HeadwaterProcess, image_id: str, data: bytes = DATA) -> int:
-    return httpx.put(file_of(service, image_id), content=data, headers=OCTETS, timeout=60).status_code
+    return images.upload(service, image_id, data).status_code
 
 
 def objects(place: Place) -> list[str]:
@@ -137,20 +137,95 @@ def test_a_store_that_goes_away_is_unavailable_and_well_when_it_is_back(
     assert len(objects(place)) == 2
 
 
-def test_a_start_without_its_store_is_refused_and_forgets_nothing(
+def metric(service: HeadwaterProcess, name: str, store: str) -> float:
+    lines = httpx.get(f"{service.images_url}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f'{name}{{store="{store}"}}'))
+
+
+def test_a_service_that_starts_without_its_store_says_so_and_works_when_it_is_back(
     fresh_headwater: FreshHeadwater, place: Place
 ) -> None:
-    service = fresh_headwater(toml=toml(place))
-    kept, deleted = an_image(service), an_image(service)
+    service = fresh_headwater(toml=toml(place), workers=2)
+    kept, deleted, empty = an_image(service), an_image(service), an_image(service, None)
     place.take_away()
     assert httpx.delete(f"{service.images_url}/v2/images/{deleted}").status_code == 204
     service.kill()
-    with refused(service, "section [stores.files]", str(place.path), "is it mounted?", "headwater store adopt files"):
-        assert list(place.path.iterdir()) == []
+    service.start()
+    for answer in (httpx.get(file_of(service, kept)), httpx.put(file_of(service, empty), content=b"x", headers=OCTETS)):
+        assert (answer.status_code, "The store files does not work" in answer.text) == (503, True)
+    assert httpx.get(f"{service.images_url}/v2/images/{kept}").json()["status"] == "active"
+    assert httpx.get(f"{service.images_url}/healthcheck").status_code == 503
+    assert metric(service, "headwater_store_up", "files") == 0
+    for part in ("a store is down", '"store":"files"', str(place.path), "is it mounted?"):
+        assert part in service.stderr()
+    assert list(place.path.iterdir()) == []
+    place.bring_back()
+    assert httpx.get(file_of(service, kept)).content == DATA
+    assert upload(service, empty) == 204
+    wait_until(lambda: not any(deleted in name for name in objects(place)), "the deleted bytes are gone", 60)
+    wait_until(lambda: metric(service, "headwater_store_up", "files") == 1, "the store is seen to work", 60)
+    assert "a store works again" in service.stderr()
+
+
+def test_a_store_that_is_down_at_the_start_keeps_nobody_from_the_others(
+    fresh_headwater: FreshHeadwater, place: Place, tmp_path: Path
+) -> None:
+    both = f'{toml(place)}weight = 9\n[stores.near]\ntype = "file"\n[images]\nstore = "near"\n'
+    service = fresh_headwater(toml=both)
+    copied = an_image(service)
+    copy_in = {"method": {"name": "copy-image"}, "stores": ["files"]}
+    httpx.post(f"{service.images_url}/v2/images/{copied}/import", json=copy_in).raise_for_status()
+    show = f"{service.images_url}/v2/images/{copied}"
+    wait_until(lambda: httpx.get(show).json()["stores"] == "files,near", "it lies in both", 30)
+    place.take_away()
+    service.kill()
+    blocked = tmp_path / "blocked"
+    blocked.write_text("what was never a store cannot be marked here")
+    service.config_file.write_text(f'{both}[stores.new]\ntype = "file"\nroot = "{blocked}"\n')
+    service.start()
+    assert httpx.get(file_of(service, copied)).content == DATA
+    assert httpx.get(file_of(service, an_image(service))).content == DATA
+    health = httpx.get(f"{service.images_url}/healthcheck")
+    assert (health.status_code, health.text.splitlines()[0]) == (200, "OK")
+    assert sorted(health.text.splitlines()[1:]) == [
+        "The store files does not work at the moment. Try again later.",
+        "The store new does not work at the moment. Try again later.",
+    ]
+    assert _told_of(service) == {"files": "down", "near": "up", "new": "down"}
+    there = {"X-Image-Meta-Store": "new", **OCTETS}
+    waiting = an_image(service, None)
+    assert httpx.put(file_of(service, waiting), content=DATA, headers=there).status_code == 503
+    blocked.unlink()
+    place.bring_back()
+    wait_until(lambda: set(_told_of(service).values()) == {"up"}, "all are up", 60)
+    assert httpx.put(file_of(service, waiting), content=DATA, headers=there).status_code == 204
+    assert (blocked / "store-id").exists()
+    assert httpx.get(f"{service.images_url}/healthcheck").text == "OK"
+    service.restart()
+    assert httpx.get(file_of(service, waiting)).content == DATA
+
+
+def _told_of(service: HeadwaterProcess) -> dict[str, str]:
+    stores = httpx.get(f"{service.images_url}/v2/info/stores/detail").raise_for_status().json()["stores"]
+    assert all(("fault" in each) == (each["status"] == "down") for each in stores)
+    return {each["id"]: each["status"] for each in stores}
+
+
+def test_a_start_with_another_store_in_the_place_of_one_is_refused(
+    fresh_headwater: FreshHeadwater, place: Place
+) -> None:
+    service = fresh_headwater(toml=toml(place))
+    kept = an_image(service)
+    service.stop()
+    place.take_away()
+    for name in ("objects", "incoming"):
+        (place.path / name).mkdir()
+    (place.path / "store-id").write_text("b" * 32)
+    with refused(service, "section [stores.files]", str(place.path), "another store", "headwater store adopt files"):
+        pass
     place.bring_back()
     service.start()
     assert httpx.get(file_of(service, kept)).content == DATA
-    assert [name.partition(".")[0] for name in objects(place)] == [kept]
 
 
 def test_a_store_of_an_earlier_release_is_known_by_its_objects(fresh_headwater: FreshHeadwater, place: Place) -> None:
@@ -190,7 +265,7 @@ def test_an_empty_store_is_taken_for_a_lost_one_when_the_operator_says_so(
         "",
     )
     service.start()
-    assert httpx.get(file_of(service, lost)).status_code == 500
+    assert httpx.get(file_of(service, lost)).status_code == 410
     assert httpx.get(file_of(service, an_image(service))).content == DATA
 
 

@@ -15,10 +15,9 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, PATCH
 from functional.raw_http import HalfRequest
 
-OCTETS = {"Content-Type": "application/octet-stream"}
-PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 PASSWORD = "hunter2-and-more"
 
 

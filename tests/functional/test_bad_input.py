@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import struct
 import threading
@@ -14,20 +13,14 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, an_image, client
 from functional.raw_http import HalfRequest
 
 V21 = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 V20 = {"Content-Type": "application/openstack-images-v2.0-json-patch"}
-OCTETS = {"Content-Type": "application/octet-stream"}
 JSON = {"Content-Type": "application/json"}
 DATA = bytes(range(256)) * 40
 NOT_WAITING = "Image status transition from active to saving is not allowed"
-
-
-@functools.cache
-def client() -> httpx.Client:
-    """Return the client of this file; to make one takes longer than its requests."""
-    return httpx.Client(timeout=60)
 
 
 @dataclass(frozen=True)
@@ -195,8 +188,7 @@ class Two:
 def two(service: HeadwaterProcess) -> Iterator[Two]:
     ids = []
     for name in ("queued", "active"):
-        document = {"name": name, "disk_format": "raw", "container_format": "bare", "tags": ["t"], "os_distro": "x"}
-        ids.append(str(client().post(f"{service.images_url}/v2/images", json=document).json()["id"]))
+        ids.append(an_image(service, name=name, tags=["t"], os_distro="x"))
     _upload(service, ids[1], DATA)
     yield Two(service.images_url, *ids)
     for image_id in ids:
@@ -276,8 +268,7 @@ VMDK = b'# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 1 FLA
 def test_contents_that_are_not_what_the_image_says_are_refused(
     service: HeadwaterProcess, declared: str, data: bytes, says: str, chunked: bool
 ) -> None:
-    document = {"disk_format": declared, "container_format": "bare"}
-    image_id = client().post(f"{service.images_url}/v2/images", json=document).json()["id"]
+    image_id = an_image(service, disk_format=declared)
     before_image = client().get(f"{service.images_url}/v2/images/{image_id}").json()
     before = everything(service)[1]
     answer = client().put(
@@ -296,8 +287,7 @@ def test_contents_that_are_not_what_the_image_says_are_refused(
 
 def test_a_large_upload_that_is_refused_early_still_gets_its_answer(service: HeadwaterProcess) -> None:
     """A client that looks for an answer only when it has sent everything is not left with a broken connection."""
-    document = {"disk_format": "qcow2", "container_format": "bare"}
-    image_id = client().post(f"{service.images_url}/v2/images", json=document).json()["id"]
+    image_id = an_image(service, disk_format="qcow2")
     data = bytes(64 << 20)
     for content in (data, iter([data[at : at + (1 << 20)] for at in range(0, len(data), 1 << 20)])):
         answer = client().put(

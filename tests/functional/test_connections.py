@@ -16,6 +16,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import an_image, show
 from functional.raw_http import HalfRequest
 from functional.users import proof, users_file
 
@@ -52,13 +53,7 @@ def statuses(received: bytes) -> list[int]:
 
 
 def queued(service: HeadwaterProcess) -> str:
-    made = httpx.post(f"{service.images_url}/v2/images", json=IMAGE, trust_env=False)
-    return str(made.raise_for_status().json()["id"])
-
-
-def image(service: HeadwaterProcess, image_id: str) -> dict[str, object]:
-    shown: dict[str, object] = httpx.get(f"{service.images_url}/v2/images/{image_id}", trust_env=False).json()
-    return shown
+    return an_image(service, name="x")
 
 
 def head(method: str, target: str, *lines: str, host: str = "x") -> bytes:
@@ -104,7 +99,7 @@ def test_an_upload_that_ends_with_its_client_s_side_is_answered(
         time.sleep(pause_s)
         connection.shutdown(socket.SHUT_WR)
         assert statuses(rest(connection)) == [204]
-    shown = image(service, image_id)
+    shown = show(service, image_id)
     assert (shown["status"], shown["size"]) == ("active", size)
 
 
@@ -136,7 +131,7 @@ def test_the_end_in_the_middle_of_a_body_is_no_image(service: HeadwaterProcess, 
         upload.send(b"abcde")
         upload.end_side()
         assert upload.status() == 400
-    wait_until(lambda: image(service, image_id)["status"] == "queued", "the image waits for its data again")
+    wait_until(lambda: show(service, image_id)["status"] == "queued", "the image waits for its data again")
 
 
 @pytest.mark.parametrize("length", [10, None])
@@ -147,9 +142,9 @@ def test_a_client_that_leaves_an_upload_leaves_no_image(
     image_id = queued(service)
     with HalfRequest(service.images_url, "PUT", f"/v2/images/{image_id}/file", length=length) as upload:
         upload.send(b"abcde")
-        wait_until(lambda: image(service, image_id)["status"] == "saving", "the upload began")
+        wait_until(lambda: show(service, image_id)["status"] == "saving", "the upload began")
         upload.leave(rudely=rudely)
-    wait_until(lambda: image(service, image_id)["status"] == "queued", "the image waits for its data again")
+    wait_until(lambda: show(service, image_id)["status"] == "queued", "the image waits for its data again")
 
 
 def test_who_leaves_a_download_ends_it(service: HeadwaterProcess) -> None:
@@ -197,7 +192,7 @@ def test_the_offer_of_http_2_is_not_taken(service: HeadwaterProcess) -> None:
         connection.sendall(head("PUT", f"/v2/images/{image_id}/file", OCTETS, "Content-Length: 3", *offer) + b"abc")
         connection.sendall(head("GET", "/healthcheck", "Connection: close"))
         assert statuses(rest(connection)) == [204, 200]
-    assert image(service, image_id)["size"] == 3
+    assert show(service, image_id)["size"] == 3
 
 
 @pytest.mark.parametrize("broken", [b"5\r\nabc\r\n0\r\n\r\n", b"3\nabc\n0\n\n", b"3\r\nabcd\r\n0\r\n\r\n", b"x\r\n"])
@@ -207,7 +202,7 @@ def test_chunks_that_are_none_make_no_image(service: HeadwaterProcess, broken: b
         connection.sendall(head("PUT", f"/v2/images/{image_id}/file", OCTETS, "Transfer-Encoding: chunked") + broken)
         connection.shutdown(socket.SHUT_WR)
         assert statuses(rest(connection)) == [400]
-    assert image(service, image_id)["status"] == "queued"
+    assert show(service, image_id)["status"] == "queued"
 
 
 def test_an_older_client_gets_its_answer_and_the_end(service: HeadwaterProcess) -> None:
@@ -305,7 +300,7 @@ def test_half_an_image_or_a_coded_one_is_not_taken(service: HeadwaterProcess) ->
     for method, path in (("POST", ""), ("PATCH", f"/{image_id}"), ("POST", f"/{image_id}/members")):
         answer = http_v2.request(method, path, json={}, headers={"Content-Encoding": "deflate"})
         assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
-    assert image(service, image_id)["status"] == "queued"
+    assert show(service, image_id)["status"] == "queued"
     http_v2.close()
 
 

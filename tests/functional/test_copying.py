@@ -13,6 +13,7 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import show
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 
 MIB = 1 << 20
@@ -62,11 +63,6 @@ def copy(http: httpx.Client, url: str, **said: str) -> str:
     return image_id
 
 
-def image(http: httpx.Client, image_id: str) -> dict[str, Any]:
-    shown: dict[str, Any] = http.get(f"/v2/images/{image_id}").raise_for_status().json()
-    return shown
-
-
 def task(http: httpx.Client, url: str, **properties: Any) -> dict[str, Any]:
     asked = {
         "import_from": url,
@@ -114,8 +110,8 @@ def held(go_on: threading.Event, reached: threading.Event) -> Callable[[Asked, S
 
 def test_a_copy_is_active_with_all_that_an_upload_has(http: httpx.Client, web: WebServer) -> None:
     image_id = copy(http, web.url("/image"), **{"property-a": "b"})
-    wait_until(lambda: image(http, image_id)["status"] == "active", "the copy is there")
-    shown = image(http, image_id)
+    wait_until(lambda: show(http, image_id)["status"] == "active", "the copy is there")
+    shown = show(http, image_id)
     assert (shown["size"], shown["checksum"], shown["a"]) == (len(BLOB), MD5, "b")
     assert shown["os_hash_value"] == hashlib.sha512(BLOB).hexdigest()
     assert http.get(f"/v1/images/{image_id}").content == BLOB
@@ -127,8 +123,8 @@ def test_a_put_orders_a_copy_into_an_image_that_waits(http: httpx.Client, web: W
     web.pages["/moved"] = redirect(web.url("/image"))
     answer = http.put(f"/v1/images/{image_id}", headers={"x-glance-api-copy-from": web.url("/moved")})
     assert answer.status_code == 200, answer.text
-    wait_until(lambda: image(http, image_id)["status"] == "active", "the copy is there")
-    assert image(http, image_id)["checksum"] == MD5
+    wait_until(lambda: show(http, image_id)["status"] == "active", "the copy is there")
+    assert show(http, image_id)["checksum"] == MD5
 
 
 @pytest.mark.parametrize("why", ["missing", "not the checksum", "not the format", "too large", "leads inside"])
@@ -140,7 +136,7 @@ def test_a_copy_that_cannot_be_is_killed_and_leaves_no_bytes(
     path = {"missing": "/nothing", "too large": "/large", "leads inside": "/inside"}.get(why, "/image")
     said = {"not the checksum": {"checksum": "0" * 32}, "not the format": {"disk_format": "qcow2"}}.get(why, {})
     image_id = copy(http, web.url(path), **said)
-    wait_until(lambda: image(http, image_id)["status"] == "killed", "the image is killed")
+    wait_until(lambda: show(http, image_id)["status"] == "killed", "the image is killed")
     wait_until(lambda: not [name for name in stored(service) if image_id in name], "no byte is left")
     assert any(event.get("image") == image_id for event in service.logs() if event["event"] == "a copy was given up")
 
@@ -157,8 +153,8 @@ def test_a_server_that_fails_for_a_while_is_asked_again(http: httpx.Client, web:
 
     web.pages["/late"] = page
     image_id = copy(http, web.url("/late"))
-    wait_until(lambda: image(http, image_id)["status"] == "active", "the copy is there", 60)
-    assert image(http, image_id)["checksum"] == MD5
+    wait_until(lambda: show(http, image_id)["status"] == "active", "the copy is there", 60)
+    assert show(http, image_id)["checksum"] == MD5
     assert len(web.asked) == 3
 
 
@@ -169,7 +165,7 @@ def test_an_image_that_is_deleted_while_it_is_copied_leaves_no_bytes(
     web.pages["/slow"] = held(go_on, reached)
     image_id = copy(http, web.url("/slow"))
     assert reached.wait(30)
-    wait_until(lambda: image(http, image_id)["status"] == "saving", "it is copied")
+    wait_until(lambda: show(http, image_id)["status"] == "saving", "it is copied")
     assert http.delete(f"/v2/images/{image_id}").status_code == 204
     go_on.set()
     wait_until(lambda: not [name for name in stored(service) if image_id in name], "no byte is left")
@@ -208,7 +204,7 @@ def test_an_import_task_makes_an_image_and_says_which(http: httpx.Client, web: W
     assert (shown["status"], shown["message"]) == ("success", "")
     assert shown["input"] == entered["input"]
     assert shown["expires_at"] > shown["updated_at"]
-    imported = image(http, shown["result"]["image_id"])
+    imported = show(http, shown["result"]["image_id"])
     assert (imported["status"], imported["name"], imported["checksum"]) == ("active", "imported", MD5)
     assert [each["id"] for each in http.get("/v2/tasks?limit=1").json()["tasks"]] == [entered["id"]]
 
@@ -220,7 +216,7 @@ def test_an_import_that_fails_says_why(service: HeadwaterProcess, http: httpx.Cl
     wrong = over(http, task(http, web.url("/image"), disk_format="qcow2")["id"])
     assert "disk_format qcow2 does not match" in wrong["message"]
     # The image waits: its data may come in another way.
-    assert image(http, wrong["image_id"])["status"] == "queued"
+    assert show(http, wrong["image_id"])["status"] == "queued"
     assert not [name for name in stored(service) if wrong["image_id"] in name]
 
 
@@ -238,13 +234,13 @@ def test_a_copy_whose_process_is_killed_begins_again(tmp_path: Path, web: WebSer
             entered = task(http, web.url("/slow")) if way == "task" else {}
             image_id = entered.get("image_id") or copy(http, web.url("/slow"))
             assert reached.wait(30)
-            wait_until(lambda: image(http, image_id)["status"] == "saving", "it is copied")
+            wait_until(lambda: show(http, image_id)["status"] == "saving", "it is copied")
             service.kill()
             go_on.set()
             web.pages["/slow"] = content(BLOB)
             service.start()
-            wait_until(lambda: image(http, image_id)["status"] == "active", "the copy is there", 60)
-            assert image(http, image_id)["checksum"] == MD5
+            wait_until(lambda: show(http, image_id)["status"] == "active", "the copy is there", 60)
+            assert show(http, image_id)["checksum"] == MD5
             assert http.get(f"/v2/images/{image_id}/file").content == BLOB
             if way == "task":
                 assert over(http, entered["id"])["result"] == {"image_id": image_id}
@@ -268,12 +264,12 @@ def test_a_copy_makes_way_for_a_stop_and_begins_again(tmp_path: Path, web: WebSe
     try:
         with httpx.Client(base_url=service.images_url, timeout=60) as http:
             image_id = copy(http, web.url("/slow"))
-            wait_until(lambda: image(http, image_id)["status"] == "saving", "it is copied")
+            wait_until(lambda: show(http, image_id)["status"] == "saving", "it is copied")
             assert service.stop(timeout_s=20) == 0
             assert stored(service) == []
             web.pages["/slow"] = content(BLOB)
             service.start()
-            wait_until(lambda: image(http, image_id)["status"] == "active", "the copy is there", 60)
+            wait_until(lambda: show(http, image_id)["status"] == "active", "the copy is there", 60)
     finally:
         stop.set()
         service.kill()

@@ -7,7 +7,6 @@ active image has its bytes, whatever happened.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
 import random
@@ -18,46 +17,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, an_image, client, show, status, upload
 from functional.raw_http import HalfRequest
 
 MIB = 1 << 20
 BLOB = random.Random(20261120).randbytes(24 * MIB)
 V21 = "application/openstack-images-v2.1-json-patch"
-OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-@functools.cache
-def client() -> httpx.Client:
-    """Return the client of this file; to make one takes longer than its requests."""
-    return httpx.Client(timeout=60)
-
-
-def an_image(service: HeadwaterProcess, **fields: Any) -> str:
-    """Create an image that waits for its data, and return its id."""
-    document = {"disk_format": "raw", "container_format": "bare", **fields}
-    created = client().post(f"{service.images_url}/v2/images", json=document)
-    assert created.status_code == 201, created.text
-    return str(created.json()["id"])
-
-
-def show(service: HeadwaterProcess, image_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = client().get(f"{service.images_url}/v2/images/{image_id}").raise_for_status().json()
-    return found
-
-
-def status(service: HeadwaterProcess, image_id: str) -> str:
-    return str(show(service, image_id)["status"])
-
-
-def upload(service: HeadwaterProcess, image_id: str, data: bytes) -> httpx.Response:
-    return client().put(f"{service.images_url}/v2/images/{image_id}/file", content=data, headers=OCTETS, timeout=60)
 
 
 def begun(
@@ -400,8 +371,8 @@ def test_a_lost_file_is_told_apart_from_an_image_without_data(shared: HeadwaterP
     for file in shared.data_dir.glob("stores/file/objects/*/*"):
         file.unlink()
     answer = client().get(f"{shared.images_url}/v2/images/{image_id}/file")
-    assert answer.status_code == 500
+    assert answer.status_code == 410
     assert f"The data of image {image_id} is lost" in answer.text
-    assert "store" not in answer.text
-    told = [event["error"] for event in shared.logs() if event["event"] == "failed"]
+    assert "store file" not in answer.text
+    told = [event["error"] for event in shared.logs() if event["event"] == "data of an image is missing"]
     assert any(f"image {image_id} is missing from store file: restore the object {image_id}." in each for each in told)

@@ -10,20 +10,15 @@ import pytest
 
 from functional.conftest import NewImage
 from functional.headwater_process import HeadwaterProcess
+from functional.images import OCTETS, status
 from functional.raw_http import HalfRequest
 
 DATA = b"data of an image" * 1000
-OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def field(algorithm: str, data: bytes = DATA) -> str:
     digest = hashlib.new(algorithm.replace("-", ""), data).digest()
     return f"{algorithm}=:{base64.b64encode(digest).decode()}:"
-
-
-def status(http: httpx.Client, image_id: str) -> str:
-    found: str = http.get(f"/v2/images/{image_id}").json()["status"]
-    return found
 
 
 @pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest"])

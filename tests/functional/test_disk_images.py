@@ -9,10 +9,10 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import NewImage
+from functional.images import OCTETS
 from needs import program
 
 SIZE = 4 << 20  # bytes of each disk
-OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def run(name: str, *arguments: str | Path) -> None:

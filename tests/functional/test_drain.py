@@ -13,6 +13,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import an_image
 from functional.raw_http import HalfRequest
 
 IMAGE = {"name": "x", "disk_format": "raw", "container_format": "bare"}
@@ -79,7 +80,7 @@ def test_a_file_drains_as_long_as_it_is_there(fresh_headwater: FreshHeadwater, t
 
 def test_a_stop_is_told_before_it_begins(fresh_headwater: FreshHeadwater) -> None:
     service = fresh_headwater(toml="[server]\ndrain_s = 3\n")
-    image_id = httpx.post(f"{service.images_url}/v2/images", json=IMAGE).json()["id"]
+    image_id = an_image(service, name="x")
     with HalfRequest(service.images_url, "PUT", f"/v2/images/{image_id}/file", length=2) as upload:
         upload.send(b"a")
         began = time.monotonic()

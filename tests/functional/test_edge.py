@@ -10,6 +10,7 @@ import random
 import re
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +20,11 @@ import pytest
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from functional.headwater_process import wait_until
 from headwater.http.context import context
 from headwater.http.filesend import FILESEND, FileFailed
 from headwater.server.edge import connection, exchange, stream
-from headwater.server.edge.listener import Listener
+from headwater.server.edge.listener import Listener, listening
 from headwater.threads import Pool
 from servers.certificates import Authority
 
@@ -48,7 +50,7 @@ class Edge:
 
     async def _serve(self) -> None:
         files = Pool("files", 2)
-        listener = Listener(self._app, "127.0.0.1", 0, files, limit=self._limit, tls=self._tls)
+        listener = Listener(self._app, listening("127.0.0.1", 0), files, limit=self._limit, tls=self._tls)
         self.address = listener.address
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         listener.start()
@@ -235,6 +237,20 @@ def test_a_file_is_sent_whole_or_in_part(start: Start, file: Path) -> None:
     assert head_only.partition(b"\r\n\r\n")[2] == b""
 
 
+def test_parts_of_files_and_pieces_make_one_body(start: Start, file: Path) -> None:
+    def part(offset: int, count: int) -> Message:
+        return {"type": FILESEND, "path": str(file), "offset": offset, "count": count, "more_body": True}
+
+    head = begun(content_length=str(len(DATA)))
+    parts = (part(0, 3_000_000), part(3_000_000, 1), body(DATA[3_000_001:3_000_100], more=True))
+    application = answering(head, *parts, part(3_000_100, len(DATA) - 3_000_100), body(b""))
+    assert start(application).ask(GET + GET).count(DATA) == 2
+    head_only = start(application).ask(GET.replace(b"GET", b"HEAD"))
+    assert head_only.partition(b"\r\n\r\n")[2] == b""
+    unannounced = start(answering(begun(), part(0, 5), body(b""))).ask(GET)
+    assert b"500" in unannounced.partition(b"\r\n")[0]
+
+
 def test_a_file_that_became_shorter_breaks_the_answer_off(start: Start, file: Path) -> None:
     part = {"type": "headwater.filesend", "path": str(file), "offset": 0, "count": len(DATA) + 1}
     assert start(answering(begun(), part)).ask(GET).endswith(b"RESET")
@@ -368,6 +384,71 @@ def test_such_a_body_may_be_refused_on_its_way_and_its_client_reads_why(start: S
     assert answer.count(b"HTTP/1.1 ") == 1
     assert answer.startswith(b"HTTP/1.1 413")
     assert answer.endswith(b"enough")
+
+
+def informing(*statuses: int) -> ASGIApp:
+    """Return an application that sends interim answers, and then echoes."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        inform = context(scope).inform
+        for status in statuses if inform is not None else ():
+            assert inform is not None
+            await inform(status, {"Location": f"/{status}"})
+        await echoes(scope, receive, send)
+
+    return app
+
+
+def test_interim_answers_come_before_the_answer_and_take_nothing_from_it(start: Start) -> None:
+    edge = start(informing(104, 103))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+    interim = b"HTTP/1.1 104 Upload Resumption Supported\r\nlocation: /104\r\n\r\n"
+    interim += b"HTTP/1.1 103 Early Hints\r\nlocation: /103\r\n\r\n"
+    for expects, go_on in ((b"", b""), (b"Expect: 100-continue\r\n", b"HTTP/1.1 100 Continue\r\n\r\n")):
+        with edge.connect() as client:
+            for _ in range(2):  # the connection goes on
+                client.sendall(head + expects + b"\r\n")
+                received = b""
+                while len(received) < len(interim + go_on):
+                    received += client.recv(len(interim + go_on) - len(received))
+                assert received == interim + go_on
+                client.sendall(b"hello")
+                answer = b""
+                while not answer.endswith(b"\r\n\r\n5"):
+                    answer += client.recv(1 << 16)
+                assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_http_1_0_has_no_interim_answers(start: Start) -> None:
+    answer = start(informing(104)).ask(b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("status", [100, 101, 200])
+def test_no_other_status_is_an_interim_answer(start: Start, status: int) -> None:
+    assert start(informing(status)).ask(GET).startswith(b"HTTP/1.1 500")
+
+
+def test_a_client_that_is_gone_is_found_by_who_reads_its_body(start: Start) -> None:
+    found: list[str] = []
+    gone = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        inform = context(scope).inform
+        assert inform is not None
+        await asyncio.get_running_loop().run_in_executor(None, gone.wait, LIMIT_S)
+        for _ in range(3):
+            await inform(104, {})
+            await asyncio.sleep(0.05)
+        found.append((await receive())["type"])
+
+    edge = start(app)
+    with edge.connect() as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        time.sleep(0.1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.set()
+    wait_until(lambda: found == ["http.disconnect"], "the application is told")
 
 
 def test_a_body_that_nobody_takes_is_not_read(start: Start) -> None:

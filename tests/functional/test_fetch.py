@@ -127,6 +127,22 @@ def test_nothing_of_this_process_goes_along(web: WebServer, monkeypatch: pytest.
         assert set(asked.headers) == {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
+def test_what_is_said_to_one_server_is_said_to_no_other_one(web: WebServer) -> None:
+    secret = {"X-Auth-Token": "secret"}
+    with web_server() as other:
+        web.pages |= {"/first": redirect("/second"), "/second": redirect(other.url("/back", "images.test"))}
+        other.pages["/back"] = redirect(web.url("/data", "images.test"))
+        fetched = fetcher(loopback).open(web.url("/first", "images.test"), 1, if_range='"x"', headers=secret)
+        with fetched:
+            assert b"".join(fetched) == DATA[1:]
+        said = [asked.headers.get("x-auth-token") for asked in (*web.asked, *other.asked)]
+        assert said == ["secret", "secret", None, None]  # also after it was sent back
+        web.pages["/named"] = redirect(web.url("/data", "other.test"))
+        anywhere = fetcher(loopback, allowed_hosts=["images.test", "other.test"])
+        anywhere.open(web.url("/named", "images.test"), headers=secret).close()
+        assert "x-auth-token" not in web.asked[-1].headers
+
+
 def test_a_redirect_is_checked_like_the_first_url(web: WebServer) -> None:
     with web_server() as inner:
         inner.pages["/secret"] = content(b"secret")
@@ -228,7 +244,7 @@ def test_data_that_stands_still_or_ends_early_is_an_error(web: WebServer) -> Non
 
 
 def test_data_that_comes_too_slowly_is_an_error(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.fetching.fetcher._PATIENCE_S", 0.2)
+    monkeypatch.setattr("headwater.fetching.connection._PATIENCE_S", 0.2)
 
     def slow(_asked: Asked, send: SendBytes) -> None:
         send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -242,7 +258,7 @@ def test_data_that_comes_too_slowly_is_an_error(web: WebServer, monkeypatch: pyt
 
 
 def test_a_reader_that_is_slow_itself_is_not_the_servers_fault(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.fetching.fetcher._PATIENCE_S", 0.1)
+    monkeypatch.setattr("headwater.fetching.connection._PATIENCE_S", 0.1)
     got = b""
     for piece in fetcher(min_speed=10_000_000, answer_timeout_s=0.2).open(web.url("/data")):
         got += piece

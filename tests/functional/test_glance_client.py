@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx2 as httpx
 
 from functional.clients import Client
 from functional.conftest import NewImage
+from functional.images import show
 from functional.inputs import DiskImage
 
 
@@ -25,14 +26,10 @@ def row(table: str, name: str) -> str:
     return found[1]
 
 
-def shown(http: httpx.Client, image_id: str) -> dict[str, Any]:
-    image: dict[str, Any] = http.get(f"/v2/images/{image_id}").raise_for_status().json()
-    return image
-
-
 def test_an_image_is_created_downloaded_and_deleted(
     glance: Client, http: httpx.Client, disks: Mapping[str, DiskImage], tmp_path: Path
 ) -> None:
+    glance = replace(glance, anew=True)
     disk = disks["qcow2"]
     words = "--disk-format qcow2 --container-format bare --visibility public --property os_distro=ubuntu --tags lts"
     table = glance("image-create", "--name", f"noble-{uuid.uuid4().hex[:8]}", "--file", disk.path, *words.split())
@@ -56,12 +53,12 @@ def test_data_is_uploaded_to_an_image_that_waits_for_it(
     disk = disks["vmdk"]
     image = new_image(disk_format="vmdk")
     glance("image-upload", "--file", disk.path, "--size", str(disk.size), image["id"])
-    assert shown(http, image["id"])["os_hash_value"] == disk.sha512
+    assert show(http, image["id"])["os_hash_value"] == disk.sha512
 
     again = glance.attempt("image-upload", "--file", disk.path, image["id"])
     assert again.returncode == 1
     assert "409" in again.stderr + again.stdout
-    assert shown(http, image["id"])["os_hash_value"] == disk.sha512
+    assert show(http, image["id"])["os_hash_value"] == disk.sha512
 
 
 def test_an_image_is_entered_without_data(glance: Client, http: httpx.Client) -> None:
@@ -78,7 +75,7 @@ def test_an_image_is_shown_and_changed(glance: Client, http: httpx.Client, new_i
 
     changes = "--name changed --min-ram 512 --protected True --property os_distro=ubuntu --remove-property old"
     glance("image-update", *changes.split(), image["id"])
-    after = shown(http, image["id"])
+    after = show(http, image["id"])
     assert (after["name"], after["min_ram"], after["protected"]) == ("changed", 512, True)
     assert after["os_distro"] == "ubuntu"
     assert "old" not in after
@@ -87,23 +84,23 @@ def test_an_image_is_shown_and_changed(glance: Client, http: httpx.Client, new_i
     assert refused.returncode == 1
     # It has its own words for 403.
     assert f"You are not permitted to delete the image '{image['id']}'" in refused.stderr
-    assert shown(http, image["id"])["name"] == "changed"
+    assert show(http, image["id"])["name"] == "changed"
 
 
 def test_tags_are_given_and_taken(glance: Client, http: httpx.Client, new_image: NewImage) -> None:
     image = new_image()
     glance("image-tag-update", image["id"], "lts")
-    assert shown(http, image["id"])["tags"] == ["lts"]
+    assert show(http, image["id"])["tags"] == ["lts"]
     glance("image-tag-delete", image["id"], "lts")
-    assert shown(http, image["id"])["tags"] == []
+    assert show(http, image["id"])["tags"] == []
 
 
 def test_an_image_is_deactivated_and_reactivated(glance: Client, http: httpx.Client, new_image: NewImage) -> None:
     image = new_image(b"some bytes")
     glance("image-deactivate", image["id"])
-    assert shown(http, image["id"])["status"] == "deactivated"
+    assert show(http, image["id"])["status"] == "deactivated"
     glance("image-reactivate", image["id"])
-    assert shown(http, image["id"])["status"] == "active"
+    assert show(http, image["id"])["status"] == "active"
 
 
 def test_a_list_takes_filters_sorting_and_several_pages(glance: Client, new_image: NewImage) -> None:

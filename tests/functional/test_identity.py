@@ -21,14 +21,11 @@ from headwater.identity.keystone.catalogue import ServiceCatalogue
 from headwater.identity.keystone.tokens import KeystoneTokens, KeystoneUnavailable, Questions
 from headwater.identity.peer import PeerUnavailable
 from headwater.identity.settings import KeystoneSettings
-from needs import CHECKOUT
 from servers.keystone import SHORT_LIFE_S, Keystone, User
 from servers.relay import Relay
 
 IMAGES = "/v2/images"
 PUBLIC_URI = "https://cloud.example/identity"
-# The program under test is the one of this checkout, wherever the environment was made.
-ENV = {"PYTHONPATH": str(CHECKOUT / "src")}
 
 
 class Place:
@@ -38,7 +35,7 @@ class Place:
         self.project = keystone.project()
         self.member = keystone.user(self.project, "member")
         services = keystone.project("service")
-        self.service = keystone.user(services, "service", "admin", name="headwater")
+        self.service = keystone.user(services, "service", "admin")
         self.services = services
 
 
@@ -66,7 +63,7 @@ timeout_s = {timeout_s}
 @pytest.fixture(scope="module")
 def headwater(keystone: Keystone, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProcess]:
     """A service that keeps Keystone's answers for five minutes."""
-    process = HeadwaterProcess(tmp_path_factory.mktemp("keystone"), toml=toml(keystone.url, place.service), env=ENV)
+    process = HeadwaterProcess(tmp_path_factory.mktemp("keystone"), toml=toml(keystone.url, place.service))
     process.start()
     yield process
     process.stop()
@@ -76,7 +73,7 @@ def headwater(keystone: Keystone, place: Place, tmp_path_factory: pytest.TempPat
 def wary(keystone: Keystone, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProcess]:
     """A service that keeps them for a second."""
     settings = toml(keystone.url, place.service, cache_s=1)
-    process = HeadwaterProcess(tmp_path_factory.mktemp("wary"), toml=settings, env=ENV)
+    process = HeadwaterProcess(tmp_path_factory.mktemp("wary"), toml=settings)
     process.start()
     yield process
     process.stop()
@@ -290,7 +287,7 @@ def test_while_keystone_is_away_known_tokens_work_and_others_are_told_to_come_ba
     way_to_keystone: Relay, keystone: Keystone, place: Place, tmp_path: Path
 ) -> None:
     settings = toml(f"http://127.0.0.1:{way_to_keystone.port}/v3", place.service)
-    process = HeadwaterProcess(tmp_path, toml=settings, env=ENV)
+    process = HeadwaterProcess(tmp_path, toml=settings)
     process.start()
     try:
         known, other = (keystone.token(place.member, place.project) for _ in range(2))
@@ -311,7 +308,7 @@ def test_a_keystone_that_hangs_holds_up_only_those_who_need_it(
     way_to_keystone: Relay, keystone: Keystone, place: Place, tmp_path: Path
 ) -> None:
     settings = toml(f"http://127.0.0.1:{way_to_keystone.port}/v3", place.service, timeout_s=1)
-    process = HeadwaterProcess(tmp_path, toml=settings, env=ENV)
+    process = HeadwaterProcess(tmp_path, toml=settings)
     process.start()
     try:
         known = keystone.token(place.member, place.project)
@@ -331,7 +328,7 @@ def test_a_service_user_with_a_wrong_password_is_no_reason_to_let_anybody_in(
     keystone: Keystone, place: Place, tmp_path: Path
 ) -> None:
     wrong = User(place.service.id, place.service.name, "wrong-and-secret")
-    process = HeadwaterProcess(tmp_path, toml=toml(keystone.url, wrong), env=ENV)
+    process = HeadwaterProcess(tmp_path, toml=toml(keystone.url, wrong))
     process.start()
     try:
         assert get(process, keystone.token(place.member, place.project)).status_code == 503
@@ -426,7 +423,7 @@ def basic(tmp_path: Path) -> Iterator[HeadwaterProcess]:
     directory.mkdir()
     users = directory / "users"
     users.write_text(line("ada", "pass:wörd") + line("root", "toor", "cloud", "admin"))
-    process = HeadwaterProcess(directory, toml=f'[auth]\nmode = "basic"\nhtpasswd_file = "{users}"\n', env=ENV)
+    process = HeadwaterProcess(directory, toml=f'[auth]\nmode = "basic"\nhtpasswd_file = "{users}"\n')
     process.start()
     yield process
     process.kill()
@@ -473,7 +470,7 @@ def test_a_change_of_the_file_counts_without_a_restart(basic: HeadwaterProcess) 
 
 def refused_start(directory: Path, settings: str, options: Mapping[str, str] | None = None) -> HeadwaterDidNotStart:
     words = [word for pair in (options or {}).items() for word in pair]
-    process = HeadwaterProcess(directory, toml=settings, env=ENV, options=words)
+    process = HeadwaterProcess(directory, toml=settings, options=words)
     with pytest.raises(HeadwaterDidNotStart) as caught:
         process.start()
     assert "Traceback" not in caught.value.stderr
@@ -510,7 +507,7 @@ def test_keystone_without_a_password_refuses_the_start(tmp_path: Path) -> None:
 
 def test_the_password_of_the_service_user_is_not_shown(tmp_path: Path) -> None:
     user = User("id", "headwater", "a-secret-word")
-    process = HeadwaterProcess(tmp_path, toml=toml("http://127.0.0.1:5000/v3", user), env=ENV)
+    process = HeadwaterProcess(tmp_path, toml=toml("http://127.0.0.1:5000/v3", user))
     shown = process.command("config", "show", "--json")
     assert shown.returncode == 0
     assert {"key": "auth.keystone.password", "value": "***"}.items() <= next(
@@ -537,7 +534,7 @@ auth_url = "{keystone.url}"
 {named}
 application_credential_secret = "{secret}"
 """
-    process = HeadwaterProcess(tmp_path, toml=settings, env=ENV)
+    process = HeadwaterProcess(tmp_path, toml=settings)
     process.start()
     try:
         token = keystone.token(place.member, place.project)

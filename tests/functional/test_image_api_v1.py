@@ -14,13 +14,13 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS
 from functional.raw_http import HalfRequest
 
 MIB = 1 << 20
 BLOB = random.Random(20261121).randbytes(9 * MIB + 17)
 MD5 = hashlib.md5(BLOB).hexdigest()
 META = "x-image-meta-"
-OCTETS = {"Content-Type": "application/octet-stream"}
 FORMATS = {f"{META}disk_format": "raw", f"{META}container_format": "bare"}
 
 

@@ -8,9 +8,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +17,12 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 import pytest
 
-from functional.headwater_process import HeadwaterProcess, bare_environment, wait_until
+from functional import program as programs
+from functional.conftest import FreshHeadwater
+from functional.headwater_process import HeadwaterProcess, bare_environment, run_headwater, wait_until
+from functional.program import Process
 from headwater.testing.object_store import some_bytes
+from needs import program
 
 DATA = some_bytes(12_000_001)
 
@@ -88,31 +91,35 @@ def line(headwater: HeadwaterProcess) -> Iterator[Line]:
 
 
 class Command:
-    """The command line of one user."""
+    """The command line of one user; ``anew``: each command is a start of Python."""
 
-    def __init__(self, home: Path, url: str) -> None:
-        self._home, self._url = home, url
+    def __init__(self, home: Path, url: str, *, anew: bool = False) -> None:
+        self._home, self._url, self._anew = home, url, anew
         self._environment = {**bare_environment(home), "XDG_CACHE_HOME": str(home / "cache")}
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "headwater.cli.main", "image", *words, "--url", self._url],
-            env={**self._environment, **more},
-            cwd=self._home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A run of the tests in the background ignores it, and so would what it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else is done there
-        )
+    def start(self, *words: str) -> Process:
+        with (self._home / "said").open("wb") as said:
+            return programs.start(
+                self._arguments(words),
+                directory=self._home,
+                env=self._environment,
+                stdout=said,
+                stderr=said,
+                anew=self._anew,
+            )
 
     def run(self, *words: str, code: int = 0, **more: str) -> str:
-        process = self.start(*words, **more)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == code, (out, err)
+        environment = {**self._environment, **more}
+        done = run_headwater(
+            *self._arguments(words), directory=self._home, env=environment, timeout_s=120, anew=self._anew
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
         if code == 0:
-            assert err == ""  # in a pipe nothing is shown of the progress
-        return out if code == 0 else err
+            assert done.stderr == ""  # in a file nothing is shown of the progress
+        return done.stdout if code == 0 else done.stderr
+
+    def _arguments(self, words: Sequence[str]) -> list[str]:
+        return ["image", *words, "--url", self._url]
 
     def json(self, *words: str) -> Any:
         return json.loads(self.run(*words, "--json"))
@@ -139,8 +146,9 @@ def called(http: httpx.Client, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_file_goes_up_and_comes_down(command: Command, file: Path, tmp_path: Path) -> None:
-    made = command.json("upload", str(file), "--property", "os_distro=debian", "--tag", "a", "--tag", "b")
+def test_a_file_goes_up_and_comes_down(command: Command, line: Line, file: Path, tmp_path: Path) -> None:
+    by_itself = Command(tmp_path, line.url, anew=True)
+    made = by_itself.json("upload", str(file), "--property", "os_distro=debian", "--tag", "a", "--tag", "b")
     assert (made["status"], made["size"], made["disk_format"], made["os_distro"]) == (
         "active",
         len(DATA),
@@ -155,7 +163,7 @@ def test_a_file_goes_up_and_comes_down(command: Command, file: Path, tmp_path: P
         "set", made["id"], "--name", "new", "--property", "x=y", "--remove", "os_distro", "--tag", "c"
     )
     assert (changed["name"], changed["x"], changed["tags"], "os_distro" in changed) == ("new", "y", ["c"], False)
-    command.run("download", made["id"], "down")
+    by_itself.run("download", made["id"], "down")
     assert (tmp_path / "down").read_bytes() == DATA
     assert "--force" in command.run("download", made["id"], "down", code=2)
     command.run("delete", made["id"])
@@ -166,6 +174,7 @@ def test_what_is_wrong_is_told_and_ends_the_command(command: Command, file: Path
     assert "there is no image 'nobody'" in command.run("show", "nobody", code=1)
     assert "no file" in command.run("upload", "nothing.img", code=2)
     assert "NAME=VALUE" in command.run("upload", str(file), "--property", "x", code=2)
+    assert "--id" in command.run("upload", str(file), "--resume", code=2)
     assert "415" in command.run("upload", str(file), "--disk-format", "qcow2", code=1)
     assert (command.states, command.json("list", "--name", file.name)) == ([], [])
     secret = {"OS_AUTH_TYPE": "http_basic", "OS_USERNAME": "u", "OS_PASSWORD": "very-secret"}
@@ -191,8 +200,7 @@ def test_an_upload_that_was_ended_goes_on_with_the_next_run(
     process = command.start("upload", str(file))
     wait_until(lambda: line.cuts >= 1, "a part of the file was sent")
     process.send_signal(end)
-    process.communicate(timeout=60)
-    assert process.returncode not in (0, 1)
+    assert process.wait(60) not in (0, 1)
     assert len(command.states) == 1
     line.up_to, line.is_down, cuts = 0, False, line.cuts
     (begun,) = called(http, file.name)
@@ -202,6 +210,66 @@ def test_an_upload_that_was_ended_goes_on_with_the_next_run(
     assert http.get(f"/v2/images/{made['id']}/file").content == DATA
     assert len(called(http, file.name)) == 1
     assert command.states == []
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_what_another_program_has_begun_at_once_goes_on_after_kills_of_it_and_of_the_service(
+    fresh_headwater: FreshHeadwater, tmp_path: Path, file: Path, same: bool
+) -> None:
+    process = fresh_headwater()
+    with httpx.Client(base_url=process.images_url, timeout=60) as http:
+        image_id = http.post("/v2/images", json={"disk_format": "raw", "container_format": "bare"}).json()["id"]
+    headers = ("Content-Type: application/octet-stream", "Upload-Complete: ?1", "Upload-Draft-Interop-Version: 8")
+    sent = file
+    if not same:
+        sent = tmp_path / "other"
+        sent.write_bytes(bytes(len(DATA)))
+    words = [word for each in headers for word in ("--header", each)]
+    words += ["--noproxy", "*", "--limit-rate", "2M", "--upload-file", str(sent)]
+    address = f"{process.images_url}/v2/images/{image_id}/file"
+    curl = subprocess.Popen([program("curl"), *words, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: kept(process.data_dir, image_id) > 1 << 20, "a part of the file was sent")
+    finally:
+        curl.kill()
+        curl.wait()
+    process.kill()
+    process.start()
+    command = Command(tmp_path, process.images_url)
+    assert "--resume" in command.run("upload", str(file), "--id", image_id, code=1)
+    with httpx.Client(base_url=process.images_url, timeout=60) as http:
+        assert http.get(f"/v2/images/{image_id}").json()["status"] == "saving"
+        if same:
+            made = command.json("upload", str(file), "--id", image_id, "--resume")
+            assert (made["id"], made["status"], made["size"]) == (image_id, "active", len(DATA))
+            assert http.get(f"/v2/images/{image_id}/file").content == DATA
+        else:
+            assert "Digest mismatch" in command.run("upload", str(file), "--id", image_id, "--resume", code=1)
+            assert http.get(f"/v2/images/{image_id}").json()["status"] == "queued"
+    assert command.states == []
+
+
+def kept(data_dir: Path, image_id: str) -> int:
+    """Return how many bytes of an image there are in the store."""
+    return sum(path.stat().st_size for path in (data_dir / "stores").rglob("*") if image_id in path.name)
+
+
+def test_an_upload_whose_beginning_was_answered_to_nobody_goes_on(
+    command: Command, line: Line, file: Path, http: httpx.Client
+) -> None:
+    """The image is the command's own, so what brings its data is the command's own as well."""
+    line.up_to, line.goes_down = 3_500_000, True
+    process = command.start("upload", str(file))
+    wait_until(lambda: line.cuts >= 1, "a part of the file was sent")
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    (state,) = command.states
+    known = json.loads(state.read_text())
+    state.write_text(json.dumps({**known, "upload": None}))
+    line.up_to, line.is_down = 0, False
+    made = command.json("upload", str(file))
+    assert (made["id"], made["status"]) == (known["image_id"], "active")
+    assert http.get(f"/v2/images/{made['id']}/file").content == DATA
 
 
 def test_an_upload_gives_up_when_its_patience_is_over_and_keeps_what_it_has(

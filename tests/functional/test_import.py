@@ -17,7 +17,8 @@ from functional import clients
 from functional.clients import Client
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
-from functional.imports import OCTETS, ended, make, stage
+from functional.images import OCTETS, show, upload
+from functional.imports import ended, make, stage
 from servers.web import Asked, SendBytes, WebServer, content, redirect, web_server
 from unit.images.inspection.disk_images import qcow2
 
@@ -62,11 +63,6 @@ def web() -> Iterator[WebServer]:
     with web_server() as server:
         server.pages["/image"] = content(BLOB)
         yield server
-
-
-def show(http: httpx.Client, image_id: str) -> dict[str, Any]:
-    image: dict[str, Any] = http.get(f"/v2/images/{image_id}").raise_for_status().json()
-    return image
 
 
 def bring(http: httpx.Client, image_id: str, name: str = "glance-direct", **more: Any) -> httpx.Response:
@@ -302,7 +298,7 @@ def test_a_download_of_unknown_length_after_a_redirect(
 
 def uploaded(http: httpx.Client) -> str:
     image_id = make(http)
-    assert http.put(f"/v2/images/{image_id}/file", content=BLOB, headers=OCTETS).status_code == 204
+    assert upload(http, image_id, BLOB).status_code == 204
     return image_id
 
 

@@ -17,8 +17,9 @@ import pytest
 from functional.killed_import import ADMIN, DATA, act_at, bring, opened, run_jobs
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
-from headwater.images.assembly import ImageService
+from headwater.images.assembly.service import ImageService
 from headwater.images.model import Status
+from headwater.images.task import TaskOver
 from needs import CHECKOUT
 from servers.web import WebServer, content, web_server
 from templates import sqlite_catalogue
@@ -238,6 +239,64 @@ def test_an_image_deleted_at_any_step_of_its_import_leaves_nothing(
         assert task.status in ("success", "failure")
         assert rows(database) == NOTHING
     assert number > FEWEST_STEPS
+
+
+@pytest.mark.parametrize("way", [*GOOD, *BAD])
+def test_an_import_cancelled_at_any_step_leaves_the_image_as_it_was_before(
+    way: str, service: tuple[ImageService, Database], directory: Path, web: WebServer
+) -> None:
+    images, database = service
+    number, was_cancelled = 0, True
+    while was_cancelled:
+        number += 1
+        image_id = GOOD[way][0](images, web) if way in GOOD else BAD[way](images, web)
+        (task,) = images.image_tasks.of_image(image_id)
+        was_cancelled = False
+
+        def cancel(image_id: str = image_id, task_id: str = task.id) -> None:
+            nonlocal was_cancelled
+            with suppress(TaskOver):
+                images.imports.cancel(ADMIN, image_id, task_id)
+                was_cancelled = True
+
+        with pytest.MonkeyPatch.context() as patched:
+            act_at(number, cancel, patched.setattr)
+            _run_until_done(images, database)
+        (task,) = images.image_tasks.of_image(image_id)
+        if was_cancelled:
+            assert task.status == "failure"
+            if way in GOOD:
+                assert task.message == "cancelled by user root"
+            _require_usable_again(images, database, directory, image_id, way, web)
+        else:
+            assert task.status == ("success" if way in GOOD else "failure")
+        assert rows(database) == NOTHING
+    assert number > FEWEST_STEPS // 2  # later ones come too late
+
+
+def _require_usable_again(
+    service: ImageService, database: Database, directory: Path, image_id: str, way: str, web: WebServer
+) -> None:
+    """What was before the import is there, and nothing else; the same import, begun once more, ends as it should."""
+    image = service.catalogue.get(image_id)
+    before = {"fast": [DATA]} if way == "copied" else {}
+    assert image.status is (Status.ACTIVE if before else Status.QUEUED)
+    assert lying(directory, image_id) == before
+    assert {each.store for each in service.catalogue.locations(image_id)} == set(before)
+    assert "os_glance_import_task" not in image.properties
+    assert image.properties["os_glance_importing_to_stores"] == ""
+    if way not in GOOD:
+        return
+    if way == "copied":
+        begin(service, image_id, "copy-image", "cheap")
+    elif way == "from a URL":
+        begin(service, image_id, "web-download", *GOOD[way][1], uri=web.url("/image"))
+    else:
+        bring(service.staging.begin(ADMIN, image_id))
+        begin(service, image_id, "glance-direct", *GOOD[way][1])
+    run_jobs(service, database)
+    assert service.catalogue.get(image_id).status is Status.ACTIVE
+    assert lying(directory, image_id) == {name: [DATA] for name in GOOD[way][1]}
 
 
 def _run_until_done(service: ImageService, database: Database) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.headwater_process import HeadwaterProcess, run_headwater, wait_until
+from functional.images import OCTETS, upload
 from functional.imports import ended, make, stage
 from servers.web import WebServer, content, web_server
 
@@ -244,23 +245,76 @@ def test_a_damaged_disk_tells_what_qemu_says(
     require_refused(http, service, image_id)
 
 
-def put(http: httpx.Client, image_id: str, data: bytes) -> httpx.Response:
-    headers = {"Content-Type": "application/octet-stream"}
-    return http.put(f"/v2/images/{image_id}/file", content=data, headers=headers)
-
-
 def test_an_upload_of_another_format_is_converted(http: httpx.Client, service: HeadwaterProcess, qcow2: bytes) -> None:
     image_id = make(http, disk_format="qcow2")
-    assert put(http, image_id, qcow2).status_code == 204
+    assert upload(http, image_id, qcow2).status_code == 204
     status = http.get(f"/v2/images/{image_id}").json()["status"]
     assert status in ("importing", "active")
     wait_until(lambda: http.get(f"/v2/images/{image_id}").json()["status"] == "active", "it is converted", 60)
     require_disk(http, service, image_id)
 
 
+def put_in_parts(http: httpx.Client, image_id: str, data: bytes) -> httpx.Response:
+    """Upload by three requests, and return the answer to the last one."""
+    begun = http.put(f"/v2/images/{image_id}/file", content=data[:1000], headers={**OCTETS, "Upload-Complete": "?0"})
+    assert begun.status_code == 201, begun.text
+    path, middle = begun.headers["Location"].removeprefix(str(http.base_url).rstrip("/")), len(data) // 2
+    for start, end in ((1000, middle), (middle, len(data))):
+        headers = {"Upload-Offset": str(start), "Upload-Complete": "?1" if end == len(data) else "?0"}
+        headers["Content-Type"] = "application/partial-upload"
+        answer = http.patch(path, content=data[start:end], headers=headers)
+    return answer
+
+
+def test_an_upload_in_parts_is_converted_as_one_in_one_request_is(
+    http: httpx.Client, service: HeadwaterProcess, qcow2: bytes
+) -> None:
+    image_id = make(http, disk_format="qcow2")
+    answer = put_in_parts(http, image_id, qcow2)
+    assert (answer.status_code, answer.headers["Upload-Complete"]) == (204, "?1")
+    assert ended(http, image_id)["message"] == ""
+    require_disk(http, service, image_id)
+
+
+def test_an_upload_in_parts_that_is_to_be_converted_is_refused_as_others_are(
+    http: httpx.Client, service: HeadwaterProcess
+) -> None:
+    image_id = make(http, disk_format="qcow2")
+    answer = put_in_parts(http, image_id, bytes(MIB))
+    assert answer.status_code == 415
+    assert "disk_format qcow2 does not match stream data" in answer.json()["message"]
+    assert http.get(f"/v2/images/{image_id}/tasks").json()["tasks"] == []
+    require_refused(http, service, image_id)
+    assert put_in_parts(http, make(http), bytes(MIB)).status_code == 204
+
+
+def test_an_upload_in_parts_that_is_given_up_leaves_a_queued_image(
+    http: httpx.Client, service: HeadwaterProcess, qcow2: bytes
+) -> None:
+    image_id = make(http, disk_format="qcow2")
+    begun = http.put(f"/v2/images/{image_id}/file", content=qcow2[:1000], headers={**OCTETS, "Upload-Complete": "?0"})
+    path = begun.headers["Location"].removeprefix(str(http.base_url).rstrip("/"))
+    assert http.get(f"/v2/images/{image_id}").json()["status"] == "uploading"
+    assert http.delete(path).status_code == 204
+    assert http.get(f"/v2/images/{image_id}").json()["status"] == "queued"
+    wait_until(lambda: not lying(service, image_id), "no byte of it is left")
+
+
+def test_the_command_uploads_what_is_converted(
+    http: httpx.Client, service: HeadwaterProcess, qcow2: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "disk.qcow2").write_bytes(qcow2)
+    said = ("--name", "by the command", "--disk-format", "qcow2", "--url", service.images_url)
+    done = run_headwater("image", "upload", tmp_path / "disk.qcow2", *said, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (image,) = http.get("/v2/images?name=by the command").json()["images"]
+    assert ended(http, image["id"])["message"] == ""
+    require_disk(http, service, image["id"])
+
+
 def test_an_upload_that_needs_no_conversion_is_active_at_once(http: httpx.Client) -> None:
     image_id = make(http, disk_format="raw")
-    assert put(http, image_id, DISK).status_code == 204
+    assert upload(http, image_id, DISK).status_code == 204
     image = http.get(f"/v2/images/{image_id}").json()
     assert (image["status"], "os_glance_importing_to_stores" in image) == ("active", False)
 
@@ -269,7 +323,7 @@ def test_an_upload_that_is_to_be_converted_is_refused_as_others_are(
     http: httpx.Client, service: HeadwaterProcess, qcow2: bytes
 ) -> None:
     image_id = make(http, disk_format="vmdk")
-    answer = put(http, image_id, qcow2)
+    answer = upload(http, image_id, qcow2)
     assert answer.status_code == 415
     assert "does not match stream data qcow2" in answer.text
     require_refused(http, service, image_id)
@@ -278,7 +332,7 @@ def test_an_upload_that_is_to_be_converted_is_refused_as_others_are(
 def test_copies_are_left_alone(http: httpx.Client, service: HeadwaterProcess) -> None:
     disk = bytes(0x8000) + b"\x01CD001\x01" + bytes(MIB)
     image_id = make(http, disk_format="iso")
-    assert put(http, image_id, disk).status_code == 204
+    assert upload(http, image_id, disk).status_code == 204
     body = {"method": {"name": "copy-image"}, "stores": ["cheap"]}
     assert http.post(f"/v2/images/{image_id}/import", json=body).status_code == 202
     wait_until(lambda: len(lying(service, image_id)) == 2, "it is copied")

@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess, wait_until
-from functional.imports import make, stage
+from functional.imports import ended, make, stage
 from functional.test_import_plugins import converted, lying, require_disk
 
 TOML = """\
@@ -96,3 +96,30 @@ def test_a_conversion_ends_with_its_image(service: HeadwaterProcess, slow: Path)
     require_ended(slow)
     wait_until(lambda: list((service.data_dir / "scratch").iterdir()) == [], "nothing of it is left")
     wait_until(lambda: not lying(service, image_id), "no byte of it is left")
+
+
+def test_a_conversion_that_is_cancelled_ends_and_its_image_takes_data_again(
+    service: HeadwaterProcess, slow: Path
+) -> None:
+    image_id = begun(service, slow)
+    with httpx.Client(base_url=service.images_url, timeout=60) as http:
+        (task,) = http.get(f"/v2/images/{image_id}/tasks").json()["tasks"]
+        assert http.delete(f"/v2/images/{image_id}/tasks/{task['id']}").status_code == 202
+        require_ended(slow)
+        over = ended(http, image_id)
+        assert (over["status"], "cancelled by" in over["message"]) == ("failure", True)
+        wait_until(lambda: list((service.data_dir / "scratch").iterdir()) == [], "nothing of it is left")
+        wait_until(lambda: not lying(service, image_id), "no byte of it is left")
+        image = http.get(f"/v2/images/{image_id}").json()
+        assert (image["status"], image["disk_format"], image["size"], image["checksum"]) == (
+            "queued",
+            "qcow2",
+            None,
+            None,
+        )
+        assert "os_glance_import_task" not in image
+        (slow / "hold").unlink()
+        stage(http, image_id, converted(slow, "qcow2"))
+        assert http.post(f"/v2/images/{image_id}/import", json={"method": {"name": "glance-direct"}}).status_code == 202
+        wait_until(lambda: http.get(f"/v2/images/{image_id}").json()["status"] == "active", "it is imported", 90)
+        require_disk(http, service, image_id)

@@ -21,18 +21,25 @@ import anyio.to_thread
 import httpx2 as httpx
 import pycdlib
 import pytest
+import yaml
 
 from headwater.database.engine import Database
+from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
-from headwater.instances.media.config_drive import write_config_drive
+from headwater.instances.media.config_drive import Layout, write_config_drive
+from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
-from headwater.instances.registry import Registry
+from headwater.instances.password.rows import PasswordRows
+from headwater.instances.registry import InstanceRows
 from headwater.instances.snapshot import Snapshots
-from headwater.server.edge.listener import Listener
+from headwater.instances.tokens.secrets import SecretRows, Secrets
+from headwater.instances.tokens.tokens import Tokens
+from headwater.server.edge.listener import Listener, listening
 from headwater.threads import Pool
 from needs import CHECKOUT, program
+from servers.ports import free_port
 from templates import sqlite_catalogue
-from unit.instances.examples import BARE, BOND, KEY, WEB_1
+from unit.instances.examples import BARE, BOND, KEY, NETWORK_DATA, WEB_1
 
 T = TypeVar("T")
 TESTS = CHECKOUT / "tests"
@@ -50,7 +57,7 @@ class Port:
     """A metadata port on loopback, and the registry that it answers from."""
 
     url: str
-    registry: Registry
+    registry: InstanceRows
 
     def becomes(self, instance: Instance) -> None:
         """Let this machine's address belong to ``instance``, and to no other."""
@@ -66,15 +73,16 @@ async def in_thread(work: Callable[[], T]) -> T:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     database = Database(sqlite_catalogue(tmp_path_factory.mktemp("instances") / "catalogue.db"))
-    registry = Registry(database)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
+    registry = InstanceRows(database)
+    number = free_port()
     ends: list[Callable[[], object]] = []
 
     async def serve() -> None:
         files = Pool("files", 1)
-        listener = Listener(application(Snapshots(registry), in_thread), "127.0.0.1", number, files)
+        tokens = Tokens(Secrets(SecretRows(database)), lambda: int(time.time()))
+        passwords = PasswordRows(database)
+        app = application(Snapshots(registry), in_thread, tokens=tokens, passwords=passwords)
+        listener = Listener(app, listening("127.0.0.1", number), files)
         listener.start()
         end = asyncio.Event()
         ends.append(partial(asyncio.get_running_loop().call_soon_threadsafe, end.set))
@@ -171,11 +179,104 @@ def test_the_ec2_data_source_understands_our_port(port: Port, cloud_init: CloudI
     ]
 
 
+@pytest.fixture(params=["address", "seed"])
+def nocloud(request: pytest.FixtureRequest, port: Port) -> str:
+    """Where a machine is told to look, which is known by its address, or by a secret path."""
+    port.becomes(GUEST)
+    if request.param == "address":
+        return f"{port.url}/nocloud"
+    seed = new_seed()
+    port.registry.add_seed(port.registry.get(GUEST.id).id, digest_of(seed), 1)
+    return f"{port.url}/seed/{seed}"
+
+
+@pytest.mark.parametrize("version", ["", "/v1"])
+def test_the_nocloud_data_source_understands_our_port(
+    port: Port, cloud_init: CloudInit, nocloud: str, version: str
+) -> None:
+    found = cloud_init.read("nocloud", nocloud + version)
+    assert found["found"] is True
+    assert (found["instance_id"], found["hostname"]) == (GUEST.id, GUEST.hostname.partition(".")[0])
+    assert found["public_keys"] == [KEY]
+    assert found["metadata"]["availability-zone"] == "nova"
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
+    assert found["user_data_parts"] == ["text/cloud-config"]
+    assert "fa:16:3e:9c:bf:3d" in found["netplan"]
+    assert {request.split()[0] for request in found["requests"]} == {"200"}
+
+
+def test_a_seed_that_was_revoked_leads_nowhere(port: Port) -> None:
+    port.becomes(GUEST)
+    seeds = [new_seed(), new_seed()]
+    for seed in seeds:
+        port.registry.add_seed(GUEST.id, digest_of(seed), 1)
+    assert httpx.get(f"{port.url}/seed/{seeds[0]}/meta-data").status_code == 200
+    assert port.registry.revoke_seeds(GUEST.id) == 2
+    for seed in [*seeds, new_seed(), "x", ""]:
+        for file in ("meta-data", "", "nothing"):
+            answer = httpx.get(f"{port.url}/seed/{seed}/{file}")
+            assert (answer.status_code, "headwater instance seed" in answer.text) == (404, True)
+
+
+NETWORKS = {
+    "DHCP and SLAAC, static": NETWORK_DATA,
+    "a bond with a VLAN on it": BOND,
+    "IPv6 only": {
+        "links": [{"id": "a", "type": "phy", "ethernet_mac_address": "fa:16:3e:00:00:01", "mtu": 1400}],
+        "networks": [
+            {
+                "id": "n",
+                "network_id": "n",
+                "link": "a",
+                "type": "ipv6",
+                "ip_address": "2001:db8::7",
+                "netmask": "ffff:ffff:ffff:ffff::",
+                "gateway": "2001:db8::1",
+            }
+        ],
+        "services": [],
+    },
+}
+
+
+@pytest.mark.parametrize("version", ["", "/v1"])
+@pytest.mark.parametrize("network", list(NETWORKS.values()), ids=list(NETWORKS))
+def test_cloud_init_makes_the_same_of_our_configuration_as_of_openstacks_document(
+    port: Port, cloud_init: CloudInit, network: dict[str, Any], version: str
+) -> None:
+    port.becomes(replace(GUEST, network_data=network))
+    wanted = told(cloud_init.read("openstack", port.url)["netplan"])
+    assert told(cloud_init.read("nocloud", f"{port.url}/nocloud{version}")["netplan"]) == wanted
+
+
+def told(netplan: str) -> dict[str, Any]:
+    """Return what a netplan file says of each interface, by its MAC address: names and how DHCPv6 is begun aside."""
+    found: dict[str, Any] = {}
+    links = yaml.safe_load(netplan)["network"]
+    for kind in ("ethernets", "bonds", "vlans"):
+        for link in links.get(kind, {}).values():
+            found[f"{kind} {link.get('macaddress') or link['match']['macaddress']}"] = {
+                "dhcp4": link.get("dhcp4", False),
+                "takes IPv6 from the network": bool(link.get("dhcp6") or link.get("accept-ra")),
+                "addresses": sorted(link.get("addresses", [])),
+                "routes": sorted(
+                    {(each["to"], each["via"]) for each in link.get("routes", [])}
+                    | {("0.0.0.0/0", each) for each in [link.get("gateway4")] if each}
+                    | {("::/0", each) for each in [link.get("gateway6")] if each}
+                ),
+                "mtu": link.get("mtu"),
+                "vlan": link.get("id"),
+                "members": len(link.get("interfaces", [])),
+                "mode": link.get("parameters", {}).get("mode"),
+            }
+    return found
+
+
 def test_binary_user_data_arrives_byte_for_byte(port: Port, cloud_init: CloudInit) -> None:
     every_byte = bytes(range(256)) * 3
     port.becomes(replace(GUEST, user_data=every_byte))
-    for kind in ("openstack", "ec2"):
-        assert base64.b64decode(cloud_init.read(kind, port.url)["user_data"]) == every_byte
+    for kind, url in (("openstack", port.url), ("ec2", port.url), ("nocloud", f"{port.url}/nocloud")):
+        assert base64.b64decode(cloud_init.read(kind, url)["user_data"]) == every_byte
 
 
 def test_a_machine_with_nothing_but_a_name_configures_itself_by_dhcp(port: Port, cloud_init: CloudInit) -> None:
@@ -262,12 +363,46 @@ def test_the_config_drive_data_source_understands_our_drive(
     assert {path: base64.b64decode(data) for path, data in found["injected"].items()} == {"/etc/motd": b"hello \xff"}
 
 
-def test_the_drive_is_found_by_its_label(tmp_path: Path) -> None:
-    write_config_drive(GUEST, tmp_path / "drive.iso", 1_700_000_000)
+def extract_fat(image: Path, into: Path) -> None:
+    """Do what ``extract`` does, as cloudbase-init reads FAT: with mtools."""
+    into.mkdir()
+    subprocess.run([program("mcopy"), "-s", "-n", "-i", image, "::*", into], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["rr_path", "joliet_path", "vfat"])
+def test_the_nocloud_data_source_understands_our_media(cloud_init: CloudInit, tmp_path: Path, kind: str) -> None:
+    image, mounted = tmp_path / "seed", tmp_path / "mounted"
+    fat = kind == "vfat"
+    write_config_drive(GUEST, image, 1_700_000_000, layout="nocloud", kind="vfat" if fat else "iso9660")
+    if fat:
+        extract_fat(image, mounted)
+    else:
+        extract(image, kind, mounted)
+    found = cloud_init.read("nocloud-medium", str(mounted))
+    assert found["found"] is True
+    assert found["instance_id"] == GUEST.id
+    assert found["public_keys"] == [KEY]
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
+    assert base64.b64decode(found["vendor_data"]) == b"#cloud-config\nntp: {servers: [192.0.2.1]}\n"
+    assert "fa:16:3e:9c:bf:3d" in found["netplan"]
+
+
+def test_the_config_drive_data_source_understands_our_fat(cloud_init: CloudInit, tmp_path: Path) -> None:
+    write_config_drive(ON_DRIVE, tmp_path / "drive.img", 1_700_000_000, kind="vfat")
+    extract_fat(tmp_path / "drive.img", tmp_path / "mounted")
+    found = cloud_init.read("config-drive", str(tmp_path / "mounted"))
+    assert (found["found"], found["instance_id"]) == (True, ON_DRIVE.id)
+    assert {path: base64.b64decode(data) for path, data in found["injected"].items()} == {"/etc/motd": b"hello \xff"}
+
+
+@pytest.mark.parametrize(("layout", "label"), [("openstack", "config-2"), ("nocloud", "cidata")])
+@pytest.mark.parametrize("kind", ["iso9660", "vfat"])
+def test_the_drive_is_found_by_its_label(tmp_path: Path, layout: Layout, label: str, kind: Kind) -> None:
+    write_config_drive(GUEST, tmp_path / "drive", 1_700_000_000, layout=layout, kind=kind)
     done = subprocess.run(
-        [program("blkid"), "-p", "-o", "export", tmp_path / "drive.iso"], capture_output=True, text=True, check=True
+        [program("blkid"), "-p", "-o", "export", tmp_path / "drive"], capture_output=True, text=True, check=True
     )
-    assert {"LABEL=config-2", "TYPE=iso9660"} <= set(done.stdout.splitlines())
+    assert {f"LABEL={label}", f"TYPE={kind}"} <= set(done.stdout.splitlines())
 
 
 @pytest.mark.parametrize(

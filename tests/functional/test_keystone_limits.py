@@ -17,12 +17,8 @@ from functional.headwater_process import HeadwaterProcess, wait_until
 from headwater.identity.keystone.unified_limits import LimitsUnknown, Questions
 from headwater.identity.settings import KeystoneSettings, UnifiedLimitsSettings
 from headwater.images.quotas.limits import MIB, RESOURCES
-from needs import CHECKOUT
 from servers.keystone import Keystone, User
 from servers.relay import Relay
-
-# The program under test is the one of this checkout, wherever the environment was made.
-ENV = {"PYTHONPATH": str(CHECKOUT / "src")}
 
 
 class Place:
@@ -59,7 +55,7 @@ use_keystone_limits = true
 cache_s = 0
 """
         (self.directory / name).mkdir()
-        process = HeadwaterProcess(self.directory / name, toml=settings, env=ENV)
+        process = HeadwaterProcess(self.directory / name, toml=settings)
         process.start()
         return process
 

@@ -17,7 +17,7 @@ from openstack.image.v2._proxy import Proxy
 from functional import clients
 from functional.clients import Client
 from functional.headwater_process import HeadwaterProcess
-from headwater.images.http_v2 import versions
+from headwater.images.http import versions
 from servers.web import WebServer, content, web_server
 
 DATA = bytes(range(256)) * 400

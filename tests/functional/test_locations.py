@@ -15,6 +15,7 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess
+from headwater.testing.object_store import some_bytes
 from servers.web import Answer, Asked, SendBytes, WebServer, content, redirect, web_server
 from unit.images.inspection.disk_images import qcow2
 
@@ -364,18 +365,31 @@ def test_a_place_that_fails_makes_way_for_the_next_and_the_last_is_told(api: Api
 
 
 def test_data_that_breaks_off_is_no_whole_answer(api: Api, web: WebServer) -> None:
+    web.pages["/large"] = content(large := some_bytes(3 << 20))
+    path = api.located(web.url("/large"))
+
+    def short(_asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large[: 2 << 20])
+
+    web.pages["/large"] = short
+    # The connection is reset, which a client may notice before or after it has read what came.
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        api.http.get(f"{path}/file")
+    web.pages["/large"] = content(large[: 2 << 20])  # whole, and not what it was
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        api.http.get(f"{path}/file")
+
+
+def test_data_that_breaks_off_in_its_first_mib_is_no_answer_at_all(api: Api, web: WebServer) -> None:
     path = api.located(web.url("/data"))
 
     def short(_asked: Asked, send: SendBytes) -> None:
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(DATA) + DATA[:1000])
 
     web.pages["/data"] = short
-    # The connection is reset, which a client may notice before or after it has read what came.
-    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
-        api.http.get(f"{path}/file")
+    assert api.http.get(f"{path}/file").status_code == 503
     web.pages["/data"] = content(DATA[:1000])  # whole, and not what it was
-    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
-        api.http.get(f"{path}/file")
+    assert api.http.get(f"{path}/file").status_code == 410
 
 
 def test_locations_that_are_not_shown_cannot_be_changed(tmp_path: Path, web: WebServer) -> None:

@@ -16,12 +16,11 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, PATCH, an_image
 from servers.rabbitmq import RabbitMq
 from servers.relay import Relay
 from servers.webhook import SECRET, WebhookReceiver
 
-OCTETS = {"Content-Type": "application/octet-stream"}
-PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 DATA = b"some bytes of an image"
 
 
@@ -40,13 +39,6 @@ def settings(receiver: WebhookReceiver, **more: Any) -> str:
     return "[notifications]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in keys.items())
 
 
-def new_image(service: HeadwaterProcess, **fields: Any) -> str:
-    document = {"disk_format": "raw", "container_format": "bare", **fields}
-    answer = httpx.post(f"{service.images_url}/v2/images", json=document, timeout=30)
-    image_id: str = answer.raise_for_status().json()["id"]
-    return image_id
-
-
 def rename(service: HeadwaterProcess, image_id: str, name: str) -> httpx.Response:
     body = json.dumps([{"op": "add", "path": "/name", "value": name}])
     return httpx.patch(f"{service.images_url}/v2/images/{image_id}", content=body, headers=PATCH).raise_for_status()
@@ -62,7 +54,7 @@ def waiting(service: HeadwaterProcess, database: str = "headwater.db") -> int:
 
 def live(service: HeadwaterProcess) -> str:
     """Do everything with an image that is told, and return its id."""
-    image_id = new_image(service, name="told", visibility="shared", os_distro="debian")
+    image_id = an_image(service, name="told", visibility="shared", os_distro="debian")
     url = f"{service.images_url}/v2/images/{image_id}"
     rename(service, image_id, "renamed")
     httpx.put(f"{url}/file", content=DATA, headers=OCTETS).raise_for_status()
@@ -132,14 +124,14 @@ def test_an_event_names_the_request_that_it_comes_from(
     fresh_headwater: FreshHeadwater, receiver: WebhookReceiver
 ) -> None:
     service = fresh_headwater(toml=settings(receiver))
-    answer = rename(service, new_image(service), "other")
+    answer = rename(service, an_image(service), "other")
     wait_until(lambda: len(receiver.events) == 2, "both events have come")
     assert receiver.events[1].get_extension("requestid") == answer.headers["X-Openstack-Request-Id"]
 
 
 def test_what_did_not_happen_is_not_told(fresh_headwater: FreshHeadwater, receiver: WebhookReceiver) -> None:
     service = fresh_headwater(toml=settings(receiver, disabled=["image.prepare"]))
-    image_id = new_image(service, protected=True)
+    image_id = an_image(service, protected=True)
     url = f"{service.images_url}/v2/images/{image_id}"
     assert httpx.delete(url).status_code == 403
     assert httpx.put(f"{url}/file", content=b"x", headers={**OCTETS, "Content-Length": "1"}).status_code == 204
@@ -195,7 +187,7 @@ def test_a_receiver_that_fails_in_every_way_gets_everything_in_the_end(
     fresh_headwater: FreshHeadwater, receiver: WebhookReceiver
 ) -> None:
     service = fresh_headwater(toml=settings(receiver, webhook_timeout_s=0.5), workers=2)
-    image_id = new_image(service)
+    image_id = an_image(service)
 
     def fails_twice(number: int) -> None:
         asked = receiver.asked
@@ -230,9 +222,9 @@ def test_a_receiver_that_fails_in_every_way_gets_everything_in_the_end(
 def test_no_request_waits_for_a_receiver_that_hangs(fresh_headwater: FreshHeadwater, receiver: WebhookReceiver) -> None:
     service = fresh_headwater(toml=settings(receiver, webhook_timeout_s=60), workers=1)
     with receiver.hanging():
-        first = new_image(service)
+        first = an_image(service)
         wait_until(lambda: receiver.asked == 1, "the first event is on its way")
-        made = [first, *(new_image(service) for _ in range(50))]
+        made = [first, *(an_image(service) for _ in range(50))]
         assert httpx.put(f"{service.images_url}/v2/images/{first}/file", content=DATA, headers=OCTETS).is_success
         assert httpx.get(f"{service.images_url}/v2/images/{first}/file").content == DATA
         assert (receiver.asked, receiver.events) == (1, [])
@@ -244,7 +236,7 @@ def test_no_request_waits_for_a_receiver_that_hangs(fresh_headwater: FreshHeadwa
 def test_events_survive_a_kill(fresh_headwater: FreshHeadwater, receiver: WebhookReceiver) -> None:
     service = fresh_headwater(toml=settings(receiver), workers=2)
     receiver.stop()
-    image_id = new_image(service)
+    image_id = an_image(service)
     rename(service, image_id, "kept")
     wait_until(lambda: "events wait for their receiver" in service.stderr(), "it was tried")
     service.kill()
@@ -260,7 +252,7 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs(
 ) -> None:
     service = fresh_headwater(toml=settings(receiver, webhook_timeout_s=60))
     with receiver.hanging():
-        new_image(service)
+        an_image(service)
         wait_until(lambda: receiver.asked == 1, "the event is on its way")
         assert service.stop(timeout_s=30) == 0
     service.start()
@@ -360,7 +352,7 @@ def test_a_consumer_of_openstack_understands_the_messages(
         listener.start()
         try:
             service = fresh_headwater(toml=to_rabbitmq(rabbitmq.url(), topic))
-            new_image(service, name="heard")
+            an_image(service, name="heard")
             wait_until(lambda: bool(heard), "the listener has heard of it")
         finally:
             listener.stop()
@@ -377,7 +369,7 @@ def test_both_receivers_get_the_same_event(
 ) -> None:
     more = settings(receiver).partition("\n")[2].replace("longest_pause_s = 1\n", "")
     service = fresh_headwater(toml=to_rabbitmq(rabbitmq.url(), topic) + more)
-    new_image(service)
+    an_image(service)
     wait_until(lambda: bool(queue.read()) and bool(receiver.events), "both have it")
     assert queue.messages[0]["message_id"] == receiver.events[0].get_id()
     assert queue.messages[0]["payload"] == receiver.events[0].get_data()
@@ -394,7 +386,7 @@ def test_a_broker_that_is_cut_off_or_hangs_delays_messages_and_nothing_else(
     fresh_headwater: FreshHeadwater, rabbitmq: RabbitMq, relay: Relay, queue: Queue, topic: str
 ) -> None:
     service = fresh_headwater(toml=to_rabbitmq(rabbitmq.url(port=relay.port), topic))
-    image_id = new_image(service)
+    image_id = an_image(service)
     wait_until(lambda: len(queue.read()) == 1, "the first message has come")
     with relay.cut():
         for number in range(5):
@@ -415,7 +407,7 @@ def test_a_broker_that_refuses_the_password_is_named_and_the_password_is_not(
     fresh_headwater: FreshHeadwater, rabbitmq: RabbitMq, topic: str
 ) -> None:
     service = fresh_headwater(toml=to_rabbitmq(rabbitmq.url().replace(rabbitmq.password, "hunter2-and-more"), topic))
-    new_image(service)
+    an_image(service)
     wait_until(lambda: "events wait for their receiver" in service.stderr(), "it was tried")
     assert waiting(service) == 1
     assert "hunter2" not in service.stderr()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2 as httpx
@@ -28,6 +29,7 @@ def test_a_real_image_is_stored_and_saved_byte_for_byte(
     tmp_path: Path,
     disk_format: str,
 ) -> None:
+    openstack = replace(openstack, anew=disk_format == "raw")
     disk = iso_image(distribution_iso) if disk_format == "iso" else disks[disk_format]
     words = ["--disk-format", disk_format, "--container-format", "bare", "--public"]
     properties = ["os_distro=ubuntu", "os_version=24.04", "architecture=x86_64"]

@@ -18,14 +18,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
-
-OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-def new_image(service: HeadwaterProcess) -> str:
-    document = {"name": "x", "disk_format": "raw", "container_format": "bare"}
-    image_id: str = httpx.post(f"{service.images_url}/v2/images", json=document).raise_for_status().json()["id"]
-    return image_id
+from functional.images import OCTETS, an_image
 
 
 @contextmanager
@@ -101,7 +94,7 @@ def test_the_requests_of_all_workers_are_counted_together(fresh_headwater: Fresh
 
 def test_bytes_and_requests_in_flight_are_counted(fresh_headwater: FreshHeadwater) -> None:
     service = fresh_headwater()
-    image_id = new_image(service)
+    image_id = an_image(service, name="x")
     httpx.put(f"{service.images_url}/v2/images/{image_id}/file", content=b"x" * 100_000, headers=OCTETS)
     assert samples(service, "headwater_received_bytes_total", listener="images") >= 100_000
     httpx.get(f"{service.images_url}/v2/images/{image_id}/file").raise_for_status()
@@ -176,7 +169,7 @@ def refuses(url: str) -> bool:
 
 def test_a_stop_lets_an_upload_in_flight_finish_and_takes_no_new_connection(fresh_headwater: FreshHeadwater) -> None:
     service = fresh_headwater(workers=2)
-    image_id = new_image(service)
+    image_id = an_image(service, name="x")
     data = os.urandom(4 << 20)
     with connected(service.images_url) as upload:
         head = f"PUT /v2/images/{image_id}/file HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
@@ -210,7 +203,7 @@ def test_a_stop_does_not_wait_for_idle_connections(fresh_headwater: FreshHeadwat
 
 def test_a_stop_ends_after_its_limit_whoever_still_sends(fresh_headwater: FreshHeadwater) -> None:
     service = fresh_headwater(toml="[server]\nstop_timeout_s = 1\n")
-    image_id = new_image(service)
+    image_id = an_image(service, name="x")
     with connected(service.images_url) as upload:
         upload.sendall(f"PUT /v2/images/{image_id}/file HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n".encode())
         upload.sendall(b"Content-Type: application/octet-stream\r\n\r\nhalf")
@@ -237,7 +230,7 @@ def test_what_one_worker_changes_all_workers_see(fresh_headwater: FreshHeadwater
     service = fresh_headwater(workers=3)
     assert len(service.workers()) == 3
     for _ in range(10):  # a connection for each request: any worker may answer
-        image_id = new_image(service)
+        image_id = an_image(service, name="x")
         url = f"{service.images_url}/v2/images/{image_id}"
         httpx.put(f"{url}/file", content=b"some bytes", headers=OCTETS).raise_for_status()
         assert httpx.get(url).json()["status"] == "active"
@@ -248,7 +241,7 @@ def test_what_one_worker_changes_all_workers_see(fresh_headwater: FreshHeadwater
 
 def test_a_worker_that_dies_is_replaced(fresh_headwater: FreshHeadwater) -> None:
     service = fresh_headwater(workers=2)
-    image_id = new_image(service)
+    image_id = an_image(service, name="x")
     time.sleep(2)  # a worker that dies sooner after its start counts as one that cannot start
     before = service.workers()
     os.kill(before[0], signal.SIGKILL)

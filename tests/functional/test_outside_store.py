@@ -10,6 +10,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, run_headwater
+from functional.images import an_image, upload
 from packages import SHELF, package
 
 DATA = bytes(range(256)) * 5000
@@ -27,14 +28,12 @@ def installed(tmp_path: Path) -> dict[str, str]:
 def test_images_lie_in_a_store_of_another_package(fresh_headwater: FreshHeadwater, installed: dict[str, str]) -> None:
     service = fresh_headwater(toml=SETTINGS, env=installed, workers=2)
     with httpx.Client(base_url=service.images_url, timeout=30) as http:
-        document = {"disk_format": "raw", "container_format": "bare"}
-        image = http.post("/v2/images", json=document).raise_for_status().json()
-        file = f"/v2/images/{image['id']}/file"
-        http.put(file, content=DATA, headers={"Content-Type": "application/octet-stream"}).raise_for_status()
-        assert http.get(file).content == DATA
-        (kept,) = (service.data_dir / "third" / "objects").rglob(f"{image['id']}*")
+        image_id = an_image(http)
+        upload(http, image_id, DATA).raise_for_status()
+        assert http.get(f"/v2/images/{image_id}/file").content == DATA
+        (kept,) = (service.data_dir / "third" / "objects").rglob(f"{image_id}*")
         assert kept.read_bytes() == DATA
-        http.delete(f"/v2/images/{image['id']}").raise_for_status()
+        http.delete(f"/v2/images/{image_id}").raise_for_status()
         assert not kept.exists()
 
 

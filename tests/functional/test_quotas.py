@@ -15,13 +15,11 @@ import pytest
 from functional.clients import Client
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS
 from functional.raw_http import HalfRequest
-from needs import CHECKOUT
 
-ENV = {"PYTHONPATH": str(CHECKOUT / "src")}
 MIB = 1 << 20
 DATA = {"disk_format": "raw", "container_format": "bare"}
-OCTETS = {"Content-Type": "application/octet-stream"}
 QUOTAS = """
 [quotas]
 image_count_total = 3
@@ -75,7 +73,7 @@ class Place:
         users = directory / "users"
         users.write_text("".join(f"{name}:{hashed}\n" for name in names))
         toml = f'[auth]\nmode = "basic"\nhtpasswd_file = "{users}"\n{QUOTAS}'
-        self.process = HeadwaterProcess(directory, toml=toml, env=ENV, workers=2)
+        self.process = HeadwaterProcess(directory, toml=toml, workers=2)
         self.process.start()
         self.projects = {name: Project(self.process, name) for name in names}
 
@@ -210,6 +208,6 @@ def test_the_openstack_client_is_told(place: Place, openstack_client: Path, tmp_
 
 
 def test_without_limits_the_usage_is_empty(fresh_headwater: FreshHeadwater) -> None:
-    process = fresh_headwater(env=ENV)
+    process = fresh_headwater()
     answer = httpx.get(f"{process.images_url}/v2/info/usage", trust_env=False)
     assert (answer.status_code, answer.json()) == (200, {"usage": {}})

@@ -15,11 +15,11 @@ import pytest
 
 from functional.conftest import FreshHeadwater, NewImage
 from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, show
 from functional.raw_http import HalfRequest
 from headwater.testing.object_store import some_bytes
 
 DATA = some_bytes(5_000_001)
-OCTETS = {"Content-Type": "application/octet-stream"}
 PART = {"Content-Type": "application/partial-upload"}
 BLANK = {"disk_format": "raw", "container_format": "bare"}
 
@@ -45,13 +45,8 @@ def offset_of(http: httpx.Client, path: str) -> int:
     return int(answer.headers["Upload-Offset"])
 
 
-def shown(http: httpx.Client, image_id: str) -> dict[str, object]:
-    found: dict[str, object] = http.get(f"/v2/images/{image_id}").raise_for_status().json()
-    return found
-
-
 def require_whole(http: httpx.Client, image_id: str, data: bytes = DATA) -> None:
-    image = shown(http, image_id)
+    image = show(http, image_id)
     assert (image["status"], image["size"]) == ("active", len(data))
     assert image["checksum"] == hashlib.md5(data).hexdigest()
     assert image["os_hash_value"] == hashlib.sha512(data).hexdigest()
@@ -65,7 +60,7 @@ def left_over(process: HeadwaterProcess) -> list[str]:
 def test_an_upload_comes_in_parts(http: httpx.Client, new_image: NewImage) -> None:
     image_id = new_image()["id"]
     path = begin(http, image_id, DATA[:10], Upload_Length=str(len(DATA)))
-    assert shown(http, image_id)["status"] == "saving"
+    assert show(http, image_id)["status"] == "saving"
     for start, end in ((10, 3_000_000), (3_000_000, 3_000_000), (3_000_000, 4_096_001)):
         answer = append(http, path, start, DATA[start:end], last=False)
         assert (answer.status_code, answer.headers["Upload-Complete"]) == (204, "?0"), answer.text
@@ -155,6 +150,63 @@ def test_a_part_that_does_not_fit_is_refused_and_changes_nothing(http: httpx.Cli
     require_whole(http, image_id, DATA[:200])
 
 
+def sha256(data: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
+
+
+def test_a_part_is_held_to_its_content_digest_before_or_behind_it(http: httpx.Client, new_image: NewImage) -> None:
+    image_id = new_image()["id"]
+    path = begin(http, image_id)
+    for last in (False, True):
+        data = DATA if last else DATA[:5001]
+        answer = append(http, path, 0, data, last=last, **{"Content-Digest": sha256(b"other")})
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (400, "0")
+        assert offset_of(http, path) == 0
+    right = {"Content-Digest": f"unknown=:AA==:, {sha256(DATA[:5001])}"}
+    assert append(http, path, 0, DATA[:5001], last=False, **right).status_code == 204
+    assert offset_of(http, path) == 5001
+    right = {"Content-Digest": sha256(DATA[5001:]), "Repr-Digest": sha256(DATA)}
+    assert append(http, path, 5001, DATA[5001:], last=True, **right).status_code == 204
+    require_whole(http, image_id)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_part_is_held_to_a_digest_in_its_trailer(
+    headwater: HeadwaterProcess, http: httpx.Client, new_image: NewImage, is_right: bool
+) -> None:
+    path = begin(http, new_image()["id"])
+    fields = {**PART, "Upload-Offset": "0", "Upload-Complete": "?0", "Trailer": "Content-Digest"}
+    with HalfRequest(headwater.images_url, "PATCH", path, length=None, headers=fields) as half:
+        half.send(DATA[:5001])
+        half.end(f"Content-Digest: {sha256(DATA[:5001] if is_right else DATA)}")
+        assert half.status() == (204 if is_right else 400)
+    assert offset_of(http, path) == (5001 if is_right else 0)
+
+
+def test_a_digest_behind_a_part_that_nobody_announced_is_not_taken_for_true(
+    headwater: HeadwaterProcess, http: httpx.Client, new_image: NewImage
+) -> None:
+    path = begin(http, new_image()["id"])
+    fields = {**PART, "Upload-Offset": "0", "Upload-Complete": "?0"}
+    with HalfRequest(headwater.images_url, "PATCH", path, length=None, headers=fields) as half:
+        half.send(DATA[:5001])
+        half.end(f"Content-Digest: {sha256(DATA[:5001])}")
+        assert half.status() == 400
+    assert offset_of(http, path) == 5001
+
+
+def test_all_data_is_held_to_what_any_part_said_of_it(http: httpx.Client, new_image: NewImage) -> None:
+    image_id = new_image()["id"]
+    path = begin(http, image_id)
+    assert append(http, path, 0, DATA[:10], last=False, **{"Repr-Digest": sha256(DATA)}).status_code == 204
+    answer = append(http, path, 10, DATA[10:], last=False, **{"Repr-Digest": sha256(b"other")})
+    assert (answer.status_code, "was said before" in answer.text) == (400, True)
+    assert offset_of(http, path) == 10
+    answer = append(http, path, 10, bytes(10), last=True)
+    assert (answer.status_code, answer.headers["Upload-Complete"]) == (400, "?1")
+    assert http.get(f"/v2/images/{image_id}").json()["status"] == "queued"
+
+
 def test_more_than_the_length_ends_the_upload(http: httpx.Client, new_image: NewImage) -> None:
     image_id = new_image()["id"]
     path = begin(http, image_id, Upload_Length="10")
@@ -165,7 +217,7 @@ def test_more_than_the_length_ends_the_upload(http: httpx.Client, new_image: New
     fields = {**PART, "Upload-Offset": "0", "Upload-Complete": "?0"}
     assert http.patch(path, content=pieces(), headers=fields).status_code == 400
     assert http.head(path).status_code == 404
-    assert shown(http, image_id)["status"] == "queued"
+    assert show(http, image_id)["status"] == "queued"
 
 
 @pytest.mark.parametrize(("declared", "digest"), [("qcow2", DATA), ("raw", b"other")])
@@ -180,11 +232,11 @@ def test_data_that_is_not_what_was_said_ends_the_upload_and_leaves_nothing(
         answer = append(http, path, 1000, DATA[1000:], last=True)
         assert answer.status_code == (400 if declared == "raw" else 415)
         assert http.head(path).status_code == 404
-        assert shown(http, image_id)["status"] == "queued"
+        assert show(http, image_id)["status"] == "queued"
         assert [each for each in left_over(process) if image_id in each] == []
         path = begin(http, image_id)
         assert http.delete(path).status_code == 204
-        assert shown(http, image_id)["status"] == "queued"
+        assert show(http, image_id)["status"] == "queued"
 
 
 def test_an_image_that_is_deleted_takes_its_upload_along(fresh_headwater: FreshHeadwater) -> None:
@@ -221,7 +273,7 @@ def test_an_upload_goes_on_after_kills_at_any_moment(fresh_headwater: FreshHeadw
                     os.kill(worker, signal.SIGKILL)
         with httpx.Client(base_url=process.images_url, timeout=60, transport=httpx.HTTPTransport(retries=20)) as http:
             wait_until(lambda: is_up(http), "a worker answers")
-            assert shown(http, image_id)["status"] == "saving"
+            assert show(http, image_id)["status"] == "saving"
             now = offset_of(http, path)
         assert told <= now <= len(data)
         told = now

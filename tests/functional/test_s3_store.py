@@ -7,9 +7,11 @@ import json
 import threading
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import httpx2 as httpx
@@ -18,7 +20,8 @@ from botocore.config import Config
 
 from docs.pages import DOCS, blocks
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterDidNotStart, wait_until
+from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, an_image, upload
 from headwater.errors import SettingsError
 from headwater.stores.remote import MARK
 from headwater.stores.s3.settings import S3StoreSettings
@@ -26,6 +29,7 @@ from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectNotFound, Stored, StoreFull, StoreRefusesWrites, StoreUnavailable, WriteLost
 from headwater.testing.object_store import content, marked, put, some_bytes
 from servers.mortal import MortalServer
+from servers.relay import Relay
 from servers.swift import Swift, s3_settings
 from servers.web import Asked, SendBytes, WebServer, web_server
 
@@ -55,6 +59,14 @@ def unfinished(client: Any, store: S3Store) -> list[str]:
 
 def opened(settings: S3StoreSettings, directory: Path) -> contextlib.closing[S3Store]:
     return contextlib.closing(S3Store("s3", settings, directory))
+
+
+@pytest.fixture
+def relayed(swift: Swift) -> Iterator[Relay]:
+    """A way to the service that a test can cut."""
+    made = Relay(urlsplit(swift.s3_url).port or 0)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -142,6 +154,42 @@ def test_an_address_for_clients_is_at_the_public_endpoint_and_signed_for_it(swif
         assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in address
         assert "X-Amz-Expires=300" in address
         assert swift.writer.key not in address
+
+
+# --- Connections that the service gave up ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("use", ["stat", "read", "list", "delete", "write", "parts"])
+def test_the_first_call_on_a_connection_that_died_idle_does_not_fail(
+    swift: Swift, tmp_path: Path, relayed: Relay, use: str
+) -> None:
+    settings = s3_settings(swift, swift.container(), endpoint=f"http://127.0.0.1:{relayed.port}", part_mib=5)
+    with opened(settings, tmp_path) as store:
+        put(marked(store), "k", b"bytes")
+        assert relayed.let_idle_ones_die()
+        if use in ("write", "parts"):
+            data = some_bytes(11 * MIB if use == "parts" else 100)
+            put(store, "new", data)
+            assert content(store, "new") == data
+        else:
+            calls: dict[str, Callable[[], object]] = {
+                "stat": lambda: store.stat("k"),
+                "read": lambda: content(store, "k"),
+                "list": lambda: list(store.list()),
+                "delete": lambda: store.delete("k"),
+            }
+            calls[use]()
+
+
+def test_a_service_that_ends_every_connection_is_asked_twice_and_not_for_ever(
+    swift: Swift, tmp_path: Path, relayed: Relay
+) -> None:
+    settings = s3_settings(swift, swift.container(), endpoint=f"http://127.0.0.1:{relayed.port}")
+    with opened(settings, tmp_path) as store:
+        put(marked(store), "k", b"bytes")
+        with relayed.cut(), pytest.raises(StoreUnavailable):
+            store.stat("k")
+        assert content(store, "k") == b"bytes"
 
 
 # --- What is set wrongly -----------------------------------------------------------------------------
@@ -400,19 +448,17 @@ def test_images_live_in_the_bucket(fresh_headwater: FreshHeadwater, swift: Swift
     settings, data = s3_settings(swift, swift.container()), some_bytes(20 * MIB)
     service = fresh_headwater(toml=as_on_the_page(settings, most_parts=1000), workers=2)
     with httpx.Client(base_url=service.images_url, timeout=60, trust_env=False) as http:
-        document = {"disk_format": "raw", "container_format": "bare"}
-        image = http.post("/v2/images", json=document).raise_for_status().json()
-        file = f"/v2/images/{image['id']}/file"
-        octets = {"Content-Type": "application/octet-stream"}
+        image_id = an_image(http)
+        file = f"/v2/images/{image_id}/file"
         pieces = (data[begin : begin + MIB] for begin in range(0, len(data), MIB))
-        http.put(file, content=pieces, headers=octets).raise_for_status()
+        http.put(file, content=pieces, headers=OCTETS).raise_for_status()
         assert http.get(file).content == data
         assert http.get(file, headers={"Range": "bytes=8388600-8388615"}).content == data[8388600:8388616]
         service.restart()
         assert http.get(file).content == data
         kept = client.list_objects_v2(Bucket=settings.bucket)["Contents"]
-        assert [each["Size"] for each in kept if each["Key"].startswith(image["id"])] == [len(data)]
-        http.delete(f"/v2/images/{image['id']}").raise_for_status()
+        assert [each["Size"] for each in kept if each["Key"].startswith(image_id)] == [len(data)]
+        http.delete(f"/v2/images/{image_id}").raise_for_status()
         wait_until(
             lambda: [each["Key"] for each in client.list_objects_v2(Bucket=settings.bucket)["Contents"]] == [MARK],
             "the object is gone",
@@ -420,13 +466,113 @@ def test_images_live_in_the_bucket(fresh_headwater: FreshHeadwater, swift: Swift
         assert swift.ask("GET", f"{settings.bucket}+segments").text == ""  # where Swift keeps its parts
 
 
-def test_a_start_with_a_wrong_secret_says_so_and_does_not_say_the_secret(
+def test_a_service_with_a_wrong_secret_says_so_and_does_not_say_the_secret(
     fresh_headwater: FreshHeadwater, swift: Swift
 ) -> None:
-    settings = s3_settings(swift, swift.container(), secret_key="not-the-secret")
-    with pytest.raises(HeadwaterDidNotStart) as refused:
-        fresh_headwater(toml=as_on_the_page(settings))
-    assert "[stores.bucket]" in refused.value.stderr
-    assert "'secret_key'" in refused.value.stderr
-    assert "not-the-secret" not in refused.value.stderr
-    assert "Traceback" not in refused.value.stderr
+    service = fresh_headwater(
+        toml=as_on_the_page(s3_settings(swift, swift.container(), secret_key="not-the-secret")), workers=1
+    )
+    assert httpx.get(f"{service.images_url}/healthcheck", trust_env=False).status_code == 503
+    assert "Traceback" not in service.stderr()
+    assert _uploaded(service)[0] == 503
+    for part in ("a store is down", '"store":"bucket"', "'secret_key'"):
+        assert part in service.stderr()
+    assert "not-the-secret" not in service.stderr()
+
+
+def _uploaded(service: HeadwaterProcess) -> tuple[int, str]:
+    """Return what an upload is answered, and the path of its data."""
+    image_id = an_image(service)
+    return upload(service, image_id, b"bytes").status_code, f"/v2/images/{image_id}/file"
+
+
+def test_a_bucket_that_is_made_after_the_start_is_used_from_then_on(
+    fresh_headwater: FreshHeadwater, swift: Swift
+) -> None:
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    service = fresh_headwater(toml=as_on_the_page(s3_settings(swift, bucket)), workers=2)
+    assert _uploaded(service)[0] == 503
+    assert f"there is no bucket {bucket} at" in service.stderr()
+    assert swift.ask("PUT", bucket).status_code == 201
+
+    def is_up() -> bool:
+        return 'headwater_store_up{store="bucket"} 1' in httpx.get(f"{service.images_url}/metrics").text
+
+    wait_until(is_up, "every worker uses the bucket", 60)
+    status, file = _uploaded(service)
+    assert status == 204
+    service.restart()
+    assert httpx.get(f"{service.images_url}{file}", trust_env=False).content == b"bytes"
+
+
+@pytest.mark.parametrize("how", ["cut", "hanging"])
+def test_a_service_starts_without_its_object_store_and_goes_on_when_that_answers(
+    fresh_headwater: FreshHeadwater, swift: Swift, relayed: Relay, how: str
+) -> None:
+    settings = s3_settings(swift, swift.container(), endpoint=f"http://127.0.0.1:{relayed.port}")
+    service = fresh_headwater(toml=as_on_the_page(settings, timeout_s=5), workers=1)
+    status, file = _uploaded(service)
+    assert status == 204
+    service.stop()
+    with getattr(relayed, how)():
+        service.start()
+        answer = httpx.get(f"{service.images_url}{file}", timeout=60, trust_env=False)
+        assert (answer.status_code, "The store bucket does not work" in answer.text) == (503, True)
+        assert httpx.get(f"{service.images_url}/v2/images", trust_env=False).status_code == 200
+    wait_until(lambda: httpx.get(f"{service.images_url}{file}", trust_env=False).content == b"bytes", "it is back", 60)
+
+
+def test_a_bucket_that_does_not_answer_takes_no_thread_from_those_who_ask_for_others(
+    fresh_headwater: FreshHeadwater, swift: Swift, relayed: Relay
+) -> None:
+    settings = s3_settings(swift, swift.container(), endpoint=f"http://127.0.0.1:{relayed.port}")
+    toml = f"[server]\ncatalogue_threads = 2\n{as_on_the_page(settings, timeout_s=3)}"
+    service = fresh_headwater(toml=toml, workers=1)
+    _, dead = _uploaded(service)
+    service.stop()
+    service.config_file.write_text(f'{toml}[stores.near]\ntype = "file"\n[images]\nstore = "near"\n')
+    service.start()
+    _, near = _uploaded(service)
+
+    def get(file: str) -> int:
+        return httpx.get(f"{service.images_url}{file}", timeout=120, trust_env=False).status_code
+
+    with relayed.hanging(), ThreadPoolExecutor(30) as clients:
+        waiting = [clients.submit(get, dead) for _ in range(30)]
+        assert {get(near) for _ in range(5)} == {200}
+        assert {each.result() for each in waiting} == {503}
+        assert relayed.clients < 15  # who tries, and who came before it was known: one each would be 30
+    assert "a store fails slowly, and rests" in service.stderr()
+    wait_until(lambda: get(dead) == 200, "it is used again", 60)
+
+
+@pytest.mark.parametrize("delivery", ["asked", "always"])
+def test_the_service_sends_clients_to_the_bucket_where_they_get_the_data_whole_and_in_parts(
+    fresh_headwater: FreshHeadwater, swift: Swift, client: Any, delivery: str
+) -> None:
+    settings = s3_settings(swift, swift.container(), part_mib=5)
+    service = fresh_headwater(toml=f'{as_on_the_page(settings)}\n[images]\ndirect_delivery = "{delivery}"\n')
+    _, file = _uploaded(service)
+    asks = {"Prefer": "redirect"}
+    with httpx.Client(base_url=service.images_url, timeout=60, trust_env=False) as http:
+        assert http.get(file).status_code == (307 if delivery == "always" else 200)
+        sent = http.get(file, headers=asks)
+        assert sent.status_code == 307
+        assert sent.headers["location"].startswith(f"{swift.s3_url}/{settings.bucket}/")
+        assert http.get(file, headers=asks, follow_redirects=True).content == b"bytes"
+        part = http.get(file, headers={**asks, "Range": "bytes=1-3"}, follow_redirects=True)
+        assert (part.status_code, part.content) == (206, b"yte")
+        for other in (sent.headers["location"].replace("Signature=", "Signature=0"), _of_another(sent)):
+            assert httpx.get(other, trust_env=False).status_code == 403
+        for each in client.list_objects_v2(Bucket=settings.bucket)["Contents"]:
+            if each["Key"] != MARK:
+                client.delete_object(Bucket=settings.bucket, Key=each["Key"])
+        assert http.get(file, headers=asks).status_code == 410  # and nobody is sent to what is not there
+    assert "Signature" not in service.stderr()
+
+
+def _of_another(sent: httpx.Response) -> str:
+    """Return the address of another object with the same signature."""
+    location: str = sent.headers["location"]
+    path, _, query = location.partition("?")
+    return f"{path.rpartition('/')[0]}/{MARK}?{query}"

@@ -18,9 +18,9 @@ import pytest
 from functional import clients
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess
+from functional.images import OCTETS
 from functional.users import proof, users_file
 
-OCTETS = {"Content-Type": "application/octet-stream"}
 DATA = random.Random(0).randbytes(9 << 20)
 TOML = """
 [images]
@@ -99,8 +99,67 @@ def test_where_a_file_fails_in_the_middle_the_next_store_goes_on(
     metrics = httpx.get(f"{service.images_url}/metrics", trust_env=False).text
     assert 'headwater_wrong_data_total{store="cheap"} 1.0' in metrics  # the second answer came from the other one
     object_of(service, "fast", image_id).unlink()
-    with pytest.raises(httpx.TransportError):  # broken off: half is never taken for the whole
-        api.get(f"/images/{image_id}/file", headers=headers)
+    lost = api.get(f"/images/{image_id}/file", headers=headers)  # half is never taken for the whole
+    assert (lost.status_code, f"The data of image {image_id} is " in lost.text) == (410, True)
+
+
+def test_a_byte_that_was_changed_in_a_file_is_noticed_by_who_reads_it(
+    service: HeadwaterProcess, api: httpx.Client
+) -> None:
+    image_id = uploaded(api, "cheap")
+    file = object_of(service, "cheap", image_id)
+    with file.open("r+b") as opened:
+        opened.seek(1000)
+        opened.write(bytes([DATA[1000] ^ 1]))
+    with pytest.raises(httpx.TransportError):
+        api.get(f"/images/{image_id}/file")
+    for headers in ({}, {"Range": "bytes=5-9"}):
+        assert api.get(f"/images/{image_id}/file", headers=headers).status_code == 410
+    metrics = httpx.get(f"{service.images_url}/metrics", trust_env=False).text
+    assert 'headwater_wrong_data_total{store="cheap"} 1.0' in metrics
+    assert any(event["event"] == "data of an image is wrong" for event in service.logs())
+    checked = service.command("store", "check", "cheap")
+    assert (checked.returncode, f"damaged: {file.name} of image {image_id}" in checked.stdout) == (1, True)
+    file.write_bytes(DATA)
+    assert api.get(f"/images/{image_id}/file").content == DATA
+    assert service.command("store", "check", "cheap").returncode == 0
+
+
+def test_of_two_copies_the_right_one_is_read_after_the_changed_one_was_noticed(
+    service: HeadwaterProcess, api: httpx.Client
+) -> None:
+    image_id = uploaded(api, "cheap")
+    file = object_of(service, "cheap", image_id)
+    copied(service, image_id, "cheap", "fast")
+    file.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
+    with pytest.raises(httpx.TransportError):
+        api.get(f"/images/{image_id}/file")
+    for _ in range(2):
+        assert api.get(f"/images/{image_id}/file").content == DATA
+    assert api.get(f"/images/{image_id}/file", headers={"Range": "bytes=-9"}).content == DATA[-9:]
+
+
+@pytest.mark.parametrize("part", [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=-1"}])
+def test_data_that_is_missing_comes_from_another_store_and_is_gone_where_there_is_none(
+    service: HeadwaterProcess, api: httpx.Client, part: dict[str, str]
+) -> None:
+    image_id = uploaded(api, "cheap")
+    file = object_of(service, "cheap", image_id)
+    copy = copied(service, image_id, "cheap", "fast")
+    file.unlink()
+    assert api.get(f"/images/{image_id}/file", headers=part).status_code == (206 if part else 200)
+    assert api.head(f"/images/{image_id}/file").status_code == 200
+    copy.unlink()
+    for method in ("GET", "HEAD"):
+        lost = api.request(method, f"/images/{image_id}/file", headers=part)
+        assert lost.status_code == 410
+        assert (f"The data of image {image_id} is lost" in lost.text) == (method == "GET")
+    metrics = httpx.get(f"{service.images_url}/metrics", trust_env=False).text
+    assert 'headwater_missing_data_total{store="cheap"}' in metrics
+    told = [event["error"] for event in service.logs() if event["event"] == "data of an image is missing"]
+    assert any(f"image {image_id} is missing from store cheap: restore the object" in each for each in told)
+    checked = service.command("store", "check", "cheap")
+    assert (checked.returncode, "missing" in checked.stdout) == (1, True)
 
 
 def test_clients_learn_which_stores_there_are(service: HeadwaterProcess, api: httpx.Client) -> None:
@@ -109,7 +168,7 @@ def test_clients_learn_which_stores_there_are(service: HeadwaterProcess, api: ht
     detail = {each["id"]: each for each in api.get("/info/stores/detail").json()["stores"]}
     directory = str(service.data_dir / "stores" / "fast")
     properties = {"data_dir": directory, "chunk_size": 262144, "thin_provisioning": False}
-    assert detail["fast"] == {**fast, "type": "file", "weight": 0, "properties": properties}
+    assert detail["fast"] == {**fast, "type": "file", "weight": 0, "properties": properties, "status": "up"}
     assert detail["cheap"]["weight"] == 300
     assert detail["web"] == {"id": "web", "read-only": "true", "type": "http", "weight": 0, "properties": {}}
     assert api.post("/images", json={}).headers["OpenStack-image-store-ids"] == "fast,cheap"
@@ -150,7 +209,8 @@ def test_an_upload_goes_where_its_header_says(service: HeadwaterProcess, api: ht
 def test_all_follows_the_weights_of_the_stores(service: HeadwaterProcess, api: httpx.Client) -> None:
     image_id = uploaded(api, "fast", b"the data")
     cheap = copied(service, image_id, "fast", "cheap")
-    cheap.write_bytes(b"THE DATA")  # so that answers tell where they come from
+    cheap.write_bytes(b"THE DATA")  # so that answers tell where they come from,
+    shutil.copystat(object_of(service, "fast", image_id), cheap)  # and nothing shows that it was changed
     for shown in (api.get(f"/images/{image_id}").json(), api.get("/images").json()["images"][0]):
         assert shown["stores"] == "cheap,fast"
         assert [each["metadata"]["store"] for each in shown["locations"]] == ["cheap", "fast"]

@@ -10,10 +10,8 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess
-from needs import CHECKOUT
 from servers.keystone import Keystone
 
-ENV = {"PYTHONPATH": str(CHECKOUT / "src")}
 DATA = bytes(range(256)) * 8
 PATCH = "application/openstack-images-v2.1-json-patch"
 
@@ -99,7 +97,7 @@ project_name = "{services}"
 [images]
 member_quota = 3
 """
-    process = HeadwaterProcess(tmp_path_factory.mktemp("sharing"), toml=settings, env=ENV)
+    process = HeadwaterProcess(tmp_path_factory.mktemp("sharing"), toml=settings)
     process.start()
     found = People(process.images_url, keystone)
     yield found

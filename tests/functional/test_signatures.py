@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from functional import clients
 from functional.headwater_process import HeadwaterProcess, bare_environment
+from functional.images import OCTETS, an_image, show
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import Caller
 from headwater.identity.peer import Peer
@@ -33,7 +33,6 @@ from servers.relay import Relay
 from signers import CERTIFICATE_ID, Signer, signer
 
 DATA = bytes(range(256)) * 4096
-OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +53,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, who: Signer) -> Iterator[H
     process.stop()
 
 
-def create(service: HeadwaterProcess, properties: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
-    document = {"disk_format": "raw", "container_format": "bare", **properties}
-    answer = httpx.post(f"{service.images_url}/v2/images", json=document, headers=headers, timeout=30)
-    image_id: str = answer.raise_for_status().json()["id"]
-    return image_id
-
-
 def upload(
     service: HeadwaterProcess, image_id: str, data: bytes = DATA, *, headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
@@ -71,13 +63,8 @@ def upload(
     )
 
 
-def show(service: HeadwaterProcess, image_id: str, headers: Mapping[str, str] | None = None) -> Any:
-    answer = httpx.get(f"{service.images_url}/v2/images/{image_id}", headers=headers, timeout=30)
-    return answer.raise_for_status().json()
-
-
 def test_signed_data_is_taken_and_other_data_leaves_nothing(service: HeadwaterProcess, who: Signer) -> None:
-    image_id = create(service, who.properties(DATA))
+    image_id = an_image(service, who.properties(DATA))
     refused = upload(service, image_id, DATA[:-1] + b"x")
     assert refused.status_code == 400
     assert "the data is not what the key of the certificate" in refused.json()["message"]
@@ -103,7 +90,7 @@ def test_signed_data_is_taken_and_other_data_leaves_nothing(service: HeadwaterPr
 def test_the_answer_says_what_is_wrong_with_a_signature(
     service: HeadwaterProcess, who: Signer, change: Mapping[str, str], says: str
 ) -> None:
-    image_id = create(service, {**who.properties(DATA), **change})
+    image_id = an_image(service, {**who.properties(DATA), **change})
     refused = upload(service, image_id)
     assert refused.status_code == 400
     assert says in refused.json()["message"]
@@ -184,7 +171,7 @@ def test_openstack_signs_itself_in_a_way_that_nobody_can_read_and_the_user_reads
 
 
 def test_without_a_source_a_signed_image_is_refused(headwater: HeadwaterProcess, who: Signer) -> None:
-    image_id = create(headwater, who.properties(DATA))
+    image_id = an_image(headwater, who.properties(DATA))
     refused = upload(headwater, image_id)
     assert refused.status_code == 400
     assert "no source of certificates" in refused.json()["message"]
@@ -266,7 +253,7 @@ def test_a_certificate_in_barbican_is_read_with_the_callers_token(
     for payload, content_type in ((pem, octets), (pem, text), (der(who), octets)):
         secret = barbican.store(token, payload, content_type)
         headers = {"X-Auth-Token": token}
-        image_id = create(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
+        image_id = an_image(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
         assert upload(with_barbican, image_id, DATA[1:], headers=headers).status_code == 400
         assert upload(with_barbican, image_id, headers=headers).status_code == 204
         assert show(with_barbican, image_id, headers=headers)["status"] == "active"
@@ -281,10 +268,10 @@ def test_what_barbican_does_not_let_the_caller_read_is_not_there_also_when_anoth
     secret = barbican.store(place.token(), who.certificate.read_bytes(), "text/plain")
     owner, other = {"X-Auth-Token": place.token()}, {"X-Auth-Token": place.other_token()}
     signed = who.properties(DATA, certificate_id=secret)
-    assert upload(with_barbican, create(with_barbican, signed, headers=owner), headers=owner).status_code == 204
+    assert upload(with_barbican, an_image(with_barbican, signed, headers=owner), headers=owner).status_code == 204
     for its_id in (secret, CERTIFICATE_ID):
         signed = who.properties(DATA, certificate_id=its_id)
-        image_id = create(with_barbican, signed, headers=other)
+        image_id = an_image(with_barbican, signed, headers=other)
         refused = upload(with_barbican, image_id, headers=other)
         assert refused.status_code == 400
         assert f"there is no certificate {its_id}" in refused.json()["message"]
@@ -303,7 +290,7 @@ def test_a_secret_that_is_no_certificate_is_refused(
         (barbican.store_nothing(token), "no payload"),
     ):
         headers = {"X-Auth-Token": token}
-        image_id = create(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
+        image_id = an_image(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
         refused = upload(with_barbican, image_id, headers=headers)
         assert refused.status_code == 400
         assert says in refused.json()["message"]
@@ -315,7 +302,7 @@ def test_while_barbican_is_away_the_upload_can_be_made_again_later(
 ) -> None:
     headers = {"X-Auth-Token": place.token()}
     secret = barbican.store(place.token(), who.certificate.read_bytes(), "text/plain")
-    image_id = create(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
+    image_id = an_image(with_barbican, who.properties(DATA, certificate_id=secret), headers=headers)
     for away in (way.cut, way.hanging):
         with away():
             began = time.monotonic()
@@ -338,9 +325,9 @@ def test_headwaters_own_user_asks_where_that_is_set(
     process.start()
     try:
         headers = {"X-Auth-Token": place.token()}
-        image_id = create(process, who.properties(DATA, certificate_id=ours), headers=headers)
+        image_id = an_image(process, who.properties(DATA, certificate_id=ours), headers=headers)
         assert upload(process, image_id, headers=headers).status_code == 204
-        image_id = create(process, who.properties(DATA, certificate_id=theirs), headers=headers)
+        image_id = an_image(process, who.properties(DATA, certificate_id=theirs), headers=headers)
         assert upload(process, image_id, headers=headers).status_code == 400
         assert place.service.password not in process.stderr()
     finally:
@@ -368,7 +355,7 @@ def test_barbican_is_found_in_the_catalogue(
         headers = {"X-Auth-Token": place.token()}
         owner = place.token() if ask_as == "caller" else keystone.token(place.service, keystone.admin_project)
         stored = barbican.store(owner, who.certificate.read_bytes(), "text/plain")
-        image_id = create(process, who.properties(DATA, certificate_id=stored), headers=headers)
+        image_id = an_image(process, who.properties(DATA, certificate_id=stored), headers=headers)
         assert upload(process, image_id, headers=headers).status_code == 204
         assert secret not in process.stderr()
     finally:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess, free_ports, run_headwater
+from functional.headwater_process import HeadwaterProcess, run_headwater
+from servers.ports import free_ports
 
 PASSWORD = "hunter2-and-more"
 
@@ -200,6 +201,35 @@ def test_a_signing_key_that_is_none(tmp_path: Path) -> None:
 def test_a_password_without_a_signing_key(tmp_path: Path) -> None:
     toml = f'[streams]\nsigning_key_password = "{PASSWORD}"'
     refused(serve(tmp_path, toml=toml), "signing_key_password is set and signing_key is not")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('url = "site"\npull_through = "https://images.example"', "give one of both"),
+        ("", "give one of both"),
+        ('url = "https://images.example"', "served by pull_through"),
+        ('pull_through = "images.example"', "not the root of a feed"),
+        ('pull_through = "https://me:secret@images.example"', "without a user name"),
+        ('pull_through = "https://images.example/streams/v1/index.json"', "the path above streams/v1"),
+        ('pull_through = "https://images.example"\nkeyring = "none.gpg"', "none.gpg"),
+        ('pull_through = "https://images.example"\nresign = true', "signing_key"),
+        ('pull_through = "https://images.example"\ndirectory = "/proc/none"', "cannot keep anything in /proc/none"),
+        ('url = "site"\nmax_age_s = 5', "only a tree with 'pull_through' has that"),
+        ('url = "swift://container"', "OS_AUTH_URL is not set"),
+        ('url = "s3://"', "name a bucket"),
+        ('url = "/"', "holds the directory of data"),
+        ('pull_through = "https://images.example"\nauthorization = "secret\\nHost: x"', "one line of printable"),
+    ],
+)
+def test_a_tree_that_cannot_be_served(tmp_path: Path, section: str, said: str) -> None:
+    done = serve(tmp_path, toml=f"[streams.trees.site]\n{section}")
+    refused(done, said)
+    assert "secret" not in done.stderr
+
+
+def test_a_tree_with_a_name_that_no_path_has(tmp_path: Path) -> None:
+    refused(serve(tmp_path, toml='[streams.trees."../x"]\nurl = "site"'), "a tree's name is lower-case letters")
 
 
 def test_a_memory_store_with_several_workers(tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess
+from functional.images import an_image, upload
 
 DATA = bytes(range(256)) * 500
-RAW = {"disk_format": "raw", "container_format": "bare"}
-OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture
@@ -29,10 +28,10 @@ def service(fresh_headwater: FreshHeadwater, root: Path) -> HeadwaterProcess:
     return fresh_headwater(toml=f'[stores.files]\ntype = "file"\nroot = "{root}"\n')
 
 
-def an_image(service: HeadwaterProcess) -> str:
-    image_id: str = httpx.post(f"{service.images_url}/v2/images", json=RAW).raise_for_status().json()["id"]
-    put = httpx.put(f"{service.images_url}/v2/images/{image_id}/file", content=DATA, headers=OCTETS, timeout=60)
-    assert put.status_code == 204
+def with_data(service: HeadwaterProcess) -> str:
+    """Return the id of a new image that has ``DATA``."""
+    image_id = an_image(service)
+    assert upload(service, image_id, DATA).status_code == 204
     return image_id
 
 
@@ -59,7 +58,7 @@ def check(service: HeadwaterProcess, *options: str) -> tuple[int, dict[tuple[str
 def test_what_was_damaged_removed_and_added_is_found_and_only_the_orphan_is_removed(
     service: HeadwaterProcess, root: Path
 ) -> None:
-    well, cut, changed, gone = (an_image(service) for _ in range(4))
+    well, cut, changed, gone = (with_data(service) for _ in range(4))
     assert check(service, "--read")[:2] == (0, {})
     files = {image: file_of(root, image) for image in (well, cut, changed, gone)}
     keys = {image: file.name for image, file in files.items()}
@@ -100,8 +99,19 @@ def test_what_was_damaged_removed_and_added_is_found_and_only_the_orphan_is_remo
     assert got.content == DATA
 
 
+def test_a_file_that_was_touched_is_known_to_be_right_once_it_was_read(service: HeadwaterProcess, root: Path) -> None:
+    file = file_of(root, with_data(service))
+    was = file.stat().st_mtime_ns
+    file.touch()
+    touched = file.stat().st_mtime_ns
+    assert check(service)[:2] == (0, {})
+    assert file.stat().st_mtime_ns == touched
+    assert check(service, "--read")[:2] == (0, {})
+    assert file.stat().st_mtime_ns % 10**9 == was % 10**9 != touched % 10**9
+
+
 def test_a_store_that_is_not_mounted_has_lost_nothing(service: HeadwaterProcess, root: Path) -> None:
-    image = an_image(service)
+    image = with_data(service)
     root.rename(root.with_name("away"))
     root.mkdir()
     code, found, totals = check(service, "--remove-orphans")
@@ -111,7 +121,7 @@ def test_a_store_that_is_not_mounted_has_lost_nothing(service: HeadwaterProcess,
 
 
 def test_in_words_each_finding_is_a_line_and_each_store_a_sum(service: HeadwaterProcess, root: Path) -> None:
-    image = an_image(service)
+    image = with_data(service)
     well = service.command("store", "check")
     assert (well.returncode, well.stdout) == (0, f"store files: 1 objects ({len(DATA)} bytes), all is well\n")
     file = file_of(root, image)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +101,29 @@ def test_who_has_the_newest_document_is_told_so(http: httpx.Client, new_image: N
     changed = http.get(PRODUCTS, headers=again)
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+def test_curl_gets_the_feed_compressed_in_parts_and_by_the_path_of_its_index(
+    http: httpx.Client, new_image: NewImage, tmp_path: Path
+) -> None:
+    new_image(b"some bytes", visibility="public", **IS_NOBLE)
+
+    def curl(*words: str) -> bytes:
+        command = [str(program("curl")), "-sf", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=True).stdout
+
+    index = f"{http.base_url}{V1}/index.json"
+    plain = curl(index)
+    assert curl("--compressed", index) == plain
+    assert gzip.decompress(curl("-H", "Accept-Encoding: gzip", index)) == plain
+    assert curl("-r", "3-17", index) == plain[3:18]
+    (entry,) = json.loads(plain)["index"].values()
+    assert json.loads(curl(f"{http.base_url}/simplestreams/images/{entry['path']}"))["products"].keys() == set(
+        entry["products"]
+    )
+    curl("--etag-save", "etag", "-o", "kept", "--compressed", index)
+    written = curl("--etag-compare", "etag", "-o", "again", "-w", "%{http_code}", "--compressed", index)
+    assert written == b"304"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +255,10 @@ def test_gpg_verifies_every_signed_document_of_the_served_feed(
             assert b"Good signature" in gnupg.run("--verify", signed).stderr
             document = gnupg.run("--decrypt", signed).stdout.decode()
             if name.startswith("index"):
-                assert products in document
+                (entry,) = json.loads(document)["index"].values()
+                assert re.sub("-[0-9a-f]{16}[.]", ".", entry["path"]).endswith(f"/{products}")
+                fitting = http.get(f"/simplestreams/images/{entry['path']}").raise_for_status()
+                assert fitting.text.startswith("-----BEGIN PGP SIGNED MESSAGE-----")
             if name == products:
                 assert image["id"] in document
         # Juju with a feed found in the catalog reads the unsigned ones.

@@ -9,16 +9,18 @@ import re
 import secrets
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
 
 from docs.pages import DOCS, blocks
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterDidNotStart, wait_until
+from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.images import OCTETS, an_image, upload
 from headwater.errors import SettingsError
 from headwater.stores.remote import MARK
 from headwater.stores.store import (
@@ -38,6 +40,7 @@ from headwater.stores.swift.store import SwiftStore
 from headwater.testing.object_store import content, marked, put, some_bytes
 from servers.keystone import Keystone
 from servers.mortal import MortalServer
+from servers.relay import Relay
 from servers.swift import Swift, swift_settings
 from servers.web import Answer, Asked, SendBytes, WebServer, redirect, web_server
 
@@ -65,6 +68,30 @@ def keys_of_segments(swift: Swift, store: SwiftStore) -> list[str]:
     """Return of which keys segments are there."""
     found = (re.fullmatch(r"\.segments/(.+)/\.\w+/\d{8}", name) for name in names(swift, store))
     return [each[1] for each in found if each]
+
+
+@pytest.mark.parametrize("use", ["stat", "read", "list", "delete", "write", "segments"])
+def test_the_first_call_on_a_connection_that_died_idle_does_not_fail(swift: Swift, use: str) -> None:
+    relayed = Relay(urlsplit(swift.url).port or 0)
+    by_relay = swift.storage_url.replace(swift.url, f"http://127.0.0.1:{relayed.port}")
+    settings = swift_settings(swift, swift.container(), storage_url=by_relay, segment_mib=4)
+    with contextlib.closing(relayed), opened(settings) as store:
+        put(marked(store), "k", b"bytes")
+        assert relayed.let_idle_ones_die()
+        if use in ("write", "segments"):
+            data = some_bytes(9 * MIB if use == "segments" else 100)
+            put(store, "new", data)
+            assert content(store, "new") == data
+        else:
+            calls: dict[str, Callable[[], object]] = {
+                "stat": lambda: store.stat("k"),
+                "read": lambda: content(store, "k"),
+                "list": lambda: list(store.list()),
+                "delete": lambda: store.delete("k"),
+            }
+            calls[use]()
+        with relayed.cut(), pytest.raises(StoreUnavailable):
+            store.stat("new")
 
 
 # --- Segments ----------------------------------------------------------------------------------------
@@ -580,30 +607,78 @@ def test_images_live_in_the_container(fresh_headwater: FreshHeadwater, swift: Sw
     settings, data = swift_settings(swift, swift.container()), some_bytes(20 * MIB)
     service = fresh_headwater(toml=as_on_the_page(settings, segment_mib=8), workers=2)
     with httpx.Client(base_url=service.images_url, timeout=60, trust_env=False) as http:
-        document = {"disk_format": "raw", "container_format": "bare"}
-        image = http.post("/v2/images", json=document).raise_for_status().json()
-        file = f"/v2/images/{image['id']}/file"
-        octets = {"Content-Type": "application/octet-stream"}
+        image_id = an_image(http)
+        file = f"/v2/images/{image_id}/file"
         pieces = (data[begin : begin + MIB] for begin in range(0, len(data), MIB))
-        http.put(file, content=pieces, headers=octets).raise_for_status()
+        http.put(file, content=pieces, headers=OCTETS).raise_for_status()
         assert http.get(file).content == data
         assert http.get(file, headers={"Range": "bytes=8388600-8388615"}).content == data[8388600:8388616]
         service.restart()
         assert http.get(file).content == data
         kept = swift.ask("GET", settings.container).text.split()
         assert len([name for name in kept if name.startswith(".segments/")]) == 3
-        assert len([name for name in kept if name.startswith(image["id"])]) == 1
-        http.delete(f"/v2/images/{image['id']}").raise_for_status()
+        assert len([name for name in kept if name.startswith(image_id)]) == 1
+        http.delete(f"/v2/images/{image_id}").raise_for_status()
         wait_until(lambda: swift.ask("GET", settings.container).text.split() == [MARK], "all of it is gone")
 
 
-def test_a_start_with_a_wrong_secret_says_so_and_does_not_say_the_secret(
+def test_a_service_with_a_wrong_secret_says_so_and_does_not_say_the_secret(
     fresh_headwater: FreshHeadwater, swift: Swift
 ) -> None:
     settings = swift_settings(swift, swift.container(), password="not-the-secret")
-    with pytest.raises(HeadwaterDidNotStart) as refused:
-        fresh_headwater(toml=as_on_the_page(settings))
-    assert "[stores.swift]" in refused.value.stderr
-    assert str(settings.username) in refused.value.stderr
-    assert "not-the-secret" not in refused.value.stderr
-    assert "Traceback" not in refused.value.stderr
+    service = fresh_headwater(toml=as_on_the_page(settings), workers=1)
+    assert httpx.get(f"{service.images_url}/healthcheck", trust_env=False).status_code == 503
+    assert "Traceback" not in service.stderr()
+    assert _uploaded(service)[0] == 503
+    for part in ("a store is down", '"store":"swift"', str(settings.username)):
+        assert part in service.stderr()
+    assert "not-the-secret" not in service.stderr()
+
+
+def _uploaded(service: HeadwaterProcess, data: bytes = b"bytes") -> tuple[int, str]:
+    """Return what an upload is answered, and the path of its data."""
+    image_id = an_image(service)
+    return upload(service, image_id, data).status_code, f"/v2/images/{image_id}/file"
+
+
+def test_a_container_that_is_made_after_the_start_is_used_from_then_on(
+    fresh_headwater: FreshHeadwater, swift: Swift
+) -> None:
+    container = f"images-{uuid.uuid4().hex[:12]}"
+    service = fresh_headwater(toml=as_on_the_page(swift_settings(swift, container)), workers=2)
+    assert _uploaded(service)[0] == 503
+    assert f"there is no container {container}" in service.stderr()
+    assert swift.ask("PUT", container).status_code == 201
+
+    def is_up() -> bool:
+        return 'headwater_store_up{store="swift"} 1' in httpx.get(f"{service.images_url}/metrics").text
+
+    wait_until(is_up, "every worker uses the container", 60)
+    assert _uploaded(service)[0] == 204
+
+
+def test_the_service_sends_clients_to_swift_where_they_get_the_data_whole_and_in_parts(
+    fresh_headwater: FreshHeadwater, swift: Swift
+) -> None:
+    page = as_on_the_page(
+        swift_settings(swift, f"images-{uuid.uuid4().hex[:12]}"),
+        create_container=True,
+        temp_url_key="a-key-for-urls",
+        segment_mib=4,
+    )
+    service = fresh_headwater(toml=f'{page}\n[images]\ndirect_delivery = "asked"\n')
+    data = some_bytes(9 * MIB)
+    _, file = _uploaded(service, data)
+    asks = {"Prefer": "redirect"}
+    with httpx.Client(base_url=service.images_url, timeout=60, trust_env=False) as http:
+        assert http.get(file).status_code == 200
+        sent = http.get(file, headers=asks)
+        assert (sent.status_code, "temp_url_sig" in sent.headers["location"]) == (307, True)
+        assert http.get(file, headers=asks, follow_redirects=True).content == data
+        part = http.get(file, headers={**asks, "Range": f"bytes={4 * MIB - 2}-{4 * MIB + 1}"}, follow_redirects=True)
+        assert (part.status_code, part.content) == (206, data[4 * MIB - 2 : 4 * MIB + 2])
+        altered = sent.headers["location"].replace("temp_url_sig=", "temp_url_sig=0")
+        assert httpx.get(altered, trust_env=False).status_code == 401
+        assert httpx.put(sent.headers["location"], content=b"x", trust_env=False).status_code == 401
+    assert "temp_url_sig" not in service.stderr()
+    assert "a-key-for-urls" not in service.stderr()

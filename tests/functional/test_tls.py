@@ -22,12 +22,12 @@ import pytest
 from functional import clients
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
+from functional.images import OCTETS, an_image
 from servers.certificates import Authority
 
 MiB = 1 << 20
 LIMIT_S = 60
 IMAGE = {"name": "x", "disk_format": "raw", "container_format": "bare"}
-OCTETS = {"Content-Type": "application/octet-stream"}
 GET = b"GET /healthcheck/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -104,7 +104,7 @@ def test_data_goes_through_unchanged_and_at_flat_memory(
     service: HeadwaterProcess, api: httpx.Client, *, chunked: bool
 ) -> None:
     data = os.urandom(MiB) * 96
-    image_id = api.post("/v2/images", json=IMAGE).json()["id"]
+    image_id = an_image(api)
     (worker,) = service.workers()
     api.get(f"/v2/images/{image_id}")
     before = memory(worker)
@@ -132,7 +132,7 @@ def memory(pid: int) -> int:
 def test_a_slow_reader_of_an_image_costs_little_memory(
     service: HeadwaterProcess, api: httpx.Client, authority: Authority
 ) -> None:
-    image_id = api.post("/v2/images", json=IMAGE).json()["id"]
+    image_id = an_image(api)
     api.put(f"/v2/images/{image_id}/file", content=bytes(64 * MiB), headers=OCTETS).raise_for_status()
     (worker,) = service.workers()
     before = memory(worker)

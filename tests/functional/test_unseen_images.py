@@ -16,16 +16,21 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess
+from functional.images import OCTETS, PATCH
 from functional.users import proof, users_file
 
-OCTETS = {"Content-Type": "application/octet-stream"}
-PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 PART = {"Content-Type": "application/partial-upload", "Upload-Offset": "0", "Upload-Complete": "?1"}
+TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
 # What the operations of one image need to get as far as the image; those that are not here need no body.
 BODIES: dict[str, tuple[dict[str, str], Any]] = {
     "updateImage": (PATCH, [{"op": "replace", "path": "/name", "value": "x"}]),
     "uploadImageData": (OCTETS, b"data"),
     "appendToUpload": (PART, b"data"),
+    "createTusUpload": ({**TUS, "Upload-Length": "4"}, b"data"),
+    "appendToTusUpload": (TUS, b"data"),
+    "overrideTusMethod": ({**TUS, "X-HTTP-Method-Override": "PATCH"}, b"data"),
+    "showTusUpload": (TUS, None),
+    "cancelTusUpload": (TUS, None),
     "stageImageData": (OCTETS, b"data"),
     "addMember": ({}, {"member": "b"}),
     "answerMember": ({}, {"status": "accepted"}),

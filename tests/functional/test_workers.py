@@ -15,7 +15,7 @@ import pytest
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
 
-IMPATIENT = "[server]\nworker_timeout_s = 2\n"
+IMPATIENT = "[server]\nworker_timeout_s = 4\n"
 ENDED, STILL = "a worker ended and is replaced", "a worker stands still and is killed"
 
 

@@ -29,6 +29,7 @@ import pytest
 from needs import not_run, program
 from servers import process
 from servers.mortal import below
+from servers.ports import free_port
 
 REMEDY = "run 'make test-ceph'"
 _DAEMONS = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
@@ -209,15 +210,27 @@ class Gateway:
     secret_key: str = field(repr=False)
 
 
-@pytest.fixture(scope="session")
-def ceph() -> Iterator[Ceph]:
+def is_installed() -> bool:
+    """Return whether a cluster can be started here."""
+    return all(shutil.which(each) is not None for each in (*_DAEMONS, "ceph", "ceph-authtool", "monmaptool", "rbd"))
+
+
+@contextmanager
+def running() -> Iterator[Ceph]:
     """Give a cluster whose OSD is up."""
-    if any(shutil.which(each) is None for each in (*_DAEMONS, "ceph", "ceph-authtool", "monmaptool")):
-        not_run("Ceph (Debian's packages ceph-mon, ceph-mgr, ceph-osd, ceph-common and radosgw)", REMEDY)
     home = Path(tempfile.mkdtemp(prefix="headwater-ceph-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         yield _started(home, stack)
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    """Give a cluster whose OSD is up."""
+    if not is_installed():
+        not_run("Ceph (Debian's packages ceph-mon, ceph-mgr, ceph-osd, ceph-common and radosgw)", REMEDY)
+    with running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -243,7 +256,7 @@ def rados_gateway(ceph: Ceph) -> Iterator[Gateway]:
 
 
 def _started(home: Path, stack: ExitStack) -> Ceph:
-    fsid, port = str(uuid.uuid4()), process.free_port()
+    fsid, port = str(uuid.uuid4()), free_port()
     conf = home / "ceph.conf"
     conf.write_text(_SETTINGS.format(fsid=fsid, port=port, home=home, disk=_DISK))
     with_conf: list[str | Path] = ["--conf", conf]

@@ -100,8 +100,12 @@ class Keystone:
         return made
 
     def project(self, name: str | None = None) -> str:
-        """Make a project and return its id."""
-        its_id: str = self._make("projects", name=name or f"project-{uuid.uuid4().hex[:8]}", domain_id="default")["id"]
+        """Return the id of the project of this name, made if there is none; without a name, of a new one."""
+        found: list[dict[str, Any]] = []
+        if name is not None:
+            found = self._http.get(f"{self.url}/projects", params={"name": name}).raise_for_status().json()["projects"]
+        name = name or f"project-{uuid.uuid4().hex[:8]}"
+        its_id: str = (found[0] if found else self._make("projects", name=name, domain_id="default"))["id"]
         return its_id
 
     def role(self, name: str) -> str:
@@ -112,7 +116,7 @@ class Keystone:
 
     def user(self, project: str | None = None, *roles: str, name: str | None = None) -> User:
         """Make a user who has ``roles`` in ``project``."""
-        password = secrets.token_urlsafe(12)
+        password = secrets.token_hex(12)
         name = name or f"user-{uuid.uuid4().hex[:8]}"
         made = self._make("users", name=name, password=password, domain_id="default")
         user = User(made["id"], name, password)
@@ -273,7 +277,7 @@ def prepared() -> Iterator[Site]:
     """Make the database, the keys and what Keystone's bootstrap enters, and remove them at the end."""
     if not is_installed():
         not_run("Keystone (.venv-keystone)")
-    password = secrets.token_urlsafe(16)
+    password = secrets.token_hex(16)  # nothing that a command line takes for an option
     with directory("keystone", None) as home:
         _configure(home, home, _LONG_LIFE_S)
         opening = ["keystone-manage", "--config-dir", str(home)]

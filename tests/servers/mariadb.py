@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -157,7 +158,8 @@ def _new_database(server: URL, statements: Sequence[str] = ()) -> Iterator[str]:
         # What a failed test left open has locks that would hold up DROP DATABASE.
         cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name,))
         for (number,) in cursor.fetchall():
-            cursor.execute("KILL SOFT CONNECTION %s", (number,))
+            with contextlib.suppress(pymysql.err.OperationalError):  # it has ended by itself
+                cursor.execute("KILL SOFT CONNECTION %s", (number,))
         cursor.execute(f"DROP DATABASE `{name}`")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 
 from needs import not_run
 from servers import mariadb, postgresql, process
+from servers.ports import free_port
 
 
 class MortalServer:
@@ -21,7 +22,7 @@ class MortalServer:
 
     def __init__(self, server: process.Server) -> None:
         self._server = server
-        self.port = process.free_port()
+        self.port = free_port()
         self._keeper = self._start()
 
     def kill(self) -> None:

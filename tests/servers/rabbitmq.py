@@ -18,6 +18,7 @@ import amqp
 import pytest
 
 from needs import not_run, program
+from servers.ports import free_port
 from servers.process import account, directory, listening
 
 # Debian's program of that name in PATH changes to the account of the system's own broker, and to its files.
@@ -73,7 +74,7 @@ def rabbitmq() -> Iterator[RabbitMq]:
                 "RABBITMQ_NODENAME": f"headwater-{secrets.token_hex(4)}@localhost",
                 "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
                 "RABBITMQ_NODE_PORT": str(port),
-                "RABBITMQ_DIST_PORT": str(_free_port()),
+                "RABBITMQ_DIST_PORT": str(free_port()),
                 "RABBITMQ_CONFIG_FILE": str(settings),
                 "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
@@ -105,10 +106,3 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,6 +16,8 @@ class Relay:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._held: set[socket.socket] = set()
+        self._clients: set[socket.socket] = set()
+        self._dying: set[socket.socket] = set()
         self._pumps: list[threading.Thread] = []
         self._cut = self._hangs = False
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -25,6 +27,11 @@ class Relay:
     def port(self) -> int:
         port: int = self._listener.getsockname()[1]
         return port
+
+    @property
+    def clients(self) -> int:
+        """How many connections clients hold."""
+        return len(self._clients & self._held)
 
     @contextmanager
     def cut(self) -> Iterator[None]:
@@ -46,6 +53,14 @@ class Relay:
         finally:
             self._hangs = False
             self._end_all()
+
+    def let_idle_ones_die(self) -> int:
+        """End each connection that is there when something more comes on it; return how many there are.
+
+        So does a service that gives up idle connections at the moment in which a client uses one again.
+        """
+        self._dying |= self._clients & self._held
+        return len(self._dying)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -72,20 +87,20 @@ class Relay:
                 client.close()
                 continue
             self._held.add(client)
+            self._clients.add(client)
             if self._hangs:
                 continue
             server = socket.create_connection(("127.0.0.1", self._target))
             self._held.add(server)
             for source, sink in ((client, server), (server, client)):
-                pump = threading.Thread(target=_pass_on, args=(source, sink), daemon=True)
+                pump = threading.Thread(target=self._pass_on, args=(source, sink), daemon=True)
                 self._pumps.append(pump)
                 pump.start()
 
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-    for each in (source, sink):
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+            while (piece := source.recv(65536)) and source not in self._dying:
+                sink.sendall(piece)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

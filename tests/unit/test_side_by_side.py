@@ -1,4 +1,4 @@
-"""Files of tests run side by side, those that must not come last, and the summary is that of one run."""
+"""Files of tests run side by side, what measures comes last, and the summary is that of one run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from needs import CHECKOUT, PREFIX
-from side_by_side import ALONE, GROUPS
+from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS
+
+WAITING = next(place for place, group in GROUPS.items() if group == WAITS and "::" not in place)
+LONGEST = next(place for place in FIRST if place.endswith(".py") and place not in GROUPS)
+LONG_EACH = next(place for place in FIRST if GROUPS.get(place) == IN_PARTS)
+ALONE_PLACE = next(place for place, group in GROUPS.items() if group == ALONE and "::" in place)
+ALONE_FILE, _, ALONE_TEST = ALONE_PLACE.partition("::")
 
 _TESTS = """
 import os, time
@@ -50,53 +56,71 @@ def run(directory: Path, *options: str, plugin: str = "side_by_side") -> tuple[s
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    alone = ("faults/test_service_and_database", "torture/test_y")
-    for name in (*alone, "unit/test_a", "unit/test_b", "unit/test_c", "unit/test_d"):
-        file = tmp_path / "tests" / f"{name}.py"
+    for name in (WAITING, LONGEST, *(f"tests/unit/test_{letter}.py" for letter in "abcd")):
+        file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_TESTS)
+    file = tmp_path / ALONE_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(_TESTS + _TESTS.replace("test_it", ALONE_TEST))
     return tmp_path
 
 
-def test_a_file_has_one_process_and_those_that_want_quiet_run_alone(directory: Path) -> None:
-    said, log = run(directory)
-    assert "18 passed" in said, said
-    workers: dict[str, set[str]] = {}
-    for _, file, worker, _ in log:
-        workers.setdefault(file, set()).add(worker)
-    assert all(len(of_file) == 1 for of_file in workers.values()), workers
-    assert len(set().union(*workers.values())) > 1
-    quiet = [place in ("faults", "torture") for place, *_ in log]
-    assert quiet == sorted(quiet), log
-    assert [word for place, *_, word in log if place in ("faults", "torture")] == ["begins", "ends"] * 6
+def stem(file: str) -> str:
+    return Path(file).stem
 
 
-def test_a_test_that_wants_quiet_leaves_the_others_of_its_file_where_they_are(directory: Path) -> None:
-    place = next(each for each in GROUPS if each.startswith("tests/functional/") and "::" in each)
-    file, _, name = place.partition("::")
-    path = directory / file
-    path.parent.mkdir()
-    path.write_text(_TESTS + _TESTS.replace("test_it", name))
+def test_a_file_has_one_process_and_what_measures_runs_when_the_others_have_ended(directory: Path) -> None:
     said, log = run(directory)
     assert "24 passed" in said, said
-    quiet = [index for index, (place, *_) in enumerate(log) if place in ("faults", "torture")]
-    begun = [index for index, (_, stem, *_) in enumerate(log) if stem == path.stem]
-    assert len([index for index in begun if index < quiet[0]]) >= 6  # some of those that want none
-    assert len({worker for place, _, worker, _ in log[quiet[0] :]}) == 1
+    workers: dict[str, set[str]] = {}
+    for _, file, worker, _ in log[:-6]:
+        workers.setdefault(file, set()).add(worker)
+    assert all(len(workers[file]) == 1 for file in workers.keys() - {stem(WAITING)}), workers
+    assert len(set().union(*workers.values())) > 1
+    assert {file for _, file, *_ in log[-6:]} == {stem(ALONE_FILE)}
+    assert [word for *_, word in log[-6:]] == ["begins", "ends"] * 3
+    assert len({worker for _, _, worker, _ in log[-6:]}) == 1
+    # Its other tests hold whatever else runs.
+    assert [file for _, file, *_ in log[:-6]].count(stem(ALONE_FILE)) == 6
 
 
-def test_those_that_want_quiet_run_when_there_is_nothing_else(directory: Path) -> None:
-    said, log = run(directory, "tests/torture", "tests/faults")
+def test_the_longest_begins_first_and_what_waits_comes_when_the_rest_is_given_away(directory: Path) -> None:
+    said, log = run(directory)
+    assert "24 passed" in said, said
+    orders: dict[str, list[str]] = {}
+    for _, file, worker, _ in log[:-6]:
+        orders.setdefault(worker, []).append(file)
+    (of_the_longest,) = (order for order in orders.values() if stem(LONGEST) in order)
+    assert of_the_longest[0] == stem(LONGEST)
+    for order in orders.values():
+        waits = [file == stem(WAITING) for file in order]
+        assert waits == sorted(waits), orders
+    assert len([order for order in orders.values() if stem(WAITING) in order]) > 1  # side by side
+
+
+def test_a_file_whose_tests_are_long_each_is_given_away_in_parts(directory: Path) -> None:
+    file = directory / LONG_EACH
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(_TESTS)
+    said, log = run(directory, LONG_EACH, "tests/unit/test_a.py")
     assert "6 passed" in said, said
-    assert [word for *_, word in log] == ["begins", "ends"] * 6
+    assert len({worker for _, file, worker, _ in log if file == stem(LONG_EACH)}) > 1
+    assert len({worker for _, file, worker, _ in log if file == "test_a"}) == 1
+
+
+def test_what_waits_or_measures_runs_when_there_is_nothing_else(directory: Path) -> None:
+    said, log = run(directory, WAITING, ALONE_PLACE)
+    assert "6 passed" in said, said
+    assert {file for _, file, *_ in log[:6]} == {stem(WAITING)}
+    assert [word for *_, word in log[6:]] == ["begins", "ends"] * 3
 
 
 def test_a_process_that_dies_is_replaced_and_its_test_fails(directory: Path) -> None:
-    file = directory / "tests" / "faults" / "test_service_and_database.py"
-    file.write_text("import os\ndef test_it(): os._exit(3)\n")
+    (directory / "tests" / "unit" / "test_d.py").write_text("import os\ndef test_it(): os._exit(3)\n")
     said, log = run(directory)
-    assert "1 failed, 15 passed" in said, said
-    assert [word for place, *_, word in log if place == "torture"] == ["begins", "ends"] * 3
+    assert "1 failed, 21 passed" in said, said
+    assert {file for _, file, *_ in log[-6:]} == {stem(ALONE_FILE)}
 
 
 def test_what_did_not_run_is_listed_and_a_warning_fails(directory: Path) -> None:
@@ -105,7 +129,7 @@ def test_what_did_not_run_is_listed_and_a_warning_fails(directory: Path) -> None
         "import warnings\nfrom needs import not_run\n"
         "def test_absent(): not_run('the teapot')\ndef test_warns(): warnings.warn('hot')\n"
     )
-    said, _ = run(directory, str(file), plugin="conftest")
+    said, _ = run(directory, "-n", "1", str(file), plugin="conftest")
     assert f"tests/unit/test_a.py: 1 test did not run: {PREFIX}the teapot is missing".replace(PREFIX, "") in said, said
     assert "1 failed, 1 skipped" in said, said
 
@@ -117,8 +141,8 @@ def test_one_file_needs_no_process_of_its_own(directory: Path) -> None:
 
 
 def test_everything_that_is_placed_is_there() -> None:
-    for place in GROUPS:
+    for place in {*GROUPS, *FIRST} - set(GROUPS.values()):
         file, _, name = place.partition("::")
         assert (CHECKOUT / file).exists(), place
         assert not name or f"\ndef {name}(" in (CHECKOUT / file).read_text(), place
-    assert ALONE in GROUPS.values()
+    assert {ALONE, WAITS} <= set(GROUPS.values())

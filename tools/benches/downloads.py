@@ -34,10 +34,10 @@ def measure(plan: Plan, results: Results) -> None:
         file = largest_file(server.data_dir)
         with peer(file) as plain:
             measured = _Downloads(plan, results, server, plain, images.data(image_id))
-            hot = measured.series("whole, from memory", size, before=lambda: _read(file))
-            measured.series("whole, from memory, four at a time", size, streams=4, before=lambda: _read(file))
-            measured.series("half of it by range, from memory", len(half), span=half, before=lambda: _read(file))
-            measured.series("whole, from the disk", size, before=lambda: _forget(file))
+            hot = measured.series("whole, from memory", size, before=lambda: read(file))
+            measured.series("whole, from memory, four at a time", size, streams=4, before=lambda: read(file))
+            measured.series("half of it by range, from memory", len(half), span=half, before=lambda: read(file))
+            measured.series("whole, from the disk", size, before=lambda: forget(file))
     results.aim(BENCH, "a download from memory, of sendfile", hot.ratio, "at least", 0.8, "of the peer")
 
 
@@ -96,12 +96,14 @@ class _Downloads:
         return seconds_together([work] * streams)
 
 
-def _read(file: Path) -> None:
+def read(file: Path) -> None:
+    """Bring a file into memory."""
     with file.open("rb", buffering=0) as reader:
         while reader.read(8 << 20):
             pass
 
 
-def _forget(file: Path) -> None:
+def forget(file: Path) -> None:
+    """Let the system forget what it has in memory of a file."""
     with file.open("rb", buffering=0) as reader:
         os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

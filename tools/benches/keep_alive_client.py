@@ -47,6 +47,8 @@ class _Exchange:
             if not piece:
                 raise BenchFailed("the server closed a connection")
             return False
+        if self.received.startswith(b"HTTP/1.1 304 "):
+            return True
         length = _LENGTH.search(self.received, 0, end + 2)
         if not self.received.startswith(b"HTTP/1.1 2") or length is None:
             raise BenchFailed(f"not a success: {self.received[:300]!r}")

@@ -23,12 +23,18 @@ class Plan:
     upload_size_of_four: int = 1 * GIB  # each of the four
     download_size: int = 1 * GIB
     store_size: int = 256 * MIB
+    import_size: int = 2 * GIB
+    cache_size: int = 1 * GIB
+    cache_readers: int = 200  # of an image that is not in the cache yet
     readers: int = 600
     catalogues: tuple[int, ...] = (100, 100_000, 1_000_000)  # images, ascending
     databases: tuple[str, ...] = ("sqlite", "postgresql")
     seconds: float = 2.0  # each burst of requests
     pages: int = 200  # how often each page is asked for
     starts: int = 5
+    feed_sizes: tuple[int, ...] = (10 * MIB, 42 * MIB)  # of products documents
+    mirrored_files: int = 20_000
+    guests: int = 1000  # that boot at once
     load_generator: LoadGenerator = "auto"
 
     def room(self, name: str) -> Path:

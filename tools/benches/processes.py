@@ -26,6 +26,16 @@ def cpu_s(pids: Iterable[int]) -> float:
     return ticks / _TICKS_PER_S
 
 
+def written(pids: Iterable[int]) -> int:
+    """Return the bytes that the processes have sent to disks so far, whatever of them is still in the page cache."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines():
+            if line.startswith("write_bytes:"):
+                total += int(line.split()[1])
+    return total
+
+
 def resident(pids: Iterable[int]) -> int:
     """Return the bytes of memory that the processes have now, pages that they share counted for each."""
     return sum(_status(pid, "VmRSS") for pid in pids)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,16 +34,17 @@ BENCH = "stores"
 _LEAST = 0.85  # of what the service's own client does
 _PART = 8 * MIB
 _SEGMENT = 200 * MIB
-_IDENTITY = "0" * 32
+IDENTITY = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Client:
+class Client:
     """The service's own client: it uploads so many bytes under a name, and reads them to the end."""
 
     name: str
     upload: Callable[[str, int], None]
     download: Callable[[str], int]
+    is_process: bool = False  # of its own, whose memory is not looked at
 
 
 @dataclass(slots=True)
@@ -50,18 +52,23 @@ class _Runs:
     """What one of the two needed."""
 
     rates: list[float] = field(default_factory=list)  # MiB/s
-    cpu: list[float] = field(default_factory=list)  # seconds of this process for each GiB
+    cpu: list[float] = field(default_factory=list)  # seconds of this process, and those it waited for, for each GiB
     memory: list[float] = field(default_factory=list)  # MiB that this process took at most
 
     def time(self, size: int, work: Callable[[], None]) -> None:
         """Do ``work``, which moves ``size`` bytes."""
         own = [os.getpid()]
         processes.forget_peak(own)
-        idle, cpu, began = processes.resident(own), processes.cpu_s(own), time.perf_counter()
+        idle, cpu, began = processes.resident(own), _cpu_s(own), time.perf_counter()
         work()
         self.rates.append(size / MIB / (time.perf_counter() - began))
-        self.cpu.append((processes.cpu_s(own) - cpu) / (size / GIB))
+        self.cpu.append((_cpu_s(own) - cpu) / (size / GIB))
         self.memory.append(max(0, processes.peak_resident(own) - idle) / MIB)
+
+
+def _cpu_s(own: list[int]) -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return processes.cpu_s(own) + spent.ru_utime + spent.ru_stime
 
 
 def measure(plan: Plan, results: Results) -> None:
@@ -76,12 +83,15 @@ def measure(plan: Plan, results: Results) -> None:
     with source() as bytes_, swift.prepared() as (site, server), process.running(server) as port:
         service = swift.Swift(port, site)
         with _s3(service, room) as store, _boto3(service, bytes_) as client:
-            _compare(plan, results, "s3", store, client, bytes_)
+            compare(plan, results, BENCH, "s3", store, client, bytes_)
         with _swift(service) as swift_store, _swiftclient(service, bytes_) as client:
-            _compare(plan, results, "swift", swift_store, client, bytes_)
+            compare(plan, results, BENCH, "swift", swift_store, client, bytes_)
 
 
-def _compare(plan: Plan, results: Results, name: str, store: ObjectStore, client: _Client, bytes_: Source) -> None:
+def compare(
+    plan: Plan, results: Results, bench: str, name: str, store: ObjectStore, client: Client, bytes_: Source
+) -> None:
+    """Fill in the figures of a store and of its client, in turns."""
     size = plan.store_size
     ours = {way: _Runs() for way in ("upload", "download")}
     theirs = {way: _Runs() for way in ours}
@@ -93,13 +103,14 @@ def _compare(plan: Plan, results: Results, name: str, store: ObjectStore, client
         ours["download"].time(size, lambda key=key: _require(size, sum(map(len, store.read(key)))))  # type: ignore[misc]  # binds this turn's key
         store.delete(key)
     for way, runs in ours.items():
-        peer = results.add(BENCH, f"{client.name} alone, {way}", "MiB/s", theirs[way].rates)
-        figure = results.add(BENCH, f"store {name}, {way}", "MiB/s", runs.rates, beside=peer)
-        results.add(BENCH, f"processor time of {client.name}, {way}", "s/GiB", theirs[way].cpu)
-        results.add(BENCH, f"processor time of store {name}, {way}", "s/GiB", runs.cpu)
-        results.add(BENCH, f"memory of {client.name}, {way}", "MiB", theirs[way].memory)
-        results.add(BENCH, f"memory of store {name}, {way}", "MiB", runs.memory)
-        results.aim(BENCH, f"store {name}, {way}, of {client.name}", figure.ratio, "at least", _LEAST, "of the peer")
+        peer = results.add(bench, f"{client.name} alone, {way}", "MiB/s", theirs[way].rates)
+        figure = results.add(bench, f"store {name}, {way}", "MiB/s", runs.rates, beside=peer)
+        results.add(bench, f"processor time of {client.name}, {way}", "s/GiB", theirs[way].cpu)
+        results.add(bench, f"processor time of store {name}, {way}", "s/GiB", runs.cpu)
+        if not client.is_process:
+            results.add(bench, f"memory of {client.name}, {way}", "MiB", theirs[way].memory)
+        results.add(bench, f"memory of store {name}, {way}", "MiB", runs.memory)
+        results.aim(bench, f"store {name}, {way}, of {client.name}", figure.ratio, "at least", _LEAST, "of the peer")
 
 
 def _write(store: ObjectStore, key: str, size: int, bytes_: Source) -> None:
@@ -117,12 +128,12 @@ def _require(size: int, moved: int) -> None:
 @contextlib.contextmanager
 def _s3(service: swift.Swift, room: Path) -> Iterator[S3Store]:
     with contextlib.closing(S3Store("s3", swift.s3_settings(service, service.container()), room)) as store:
-        store.expect(store.mark(_IDENTITY))
+        store.expect(store.mark(IDENTITY))
         yield store
 
 
 @contextlib.contextmanager
-def _boto3(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
+def _boto3(service: swift.Swift, bytes_: Source) -> Iterator[Client]:
     bucket = service.container()
     client = boto3.client(
         "s3",
@@ -141,18 +152,18 @@ def _boto3(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
         return sum(map(len, client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(256 << 10)))
 
     with contextlib.closing(client):
-        yield _Client("boto3", upload, download)
+        yield Client("boto3", upload, download)
 
 
 @contextlib.contextmanager
 def _swift(service: swift.Swift) -> Iterator[SwiftStore]:
     with contextlib.closing(SwiftStore("swift", swift.swift_settings(service, service.container()))) as store:
-        store.expect(store.mark(_IDENTITY))
+        store.expect(store.mark(IDENTITY))
         yield store
 
 
 @contextlib.contextmanager
-def _swiftclient(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
+def _swiftclient(service: swift.Swift, bytes_: Source) -> Iterator[Client]:
     container = service.container()
     connection = Connection(service.auth_url, service.writer.name, service.writer.key)
 
@@ -171,7 +182,7 @@ def _swiftclient(service: swift.Swift, bytes_: Source) -> Iterator[_Client]:
         return sum(map(len, connection.get_object(container, name, resp_chunk_size=256 << 10)[1]))
 
     with contextlib.closing(connection):
-        yield _Client("swiftclient", upload, download)
+        yield Client("swiftclient", upload, download)
 
 
 class _File:

@@ -34,6 +34,7 @@ class Entry(AbstractContextManager["Entry"]):
         self.after: Any = None
         self.image: Any = None  # the Image that it is about, as the caller found it
         self.namespace: str | None = None  # of metadata definitions, where it is about those
+        self.named: dict[str, Any] = {}  # what else it is about, by the names that records have for that
         self._listeners = listeners
 
     def moved(self, before: Any, after: Any) -> list[Event]:

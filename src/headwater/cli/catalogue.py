@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.cli import options
+from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, NotFound
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.retention.uses import ImageUseRows
 from headwater.server import data_dir
 
 
@@ -68,7 +70,12 @@ class ImagesByName:
     """The images of a catalogue, for commands: whoever may open the catalogue sees all of them."""
 
     def __init__(self, database: Database) -> None:
-        self._catalogue = ImageCatalogue(database)
+        self._catalogue = ImageRows(database)
+        self._uses = ImageUseRows(database)
+
+    def used(self, image_id: str) -> None:
+        """Note that something uses the image now; nothing when it is gone."""
+        self._uses.note({image_id: now()})
 
     def find(self, id_or_name: str) -> tuple[str, str]:
         """Return id and name of an image.

@@ -11,11 +11,34 @@ import typer
 
 from headwater import __version__
 from headwater.cli import exits, options, output
-from headwater.cli.commands import config, config_drive, db, image, instance, metadefs, policy, serve, store, streams
+from headwater.cli.late import late
 from headwater.errors import HeadwaterError
 
+_COMMANDS = "headwater.cli.commands"
 app = typer.Typer(
     name="headwater",
+    cls=late(
+        {
+            "serve": f"{_COMMANDS}.serve:serve",
+            "worker": f"{_COMMANDS}.serve:worker",
+            "db": f"{_COMMANDS}.db:app",
+            "store": f"{_COMMANDS}.store:app",
+            "trash": f"{_COMMANDS}.images.trash:app",
+            "jobs": f"{_COMMANDS}.jobs:app",
+            "cache": f"{_COMMANDS}.images.cache:app",
+            "config": f"{_COMMANDS}.config:app",
+            "policy": f"{_COMMANDS}.policy:app",
+            "streams": f"{_COMMANDS}.streams.app:app",
+            "juju-metadata": f"{_COMMANDS}.juju_metadata.app:app",
+            "image": f"{_COMMANDS}.images.app:app",
+            "replicate": f"{_COMMANDS}.images.replicate:replicate",
+            "instance": f"{_COMMANDS}.instances.app:app",
+            "metadefs": f"{_COMMANDS}.images.metadefs:app",
+            "config-drive": f"{_COMMANDS}.media.config_drive:app",
+            "try": f"{_COMMANDS}.media.try_image:try_image",
+            "metadata-proxy": f"{_COMMANDS}.media.metadata_proxy:metadata_proxy",
+        }
+    ),
     help="Machine images from a file to a running instance.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,18 +72,6 @@ def headwater(
 ) -> None:
     """Machine images from a file to a running instance."""
     options.remember(options.Sources(config_file, data_dir))
-
-
-app.command("serve")(serve.serve)
-app.add_typer(db.app, name="db")
-app.add_typer(store.app, name="store")
-app.add_typer(config.app, name="config")
-app.add_typer(policy.app, name="policy")
-app.add_typer(streams.app, name="streams")
-app.add_typer(image.app, name="image")
-app.add_typer(instance.app, name="instance")
-app.add_typer(metadefs.app, name="metadefs")
-app.add_typer(config_drive.app, name="config-drive")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

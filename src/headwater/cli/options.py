@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headwater.config import KeyPath, Loaded, load, process_environment
-from headwater.server.settings import Settings
+if TYPE_CHECKING:
+    from headwater.config import KeyPath, Loaded
+    from headwater.server.settings import Settings
 
 DEFAULT_FILE = Path("headwater.toml")
 
@@ -26,6 +27,9 @@ class Sources:
         Raises:
             SettingsError: One of them is wrong.
         """
+        from headwater.config import load, process_environment  # noqa: PLC0415 - many commands have no settings
+        from headwater.server.settings import Settings  # noqa: PLC0415 - as above
+
         file = self.file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
         merged: dict[KeyPath, Any] = {("data_dir",): str(self.data_dir) if self.data_dir else None, **(options or {})}
         return load(Settings, file=file, environment=process_environment(), options=merged)

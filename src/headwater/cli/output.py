@@ -34,6 +34,11 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def say_error(text: str) -> None:
+    """Print lines of text to standard error."""
+    typer.echo(text, err=True)
+
+
 def say_json(document: object) -> None:
     """Print one JSON document."""
     typer.echo(json.dumps(document, indent=2))
@@ -90,13 +95,15 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show how far the work is, in a terminal; yield what is to be told how much of ``total`` is done."""
+    if not sys.stderr.isatty():
+        yield lambda _completed: None
+        return
     from rich.console import Console  # noqa: PLC0415 - see say_table
     from rich.progress import Progress  # noqa: PLC0415 - see say_table
 
     # What is printed meanwhile goes above the bar, but for a pipe, which gets it as always.
     with Progress(
         transient=True,
-        disable=not sys.stderr.isatty(),
         console=Console(stderr=True),
         redirect_stdout=sys.stdout.isatty(),
     ) as shown:

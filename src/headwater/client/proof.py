@@ -33,6 +33,9 @@ class Proof(Protocol):
     def renew(self) -> bool:
         """Forget what was refused; return whether ``headers`` may have something else now."""
 
+    def project(self) -> str | None:
+        """Return the id of the project that calls, if anything tells it."""
+
 
 class Fixed:
     """The same fields for each request."""
@@ -45,6 +48,9 @@ class Fixed:
 
     def renew(self) -> bool:
         return False
+
+    def project(self) -> None:
+        """Return ``None``: nobody tells."""
 
 
 class Keystone:
@@ -60,7 +66,14 @@ class Keystone:
             raise NotProved(self._auth_url, str(error)) from error
 
     def renew(self) -> bool:
-        return bool(self._session.invalidate())
+        self._session.invalidate()
+        return True  # also where another thread was first to forget it, which `invalidate` does not tell
+
+    def project(self) -> str | None:
+        try:
+            return self._session.get_project_id()
+        except exceptions.ClientException as error:
+            raise NotProved(self._auth_url, str(error)) from error
 
     def endpoint(self, interface: str, region: str | None) -> str:
         """Return the URL of the image service that Keystone knows."""
@@ -71,6 +84,26 @@ class Keystone:
         if not found:
             raise NotProved(self._auth_url, f"it knows no image service for {interface} use; name its --url")
         return str(found)
+
+    def project_id(self) -> str | None:
+        """Return the project that the token is of."""
+        try:
+            found = self._session.get_project_id()
+        except exceptions.ClientException as error:
+            raise NotProved(self._auth_url, str(error)) from error
+        return None if found is None else str(found)
+
+    def document_of(self, service_type: str, path: str, interface: str, region: str | None) -> Any:
+        """Return the JSON document that another service of the cloud answers with.
+
+        Raises:
+            NotProved: There is no such service, or it does not answer this.
+        """
+        where = {"service_type": service_type, "interface": interface, "region_name": region}
+        try:
+            return self._session.get(path, endpoint_filter=where, headers={"Accept": "application/json"}).json()
+        except (exceptions.ClientException, ValueError) as error:
+            raise NotProved(self._auth_url, f"the {service_type} service: {error}") from error
 
 
 def proof_from(environment: Mapping[str, str], url: str | None) -> tuple[str, Proof]:
@@ -91,19 +124,23 @@ def proof_from(environment: Mapping[str, str], url: str | None) -> tuple[str, Pr
         user, password = _needed(environment, "OS_USERNAME"), _needed(environment, "OS_PASSWORD")
         word = base64.b64encode(f"{user}:{password}".encode()).decode()
         return url or DEFAULT_URL, Fixed({"Authorization": f"Basic {word}"})
+    if kind == "admin_token":
+        return url or DEFAULT_URL, Fixed({"X-Auth-Token": _needed(environment, "OS_TOKEN")})
     if "OS_AUTH_URL" in environment and kind != "none":
-        keystone = _keystone(environment, kind)
+        keystone = Keystone(keystone_session(environment), environment["OS_AUTH_URL"])
         interface = environment.get("OS_INTERFACE", "public")
         return url or keystone.endpoint(interface, environment.get("OS_REGION_NAME")), keystone
-    if environment.get("OS_CLOUD") and url is None:
-        raise SettingsError(
-            "clouds.yaml is not read here: set OS_AUTH_URL and its like, or name the service with --url"
-        )
     return url or DEFAULT_URL, Fixed({})
 
 
-def _keystone(environment: Mapping[str, str], kind: str) -> Keystone:
-    auth_url = environment["OS_AUTH_URL"].rstrip("/")
+def keystone_session(environment: Mapping[str, str]) -> Session:
+    """Return what gets tokens of Keystone, as ``OS_AUTH_URL`` and its like say; nothing is asked yet.
+
+    Raises:
+        SettingsError: Something is missing, or in a form that is not read here.
+    """
+    kind = environment.get("OS_AUTH_TYPE", "")
+    auth_url = _needed(environment, "OS_AUTH_URL").rstrip("/")
     auth_url = auth_url if auth_url.endswith("/v3") else f"{auth_url}/v3"
     get = environment.get
     project: dict[str, Any] = {
@@ -130,12 +167,11 @@ def _keystone(environment: Mapping[str, str], kind: str) -> Keystone:
         )
     else:
         raise SettingsError(
-            f"OS_AUTH_TYPE is {kind[:40]!r}; it may be none, http_basic, password, token or v3applicationcredential"
+            f"OS_AUTH_TYPE is {kind[:40]!r}; "
+            "it may be none, http_basic, password, token, admin_token or v3applicationcredential"
         )
     verify = get("OS_CACERT") or True
-    return Keystone(
-        Session(auth=auth, verify=verify, timeout=60, app_name="headwater", app_version=__version__), auth_url
-    )
+    return Session(auth=auth, verify=verify, timeout=60, app_name="headwater", app_version=__version__)
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

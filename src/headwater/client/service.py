@@ -24,7 +24,9 @@ Document = dict[str, Any]
 
 TIMEOUT_S = 60
 _PATCH = "application/openstack-images-v2.1-json-patch"
-_UNAUTHORIZED, _NOT_FOUND = 401, 404
+PARTIAL_UPLOAD = "application/partial-upload"
+_TEMPORARY_REDIRECT, _UNAUTHORIZED, _NOT_FOUND = 307, 401, 404
+_NO_OPTIONS = frozenset({_NOT_FOUND, 405, 501})  # Glance answers 405
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may be answered later
 
 
@@ -42,6 +44,14 @@ class Unreachable(Unavailable):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"the service at {url} does not answer: {reason}")
+        self.url = url
+
+
+class NoImageService(HeadwaterError):
+    """What answers there does not speak the Image API."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"what answers at {url} is no image service")
         self.url = url
 
 
@@ -109,6 +119,10 @@ class ImageService:
     def close(self) -> None:
         self._http.close()
 
+    def project(self) -> str | None:
+        """Return the id of the project that calls, if anything tells it."""
+        return self._proof.project()
+
     @contextmanager
     def answer(
         self,
@@ -170,7 +184,10 @@ class ImageService:
         content = None if document is None else httpx.Request("POST", self.url, json=document).read()
         with self.answer(method, path, headers=fields, content=content) as response:
             body = response.read()
-            found: Document = response.json() if body else {}
+            try:
+                found: Document = response.json() if body else {}
+            except ValueError as error:
+                raise NoImageService(self.url) from error
             return found
 
     # --- Images --------------------------------------------------------------------------------------
@@ -195,6 +212,36 @@ class ImageService:
         if len(found) != 1:
             raise ImageUnknown(wanted, [each["id"] for each in found])
         return found[0]
+
+    def newest(self, name: str) -> Document:
+        """Return the newest image of this name, be there a date at the end of its own or not."""
+        try:
+            self.ask("GET", f"/v2/images/newest?{urlencode({'name': name})}")
+        except RequestRefused as answer:
+            if answer.status == _TEMPORARY_REDIRECT:
+                return self.ask("GET", f"/v2/images/{quote(answer.headers['Location'].rpartition('/')[2], safe='')}")
+            if answer.status != _NOT_FOUND:
+                raise
+        raise ImageUnknown(name, [])
+
+    def get(self, image_id: str) -> Document | None:
+        """Return the image of this id, if there is one that the caller sees."""
+        try:
+            return self.ask("GET", f"/v2/images/{image_id}")
+        except RequestRefused as refused:
+            if refused.status != _NOT_FOUND:
+                raise
+            return None
+
+    def resumes(self, path: str) -> bool:
+        """Return whether an upload to this path can be gone on with (``draft-ietf-httpbis-resumable-upload``)."""
+        try:
+            with self.answer("OPTIONS", path) as answer:
+                return PARTIAL_UPLOAD in answer.headers.get("Accept-Patch", "")
+        except RequestRefused as refused:
+            if refused.status not in _NO_OPTIONS:
+                raise
+            return False
 
     def create(self, document: Document, key: str) -> Document:
         """Create an image; with the same key it is created once."""

@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from headwater.client.service import Document, ImageService, Patience, RequestRefused, Unreachable
-from headwater.errors import HeadwaterError
+from headwater.client.service import PARTIAL_UPLOAD, Document, ImageService, Patience, RequestRefused, Unreachable
+from headwater.errors import Conflict, HeadwaterError
 
 PIECE = 1 << 20  # bytes
-_OCTETS, _PARTIAL = "application/octet-stream", "application/partial-upload"
+_OCTETS = "application/octet-stream"
 _CONFLICT, _NOT_FOUND = 409, 404
 _OVER = frozenset({400, _NOT_FOUND, 410, 413, 415})  # who is answered so has to begin anew
 
@@ -37,6 +37,16 @@ class FileChanged(HeadwaterError):
         self.file = str(file)
 
 
+class UploadUnderWay(Conflict):
+    """Somebody else, or another run, has begun to bring the image's data."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            f"an upload of the data of image {image_id} is under way: --resume goes on with it, if it is of this file"
+        )
+        self.image_id = image_id
+
+
 @dataclass(slots=True)
 class State:
     """What is known of an upload that is not over."""
@@ -44,21 +54,31 @@ class State:
     key: str  # under which the image is created
     image_id: str | None = None
     upload: str | None = None  # the path of the upload at the service
+    digest: str | None = None  # of the file, for the end of an upload that was begun without; see ``_take_up``
     is_made: bool = False  # the image is there for this upload alone
+    made_at: str | None = None  # when the service says that it was created; another one may take its id later
 
 
 class Notebook:
     """The file that keeps the state of one upload from run to run."""
 
-    def __init__(self, directory: Path, service: str, file: Path, wanted: Any) -> None:
+    def __init__(self, directory: Path, service: str, file: Path | None, wanted: Any) -> None:
         """Name it by all that makes it the same upload.
 
         Args:
+            file: What is uploaded, if it is a file.
             wanted: What else the command was told of the image.
         """
-        found = file.stat()
-        about = [service, str(file.resolve()), found.st_size, found.st_mtime_ns, wanted]
+        about: list[Any] = [service, wanted]
+        if file is not None:
+            found = file.stat()
+            about = [service, str(file.resolve()), found.st_size, found.st_mtime_ns, wanted]
         self._file = directory / f"{hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:32]}.json"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything is known of the upload."""
+        return self._file.exists()
 
     def read(self) -> State:
         """Return what is known: of an upload that nobody began, nothing."""
@@ -99,7 +119,15 @@ def digest_of(file: Path, shown: Shown) -> str:
 class Uploading:
     """One file on its way."""
 
-    def __init__(self, service: ImageService, file: Path, notebook: Notebook, patience: Patience) -> None:
+    def __init__(
+        self, service: ImageService, file: Path, notebook: Notebook, patience: Patience, *, takes_up: bool = False
+    ) -> None:
+        """Take the file and the service.
+
+        Args:
+            takes_up: Whether an upload of the image that somebody else has begun is gone on with.
+        """
+        self._takes_up = takes_up
         self._service, self._file, self._notebook, self._patience = service, file, notebook, patience
         self._found = file.stat()
         self._size = self._found.st_size
@@ -154,7 +182,7 @@ class Uploading:
 
     def _begin(self, path: str, digest: str) -> None:
         """Begin an upload that can be resumed, where the service has such."""
-        if not self._patience.answered(lambda: self._resumes(path)):
+        if not self._patience.answered(lambda: self._service.resumes(path)):
             return
         fields = {
             "Content-Type": _OCTETS,
@@ -167,13 +195,22 @@ class Uploading:
             with self._service.answer("PUT", path, headers=fields, content=b"") as answer:
                 return str(answer.headers["Location"])
 
-        location = self._patience.answered(begin)
+        try:
+            location = self._patience.answered(begin)
+        except RequestRefused as refused:
+            location = self._take_up(refused)
+            self._state.digest = digest
         self._state.upload = location[location.index("/v2/images/") :]
         self._notebook.write(self._state)
 
-    def _resumes(self, path: str) -> bool:
-        with self._service.answer("OPTIONS", path) as answer:
-            return _PARTIAL in answer.headers.get("Accept-Patch", "")
+    def _take_up(self, refused: RequestRefused) -> str:
+        """Return where the upload is that is under way already: this one, of which no answer came, or another's."""
+        location = refused.headers.get("Location")
+        if refused.status != _CONFLICT or location is None:
+            raise refused
+        if not (self._state.is_made or self._takes_up):
+            raise UploadUnderWay(str(self._state.image_id)) from refused
+        return str(location)
 
     def _send_at_once(self, path: str, digest: str, shown: Shown) -> None:
         fields = {"Content-Type": _OCTETS, "Repr-Digest": digest, "Content-Length": str(self._size)}
@@ -183,14 +220,14 @@ class Uploading:
     def _send_parts(self, upload: str, shown: Shown) -> None:
         reached = -1
         while True:
-            offset = self._patience.answered(lambda: self._offset(upload))
-            if offset is None:
-                return
-            if offset > reached:
-                self._patience.moved()
-                reached = offset
-            shown(offset)
             try:
+                offset = self._patience.answered(lambda: self._offset(upload))
+                if offset is None:
+                    return
+                if offset > reached:
+                    self._patience.moved()
+                    reached = offset
+                shown(offset)
                 self._send_rest(upload, offset, shown)
                 return
             except Unreachable as error:
@@ -202,10 +239,11 @@ class Uploading:
 
     def _send_rest(self, upload: str, offset: int, shown: Shown) -> None:
         fields = {
-            "Content-Type": _PARTIAL,
+            "Content-Type": PARTIAL_UPLOAD,
             "Upload-Complete": "?1",
             "Upload-Offset": str(offset),
             "Content-Length": str(self._size - offset),
+            **({"Repr-Digest": self._state.digest} if self._state.digest else {}),
         }
         with self._service.answer("PATCH", upload, headers=fields, content=lambda: self._pieces(offset, shown)):
             shown(self._size)

@@ -15,7 +15,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import SCHEMA, catalogue_revisions
 from headwater.errors import SettingsError
 
-NEWEST = "0007"
+NEWEST = "0010"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -176,6 +176,49 @@ image_locations = Table(
     Column("verdict", ExactString(1024)),
 )
 
+image_uses = Table(
+    "image_uses",
+    metadata,
+    Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    # When somebody last used its data, to the hour; see images/catalogue/retention/uses.py. An image that nobody has
+    # used since uses are noted has no row.
+    Column("used_at", BigInteger, nullable=False),
+)
+
+# What feeds say of the files of an image: see images/catalogue/fingerprints/image_fingerprints.py.
+image_fingerprints = Table(
+    "image_fingerprints",
+    metadata,
+    Column("image_id", ExactString(36), ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    # The image's own hash of the data that was read: of other data nothing here is true.
+    Column("data_hash", ExactString(128), nullable=False),
+    # Of the data; NULL: it could not be read.
+    Column("sha256", ExactString(64)),
+    # Of an image for LXD and Incus: what it is, its metadata tarball (base64), and the hash of that and the data.
+    Column("product", ExactString(255)),
+    Column("metadata", LongText),
+    Column("combined", ExactString(64)),
+    Column("tried_at", BigInteger, nullable=False),
+    # How often the data could not be read, and why not the last time.
+    Column("attempts", Integer, nullable=False),
+    Column("error", ExactString(1024)),
+)
+
+private_paths = Table(
+    "private_paths",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    # SHA-256 of the secret, in hex; see images/catalogue/sharing/private_paths.py.
+    Column("secret_hash", ExactString(64), nullable=False, unique=True),
+    Column("project_id", ExactString(255), nullable=False),
+    Column("user_id", ExactString(255)),
+    Column("name", ExactString(255)),
+    Column("with_community", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("ix_private_paths_project_id", "project_id", "created_at"),
+)
+
 deleted_images = Table(
     "deleted_images",
     metadata,
@@ -189,6 +232,25 @@ deleted_images = Table(
     Index("ix_deleted_images_owner", "owner", "deleted_at"),
     Index("ix_deleted_images_created_at", "created_at", "id"),
     Index("ix_deleted_images_owner_created_at", "owner", "created_at", "id"),
+)
+
+# Deleted images whose data is kept for a time: each has a row in ``deleted_images`` too.
+pending_deletes = Table(
+    "pending_deletes",
+    metadata,
+    Column("image_id", ExactString(36), primary_key=True),
+    Column("owner", ExactString(255)),
+    Column("deleted_at", BigInteger, nullable=False),
+    # When its data goes.
+    Column("scrub_at", BigInteger, nullable=False),
+    # The bytes of all its copies, which stay on its owner's account.
+    Column("stored_size", BigInteger, nullable=False),
+    # All that makes the image what it was, as a JSON object: see images/catalogue/deletions/pending_deletes.py.
+    Column("document", LongText, nullable=False),
+    Index("ix_pending_deletes_scrub_at", "scrub_at", "image_id"),
+    Index("ix_pending_deletes_owner", "owner", "stored_size"),
+    # All that is counted, so that no document is read for it.
+    Index("ix_pending_deletes_deleted_at", "deleted_at", "stored_size"),
 )
 
 # What is left of the deleted ones after a purge: an id is never used again.
@@ -229,6 +291,10 @@ discarded_objects = Table(
     Column("store", ExactString(64), primary_key=True),
     Column("object_key", ExactString(255), primary_key=True),
     Column("discarded_at", BigInteger, nullable=False, index=True),
+    # How often its store did not remove it, when it was asked last, and why not; NULL: it was not asked.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("tried_at", BigInteger),
+    Column("error", ExactString(1024)),
 )
 
 # Creations of images that are answered alike when a client tries them again: see images/catalogue/resumed/.
@@ -309,6 +375,14 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     # Who runs it: see jobs/leases.py.
     Column("runner", ExactString(255)),
+    # When whoever runs it began, or did so last.
+    Column("began_at", BigInteger),
+    # When it was given up; it is kept for a while, to be seen and to be run again when somebody says so.
+    Column("failed_at", BigInteger),
+    # Why it failed last.
+    Column("error", LongText),
+    # Who wants it to end.
+    Column("cancelled_by", ExactString(255)),
     Index("ix_jobs_run_at", "kind", "run_at", "created_at"),
     Index("ix_jobs_runner", "runner"),
 )
@@ -350,8 +424,9 @@ catalogue_revisions = Table(
     metadata,
     # "public": grows with each change of an image that is or was public, so that a feed made of
     # them knows by one row whether it is still right. "metadefs": which edition of the base
-    # definitions was loaded; 0 when none was. "schema 0005": the number of the oldest schema whose
-    # release may run on schema 0005.
+    # definitions was loaded; 0 when none was. "uses since", "uses until":
+    # when uses of images are noted, in microseconds since 1970. "schema 0005": the number of the oldest schema
+    # whose release may run on schema 0005.
     Column("scope", ExactString(32), primary_key=True),
     Column("revision", BigInteger, nullable=False),
 )
@@ -362,6 +437,17 @@ public_changes = Table(
     # The number that the change gave to the public images: see images/catalogue/public.py.
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("image_id", ExactString(36), nullable=False),
+)
+
+# What a controller of Juju knows of images: see streams/lookup/record_rows.py.
+controller_images = Table(
+    "controller_images",
+    metadata,
+    # The SHA-256 of what tells records apart: stream, region, version, architecture, virt and root store.
+    Column("identity", ExactString(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    # The record as one JSON document.
+    Column("document", LongText, nullable=False),
 )
 
 instances = Table(
@@ -382,6 +468,54 @@ instance_addresses = Table(
     # Canonical text of an IPv4 or IPv6 address; an IPv4-mapped IPv6 address is kept as IPv4.
     Column("address", ExactString(45), primary_key=True),
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+# What signs the session tokens of guests; see instances/tokens/secrets.py.
+instance_secrets = Table(
+    "instance_secrets",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("made_at", BigInteger, nullable=False),
+    Column("secret", ExactString(64), nullable=False),
+)
+
+# Secret paths of machines that no address tells apart, by their SHA-256; see instances/callers/seeds.py.
+instance_seeds = Table(
+    "instance_seeds",
+    metadata,
+    Column("digest", ExactString(64), primary_key=True),
+    Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("made_at", BigInteger, nullable=False),
+)
+
+# What a guest has posted as its password, which only the owner's key opens.
+instance_passwords = Table(
+    "instance_passwords",
+    metadata,
+    Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("value", ExactString(1020), nullable=False),
+)
+
+# What signs the tokens by which instances prove who they are; see instances/identity/keys.py.
+instance_identity_keys = Table(
+    "instance_identity_keys",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("made_at", BigInteger, nullable=False),
+    Column("private_key", LongText, nullable=False),
+)
+
+# What guests fetched, and what they reported; see instances/boot_log.
+instance_visits = Table(
+    "instance_visits",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("document", LongText, nullable=False),
+    Index("ix_instance_visits_instance_id", "instance_id", "at"),
 )
 
 metadef_namespaces = Table(
@@ -415,4 +549,30 @@ metadef_resource_types = Table(
     Column("name", ExactString(80), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# Feeds that images are brought from, again and again: see streams/syncing/sources.
+stream_sources = Table(
+    "stream_sources",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("name", ExactString(255), nullable=False),
+    Column("document", LongText, nullable=False),
+    # Whose the images are.
+    Column("project_id", ExactString(255)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    # When it is due; nothing: never, unless somebody says so.
+    Column("next_run_at", BigInteger),
+    # Of the run that was entered last; that job may be done.
+    Column("job_id", ExactString(36)),
+    Column("began_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("succeeded_at", BigInteger),
+    # How the last run ended, why it failed, and what it did.
+    Column("outcome", ExactString(16)),
+    Column("error", LongText),
+    Column("report", LongText),
+    Index("ix_stream_sources_name", "name", unique=True),
+    Index("ix_stream_sources_next_run_at", "next_run_at"),
 )

@@ -3,7 +3,8 @@
 Every hop, the first and each redirect, goes through ``url_filter``: the URL is read and judged, its host is resolved,
 and the connection is made to one of the addresses that passed, so a name that changes its address between check and
 use gains nothing. TLS proves the host that the URL names. Nothing of the caller or of this process goes along:
-no proxy of the environment, no cookie, no credential.
+no proxy of the environment, no cookie, no credential but one that is given for this server (``headers``), which no
+other one gets by a redirect.
 
 The other side is not trusted either: what it sends is bounded in time (each wait, all waits for the answer's head,
 a least speed after that), in hops and in size; bytes are taken as they come and not unpacked.
@@ -16,11 +17,12 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated
 from urllib.parse import urljoin
 
 import httpcore2
@@ -28,6 +30,7 @@ from pydantic import Field
 
 from headwater import __version__
 from headwater.errors import SettingsError, TooLarge, Unavailable
+from headwater.fetching.connection import Connection, Look, Watch
 from headwater.fetching.url_filter import NotResolved, Resolve, Target, UrlFilter, UrlFilterSettings, redacted
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,7 +40,7 @@ _MAY_PASS = frozenset({408, 425, 429})  # what a server answers to a request tha
 _SETTLED_S = 60
 _log = logging.getLogger(__name__)
 _Headers = dict[bytes | str, bytes | str]
-_PATIENCE_S = 30  # of waiting for data, before its speed is judged
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class FetchSettings(UrlFilterSettings):
@@ -137,26 +140,40 @@ class Fetcher:
         """
         self._filter.addresses(self._filter.target(url))
 
-    def size(self, url: str) -> int | None:
+    def size(self, url: str, *, look: Look = lambda: None) -> int | None:
         """Return how many bytes ``url`` would give; ``None`` when the server does not say.
+
+        Args:
+            look: As of ``open``.
 
         Raises:
             UrlRefused: It may not be fetched.
             RemoteFailed: The server cannot be reached or does not have it.
         """
-        with self._ask("HEAD", url) as answer:
+        with self._ask("HEAD", url, look=look) as answer:
             if answer.status == 200 and answer.length is not None and not answer.is_coded:
                 return answer.length
-        with self.open(url, 0, 1) as fetched:  # not every server knows HEAD
+        with self.open(url, 0, 1, look=look) as fetched:  # not every server knows HEAD
             return fetched.size
 
-    def open(self, url: str, start: int = 0, length: int | None = None, *, if_range: str | None = None) -> Fetched:
+    def open(
+        self,
+        url: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        if_range: str | None = None,
+        look: Look = lambda: None,
+        headers: Mapping[str, str] = _NOTHING,
+    ) -> Fetched:
         """Return the bytes of ``url`` from ``start`` on, ``length`` at most, ready to be read.
 
         A server that gives no ranges is read from the beginning, and what was not asked for is dropped.
 
         Args:
             if_range: The ``validator`` of the data that is read on from ``start``.
+            look: Called about once a second while the server is waited for; what it raises ends the fetching.
+            headers: More of the request, for the scheme, host and port of ``url`` alone.
 
         Raises:
             RemoteChanged: It is not the data of ``if_range``, or the server gives no part of it.
@@ -164,15 +181,15 @@ class Fetcher:
             RemoteFailed: The server cannot be reached or does not have it.
             RemoteTooLarge: It is larger than ``size_limit``.
         """
-        headers: _Headers = {}
+        asked: _Headers = {}
         if start or length is not None:
             last = "" if length is None else str(start + max(1, length) - 1)
-            headers["Range"] = f"bytes={start}-{last}"
+            asked["Range"] = f"bytes={start}-{last}"
             if if_range is not None:
-                headers["If-Range"] = if_range
-        answer = self._ask("GET", url, headers)
+                asked["If-Range"] = if_range
+        answer = self._ask("GET", url, asked, look, own=headers)
         try:
-            return self._fetched(answer, url, start, length, ranged="Range" in headers, if_range="If-Range" in headers)
+            return self._fetched(answer, url, start, length, ranged="Range" in asked, if_range="If-Range" in asked)
         except BaseException:
             answer.close()
             raise
@@ -200,11 +217,30 @@ class Fetcher:
             length = rest if length is None else min(length, rest)
         return Fetched(url, answer, size=size, skip=skip, length=length, limit=limit)
 
-    def _ask(self, method: str, url: str, headers: _Headers | None = None) -> _Answer:
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: _Headers | None = None,
+        look: Look = lambda: None,
+        *,
+        own: Mapping[str, str] = _NOTHING,
+    ) -> _Answer:
+        """Return the answer at the end of all redirects.
+
+        Args:
+            own: Headers for the first server alone.
+        """
         deadline = time.monotonic() + self._settings.answer_timeout_s
+        first: Target | None = None
         for _ in range(self._settings.redirects + 1):
             target = self._filter.target(url)
-            answer = _Answer(self._connection(target, deadline), method, target, headers or {}, self._settings)
+            first = first or target
+            if (target.scheme, target.host, target.port) != (first.scheme, first.host, first.port):
+                own = _NOTHING
+            sent: _Headers = dict(headers or {})
+            sent.update(own.items())
+            answer = _Answer(self._connection(target, deadline, look), method, target, sent, self._settings)
             place = answer.header(b"location") if answer.status in _REDIRECTS else None
             if place is None:
                 return answer
@@ -212,8 +248,8 @@ class Fetcher:
             url = urljoin(str(target), place.decode("latin-1"))
         raise answer.failed(f"it redirects more than {self._settings.redirects} times")
 
-    def _connection(self, target: Target, deadline: float) -> _Connection:
-        return _Connection(self._filter, target, self._tls, _Watch(self._settings, deadline))
+    def _connection(self, target: Target, deadline: float, look: Look) -> Connection:
+        return Connection(self._filter, target, self._tls, Watch(self._settings.min_speed, deadline, look))
 
 
 class Fetched:
@@ -281,7 +317,7 @@ class _Answer:
     """The head of one answer, and the pieces that follow it."""
 
     def __init__(
-        self, connection: _Connection, method: str, target: Target, headers: _Headers, settings: FetchSettings
+        self, connection: Connection, method: str, target: Target, headers: _Headers, settings: FetchSettings
     ) -> None:
         self._connection, self._target = connection, target
         sent: _Headers = {
@@ -412,117 +448,3 @@ def _is_about_certificates(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-class _Connection:
-    """One connection for one request; closing it works at any time."""
-
-    def __init__(self, url_filter: UrlFilter, target: Target, tls: ssl.SSLContext, watch: _Watch) -> None:
-        self.watch = watch
-        self._dialler = _Dialler(url_filter, target, watch)
-        self.http = httpcore2.HTTPConnection(
-            httpcore2.Origin(target.scheme.encode(), target.host.encode(), target.port),
-            ssl_context=tls,
-            network_backend=self._dialler,
-        )
-
-    @property
-    def is_guarded(self) -> bool:
-        """Callers are not to learn what there is at one of the addresses that were tried."""
-        return self._dialler.is_guarded
-
-    def close(self) -> None:
-        self.http.close()
-        self._dialler.close()
-
-
-class _Dialler(httpcore2.NetworkBackend):
-    """Connects to the addresses that passed the filter, whatever name is asked for."""
-
-    def __init__(self, url_filter: UrlFilter, target: Target, watch: _Watch) -> None:
-        self._filter, self._target, self._watch = url_filter, target, watch
-        self._sockets = httpcore2.SyncBackend()
-        self._stream: httpcore2.NetworkStream | None = None
-        self.is_guarded = False
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.NetworkStream:
-        failed: Exception | None = None
-        for address in self._filter.addresses(self._target):
-            self.is_guarded |= self._filter.is_guarded(self._target, address)
-            try:
-                self._stream = self._sockets.connect_tcp(address, self._target.port, self._watch.within(timeout))
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failed = error  # with two kinds of addresses one often leads nowhere
-            else:
-                return _Watched(self._stream, self._watch)
-        raise failed or httpcore2.ConnectError
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-
-
-class _Watched(httpcore2.NetworkStream):
-    """A connection whose waits add up."""
-
-    def __init__(self, stream: httpcore2.NetworkStream, watch: _Watch) -> None:
-        self._stream, self._watch = stream, watch
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        began = time.monotonic()
-        data = self._stream.read(max_bytes, self._watch.within(timeout))
-        self._watch.received(len(data), time.monotonic() - began)
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._watch.within(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        return _Watched(self._stream.start_tls(ssl_context, server_hostname, self._watch.within(timeout)), self._watch)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Watch:
-    """How long one answer has been waited for. Only waits count: a reader of ours may be slow."""
-
-    def __init__(self, settings: FetchSettings, deadline: float) -> None:
-        self._min_speed = settings.min_speed
-        self._deadline: float | None = deadline
-        self._waited_s, self._received = 0.0, 0
-
-    def within(self, timeout: float | None) -> float:
-        """Return how long the next wait may be."""
-        left = float("inf") if self._deadline is None else self._deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore2.ReadTimeout
-        return min(left, timeout or left)
-
-    def head_is_here(self) -> None:
-        """From now on the speed counts."""
-        self._deadline = None
-        self._waited_s, self._received = 0.0, 0
-
-    def received(self, size: int, waited_s: float) -> None:
-        """Take note of one read; raise when the server is too slow."""
-        self._waited_s += waited_s
-        self._received += size
-        if (
-            self._deadline is None
-            and self._waited_s > _PATIENCE_S
-            and self._received < self._min_speed * self._waited_s
-        ):
-            raise httpcore2.ReadTimeout

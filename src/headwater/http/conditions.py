@@ -1,7 +1,8 @@
 """Conditional requests and ranges: whether a client gets a representation, nothing new, or a part of it.
 
 Source: RFC 9110, sections 13 and 14. What it says to ignore is ignored: dates that are none, ranges in units that
-are not known, a range whose ``If-Range`` names another representation. All entity tags made here are strong.
+are not known, a range whose ``If-Range`` names another representation. Entity tags made here are strong, but for
+documents of instance metadata that hold something new on each read.
 
 werkzeug reads the headers; what it does not tell apart is decided here: a malformed range (416) from none, a suffix
 longer than the whole, a number of more digits than can be computed with.
@@ -10,9 +11,10 @@ longer than the whole, a number of more digits than can be computed with.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from starlette.datastructures import Headers
-from werkzeug.http import parse_content_range_header, parse_date, parse_etags, parse_range_header
+from werkzeug.http import parse_accept_header, parse_content_range_header, parse_date, parse_etags, parse_range_header
 
 from headwater.errors import Invalid, PreconditionFailed, RangeNotSatisfiable
 from headwater.http.values import whole
@@ -93,6 +95,19 @@ def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
     return _within(range(first, size if stop is None else min(stop, size)), size, given)
 
 
+def takes_gzip(headers: Headers) -> bool:
+    """Return whether the client takes gzip, and the plain form no more than that (RFC 9110, section 12.5.3)."""
+    return _takes_gzip(",".join(headers.getlist("accept-encoding")))
+
+
+@lru_cache(256)
+def _takes_gzip(given: str) -> bool:
+    weights = {coding.lower(): weight for coding, weight in reversed(list(parse_accept_header(given)))}
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0)))
+    # Without a word on it the plain form is taken too, but less than what is asked for.
+    return gzip > 0 and gzip >= weights.get("identity", 0)
+
+
 def _legacy(given: str, size: int) -> range:
     # Source: clients of the Image API v2.0 ask for a range with this header.
     parsed = parse_content_range_header(" ".join(_clipped(given).split()))
@@ -118,6 +133,12 @@ def _within(wanted: range, size: int, given: str) -> range:
 def _names(headers: Headers, name: str, etag: str | None, *, weakly: bool) -> bool:
     """Return whether a list of entity tags has this one; weakly: whatever ``W/`` stands before it."""
     given = ",".join(headers.getlist(name)).strip()
+    if etag is not None and etag.startswith("W/"):
+        if not weakly:  # Source: RFC 9110, section 8.8.3.2: such a tag is never strongly the same
+            return parse_etags(given).star_tag
+        etag = etag.removeprefix("W/")
+    if given == etag:  # as nearly all say it
+        return True
     tags = parse_etags(given)
     if tags.star_tag:
         return True

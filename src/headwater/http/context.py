@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
@@ -11,6 +11,8 @@ from headwater.identity.caller import Caller
 
 # Puts what comes next of a body into a buffer and returns how many bytes that is; ``None``: ASGI's receive has it.
 ReceiveInto = Callable[[memoryview], Awaitable[int | None]]
+# Sends an interim answer, of this status and with these headers; a client that is gone is found by who reads its body.
+Inform = Callable[[int, Mapping[str, str]], Awaitable[None]]
 
 _KEY = "headwater"
 
@@ -24,6 +26,13 @@ class Context:
     receive_into: ReceiveInto | None = None  # None: the server has no such way
     # The fields behind a body in chunks, names in lower case: there once it has ended. ASGI has none for requests.
     trailers: Sequence[tuple[bytes, bytes]] = ()
+    inform: Inform | None = None  # None: the server has no interim answers, or the client takes none
+    limit_hops: Callable[[int], None] | None = None  # lets this answer pass so many routers at most; None: nobody can
+    proxied: bool = False  # a proxy that is trusted has said who the client is
+    instance_id: str | None = None  # the machine that asks for its metadata, once it is known
+    document: str | None = None  # and for what; a secret path is no part of the name
+    report: object = None  # what it tells of itself with this request
+    told: dict[str, str] = field(default_factory=dict)  # headers of whatever answer it gets, a refusal too
 
 
 def context(scope: Scope) -> Context:

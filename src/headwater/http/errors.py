@@ -1,7 +1,8 @@
 """Errors become answers, in one place: kinds of failure to statuses, messages to formats.
 
 A face may have a form of its own for a ``Failure``. In that of images and streams the format follows ``Accept``: JSON
-for those that ask for it, HTML for browsers and for ``*/*``, plain text for all others. Source: Glance 33;
+for those that ask for it, HTML for browsers and for ``*/*``, plain text for all others; what has a problem type is JSON
+for all that do not rule it out. Source: Glance 33;
 python-glanceclient sends ``*/*`` and shows what is left of the HTML without its tags, openstacksdk and gophercloud ask
 for JSON.
 """
@@ -33,7 +34,8 @@ STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotOffered: HTTPStatus.NOT_IMPLEMENTED,
-    errors.Lost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    # Not 404, which clients take for an image that is not there, nor 503, after which they try again.
+    errors.Lost: HTTPStatus.GONE,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     UnknownVerb: HTTPStatus.NOT_IMPLEMENTED,
 }
@@ -56,6 +58,7 @@ class Failure:
     status: HTTPStatus
     message: str
     headers: Mapping[str, str]
+    problem_type: errors.ProblemType | None = None
 
     @property
     def line(self) -> str:
@@ -78,13 +81,15 @@ def failure(error: BaseException, request_id: str | None) -> Failure:
         headers["Content-Range"] = f"bytes */{error.size}"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", "5")
-    return Failure(status, message, headers)
+    return Failure(status, message, headers, getattr(error, "problem_type", None))
 
 
 def answer(error: BaseException, accept: str, request_id: str) -> Response:
     """Return the answer that tells a client of ``error`` in the format that ``accept`` asks for."""
     told = failure(error, request_id)
     status, message, headers, line = told.status, told.message, told.headers, told.line
+    if told.problem_type is not None and ("json" in accept or "*/*" in accept or not accept):
+        return _problem_answer(told, told.problem_type)
     if "application/json" in accept:
         body = msgspec.json.encode({"message": message, "code": line, "title": status.phrase})
         return Response(body, status, headers, "application/json")
@@ -95,3 +100,17 @@ def answer(error: BaseException, accept: str, request_id: str) -> Response:
         )
         return Response(page, status, headers, "text/html")
     return Response(f"{line}\n\n{message}\n\n", status, headers, "text/plain")
+
+
+def _problem_answer(told: Failure, problem: errors.ProblemType) -> Response:
+    """Return it in the form of RFC 9457, with the two members that clients of the Image API look for."""
+    document = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": told.status.value,
+        "detail": told.message,
+        "message": told.message,
+        "code": told.line,
+        **problem.members,
+    }
+    return Response(msgspec.json.encode(document), told.status, told.headers, "application/problem+json")

@@ -80,12 +80,20 @@ _DECODER = msgspec.json.Decoder(float_hook=_number)
 async def _whole_body(request: Request) -> bytearray:
     if int(request.headers.get("content-length") or 0) > JSON_LIMIT:
         raise BodyTooLarge
+    body = await body_within(request, JSON_LIMIT)
+    if len(body) > JSON_LIMIT:
+        raise BodyTooLarge
+    return body
+
+
+async def body_within(request: Request, limit: int) -> bytearray:
+    """Return the body, or as much of it as shows that it has more than ``limit`` bytes."""
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > JSON_LIMIT:
-                raise BodyTooLarge
+            if len(body) > limit:
+                break
     except ClientDisconnect as error:
         raise ClientDisconnected("the client left before its request was complete") from error
     return body

@@ -117,10 +117,15 @@ def lenient_item(headers: Headers, name: str, kind: type[T]) -> T | None:
     return value if type(value) is kind else None  # a bool is an int to Python only
 
 
-def algorithms_behind_body(headers: Headers) -> tuple[str, ...]:
-    """Return by which algorithms, in hashlib's names, a digest may follow the body; none where none is announced."""
+def algorithms_behind_body(headers: Headers, *names: str) -> tuple[str, ...]:
+    """Return by which algorithms, in hashlib's names, a digest may follow the body; none where none is announced.
+
+    Args:
+        names: Of the fields that count; by default both.
+    """
     announced = {name.strip().lower() for line in headers.getlist("trailer") for name in line.split(",")}
-    return tuple(ALGORITHMS.values()) if announced & {CONTENT_DIGEST.lower(), REPR_DIGEST.lower()} else ()
+    counting = {name.lower() for name in names or (CONTENT_DIGEST, REPR_DIGEST)}
+    return tuple(ALGORITHMS.values()) if announced & counting else ()
 
 
 def digest_field(hashed: Mapping[str, str], wanted: Mapping[str, int] | None) -> str | None:

@@ -112,7 +112,7 @@ class HtpasswdUsers:
 
     def cached(self, headers: Mapping[str, str]) -> Caller | None:
         """Return the caller when the same password was right before."""
-        given = _credentials(headers)
+        given = credentials(headers)
         if given is None or self._users.is_due:
             return None
         name, password = given
@@ -121,7 +121,7 @@ class HtpasswdUsers:
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Return the user whose name and password the request has."""
-        given = _credentials(headers)
+        given = credentials(headers)
         if given is None:
             raise Unauthenticated("This request needs a user and a password, sent with HTTP Basic.", CHALLENGE)
         name, password = given
@@ -164,7 +164,8 @@ def _decoy(hash_: bytes) -> bytes:
     return hash_[:7] + b"." * 53
 
 
-def _credentials(headers: Mapping[str, str]) -> tuple[str, bytes] | None:
+def credentials(headers: Mapping[str, str]) -> tuple[str, bytes] | None:
+    """Return the name and the password that a request has; ``None``: none, or none that can be read."""
     header = headers.get("authorization", "")
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > _HEADER_LIMIT:

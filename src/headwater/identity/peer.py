@@ -46,7 +46,13 @@ class Peer:
     """Asks; safe to use from several threads."""
 
     def __init__(
-        self, service: KeystoneSettings | None, *, cafile: Path | None, cafile_setting: str, timeout_s: float
+        self,
+        service: KeystoneSettings | None,
+        *,
+        cafile: Path | None,
+        cafile_setting: str,
+        timeout_s: float,
+        insecure: bool = False,
     ) -> None:
         """Prepare; nothing is asked yet.
 
@@ -55,6 +61,7 @@ class Peer:
             cafile: Certificates that prove the other service's; ``None``: those of the system.
             cafile_setting: Where ``cafile`` was set, in words.
             timeout_s: How long a whole answer is waited for.
+            insecure: Take any certificate of the other service.
 
         Raises:
             SettingsError: A file of certificates cannot be read.
@@ -63,7 +70,7 @@ class Peer:
             raise SettingsError(f"{cafile_setting}: there is no file {cafile}")
         self._has_user = service is not None
         self._session = service_session(service) if service else Session(app_name="headwater", app_version=__version__)
-        self._verify: str | bool = str(cafile) if cafile is not None else True
+        self._verify: str | bool = str(cafile) if cafile is not None else not insecure
         self._timeout_s = timeout_s
 
     def get(self, url: str, *, token: str | None, accept: str, limit: int) -> Reply:

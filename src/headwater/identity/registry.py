@@ -35,6 +35,19 @@ def open_authenticator(settings: AuthSettings) -> Authenticator:
     return NoProof()
 
 
+def with_passwords(tokens: Authenticator, settings: AuthSettings) -> Authenticator:
+    """Return what proves who calls on paths whose clients know passwords only: ``tokens`` itself, unless it takes none.
+
+    Raises:
+        SettingsError: It cannot work with these settings.
+    """
+    if settings.mode != "keystone":
+        return tokens
+    from headwater.identity.keystone.passwords import KeystonePasswords  # noqa: PLC0415 - only what is used
+
+    return KeystonePasswords(tokens, settings.keystone)
+
+
 def open_rules(auth: AuthSettings, policy: PolicySettings, builtin: Mapping[str, Rule]) -> Policy | NoRules:
     """Return what decides on what callers may do.
 

@@ -15,7 +15,7 @@ from typing import Any
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
 from headwater.identity.policy.rules import Rules
-from headwater.images.catalogue.images import ImageCatalogue, MarkerNotFound
+from headwater.images.catalogue.images import ImageRows, MarkerNotFound
 from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.rows import ImageNotFound
@@ -32,7 +32,7 @@ class AdminOnly(Forbidden):
 class Access:
     """Images as callers see them; safe to use from several threads."""
 
-    def __init__(self, catalogue: ImageCatalogue, rules: Rules) -> None:
+    def __init__(self, catalogue: ImageRows, rules: Rules) -> None:
         self._catalogue = catalogue
         self._rules = rules
 
@@ -120,6 +120,10 @@ class Access:
         """Return whether the caller sees and may change what every project has."""
         return self._rules.allows("context_is_admin", caller, {})
 
+    def manages(self, caller: Caller, owner: str | None) -> bool:
+        """Return whether the caller is an admin, or of the project that owns what it asks for."""
+        return self.is_admin(caller) or (owner is not None and owner == caller.project_id)
+
     def _seen(self, caller: Caller, image_id: str) -> tuple[Image, bool]:
         """Return the image, and whether it is shared with the caller's project; or raise ``ImageNotFound``.
 
@@ -138,9 +142,8 @@ class Access:
     def _saw(self, caller: Caller, image: Image, was_member: bool) -> bool:
         """Return whether the caller saw an image that is deleted."""
         is_within_sight = (
-            self.is_admin(caller)
+            self.manages(caller, image.owner)
             or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
-            or (image.owner is not None and image.owner == caller.project_id)
             or (image.visibility is Visibility.SHARED and was_member)
         )
         member_id = caller.project_id if was_member else None

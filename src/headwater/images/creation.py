@@ -16,7 +16,7 @@ from headwater.clock import Clock, now
 from headwater.errors import Gone, Unprocessable
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.resumed.idempotency_keys import Creation, IdempotencyKeys, Key, KeyUsed, kept
+from headwater.images.catalogue.resumed.idempotency_keys import Creation, IdempotencyKeyRows, Key, KeyUsed, kept
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Image
 from headwater.images.service import Images
@@ -44,7 +44,7 @@ class CreatedAndGone(Gone):
 class ImageCreation:
     """The use case; safe to use from several threads and processes."""
 
-    def __init__(self, images: Images, keys: IdempotencyKeys, clock: Clock = now) -> None:
+    def __init__(self, images: Images, keys: IdempotencyKeyRows, clock: Clock = now) -> None:
         self._images = images
         self._keys = keys
         self._clock = clock

@@ -59,6 +59,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("copy_from", "rule:default", "let Headwater fetch data from a URL: x-glance-api-copy-from of the API v1"),
     Rule("copy_image", _ADMIN, "copy data to further stores: POST /v2/images/{image_id}/import, method copy-image"),
+    Rule(
+        "cancel_image_task", _MEMBER, "end a task that works on an image: DELETE /v2/images/{image_id}/tasks/{task_id}"
+    ),
     # Locations.
     Rule("get_image_location", _READER, "see where the data of an image lies"),
     Rule("set_image_location", _MEMBER, "add or replace locations: PATCH /v2/images/{image_id}"),
@@ -79,6 +82,14 @@ RULES: tuple[Rule, ...] = (
         "accept or reject: PUT /v2/images/{image_id}/members/{member_id}",
     ),
     Rule("delete_member", _MEMBER, "end the sharing: DELETE /v2/images/{image_id}/members/{member_id}"),
+    # Secret paths to what a project sees.
+    Rule(
+        "add_private_path",
+        f"role:admin or (role:member and {_OWN})",
+        "make a secret path to the feeds and files of all images that a project sees: POST /v2/streams/paths",
+    ),
+    Rule("get_private_paths", _READER, "list these paths, without their secrets: GET /v2/streams/paths"),
+    Rule("delete_private_path", _MEMBER, "revoke one: DELETE /v2/streams/paths/{path_id}"),
     # Stores and the cache.
     Rule("stores_info_detail", "rule:service_api", "see how stores are set up: GET /v2/info/stores/detail"),
     Rule("manage_image_cache", _ADMIN, "manage the cache"),
@@ -94,6 +105,8 @@ RULES: tuple[Rule, ...] = (
     Rule("get_tasks", "rule:default", "list tasks: GET /v2/tasks"),
     Rule("add_task", "rule:default", "start a task: POST /v2/tasks"),
     Rule("modify_task", "rule:default", "let a task go on"),
+    # Sources of images: /v2/streams/sources.
+    Rule("manage_stream_sources", _ADMIN, "see and change the feeds that images are brought from"),
     # Metadata definitions: /v2/metadefs.
     Rule("get_metadef_namespace", _NAMESPACE, "see a namespace"),
     Rule("get_metadef_namespaces", _NAMESPACE, "list namespaces"),

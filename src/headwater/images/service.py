@@ -15,6 +15,7 @@ from headwater.images import attributes
 from headwater.images.access import Access
 from headwater.images.catalogue import locations as held_locations
 from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.images import changed, created, deleted
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
@@ -76,9 +77,16 @@ class Images:
         locations: Locations | None = None,
         guard: PropertyGuard | None = None,
         known: KnownStores = ONE_STORE,
+        store_faults: Callable[[], Mapping[str, str]] = dict,
+        forget: Callable[[str], None] = lambda _: None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
+        """Take what the use cases work with.
+
+        Args:
+            forget: Removes copies of a deleted image from this machine.
+        """
         self.settings = settings
         self.schemas = ImageSchemas(settings)
         self._access = access
@@ -86,6 +94,8 @@ class Images:
         self._scrubber = scrubber
         self._locations = locations
         self.known_stores = known
+        self._store_faults = store_faults
+        self._forget = forget
         self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
@@ -133,8 +143,13 @@ class Images:
         """Return, by image, what there is to add to it of where its data lies; see ``Locations.shown``."""
         return self._locations.shown(caller, images) if self._locations is not None else {}
 
+    def show(self, caller: Caller, image_id: str) -> tuple[Image, Mapping[str, Any]]:
+        """Return one image, and what there is to add to it of where its data lies; or raise ``ImageNotFound``."""
+        image = self.get(caller, image_id)
+        return image, self._locations.shown_alone(caller, image) if self._locations is not None else {}
+
     def page(self, caller: Caller, query: Query) -> Listed[Image]:
-        """Return one page of the images that the caller sees; see ``ImageCatalogue.page``.
+        """Return one page of the images that the caller sees; see ``ImageRows.page``.
 
         Raises:
             Forbidden: The caller may not list images.
@@ -211,19 +226,30 @@ class Images:
         return after
 
     def delete(self, caller: Caller, image_id: str) -> None:
-        """Forget an image and remove its bytes.
+        """Forget an image and remove its bytes, or keep what it was where a setting says so.
 
         Raises:
             ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
-            ImageInUse: Volumes were cloned from it.
+            ImageInUse: Volumes were cloned from it, and its bytes would have to go now.
         """
         with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
             change.image.require_deletable()
-            if self._locations is not None:
+            pending = self._deletion(caller)
+            if self._locations is not None and pending is None:
                 self._locations.require_unused(image_id)
-            left = change.commit(deleted(image_id, Image.require_deletable, self._clock()))
+            left = change.commit(deleted(image_id, Image.require_deletable, self._clock(), pending))
         for location in left:
             self._scrubber.remove(location)
+        self._forget(image_id)
+
+    def _deletion(self, caller: Caller) -> Deletion | None:
+        """Return what is noted of a deletion by the caller, where the data of deleted images is kept."""
+        kept_s = self.settings.delayed_delete_s
+        if not kept_s:
+            return None
+        at = self._clock()
+        scrub_at = at + kept_s * 1_000_000
+        return Deletion(at=at, scrub_at=scrub_at, user_id=caller.user_id, project_id=caller.project_id)
 
     # --- Stores ----------------------------------------------------------------------------------
 
@@ -241,7 +267,7 @@ class Images:
         """
         self.known_stores.require_several()
         self._access.require_rule("stores_info_detail", caller)
-        return self.known_stores.details()
+        return self.known_stores.details(self._store_faults())
 
     def remove_copy(self, caller: Caller, image_id: str, store: str) -> None:
         """Let a store hold an image no more that lies in others too, and remove its bytes there.

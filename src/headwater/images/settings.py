@@ -25,9 +25,20 @@ class ImagesSettings(Section):
         ),
     ] = None
     import_methods: Annotated[
-        tuple[Literal["glance-direct", "web-download", "copy-image"], ...],
-        Field(description="The import methods that are offered. Without glance-direct nothing can be staged."),
+        tuple[Literal["glance-direct", "web-download", "copy-image", "glance-download"], ...],
+        Field(
+            description="The import methods that are offered. Without glance-direct nothing can be staged; "
+            "glance-download needs Keystone."
+        ),
     ] = ("glance-direct", "web-download", "copy-image")
+    # Source: the default of Glance's [glance_download_properties] extra_properties.
+    glance_download_properties: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(
+            description="Properties that an image brings along from another region by glance-download: names, or what "
+            "they begin with."
+        ),
+    ] = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
     hash_algorithm: Annotated[
         Literal["sha512", "sha384", "sha256"], Field(description="The os_hash_algo of new images.")
     ] = "sha512"
@@ -88,6 +99,15 @@ class ImagesSettings(Section):
     show_image_direct_url: Annotated[
         bool, Field(description="Show the URL at which the store keeps an image's data, as direct_url.")
     ] = False
+    delayed_delete_s: Annotated[
+        int,
+        Field(
+            description="How long the data of a deleted image is kept, in seconds: until then `headwater trash "
+            "restore` gives the image back, and it counts against its project's limits. 0: it goes at once.",
+            ge=0,
+            le=315_360_000,
+        ),
+    ] = 0
     resumable_upload_ttl_h: Annotated[
         int,
         Field(

@@ -105,6 +105,14 @@ class Task:
         return replace(self, status=status, updated_at=now, expires_at=expires_at, **more)
 
 
+class TaskOver(Conflict):
+    """A task that has ended cannot be cancelled."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"The task {task.id} is {task.status.value}: only one that goes on can be cancelled")
+        self.task_id, self.status = task.id, task.status
+
+
 def new_task(caller: Caller, kind: str, asked: Mapping[str, Any], *, now: int, image_id: str | None = None) -> Task:
     """Return a task of the caller's, of the type ``kind``, that waits."""
     return Task(

@@ -54,6 +54,13 @@ class CallerUnknown(NotFound):
         self.address = address
 
 
+class SeedUnknown(NotFound):
+    """A secret path that leads to no machine: it never did, or does no more."""
+
+    def __init__(self) -> None:
+        super().__init__("This path leads to no machine (any more); 'headwater instance seed' makes a new one.")
+
+
 class InstanceExists(Conflict):
     """Another instance has the id, the name or an address already."""
 

@@ -1,5 +1,11 @@
 """The metadata port: a path and a source address in, one document of the caller's snapshot out.
 
+A secret path says who asks in place of the address.
+
+Three things are more than read: a session token (IMDSv2), without which an instance may give nothing, the password
+that the guest posts, and what its cloud-init reports. A request may wait for a document to change
+(``serving/waiting.py``).
+
 A caller that nobody registered gets 404 for everything and at once, so that a guest's other data
 sources are tried without delay. A failure of ours is never answered quickly, because guests take it
 as final: the catalogue is asked again for up to ``PATIENCE_S`` before 503 says when to come back.
@@ -8,8 +14,11 @@ as final: the catalogue is asked again for up to ``PATIENCE_S`` before 503 says 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -24,10 +33,25 @@ from headwater.http.context import context
 from headwater.http.errors import Failure, failure
 from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
-from headwater.instances.callers.by_address import source_address
+from headwater.instances.boot_log import reports
+from headwater.instances.callers.asking import Caller, asked, snapshot_of
+from headwater.instances.callers.signed import Signed, passed_on
+from headwater.instances.identity import http as identity_http
+from headwater.instances.identity.tokens import PATH as IDENTITY_TOKEN
+from headwater.instances.identity.tokens import IdentityTokens
+from headwater.instances.password.http import post
+from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
+from headwater.instances.serving.limits import Limits
+from headwater.instances.serving.together import Together
+from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
 from headwater.instances.snapshot import Snapshot, Snapshots
-from headwater.instances.trees.document import TEXT
+from headwater.instances.tokens.http import require_token, token
+from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
+from headwater.instances.trees import ec2, openstack
+from headwater.instances.trees.document import TEXT, Document, text
+
+T = TypeVar("T")
 
 PATIENCE_S = 8.0
 PAUSE_S = 0.5
@@ -43,12 +67,12 @@ class CatalogueSilent(Unavailable):
         super().__init__("The service cannot read its catalogue at the moment; try again.")
 
 
-class OnlyRead(MethodNotAllowed):
-    """No document takes another method than those that read it."""
+class NotTaken(MethodNotAllowed):
+    """A document is read, the password posted too."""
 
-    def __init__(self, method: str) -> None:
-        HeadwaterError.__init__(self, f"Documents are read with GET or HEAD, not {method}.")
-        self.headers = {"Allow": ", ".join(READING)}
+    def __init__(self, method: str, allowed: Collection[str]) -> None:
+        HeadwaterError.__init__(self, f"This document takes {', '.join(allowed)}, and not {method[:20]}.")
+        self.headers = {"Allow": ", ".join(allowed)}
 
 
 class DocumentNotFound(NotFound):
@@ -62,40 +86,75 @@ def application(
     snapshots: Snapshots,
     in_thread: InThread,
     *,
+    tokens: Tokens,
+    passwords: Posted,
+    only: str | None = None,
+    signed: Signed | None = None,
+    identity: IdentityTokens | None = None,
+    limits: Limits | None = None,
+    changes: Changes | None = None,
     entropy: Callable[[int], bytes] = os.urandom,
     patience_s: float = PATIENCE_S,
 ) -> ASGIApp:
     """Return the ASGI application of the metadata port: it answers ``http`` scopes and refuses ``websocket`` ones.
 
     Args:
+        only: The id of the instance that asks, whatever comes.
+        signed: Knows who asks by what Neutron's agents sign. With neither, an address tells, or a secret path.
+        identity: What makes tokens by which a machine proves who it is; ``None``: nothing does.
+        limits: How often one instance may ask; ``None``: as often as it likes.
+        changes: Where requests wait for changes; ``None``: none does.
         entropy: Gives as many random bytes as asked for, new ones each time.
         patience_s: How long to ask an unavailable catalogue again before answering 503.
     """
 
-    async def snapshot_at(address: str) -> Snapshot:
-        waited = 0.0
-        while True:
-            started = anyio.current_time()
-            try:
-                return await in_thread(lambda: snapshots.at(address))
-            except Unavailable as error:
-                waited += PAUSE_S + anyio.current_time() - started
-                if waited > patience_s:
-                    _LOG.error("no metadata could be served", error=str(error))
-                    raise CatalogueSilent from error
-                await anyio.sleep(PAUSE_S)
+    callers: Together[Caller, Snapshot] = Together(partial(snapshot_of, snapshots), in_thread)
+
+    async def patiently(work: Callable[[], T]) -> T:
+        return await _asked(lambda: in_thread(work), patience_s)
+
+    async def called(request: Request) -> tuple[Snapshot, str]:
+        """Return who asks, and for which document."""
+        scope, headers = request.scope, request.headers
+        caller, path = asked(scope["path"], scope.get("client"), headers.getlist, only=only, signed=signed)
+        return await _asked(lambda: callers.of(caller), patience_s), document_name(path)
+
+    async def again(request: Request) -> Snapshot:
+        snapshot, _ = await called(request)
+        await require_token(request, snapshot, tokens, patiently)
+        return snapshot
 
     async def document(request: Request) -> Response:
-        snapshot = await snapshot_at(source_address(request.scope.get("client")))
-        found = snapshot.documents.get(document_name(request.scope["path"]))
-        if found is None:
-            raise DocumentNotFound
-        if request.method not in READING:  # last: who is not registered gets 404 for everything
-            raise OnlyRead(request.method)
-        validators = {} if found.etag is None else {"ETag": found.etag}
-        if is_held(request.headers, found.etag):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=validators)
-        return Response(found.read(entropy), headers={"content-type": found.content_type} | validators)
+        if signed is not None and document_name(request.scope["path"]) == ec2.ROOT and request.method in READING:
+            return _sent(request, ec2.ROOT_LISTING, entropy)  # whoever asks
+        known, (snapshot, name) = context(request.scope), await called(request)
+        known.instance_id, known.document = snapshot.instance_id, name
+        if limits is not None:
+            await limits.turn(snapshot.instance_id)
+        if name in reports.DOCUMENTS and request.method == "POST":
+            return await reports.take(request)
+        if name in TOKEN_PATHS:
+            if signed is not None:  # none would come back through an agent
+                raise DocumentNotFound
+            return await token(request, snapshot, tokens, patiently)
+        await require_token(request, snapshot, tokens, patiently)
+        if identity is not None and name == IDENTITY_TOKEN:
+            _require_method(request.method, ("POST",))
+            return await identity_http.post(request, snapshot, identity, patiently, by_agent=signed is not None)
+        found = _found(snapshot, name)
+        is_password = openstack.is_password(name)
+        _require_method(request.method, (*READING, "POST") if is_password else READING)
+        if request.method == "POST":
+            return await post(request, snapshot, passwords, patiently)
+        if is_password:
+            found = text(await patiently(lambda: passwords.get(snapshot.instance_id) or ""))
+        elif (
+            changes is not None
+            and request.scope.get("query_string")
+            and is_wanted(request.query_params.get("wait_for_change"))
+        ):
+            found = await _newer(request, snapshot, name, changes, again)
+        return _sent(request, found, entropy)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -105,12 +164,62 @@ def application(
         try:
             response = await document(request)
         except HeadwaterError as error:
-            response = plain(failure(error, context(scope).request_id))
+            told = failure(error, context(scope).request_id)
+            response = plain(told if signed is None else replace(told, status=passed_on(told.status)))
         if request.method == "HEAD":
             response = without_body(response)
         await response(scope, receive, send)
 
     return answer
+
+
+async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:
+    waited = 0.0
+    while True:
+        started = anyio.current_time()
+        try:
+            return await ask()
+        except Unavailable as error:
+            waited += PAUSE_S + anyio.current_time() - started
+            if waited > patience_s:
+                _LOG.error("no metadata could be served", error=str(error))
+                raise CatalogueSilent from error
+            await anyio.sleep(PAUSE_S)
+
+
+async def _newer(
+    request: Request, snapshot: Snapshot, name: str, changes: Changes, again: Callable[[Request], Awaitable[Snapshot]]
+) -> Document:
+    """Return the document once it is another than the request has seen last, or its time is over."""
+    found = _found(snapshot, name)
+    seen = request.query_params.get("last_etag", found.etag)
+    until = anyio.current_time() + timeout_of(request.query_params.get("timeout_sec"))
+    while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
+        if not await changes.after(snapshot.instance_id, snapshot.revision, left_s):
+            break
+        snapshot = await again(request)
+        found = _found(snapshot, name)
+    return found
+
+
+def _require_method(method: str, allowed: Collection[str]) -> None:
+    """Last: who is not registered gets 404 for everything."""
+    if method not in allowed:
+        raise NotTaken(method, allowed)
+
+
+def _found(snapshot: Snapshot, name: str) -> Document:
+    found = snapshot.documents.get(name)
+    if found is None:
+        raise DocumentNotFound
+    return found
+
+
+def _sent(request: Request, found: Document, entropy: Callable[[int], bytes]) -> Response:
+    validators = {"ETag": found.etag}
+    if is_held(request.headers, found.etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=validators)
+    return Response(found.read(entropy), headers={"content-type": found.content_type} | validators)
 
 
 def plain(told: Failure) -> Response:

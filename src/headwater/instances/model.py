@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
@@ -21,6 +21,8 @@ from headwater.instances.network.data import require_shape
 
 # Nova takes 65535 characters of base64, which is a little less; a round number is easier to tell.
 USER_DATA_LIMIT = 64 * 1024  # bytes
+
+_MOST_HOPS = 64
 
 # Source: what Nova tells a guest whose root device it does not know.
 DEFAULT_BLOCK_DEVICES = {"ami": "sda1", "ephemeral0": "sda2", "root": "/dev/sda1", "swap": "sda3"}
@@ -70,6 +72,8 @@ class Instance:
     dedicated_cpus: tuple[int, ...] = ()
     network_data: Mapping[str, Any] | None = None  # from ``canonical_network_data``; older versions checked less
     files: tuple[File, ...] = ()
+    tokens: Literal["optional", "required"] = "optional"  # required: nothing is read without a token of IMDSv2
+    hop_limit: int | None = None  # through how many routers a token may travel; None: as any packet
 
     def __post_init__(self) -> None:
         require_uuid("id", self.id)
@@ -87,6 +91,7 @@ class Instance:
                 require_uuid(label, value)
         if self.launch_index < 0:
             raise InstanceInvalid("launch_index", "it counts from 0")
+        self._require_tokens()
         self._require_addresses()
         self._require_distinct("key", [key.name for key in self.keys])
         self._require_distinct("file", [file.path for file in self.files])
@@ -134,6 +139,12 @@ class Instance:
             return msgspec.convert(document, cls)
         except msgspec.ValidationError as error:
             raise InstanceInvalid("instance", str(error)) from error
+
+    def _require_tokens(self) -> None:
+        if self.tokens not in ("optional", "required"):
+            raise InstanceInvalid("tokens", f"{self.tokens!r} is neither 'optional' nor 'required'")
+        if self.hop_limit is not None and not 1 <= self.hop_limit <= _MOST_HOPS:
+            raise InstanceInvalid("hop_limit", f"{self.hop_limit} is not from 1 to {_MOST_HOPS}")
 
     def _require_addresses(self) -> None:
         for address in self.addresses:

@@ -8,7 +8,7 @@ the EC2 tree.
 from __future__ import annotations
 
 from headwater.errors import Invalid
-from headwater.instances.trees import ec2, openstack
+from headwater.instances.trees import ec2, nocloud, openstack
 
 
 class PathInvalid(Invalid):
@@ -27,6 +27,6 @@ def document_name(path: str) -> str:
     segments = [segment for segment in path.split("/") if segment]
     if "." in segments or ".." in segments:
         raise PathInvalid
-    if not segments or segments[0] not in (ec2.ROOT, openstack.ROOT):
+    if not segments or segments[0] not in (ec2.ROOT, nocloud.ROOT, openstack.ROOT):
         segments.insert(0, ec2.ROOT)
     return "/".join(segments)

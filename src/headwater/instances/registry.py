@@ -6,18 +6,20 @@ be half-way through reading the older one, and any process must be able to finis
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.documents import part
 from headwater.database.engine import Database
-from headwater.database.tables import instance_addresses, instances
-from headwater.errors import Unavailable
+from headwater.database.tables import instance_addresses, instance_seeds, instances
+from headwater.errors import HeadwaterError, Unavailable
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -33,6 +35,7 @@ RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statem
 PAGE = 100
 PAGE_OF_HEADS = 1000
 _ATTEMPTS = 3
+_IDS_AT_ONCE = 500  # in one statement; SQLite took 999 values for long
 
 _OF_DOCUMENT = ("hostname", "addresses", "image_id", "image_name")
 _HEADS = select(
@@ -41,11 +44,26 @@ _HEADS = select(
     *(part(instances.c.document, "instance", name).label(name) for name in _OF_DOCUMENT),
 ).order_by(instances.c.name)
 
+_IMAGE_KEYS = ("image_id", "kernel_id", "ramdisk_id")
+_IMAGES = select(
+    instances.c.name, *(part(instances.c.document, "instance", name).label(name) for name in _IMAGE_KEYS)
+).order_by(instances.c.name)
+
 # Asked for every request of every guest, so it is put together once.
 _EDITION_AT = (
     select(instances.c.id, instances.c.revision, instances.c.updated_at)
     .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
     .where(instance_addresses.c.address == bindparam("address"))
+)
+
+_EDITION_OF = select(instances.c.id, instances.c.revision, instances.c.updated_at).where(
+    instances.c.id == bindparam("id")
+)
+
+_EDITION_OF_SEED = (
+    select(instances.c.id, instances.c.revision, instances.c.updated_at)
+    .join_from(instance_seeds, instances, instances.c.id == instance_seeds.c.instance_id)
+    .where(instance_seeds.c.digest == bindparam("digest"))
 )
 
 
@@ -78,7 +96,19 @@ class Head:
     image_name: str | None
 
 
-class Registry:
+class _Undone(Exception):
+    """Ends a transaction that was only tried."""
+
+
+class SomeRefused(HeadwaterError):
+    """Some of many cannot be kept, so none was; ``refused`` has each with the reason."""
+
+    def __init__(self, refused: list[tuple[Instance, HeadwaterError]]) -> None:
+        super().__init__(f"{len(refused)} instances cannot be kept; nothing was changed")
+        self.refused = refused
+
+
+class InstanceRows:
     """Keep instances by id, by unique name and by address; safe to use from several threads."""
 
     def __init__(self, database: Database, *, user_data_limit: int = USER_DATA_LIMIT) -> None:
@@ -134,10 +164,45 @@ class Registry:
 
     def edition_at(self, address: str) -> Edition | None:
         """Return which instance has an address (in its canonical form), in which state; the cheap question."""
-        row = self._database.read(
-            lambda connection: connection.execute(_EDITION_AT, {"address": address}).one_or_none()
-        )
+        return self._edition(_EDITION_AT, {"address": address})
+
+    def edition_of(self, instance_id: str) -> Edition | None:
+        """Return in which state an instance is."""
+        return self._edition(_EDITION_OF, {"id": instance_id})
+
+    def edition_of_seed(self, digest: str) -> Edition | None:
+        """Return which instance has a secret path, in which state."""
+        return self._edition(_EDITION_OF_SEED, {"digest": digest})
+
+    def _edition(self, query: Select[Any], of: dict[str, str]) -> Edition | None:
+        row = self._database.read(lambda connection: connection.execute(query, of).one_or_none())
         return None if row is None else Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
+
+    def revisions(self, instance_ids: Sequence[str]) -> dict[str, int]:
+        """Return the revision of each of these instances that there is."""
+        found: dict[str, int] = {}
+        for start in range(0, len(instance_ids), _IDS_AT_ONCE):
+            found |= self._database.read(partial(_revisions, instance_ids[start : start + _IDS_AT_ONCE]))
+        return found
+
+    def add_seed(self, instance_id: str, digest: str, at: int) -> None:
+        """Let an instance be known by a secret path, by its digest, beside those that it has.
+
+        Raises:
+            InstanceNotFound: It was removed.
+        """
+
+        def work(connection: Connection) -> None:
+            _locked(connection, instance_id)
+            values = {"digest": digest, "instance_id": instance_id, "made_at": at}
+            connection.execute(insert(instance_seeds).values(values))
+
+        self._database.write(work)
+
+    def revoke_seeds(self, instance_id: str) -> int:
+        """Let no secret path lead to an instance any more; return how many did."""
+        query = delete(instance_seeds).where(instance_seeds.c.instance_id == instance_id)
+        return self._database.write(lambda connection: connection.execute(query).rowcount)
 
     def by_address(self, address: str) -> Instance | None:
         """Return the instance that has an address (in its canonical form)."""
@@ -168,6 +233,15 @@ class Registry:
             return [head for head in heads if head is not None]
 
         return self._database.read(work)
+
+    def image_ids(self) -> set[str]:
+        """Return the ids of all images that instances need: what they start from, kernels and RAM disks."""
+        found: set[str] = set()
+        after = ""
+        while rows := self._database.read(partial(_rows_of_images, after)):
+            found.update(*(ids for _, ids in rows))
+            after = rows[-1][0]
+        return found
 
     def replace(self, instance: Instance, *, at: int) -> Instance:
         """Put ``instance`` in the place of the revision that it was made from, and return it as it is kept.
@@ -203,6 +277,55 @@ class Registry:
 
         self._write(work)
         return changed
+
+    def write_all(
+        self, added: Sequence[Instance], changed: Sequence[Instance], *, at: int, dry_run: bool = False
+    ) -> list[Instance]:
+        """Do what ``add`` and ``replace`` do for many, all or none; return the changed as they are kept.
+
+        Args:
+            dry_run: Look whether it could be done, and undo it.
+
+        Raises:
+            SomeRefused: Some cannot be kept.
+        """
+        after = [replace(each, revision=each.revision + 1, updated_at=at) for each in changed]
+
+        def work(connection: Connection) -> None:
+            refused: list[tuple[Instance, HeadwaterError]] = []
+            befores: dict[str, Instance] = {}
+            for each in after:  # addresses may move from one to another
+                try:
+                    revision, document = _locked(connection, each.id)
+                except InstanceNotFound as error:
+                    refused.append((each, error))
+                    continue
+                if revision != each.revision - 1:
+                    refused.append((each, InstanceChanged(each.id, each.revision - 1, revision)))
+                befores[each.id] = _record(document).instance
+                connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == each.id))
+            for each in (*after, *added):
+                is_there = each.id in befores
+                try:
+                    values = self._values(each, befores.get(each.id))
+                    _require_free(connection, each, own=is_there)
+                except HeadwaterError as error:
+                    refused.append((each, error))
+                    continue
+                if is_there:
+                    connection.execute(update(instances).where(instances.c.id == each.id).values(**values))
+                else:
+                    made = {"id": each.id, "created_at": each.created_at, **values}
+                    connection.execute(insert(instances).values(made))
+                _write_addresses(connection, each)
+            if refused:
+                raise SomeRefused(refused)
+            if dry_run:
+                raise _Undone
+
+        with contextlib.suppress(_Undone):
+            self._write(work)
+        return after
 
     def remove(self, id_or_name: str) -> Instance:
         """Forget an instance, and return what it was; its name and addresses are free at once.
@@ -246,6 +369,11 @@ class Registry:
                 # look finds it and says whose it is.
                 continue
         raise Unavailable("other changes of the same instance keep coming in between; try again")
+
+
+def _revisions(instance_ids: Sequence[str], connection: Connection) -> dict[str, int]:
+    query = select(instances.c.id, instances.c.revision).where(instances.c.id.in_(instance_ids))
+    return {row.id: row.revision for row in connection.execute(query)}
 
 
 def _require_free(connection: Connection, instance: Instance, *, own: bool = False) -> None:
@@ -304,6 +432,22 @@ def _head(connection: Connection, row: Any) -> Head | None:
         return None
     found = _record(document).instance
     return Head(**{name: getattr(found, name) for name in Head.__slots__})
+
+
+def _rows_of_images(after: str, connection: Connection) -> list[tuple[str, set[str]]]:
+    """Return the images that each of some instances needs, by the instance's name, of those after a name."""
+    query = _IMAGES.where(instances.c.name > after).limit(PAGE_OF_HEADS)
+    found = []
+    for row in connection.execute(query).all():
+        texts = [getattr(row, name) for name in _IMAGE_KEYS]
+        if None in texts:  # the database cannot tell
+            document = connection.scalar(select(instances.c.document).where(instances.c.name == row.name))
+            kept = {} if document is None else msgspec.json.decode(document)["instance"]
+            ids = [kept.get(name) for name in _IMAGE_KEYS]
+        else:
+            ids = [msgspec.json.decode(text) for text in texts]
+        found.append((row.name, {each for each in ids if each is not None}))
+    return found
 
 
 def _is_storable(value: str) -> bool:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from headwater.clock import Clock, now
 from headwater.instances.addresses import canonical
+from headwater.instances.errors import InstanceChanged
 from headwater.instances.keys import Key, free_name, ssh_keys
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Head, Registry
+from headwater.instances.registry import Head, InstanceRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +32,14 @@ class Description:
     addresses: Sequence[str] = ()
     ssh_keys: Sequence[str] = ()  # each one or more lines as in ``authorized_keys``
     user_data: bytes | None = None
+    user_data_template: bytes | None = None  # in place of it: what this makes of the rest is the user data
     vendor_data: Any = None
     network_data: Any = None
     meta: Mapping[str, str] = field(default_factory=dict)
     instance_type: str | None = None
-    availability_zone: str = "nova"
+    availability_zone: str | None = "nova"
+    tokens: Literal["optional", "required"] = "optional"
+    hop_limit: int | None = None
 
 
 def described(said: Description, clock: Clock = now) -> Instance:
@@ -43,10 +47,11 @@ def described(said: Description, clock: Clock = now) -> Instance:
 
     Raises:
         InstanceInvalid: Something of it no guest could use.
+        TemplateInvalid: The template of its user data fails.
     """
     instance_id = str(uuid.uuid4()) if said.id is None else said.id.lower()
     at = clock()
-    return Instance(
+    instance = Instance(
         id=instance_id,
         name=said.name,
         hostname=hostname_from(said.name, instance_id) if said.hostname is None else said.hostname,
@@ -60,8 +65,36 @@ def described(said: Description, clock: Clock = now) -> Instance:
         meta=said.meta,
         instance_type=said.instance_type,
         availability_zone=said.availability_zone,
+        tokens=said.tokens,
+        hop_limit=said.hop_limit,
         network_data=None if said.network_data is None else canonical_network_data(said.network_data),
     )
+    if said.user_data_template is None:
+        return instance
+    from headwater.instances.user_data import templates  # noqa: PLC0415 - who renders nothing does without Jinja
+
+    return replace(instance, user_data=templates.rendered(said.user_data_template, templates.facts(instance)))
+
+
+def changed(instance: Instance, said: Mapping[str, Any]) -> Instance:
+    """Return an instance as ``said`` changes it; nothing is kept yet.
+
+    Args:
+        said: New values by the names of ``Description``'s fields, as people write them; ``None`` takes one away.
+            What is not in it stays.
+
+    Raises:
+        InstanceInvalid: Something of it no guest could use.
+    """
+    values = dict(said)
+    if "addresses" in values:
+        values["addresses"] = tuple(canonical(text) for text in values["addresses"])
+    if "ssh_keys" in values:
+        certificates = tuple(key for key in instance.keys if key.type != "ssh")
+        values["keys"] = (*_keys(values.pop("ssh_keys")), *certificates)
+    if values.get("network_data") is not None:
+        values["network_data"] = canonical_network_data(values["network_data"])
+    return replace(instance, **values)
 
 
 def _keys(texts: Sequence[str]) -> tuple[Key, ...]:
@@ -84,11 +117,15 @@ class Images(Protocol):
         """
         ...
 
+    def used(self, image_id: str, /) -> None:
+        """Note that an instance uses the image, or did until now; nothing when it is gone."""
+        ...
+
 
 class Instances:
     """What may be done with instances; safe to use from several threads."""
 
-    def __init__(self, registry: Registry, images: Images) -> None:
+    def __init__(self, registry: InstanceRows, images: Images) -> None:
         self._registry = registry
         self._images = images
 
@@ -107,6 +144,7 @@ class Instances:
             image_id, image_name = self._images.find(image)
             instance = replace(instance, image_id=image_id, image_name=image_name)
         self._registry.add(instance)
+        self._note_use(instance)
         return instance
 
     def get(self, id_or_name: str) -> Instance:
@@ -131,10 +169,47 @@ class Instances:
             yield from page
             after = page[-1].name
 
+    def change(
+        self, id_or_name: str, said: Mapping[str, Any], *, image: str | None = None, revision: int | None = None
+    ) -> Instance:
+        """Change an instance as ``changed`` says, and return it as it is kept.
+
+        Args:
+            image: Id or name of the image that it is said to start from.
+            revision: The one that must be there; ``None``: whatever is.
+
+        Raises:
+            InstanceNotFound, NotFound, Conflict: There is no such instance, or ``image`` means none or several.
+            InstanceInvalid: Something no guest could use.
+            InstanceChanged: Another revision is there.
+            InstanceExists: Its new name or one of its new addresses is taken.
+            UserDataTooLarge, InstanceTooLarge: It is beyond a limit.
+        """
+        before = self._registry.get(id_or_name)
+        if revision is not None and before.revision != revision:
+            raise InstanceChanged(before.id, revision, before.revision)
+        after = changed(before, said)
+        if image is not None:
+            image_id, image_name = self._images.find(image)
+            after = replace(after, image_id=image_id, image_name=image_name)
+        if after == before:
+            return before
+        kept = self._registry.replace(after, at=max(now(), before.updated_at + 1))
+        for each in {before.image_id, after.image_id} - {None}:
+            assert each is not None
+            self._images.used(each)
+        return kept
+
     def remove(self, id_or_name: str) -> Instance:
         """Forget an instance, and return what it was: from now on its guest gets 404.
 
         Raises:
             InstanceNotFound: There is none of this id or name.
         """
-        return self._registry.remove(id_or_name)
+        removed = self._registry.remove(id_or_name)
+        self._note_use(removed)
+        return removed
+
+    def _note_use(self, instance: Instance) -> None:
+        if instance.image_id is not None:
+            self._images.used(instance.image_id)

@@ -18,16 +18,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import structlog
 from cachetools import TTLCache
 
-from headwater.errors import Unavailable
-from headwater.instances.errors import CallerUnknown, InstanceNotFound
-from headwater.instances.registry import Edition, Record, Registry
-from headwater.instances.trees import ec2, openstack
+from headwater.errors import NotFound, Unavailable
+from headwater.instances.errors import CallerUnknown, InstanceNotFound, SeedUnknown
+from headwater.instances.model import Instance
+from headwater.instances.registry import Edition, InstanceRows, Record
+from headwater.instances.trees import ec2, nocloud, openstack
 from headwater.instances.trees.document import Document
 
 GRACE_US = 60 * 1_000_000
@@ -35,6 +36,7 @@ STALE_US = 300 * 1_000_000
 # A snapshot with a little user data takes about 80 KiB, so these are some 800 guests that boot at once.
 KEPT_BYTES = 64 * 1024 * 1024
 REMEMBERED = 65536  # addresses
+_FACTS = ("project_id", "name", "hostname", "image_id")
 _DOCUMENT_BYTES = 250  # what a path and its entry take beside the body
 _LOG = structlog.get_logger(__name__)
 
@@ -44,8 +46,12 @@ class Snapshot:
     """Every document of one instance by its name, such as ``ec2/latest/meta-data/hostname``."""
 
     instance_id: str
+    project_id: str | None
     revision: int
     documents: Mapping[str, Document]
+    needs_token: bool = False  # for whatever is read
+    hop_limit: int | None = None
+    facts: Mapping[str, str | None] = field(default_factory=dict)  # that a token of its identity tells
 
     @property
     def weight(self) -> int:
@@ -54,21 +60,30 @@ class Snapshot:
         return sum(bodies.values()) + _DOCUMENT_BYTES * len(self.documents)
 
 
-def render(record: Record, *, in_grace: bool) -> Snapshot:
+def render(record: Record, *, in_grace: bool, region: str | None = None) -> Snapshot:
     """Return the snapshot of a record.
 
     Args:
         in_grace: Whether the last change is so fresh that what it took away must still answer.
+        region: Where the instance runs; ``None``: that is not told.
     """
     documents: dict[str, Document] = {}
     if in_grace and record.replaced is not None:
-        documents |= ec2.tree(record.replaced) | openstack.tree(record.replaced)
-    documents |= ec2.tree(record.instance) | openstack.tree(record.instance)
+        documents |= _trees(record.replaced, region)
+    documents |= _trees(record.instance, region)
     return Snapshot(
         instance_id=record.instance.id,
+        project_id=record.instance.project_id,
         revision=record.instance.revision,
         documents=MappingProxyType(documents),
+        needs_token=record.instance.tokens == "required",
+        hop_limit=record.instance.hop_limit,
+        facts=MappingProxyType({name: getattr(record.instance, name) for name in _FACTS}),
     )
+
+
+def _trees(instance: Instance, region: str | None) -> dict[str, Document]:
+    return ec2.tree(instance, region=region) | openstack.tree(instance) | nocloud.tree(instance)
 
 
 _Key = tuple[Edition, bool]  # an edition, and whether it is in its time of grace
@@ -82,20 +97,26 @@ class Snapshots:
     """The snapshots in use, at most ``kept_bytes`` of them; safe to use from several threads."""
 
     def __init__(
-        self, registry: Registry, *, now_us: Callable[[], int] = _now_us, kept_bytes: int = KEPT_BYTES
+        self,
+        registry: InstanceRows,
+        *,
+        region: str | None = None,
+        now_us: Callable[[], int] = _now_us,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         """Read from ``registry``.
 
         Args:
+            region: Where the instances run; ``None``: they are not told.
             now_us: The clock, in microseconds since 1970, UTC.
         """
-        self._registry = registry
+        self._registry, self._region = registry, region
         self._now_us = now_us
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, Future[Snapshot]] = OrderedDict()  # the least recently used first
         self._weight = 0  # of all that is rendered in _kept
-        # By address. The last microsecond counts too.
+        # By address or secret path. The last microsecond counts too.
         self._last_good: TTLCache[str, _Key] = TTLCache(REMEMBERED, STALE_US + 1, now_us)
 
     def at(self, address: str) -> Snapshot:
@@ -105,34 +126,56 @@ class Snapshots:
             CallerUnknown: No instance has it.
             Unavailable: The catalogue does not answer, and nothing fresh enough is remembered.
         """
-        try:
-            return self._current(address)
-        except Unavailable as error:
-            return self._remembered(address, error)
+        return self._for(address, CallerUnknown(address), lambda: self._registry.edition_at(address))
 
-    def _current(self, address: str) -> Snapshot:
-        edition = self._registry.edition_at(address)
+    def of(self, instance_id: str) -> Snapshot:
+        """Return the snapshot of an instance.
+
+        Raises:
+            InstanceNotFound: It was removed.
+            Unavailable: As ``at`` says.
+        """
+        gone = InstanceNotFound(instance_id)
+        return self._for(f"instance {instance_id}", gone, lambda: self._registry.edition_of(instance_id))
+
+    def of_seed(self, digest: str) -> Snapshot:
+        """Return the snapshot for who has a secret path, by its digest.
+
+        Raises:
+            SeedUnknown: It leads to no instance.
+            Unavailable: As ``at`` says.
+        """
+        return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.edition_of_seed(digest))
+
+    def _for(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None]) -> Snapshot:
+        try:
+            return self._current(who, unknown, ask)
+        except Unavailable as error:
+            return self._remembered(who, error)
+
+    def _current(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None]) -> Snapshot:
+        edition = ask()
         now = self._now_us()
         if edition is None:
             with self._lock:
-                self._last_good.pop(address, None)
-            raise CallerUnknown(address)
+                self._last_good.pop(who, None)
+            raise unknown
         key = (edition, edition.revision > 0 and now - edition.updated_at < GRACE_US)
         try:
             snapshot = self._of(key)
         except InstanceNotFound as error:  # removed after the first question
-            raise CallerUnknown(address) from error
+            raise unknown from error
         with self._lock:
-            self._last_good[address] = key
+            self._last_good[who] = key
         return snapshot
 
-    def _remembered(self, address: str, error: Unavailable) -> Snapshot:
+    def _remembered(self, who: str, error: Unavailable) -> Snapshot:
         with self._lock:
-            key = self._last_good.get(address)
+            key = self._last_good.get(who)
             future = None if key is None else self._kept.get(key)
         if future is None or not future.done():
             raise error
-        _LOG.warning("the catalogue does not answer; serving the last snapshot", address=address, error=str(error))
+        _LOG.warning("the catalogue does not answer; serving the last snapshot", caller=who, error=str(error))
         return future.result()
 
     def _of(self, key: _Key) -> Snapshot:
@@ -149,7 +192,8 @@ class Snapshots:
         try:
             record = self._registry.record(edition.instance_id)
             # A record newer than the edition was changed just now.
-            snapshot = render(record, in_grace=in_grace or record.instance.revision != edition.revision)
+            is_newer = record.instance.revision != edition.revision
+            snapshot = render(record, in_grace=in_grace or is_newer, region=self._region)
         except BaseException as error:
             with self._lock:
                 self._kept.pop(key, None)

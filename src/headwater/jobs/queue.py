@@ -4,6 +4,10 @@ A job is entered in the transaction that makes it necessary, so neither is there
 claims it moves the time at which anybody may run it into the future and renews that while it works: a job
 whose process is gone comes back by itself. It may therefore run more than once, and what runs it must not mind.
 A process that is seen to live keeps its jobs whatever the time says (see ``leases.py``).
+
+A job that was given up is never due; it is kept for a while, to be seen and to be run again. To cancel a job is to note
+who wants it: whoever runs it looks there (``Job.require_wanted``) and ends it as one that failed. Nobody else does, so
+nothing has to be taken from somebody who works on it.
 """
 
 from __future__ import annotations
@@ -16,12 +20,31 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
 from headwater.database.tables import jobs
+from headwater.errors import HeadwaterError
 from headwater.jobs import leases
+
+_NEVER = 1 << 62  # a time at which no job is due, also for a release that does not know why
+_MOST_OF_AN_ERROR = 1000  # characters
+
+
+class Cancelled(HeadwaterError):
+    """Somebody wants the job to end. Raised in what runs it, which leaves all as after any other failure."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(f"cancelled by {by}")
+        self.by = by
+
+
+@dataclass(slots=True)
+class Wish:
+    """What others want of a job while it runs; written by its runner, read by what runs it."""
+
+    cancelled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +56,12 @@ class Job:
     document: Mapping[str, Any] = field(repr=False)  # what the work needs to know
     attempts: int  # how often it was begun, this time included
     created_at: int  # microseconds since 1970
+    wish: Wish = field(default_factory=Wish, repr=False, compare=False)
+
+    def require_wanted(self) -> None:
+        """Return when the job may go on; raise ``Cancelled`` when somebody wants it to end."""
+        if self.wish.cancelled_by is not None:
+            raise Cancelled(self.wish.cancelled_by)
 
 
 def enter(
@@ -64,6 +93,40 @@ def enter(
     return str(row["id"])
 
 
+def require_wanted(connection: Connection, job_id: str) -> None:
+    """Let nobody cancel a job before this transaction ends; raise ``Cancelled`` when somebody has."""
+    query = select(jobs.c.cancelled_by).where(jobs.c.id == job_id).with_for_update()
+    by = connection.scalars(query).first()
+    if by is not None:
+        raise Cancelled(by)
+
+
+def cancel(connection: Connection, job_id: str, by: str, now: int) -> None:
+    """Let a job end as soon as whoever runs it looks; one that waits or was given up is run for that, at once."""
+    this = jobs.c.id == job_id
+    connection.execute(update(jobs).where(this, jobs.c.cancelled_by.is_(None)).values(cancelled_by=by))
+    connection.execute(update(jobs).where(this, jobs.c.runner.is_(None)).values(run_at=soon(now), failed_at=None))
+
+
+def soon(now: int) -> ColumnElement[int]:
+    """Return when a job is due that is to be run at once: one that is due already does not lose its turn."""
+    return case((jobs.c.run_at > now, now), else_=jobs.c.run_at)
+
+
+def job_of_task(connection: Connection, task_id: str) -> str | None:
+    """Return the id of the job whose document names this task."""
+    query = select(jobs.c.id, jobs.c.document).where(jobs.c.document.contains(task_id, autoescape=True))
+    for row in connection.execute(query):
+        if msgspec.json.decode(row.document).get("task_id") == task_id:
+            return str(row.id)
+    return None
+
+
+def standing_id(kind: str) -> str:
+    """Return the id of the one job of a kind that is never done."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"headwater job {kind}"))
+
+
 class Jobs:
     """All jobs of one database; safe to use from several threads."""
 
@@ -72,7 +135,7 @@ class Jobs:
 
     def ensure(self, kinds: Collection[str], now: int) -> None:
         """Enter the one job of each kind, which is never done, unless it is there."""
-        ids = {str(uuid.uuid5(uuid.NAMESPACE_OID, f"headwater job {kind}")): kind for kind in kinds}
+        ids = {standing_id(kind): kind for kind in kinds}
         are_there = select(jobs.c.id).where(jobs.c.id.in_(ids))
         there = self._database.read(lambda connection: set(connection.scalars(are_there)))
         for row_id, kind in ids.items():
@@ -91,7 +154,7 @@ class Jobs:
             running: The ids of what the caller runs already. What it claimed else is left over: its end could
                 not be noted.
         """
-        due = (jobs.c.kind.in_(sorted(kinds)), jobs.c.run_at <= now)
+        due = (jobs.c.kind.in_(sorted(kinds)), jobs.c.run_at <= now, jobs.c.failed_at.is_(None))
         claimers = select(jobs.c.runner).where(*due).distinct()
         found = self._database.read(lambda connection: connection.scalars(claimers).all())
         if not found:
@@ -109,7 +172,7 @@ class Jobs:
             if rows:
                 claimed = update(jobs).where(jobs.c.id.in_([row.id for row in rows]))
                 connection.execute(
-                    claimed.values(runner=runner, run_at=_lease(now), attempts=jobs.c.attempts + 1),
+                    claimed.values(runner=runner, run_at=_lease(now), began_at=now, attempts=jobs.c.attempts + 1),
                 )
             return [_job(row) for row in rows]
 
@@ -121,20 +184,42 @@ class Jobs:
             ours = update(jobs).where(jobs.c.id.in_(running), jobs.c.runner == runner)
             self._database.write(lambda connection: connection.execute(ours.values(run_at=_lease(now))))
 
+    def cancelled(self, runner: str) -> dict[str, str]:
+        """Return who wants which of the runner's jobs to end, by their ids."""
+        query = select(jobs.c.id, jobs.c.cancelled_by).where(jobs.c.runner == runner, jobs.c.cancelled_by.is_not(None))
+        return self._database.read(lambda connection: {row.id: row.cancelled_by for row in connection.execute(query)})
+
     def done(self, job: Job, runner: str) -> None:
         """Forget a job, unless another process has claimed it meanwhile."""
         statement = delete(jobs).where(jobs.c.id == job.id, jobs.c.runner == runner)
         self._database.write(lambda connection: connection.execute(statement))
 
-    def again(self, job: Job, runner: str, at: int, *, counts: bool = True) -> None:
-        """Let a job be run again at a time, in microseconds since 1970, by anybody.
+    def again(self, job: Job, runner: str, at: int, *, counts: bool = True, error: str | None = None) -> None:
+        """Let a job be run again at a time, in microseconds since 1970, by anybody; at once, if it is to be cancelled.
 
         Args:
             counts: Whether this was an attempt, which failed; else it only waited.
+            error: Why it failed, to be seen by operators; ``None`` leaves what is known of an attempt before.
         """
-        values = {"runner": None, "run_at": at, "attempts": job.attempts if counts else job.attempts - 1}
+        ended = jobs.c.cancelled_by.is_not(None)
+        values: dict[str, Any] = {"runner": None, "attempts": job.attempts if counts else job.attempts - 1}
+        values["run_at"] = case((ended, min(at, job.created_at)), else_=at)
+        if error is not None:
+            values["error"] = _bounded(error)
+        self._left(job, runner, values)
+
+    def give_up(self, job: Job, runner: str, now: int, error: str) -> None:
+        """Let a job not be run again unless somebody says so, and keep why it failed."""
+        self._left(job, runner, {"runner": None, "run_at": _NEVER, "failed_at": now, "error": _bounded(error)})
+
+    def _left(self, job: Job, runner: str, values: dict[str, Any]) -> None:
         statement = update(jobs).where(jobs.c.id == job.id, jobs.c.runner == runner).values(values)
         self._database.write(lambda connection: connection.execute(statement))
+
+    def forget_failed(self, before: int) -> int:
+        """Forget the jobs that were given up before a time, and return how many."""
+        statement = delete(jobs).where(jobs.c.failed_at < before)
+        return self._database.write(lambda connection: connection.execute(statement).rowcount)
 
     def hasten(self, kinds: Collection[str], now: int) -> None:
         """Let what waits of these kinds be run at once."""
@@ -154,8 +239,8 @@ class Jobs:
             self._database.write(lambda connection: connection.execute(statement))
 
     def count(self, kind: str) -> int:
-        """Return how many jobs of a kind are not done."""
-        statement = select(jobs.c.id).where(jobs.c.kind == kind)
+        """Return how many jobs of a kind are neither done nor given up."""
+        statement = select(jobs.c.id).where(jobs.c.kind == kind, jobs.c.failed_at.is_(None))
         return len(self._database.read(lambda connection: connection.execute(statement).all()))
 
 
@@ -164,4 +249,9 @@ def _lease(now: int) -> int:
 
 
 def _job(row: Any) -> Job:
-    return Job(row.id, row.kind, msgspec.json.decode(row.document), row.attempts + 1, row.created_at)
+    document = msgspec.json.decode(row.document)
+    return Job(row.id, row.kind, document, row.attempts + 1, row.created_at, Wish(row.cancelled_by))
+
+
+def _bounded(error: str) -> str:
+    return error.replace("\0", "")[:_MOST_OF_AN_ERROR]

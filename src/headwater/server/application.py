@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
+from headwater.activity.journal import Journal
 from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import NotFound
@@ -17,115 +18,138 @@ from headwater.fetching.fetcher import Fetcher
 from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
-from headwater.identity.registry import open_authenticator, open_rules
+from headwater.identity.registry import open_authenticator, open_rules, with_passwords
 from headwater.images import policies
-from headwater.images.assembly import ImagePools, ImageService, Sections, known_stores
-from headwater.images.http_v2 import versions
-from headwater.instances import http as instances_http
-from headwater.instances.registry import Registry
-from headwater.instances.snapshot import Snapshots
+from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows, sha256_of
+from headwater.images.data.admission import Admission, Admitted
+from headwater.images.events.audit import Audit
+from headwater.images.http import versions
+from headwater.images.http.paths import IMAGE_API
+from headwater.instances.callers.settings import NeutronSettings
+from headwater.instances.callers.signed import Signed
+from headwater.instances.identity import http as identity_http
 from headwater.jobs.leases import RENEW_EVERY_S
+from headwater.jobs.overview import Overview
+from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
+from headwater.server.guests.port import Port
 from headwater.server.health import Health
-from headwater.server.image_apis import image_api, image_api_v1
+from headwater.server.image_apis import image_api, image_api_v1, image_service, stores_known
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
-from headwater.server.middleware.forwarded import behind
+from headwater.server.middleware.forwarded import behind, trusting
 from headwater.server.middleware.identify import Identified
 from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
 from headwater.server.pools import Pools
 from headwater.server.settings import Settings
+from headwater.server.stores.watch import TURN_S, watched
 from headwater.stores.registry import open_stores
 from headwater.stores.store_type import Surroundings
-from headwater.streams import http as streams_http
-from headwater.streams.live import live_feed
+from headwater.streams.http import live as streams_http
+from headwater.streams.http import trees as trees_http
+from headwater.streams.http import views as views_http
+from headwater.streams.http.files import Files
+from headwater.streams.http.image_files import files_route
+from headwater.streams.http.sources import source_routes
+from headwater.streams.live.feed import LiveFeed, loaded_signer
+from headwater.streams.live.files.hashing import HashingJob
+from headwater.streams.live.files.passing import of_upload
+from headwater.streams.live.files.serving import ServedFiles
+from headwater.streams.pulling.opening import open_trees
+from headwater.streams.pulling.pulled import PulledTree
+from headwater.streams.signing.signer import Signer
+from headwater.streams.syncing.sources.rows import SourceRows
+from headwater.streams.syncing.sources.service import Sources
+from headwater.streams.syncing.sources.work import SourceWork
+from headwater.streams.views.views import Views
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
 FEED = "/simplestreams"
 
+_CACHE_EVERY_S = 5.0  # how often is looked whether something is due in the cache
+_TREES_EVERY_S = 15.0  # how often is looked whether something is due where feeds of others are kept
 _START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
 
 
-class Application:
-    """Everything that one worker process holds."""
+class Background:
+    """What one worker process holds, whether it serves or not, and what it does while nobody waits."""
 
-    def __init__(
-        self, settings: Settings, identities: Mapping[str, str], drained: Callable[[], str | None] = lambda: None
-    ) -> None:
+    def __init__(self, settings: Settings, found: Admitted, *, runs_jobs: bool) -> None:
         """Open database and stores.
 
         Args:
-            identities: What each store is known by; see ``Admission.admit``.
-            drained: Returns why load balancers should send nothing more; ``None`` when they should.
+            found: The stores, as the start found them.
 
         Raises:
             SettingsError: Something cannot work with these settings.
         """
-        self._pools = pools = Pools(settings)
+        self.pools = pools = Pools(settings)
         self.database = Database(settings.database_url, pool_size=pools.connections, may_make=False)
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
         self.metrics = Metrics()
         self.stores = open_stores(
-            settings.stores, Surroundings(settings.data_dir, fetcher), identities, tally=self.metrics
+            settings.stores,
+            Surroundings(settings.data_dir, fetcher),
+            found.identities,
+            tally=self.metrics,
+            awaited=found.awaited,
         )
-        self._authenticator = open_authenticator(settings.auth)
+        self.watch = watched(self.stores, found, Admission(self.database), self.metrics)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
-        self._images = ImageService(
-            Sections(
-                images=settings.images,
-                quotas=settings.quotas,
-                signatures=settings.signatures,
-                keystone=settings.auth.keystone,
-                notifications=settings.notifications,
-                import_plugins=settings.import_plugins,
-            ),
+        self.lists_files = settings.streams.lists_files(settings.auth.mode)
+        self.images = image_service(
+            settings,
             self.database,
             self.stores,
             fetcher,
             self.policy,
-            pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house),
-            known=known_stores(settings.stores, settings.images.store, settings.data_dir / "stores"),
+            pools=pools,
+            metrics=self.metrics,
+            store_faults=lambda: self.watch.faults,
+            beside=of_upload if self.lists_files else lambda _: None,
+        )
+        self.fingerprints = FingerprintRows(self.database)
+        self._hashing = HashingJob(
+            self.images.public,
+            self.fingerprints,
+            self.images.downloads.places_of,
+            Jobs(self.database),
+            rate=settings.streams.hashing_rate,
             tally=self.metrics,
-            data_dir=settings.data_dir,
         )
-        threads = Threads(pools.catalogue, pools.transfers, pools.web)
-        self._feed = feed = live_feed(self._images.public, settings.streams)
-        parts: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
-        parts |= {f"The store {name}": store.ping for name, store in self.stores.items()}
-        self.health = Health(parts, self.metrics, pools.metrics, drained)
-        endpoint = Endpoint(settings.server.public_endpoint)
-        api = image_api(self._images, settings, threads, endpoint)
-        routes: list[BaseRoute] = [
-            *api.routes,
-            *self.health.routes(),
-            streams_http.why_route(feed, self._images.access, pools.feeds.run, FEED),
-            *streams_http.routes(feed, pools.feeds.run, FEED),
-        ]
-        known = {"v2", *versions.IDS}
-        if settings.images.api_v1:
-            routes += image_api_v1(self._images, threads, endpoint)
-            known |= {"v1", *versions.IDS_V1}
-        routes += [exactly("/streams", _no_feed), Below("/streams", _no_feed)]
-        image_side = Router(routes, redirect_slashes=False, default=api.rest)
+        self._sources = SourceRows(self.database)
+        self._source_work = SourceWork(
+            self._sources,
+            Jobs(self.database),
+            self.images,
+            fetcher,
+            pools.syncing,
+            overview=Overview(self.database),
+            tally=self.metrics,
+        )
+        self._fetcher = fetcher
         self._loops = [
-            _Loop("leases were not renewed", self._images.renew_leases, RENEW_EVERY_S),
-            _Loop("housekeeping failed", self._images.keep_house, RENEW_EVERY_S),
-            _Loop("no jobs could be looked for", self._images.jobs.look, POLL_S),
-            _Loop("no house-keeping could be looked for", self._images.house.look, POLL_S),
-            _Loop("notifications cannot be delivered", self._images.notifications.start, _START_EVERY_S),
+            _Loop("leases were not renewed", self._renew_leases, RENEW_EVERY_S),
+            _Loop("runs of sources were not renewed", self._source_work.renew, RENEW_EVERY_S),
+            _Loop("uses of images were not noted", self.images.last_used.keep, RENEW_EVERY_S),
+            _Loop("housekeeping failed", self.images.keep_house, RENEW_EVERY_S),
+            _Loop("stores were not looked at", self.watch.look, TURN_S),
+            _Loop("notifications cannot be delivered", self.images.notifications.start, _START_EVERY_S),
         ]
-        identified = Identified(
-            image_side, self._authenticator, pools.identity, frozenset(known), below=(FEED + streams_http.WHY,)
-        )
-        images = behind(WholeBodies(identified), settings.server.trusted_proxies)
-        self.image_listener = with_cors(Observed(images, "images", self.metrics), settings.cors)
-        documents = instances_http.application(Snapshots(Registry(self.database)), pools.guests.run)
-        metadata = behind(WholeBodies(documents), settings.server.metadata_trusted_proxies)
-        self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+        if runs_jobs:
+            self._loops += [
+                _Loop("no jobs could be looked for", self.images.jobs.look, POLL_S),
+                _Loop("no runs of sources could be looked for", self._source_work.look, POLL_S),
+                _Loop("no house-keeping could be looked for", self.images.house.look, POLL_S),
+            ]
+            if self.lists_files:
+                self._loops.append(
+                    _Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S)
+                )
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
@@ -135,20 +159,151 @@ class Application:
 
     def stop(self) -> None:
         """Begin no more jobs; requests go on."""
-        self._images.stop()
+        self._hashing.stop()
+        self.images.stop()
+        self._source_work.stop()
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
         for loop in self._loops:
             loop.pool.close()
-        self._images.close()
-        self._pools.close()
-        self._feed.close()
-        self._authenticator.close()
+        self._hashing.close()
+        self._source_work.close()
+        self.images.close()
+        self.pools.close()
         for store in self.stores.values():
             with contextlib.suppress(Exception):
                 store.close()
         self.database.close()
+
+    def _renew_leases(self) -> None:
+        self.images.renew_leases()
+        self._hashing.renew()
+
+
+class Application(Background):
+    """What one worker process holds that serves: two ASGI applications."""
+
+    def __init__(self, settings: Settings, found: Admitted, drained: Callable[[], str | None] = lambda: None) -> None:
+        """Open database and stores, and put what answers requests together.
+
+        Args:
+            found: The stores, as the start found them.
+            drained: Returns why load balancers should send nothing more; ``None`` when they should.
+
+        Raises:
+            SettingsError: Something cannot work with these settings.
+        """
+        super().__init__(settings, found, runs_jobs=settings.jobs.in_service)
+        pools, images = self.pools, self.images
+        self._loops.append(_Loop("the cache is not looked after", images.cache.look_after, _CACHE_EVERY_S))
+        self._authenticator = open_authenticator(settings.auth)
+        self._by_password = with_passwords(self._authenticator, settings.auth)
+        threads = Threads(pools.catalogue, pools.transfers, pools.web)
+        fingerprints = self.fingerprints if self.lists_files else None
+        signer = loaded_signer(settings.streams)
+        self._feed = feed = LiveFeed(images.public, settings.streams, signer, fingerprints=fingerprints)
+        self._trees, agents = open_trees(settings.streams, settings.data_dir, pools.pulling, self.metrics)
+        self._loops += [
+            _Loop("what is kept of a feed is not looked after", each.look_after, _TREES_EVERY_S)
+            for each in self._trees.values()
+            if isinstance(each, PulledTree)
+        ]
+        self._agents = agents
+        default = stores_known(settings).default
+        needed: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
+        others: dict[str, Callable[[], None]] = {}
+        for name, store in self.stores.items():
+            # Without the one that uploads go to unless they name another, nothing works that needs no choice.
+            (needed if name == default else others)[f"The store {name}"] = store.ping
+        self.health = Health(needed, self.metrics, pools.metrics, drained, others=others)
+        self._port = Port(
+            self.database,
+            settings.metadata,
+            pools.guests.run,
+            issuer=settings.image_url,
+            signed=_signed(settings.metadata.neutron),
+            drained=drained,
+        )
+        self._loops += [_Loop(*each) for each in self._port.loops]
+        endpoint = Endpoint(settings.server.public_endpoint)
+        sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
+        also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
+        api = image_api(images, settings, threads, endpoint, also)
+        routes: list[BaseRoute] = [
+            *api.routes,
+            *self.health.routes(),
+            *identity_http.routes(self._port.identity, threads.catalogue.run),
+            streams_http.why_route(feed, images.access, pools.feeds.run, FEED),
+            *self._files_routes(threads),
+            *streams_http.routes(feed, pools.feeds.run, FEED),
+            *self._views_routes(settings, signer, threads),
+            *trees_http.routes(self._trees, agents, pools.trees, pools.far_trees),
+        ]
+        known = {"v2", *versions.IDS}
+        if settings.cache.directory is not None:
+            known |= set(versions.IDS_CACHE)
+        if settings.images.api_v1:
+            routes += image_api_v1(images, threads, endpoint)
+            known |= {"v1", *versions.IDS_V1}
+        routes += [exactly("/streams", _no_feed), Below("/streams", _no_feed)]
+        image_side = Router(routes, redirect_slashes=False, default=api.rest)
+        identified = Identified(
+            image_side,
+            self._authenticator,
+            pools.identity,
+            frozenset(known),
+            below=(FEED + streams_http.WHY,),
+            by_password=self._by_password,
+            for_passwords=(f"{views_http.OWN}/", f"{views_http.WITH_COMMUNITY}/"),
+        )
+        behind_proxies = behind(WholeBodies(identified), settings.server.trusted_proxies)
+        read_by_all = (f"{FEED}/images/", f"{views_http.PUBLIC}/", f"{trees_http.TREES}/", f"{trees_http.TOOLS}/")
+        self.image_listener = with_cors(
+            Observed(behind_proxies, "images", self.metrics),
+            settings.cors,
+            for_everybody=read_by_all,
+        )
+        metadata = behind(WholeBodies(self._port.app), settings.server.metadata_trusted_proxies)
+        self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+
+    def _files_routes(self, threads: Threads) -> list[BaseRoute]:
+        """Return the routes of image files, if the feed has any."""
+        if not self.lists_files:
+            return []
+        images = self.images
+        files = ServedFiles(images.catalogue, self.fingerprints, images.downloads)
+        return [files_route(files, images.downloads, self.pools.feeds.run, threads, FEED)]
+
+    def _views_routes(self, settings: Settings, signer: Signer | None, threads: Threads) -> list[Route]:
+        """Return the routes of what projects show and see."""
+        images = self.images
+        views = Views(
+            images.access,
+            images.catalogue,
+            images.private_paths,
+            settings.streams,
+            signer,
+            revision=images.public.revision,
+            sha256=lambda some: sha256_of(self.fingerprints.of([each.id for each in some]).values(), some),
+            is_open=self.lists_files,
+        )
+        return views_http.routes(views, Files(views, images.downloads, threads), threads.catalogue.run)
+
+    def stop(self) -> None:
+        """Begin no more jobs, and let no request wait for a change; all others go on."""
+        self._port.stop()
+        super().stop()
+
+    def close(self) -> None:
+        """Let go of everything, after the last request."""
+        self._port.close()
+        for tree in (*self._trees.values(), self._agents):
+            tree.close()
+        super().close()
+        self._feed.close()
+        self._by_password.close()
+        self._authenticator.close()
 
 
 class _Loop:
@@ -173,6 +328,12 @@ class _Loop:
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning(self._fails, extra={"error": str(error) or type(error).__name__})
             await asyncio.sleep(self._every_s if pause_s is None else pause_s)
+
+
+def _signed(settings: NeutronSettings) -> Signed | None:
+    if not settings.shared_secrets:
+        return None
+    return Signed(settings.shared_secrets, trusting(settings.agents) if settings.agents else lambda _: True)
 
 
 async def _no_feed(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from headwater.errors import SettingsError
 
-_OURS = re.compile(r"headwater\.db(-[a-z]+)?|stores|\.probe-[0-9]+")
+_OURS = re.compile(r"headwater\.db(-[a-z]+)?|stores|streams|\.probe-[0-9]+")
 _BESIDE = ("", "-wal", "-shm", "-journal", "-writer")  # of a database of SQLite
 
 _log = logging.getLogger(__name__)

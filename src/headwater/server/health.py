@@ -1,10 +1,12 @@
 """What the operator's programs ask: does this worker live, is it ready, what has it counted.
 
 *Live* is a worker whose event loop turns; nothing else is looked at, so a database that is away restarts nobody.
-*Ready* is one whose catalogue and stores work, and that is not drained (``drain.py``). Each part is looked at in a
-thread of its own that nothing waits for in the end, so a part that hangs is named after ``LIMIT_S`` and keeps nobody
-else from being looked at. While a look at a part goes on, whoever asks shares it: a store that hangs holds one
-thread, however often it is asked about.
+*Ready* is one whose catalogue works and the store that uploads go to, and that is not drained (``drain.py``). Another
+store that does not work is told of, and no more: else it would keep all who ask for others away from every worker.
+
+Each part is looked at in a thread of its own that nothing waits for in the end, so a part that hangs is named after
+``LIMIT_S`` and keeps nobody else from being looked at. While a look at a part goes on, whoever asks shares it: a store
+that hangs holds one thread, however often it is asked about.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -75,14 +78,18 @@ class Health:
         metrics: Metrics,
         metrics_pool: Pool,
         drained: Callable[[], str | None] = lambda: None,
+        *,
+        others: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
         """Take what to look at.
 
         Args:
             parts: What must work for this worker to be ready, by its name: what looks at it.
             drained: Returns why it is not ready although everything works, or ``None``.
+            others: What is told of, and may fail.
         """
         self.parts = [Part(name, check) for name, check in parts.items()]
+        self.others = [Part(name, check) for name, check in others.items()]
         self._metrics = metrics
         self._metrics_pool = metrics_pool
         self._drained = drained
@@ -101,9 +108,11 @@ class Health:
     async def _ready(self, _request: Request) -> Response:
         if (reason := self._drained()) is not None:
             return _text(reason, 503)
-        faults = [fault for fault in await asyncio.gather(*(part.fault() for part in self.parts)) if fault is not None]
+        found = await asyncio.gather(*(part.fault() for part in (*self.parts, *self.others)))
+        is_ready = not any(found[: len(self.parts)])
+        faults = [fault for fault in found if fault is not None]
         self._say("; ".join(faults))
-        return _text("\n".join(faults) or "OK", 503 if faults else 200)
+        return _text("\n".join(["OK", *faults] if is_ready else faults), 200 if is_ready else 503)
 
     def _say(self, faults: str) -> None:
         """Tell the log what is wrong when that is news: load balancers ask every second."""

@@ -1,19 +1,90 @@
-"""The Image APIs of one worker process, on the use cases of its image service."""
+"""The image service of one process, and the Image APIs on its use cases."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from starlette.routing import BaseRoute
 
+from headwater.database.engine import Database
+from headwater.fetching.fetcher import Fetcher
 from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
-from headwater.images.assembly import ImageService
+from headwater.identity.policy.rules import NamedRules
+from headwater.images.assembly.parts import ImagePools, Sections, known_stores
+from headwater.images.assembly.service import ImageService
+from headwater.images.data.session import Beside
 from headwater.images.http_v2.routes import ImageApi, UseCases
+from headwater.images.locations.known_stores import KnownStores
+from headwater.images.model import Image
 from headwater.images.v1.http import routes as v1
+from headwater.instances.registry import InstanceRows
+from headwater.server.metrics import Metrics
+from headwater.server.pools import Pools
 from headwater.server.settings import Settings
+from headwater.stores.store import ObjectStore
 
 
-def image_api(service: ImageService, settings: Settings, threads: Threads, endpoint: Endpoint) -> ImageApi:
-    """Return the API v2, which also tells what versions there are."""
+def stores_known(settings: Settings) -> KnownStores:
+    """Return what the settings say of the stores."""
+    return known_stores(settings.stores, settings.images.store, settings.data_dir / "stores")
+
+
+def image_service(
+    settings: Settings,
+    database: Database,
+    stores: Mapping[str, ObjectStore],
+    fetcher: Fetcher,
+    policy: NamedRules,
+    *,
+    pools: Pools,
+    metrics: Metrics,
+    store_faults: Callable[[], Mapping[str, str]] = dict,
+    beside: Callable[[Image], Beside | None] = lambda _: None,
+) -> ImageService:
+    """Return the use cases of images, with these settings.
+
+    Args:
+        store_faults: Returns why stores do not work now.
+        beside: Returns what else is made of the data that is uploaded for an image.
+
+    Raises:
+        SettingsError: Something cannot work with these settings.
+    """
+    return ImageService(
+        Sections(
+            images=settings.images,
+            quotas=settings.quotas,
+            signatures=settings.signatures,
+            keystone=settings.auth.keystone,
+            notifications=settings.notifications,
+            import_plugins=settings.import_plugins,
+            retention=settings.retention,
+            jobs=settings.jobs,
+            cache=settings.cache,
+        ),
+        database,
+        stores,
+        fetcher,
+        policy,
+        pools=ImagePools(pools.hashing, pools.storing, pools.jobs, pools.house, pools.caching),
+        known=stores_known(settings),
+        tally=metrics,
+        data_dir=settings.data_dir,
+        instances=InstanceRows(database),
+        store_faults=store_faults,
+        beside=beside,
+    )
+
+
+def image_api(
+    service: ImageService, settings: Settings, threads: Threads, endpoint: Endpoint, others: Sequence[BaseRoute] = ()
+) -> ImageApi:
+    """Return the API v2, which also tells what versions there are.
+
+    Args:
+        others: Routes of other capabilities below the same path.
+    """
     use_cases = UseCases(
         images=service.images,
         creation=service.creation,
@@ -30,13 +101,17 @@ def image_api(service: ImageService, settings: Settings, threads: Threads, endpo
         image_tasks=service.image_tasks,
         tasks=service.tasks,
         quotas=service.quotas,
+        cache=service.cache,
+        private_paths=service.private_paths,
     )
     return ImageApi(
         use_cases,
         threads,
         proof=settings.auth.mode,
         endpoint=endpoint,
+        with_cache=service.cache.is_on,
         with_v1=settings.images.api_v1,
+        others=others,
     )
 
 

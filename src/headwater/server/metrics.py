@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.jobs.overview import Count
+from headwater.jobs.runner import End
 from headwater.stores.layers.layer import Direction, Operation
+from headwater.streams.syncing.sources.source import Outcome, Source
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -102,6 +105,24 @@ class Metrics:
             multiprocess_mode="livemostrecent",
             registry=self._registry,
         )
+        self._pending_deletes = Gauge(
+            "headwater_pending_deletes",
+            "Deleted images that can be restored",
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._pending_delete_bytes = Gauge(
+            "headwater_pending_delete_bytes",
+            "Bytes of all copies of deleted images that can be restored",
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._pending_delete_oldest = Gauge(
+            "headwater_pending_delete_oldest_seconds",
+            "Time since the first deletion of an image that can be restored; 0: there is none",
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
         self._removals_failed = Counter(
             "headwater_removals_failed",
             "Times that an object could not be removed by a sweep",
@@ -111,6 +132,19 @@ class Metrics:
         self._wrong_data = Counter(
             "headwater_wrong_data",
             "Times that a reader found data in a store that was not the image's",
+            ["store"],
+            registry=self._registry,
+        )
+        self._store_up = Gauge(
+            "headwater_store_up",
+            "1 when every worker reaches the store and finds its mark there, else 0",
+            ["store"],
+            multiprocess_mode="livemin",
+            registry=self._registry,
+        )
+        self._missing_data = Counter(
+            "headwater_missing_data",
+            "Times that a reader did not find the data of an image in a store that should have it",
             ["store"],
             registry=self._registry,
         )
@@ -133,6 +167,88 @@ class Metrics:
             ["store", "direction"],
             registry=self._registry,
         )
+        self._jobs = Gauge(
+            "headwater_jobs",
+            "Jobs that wait, run, or were given up, house-keeping aside",
+            ["kind", "state"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._oldest_job = Gauge(
+            "headwater_oldest_job_seconds",
+            "Time since the oldest job that is neither done nor given up was entered; 0 where there is none",
+            ["kind"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._job_seconds = Histogram(
+            "headwater_job_seconds",
+            "Time that one attempt of a job took, and how it ended",
+            ["kind", "end"],
+            buckets=(0.01, 0.1, 1, 10, 60, 600, 3600, 21600),
+            registry=self._registry,
+        )
+        self._source_success = Gauge(
+            "headwater_stream_source_last_success_seconds",
+            "When a source last ran to its end with nothing failed, in seconds since 1970; 0: never",
+            ["source"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._source_up = Gauge(
+            "headwater_stream_source_up",
+            "0 when the last run of a source failed, else 1",
+            ["source"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._source_next = Gauge(
+            "headwater_stream_source_next_run_seconds",
+            "When a source runs next by itself, in seconds since 1970; 0: never",
+            ["source"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._source_names: frozenset[str] = frozenset()
+        self._synced = Counter(
+            "headwater_stream_source_images",
+            "Images of a source by what its runs did: created, updated, hidden, deleted, failed, same and the like",
+            ["source", "did"],
+            registry=self._registry,
+        )
+        self._cache_asked = Counter(
+            "headwater_cache_requests",
+            "Downloads that looked into the cache: found there, shared a fetch that was on its way, or not",
+            ["result"],
+            registry=self._registry,
+        )
+        self._cache_fetched = Counter(
+            "headwater_cache_fetched_bytes", "Bytes written into the cache", registry=self._registry
+        )
+        self._cache_size = Gauge(
+            "headwater_cache_size_bytes",
+            "Bytes of images in the cache",
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
+        self._pulled = Counter(
+            "headwater_pulled",
+            "What became of feeds of others that are served: files that were here (hit), on their way (shared) or "
+            "fetched (miss); documents that were given although they are old (stale); and what their servers did not "
+            "give (failed) or gave wrong (refused)",
+            ["tree", "what"],
+            registry=self._registry,
+        )
+        self._pulled_bytes = Counter(
+            "headwater_pulled_bytes", "Bytes of files of others that were fetched", ["tree"], registry=self._registry
+        )
+        self._pulled_size = Gauge(
+            "headwater_pulled_size_bytes",
+            "Bytes of files of others that are kept",
+            ["tree"],
+            multiprocess_mode="livemostrecent",
+            registry=self._registry,
+        )
         self._certificate_days = Gauge(
             "headwater_certificate_days_left",
             "Days until the certificate of a listener ends",
@@ -151,6 +267,34 @@ class Metrics:
         """Note that so many bytes were read from a store or written into it."""
         self._store_bytes.labels(store, direction).inc(count)
 
+    def is_up(self, store: str, *, up: bool) -> None:
+        """Note whether a store works."""
+        self._store_up.labels(store).set(up)
+
+    def cache_asked(self, result: str) -> None:
+        """Note that data was wanted: a ``hit``, a ``shared`` fetch, or a ``miss``."""
+        self._cache_asked.labels(result).inc()
+
+    def cache_fetched(self, count: int) -> None:
+        """Note that so many bytes were written into the cache."""
+        self._cache_fetched.inc(count)
+
+    def cache_holds(self, size: int) -> None:
+        """Note how many bytes of images are in the cache."""
+        self._cache_size.set(size)
+
+    def pulled(self, tree: str, what: str) -> None:
+        """Note what became of a file or document of others: see the metric."""
+        self._pulled.labels(tree, what).inc()
+
+    def pulled_bytes(self, tree: str, count: int) -> None:
+        """Note that so many bytes of files of others were fetched."""
+        self._pulled_bytes.labels(tree).inc(count)
+
+    def pulled_size(self, tree: str, size: int) -> None:
+        """Note how many bytes of files of others are kept."""
+        self._pulled_size.labels(tree).set(size)
+
     def days_left(self, listener: str, days: float) -> None:
         """Note how long the certificate of a listener is good."""
         self._certificate_days.labels(listener).set(days)
@@ -160,6 +304,12 @@ class Metrics:
         for store, count in by_store.items():
             self._discarded.labels(store).set(count)
 
+    def pending(self, images: int, size: int, oldest_s: float) -> None:
+        """Note how many deleted images can be restored, how many bytes they hold, and how long the oldest is there."""
+        self._pending_deletes.set(images)
+        self._pending_delete_bytes.set(size)
+        self._pending_delete_oldest.set(oldest_s)
+
     def failed(self, store: str) -> None:
         """Note that an object could not be removed."""
         self._removals_failed.labels(store).inc()
@@ -167,6 +317,39 @@ class Metrics:
     def wrong(self, store: str) -> None:
         """Note that data of an image was found to be another's, or less than all."""
         self._wrong_data.labels(store).inc()
+
+    def missing(self, store: str) -> None:
+        """Note that data of an image was not where it should be."""
+        self._missing_data.labels(store).inc()
+
+    def ran(self, kind: str, end: End, seconds: float) -> None:
+        """Note that an attempt of a job took so long."""
+        self._job_seconds.labels(kind, end).observe(seconds)
+
+    def jobs(self, counts: Mapping[str, Count], now: int) -> None:
+        """Note how many jobs there are of each kind."""
+        for kind, count in counts.items():
+            for state, number in count.by_state.items():
+                self._jobs.labels(kind, state.value).set(number)
+            age_s = 0.0 if count.oldest_at is None else max(0, now - count.oldest_at) / 1_000_000
+            self._oldest_job.labels(kind).set(age_s)
+
+    def sources(self, sources: Mapping[str, Source]) -> None:
+        """Note how the sources of images stand; those that are gone count for nothing."""
+        for name in self._source_names - sources.keys():
+            self._source_success.labels(name).set(0)
+            self._source_next.labels(name).set(0)
+            self._source_up.labels(name).set(1)
+        for name, source in sources.items():
+            self._source_success.labels(name).set((source.succeeded_at or 0) / 1_000_000)
+            self._source_next.labels(name).set((source.next_run_at or 0) / 1_000_000)
+            self._source_up.labels(name).set(source.outcome is not Outcome.FAILED)
+        self._source_names = frozenset(sources)
+
+    def synced(self, source: str, counts: Mapping[str, int]) -> None:
+        """Note what became of the images of one run."""
+        for did, number in counts.items():
+            self._synced.labels(source, did).inc(number)
 
     def exposition(self) -> tuple[bytes, str]:
         """Return all counts of all processes as Prometheus reads them, and their media type."""

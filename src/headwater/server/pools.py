@@ -13,7 +13,10 @@ from headwater.threads import Pool
 
 _FEED_THREADS = 4  # while documents are made anew they wait for one of them, and nobody else does
 _HOUSE_THREADS = 2  # besides one for each store, which may hang
-_LONE_THREADS = 8  # that ask one at a time: leases, house, looks for jobs, health, two senders, and two to spare
+_SYNC_THREADS = 2  # each waits for the server of a feed most of the time
+# That ask one at a time: leases, uses, house, looks for jobs, sources (two), health, two senders, two that hash, who
+# waits for changes of instances, what guests fetched.
+_LONE_THREADS = 14
 _MOST_OF_A_SERVER = 48  # connections
 
 
@@ -29,11 +32,17 @@ class Pools:
         self.catalogue = self._pool("catalogue", server.catalogue_threads)
         self.transfers = self._pool("transfer", server.transfer_threads)
         self.web = self._pool("web", server.web_threads)
-        self.jobs = self._pool("jobs", server.web_threads)
+        self.jobs = self._pool("jobs", settings.jobs.threads or server.web_threads)
         self.storing = self._pool("storing", server.transfer_threads)
         self.hashing = self._pool("hashing", hashing_threads(settings.workers), asks=False, nice=5)
         self.guests = self._pool("guests", server.catalogue_threads)
+        self.syncing = self._pool("syncing", _SYNC_THREADS)
         self.feeds = self._pool("feeds", _FEED_THREADS)
+        self.caching = self._pool("caching", server.transfer_threads, asks=settings.cache.directory is not None)
+        # Served trees: requests for what lies here; those that wait for servers of others; what fetches from these.
+        self.trees = self._pool("trees", server.transfer_threads, asks=False)
+        self.far_trees = self._pool("far-trees", server.web_threads, asks=False)
+        self.pulling = self._pool("pulling", server.web_threads, asks=False)
         self.house = self._pool("house", len(settings.stores) + _HOUSE_THREADS)
         self.identity = self._pool("identity", server.identity_threads, asks=False)
         self.metrics = self._pool("metrics", 1, asks=False)

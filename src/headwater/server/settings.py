@@ -15,10 +15,15 @@ from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.config import Section
 from headwater.fetching.fetcher import FetchSettings
 from headwater.identity.settings import AuthSettings, PolicySettings
+from headwater.images.cache.settings import CacheSettings
 from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.quotas.limits import QuotasSettings
+from headwater.images.retention.settings import RetentionSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
+from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.user_data.cloud_config.settings import UserDataSettings
+from headwater.jobs.settings import JobsSettings
 from headwater.server.edge.certificates import TlsSettings
 from headwater.server.middleware.cors import CorsSettings
 from headwater.server.middleware.forwarded import trusting
@@ -104,11 +109,16 @@ class ServerSettings(Section):
     web_threads: Annotated[
         int,
         Field(
-            description="Threads of one worker that wait for web servers of others in requests, and as many in jobs.",
+            description="Threads of one worker that wait for web servers of others in requests.",
             ge=1,
             le=1024,
         ),
     ] = 16
+
+    @property
+    def metadata_url(self) -> str:
+        """Where the instance metadata is, without a slash at the end."""
+        return f"{self.metadata_tls.scheme}://{self.metadata_bind}"
 
     @field_validator("bind", "metadata_bind")
     @classmethod
@@ -166,10 +176,15 @@ class Settings(Section):
     ] = {"file": FileStoreSettings()}  # noqa: RUF012 - pydantic copies it for each Settings
     fetch: FetchSettings = FetchSettings()
     images: ImagesSettings = ImagesSettings()
+    cache: CacheSettings = CacheSettings()
     import_plugins: ImportPluginsSettings = ImportPluginsSettings()
+    jobs: JobsSettings = JobsSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     quotas: QuotasSettings = QuotasSettings()
+    retention: RetentionSettings = RetentionSettings()
     streams: StreamsSettings = StreamsSettings()
+    metadata: MetadataSettings = MetadataSettings()
+    user_data: UserDataSettings = UserDataSettings()
     auth: AuthSettings = AuthSettings()
     policy: PolicySettings = PolicySettings()
     cors: CorsSettings = CorsSettings()
@@ -195,10 +210,20 @@ class Settings(Section):
         self._require_askable_barbican()
         self._require_writing_store()
         self._require_converted_uploads()
-        alone = [store.type for store in self.stores.values() if not store.abilities.shared_by_processes]
-        if alone and self.workers > 1:
+        self._require_one_who_tells()
+        alone = self.alone
+        if alone is not None and self.workers > 1:
             raise ValueError(
-                f"a store of type \"{alone[0]}\" lives in one process: set section [server], key 'workers' to 1"
+                f"a store of type \"{alone}\" lives in one process: set section [server], key 'workers' to 1"
+            )
+        if alone is not None and not self.jobs.in_service:
+            raise ValueError(
+                f"a store of type \"{alone}\" lives in one process: set section [jobs], key 'in_service' to true"
+            )
+        if self.metadata.faults and self.workers > 1:
+            raise ValueError(
+                "section [metadata], key 'faults': faults are counted in one process: set section [server], "
+                "key 'workers' to 1"
             )
         if self.auth.mode == "none" and not self.auth.allow_none_beyond_loopback and not _is_loopback(self.server.bind):
             raise ValueError(
@@ -210,6 +235,11 @@ class Settings(Section):
             raise ValueError(
                 "section [quotas], key 'use_keystone_limits' is true, and section [auth], key 'mode' is not "
                 '"keystone": only Keystone\'s projects have limits there'
+            )
+        if "glance-download" in self.images.import_methods and self.auth.mode != "keystone":
+            raise ValueError(
+                "section [images], key 'import_methods' has glance-download, and section [auth], key 'mode' is not "
+                "\"keystone\": other regions are asked with the caller's token, and found in Keystone's catalogue"
             )
         return self
 
@@ -247,6 +277,17 @@ class Settings(Section):
                 "key 'import_methods' lacks glance-direct, by which uploads are imported: add it there"
             )
 
+    def _require_one_who_tells(self) -> None:
+        try:
+            trusting(self.metadata.neutron.agents)
+        except ValueError as error:
+            raise ValueError(f"section [metadata.neutron], key 'agents': {error}") from None
+        if self.metadata.neutron.shared_secrets and self.server.metadata_trusted_proxies:
+            raise ValueError(
+                "section [metadata.neutron], key 'shared_secrets' lets agents say who asks, and section [server], key "
+                "'metadata_trusted_proxies' lets proxies say it; leave one of them out"
+            )
+
     def _require_writing_store(self) -> None:
         writing = [name for name, store in self.stores.items() if store.abilities.writes]
         if not writing:
@@ -259,9 +300,19 @@ class Settings(Section):
                 )
 
     @property
+    def alone(self) -> str | None:
+        """The type of a store that lives in one process, if there is one."""
+        return next((store.type for store in self.stores.values() if not store.abilities.shared_by_processes), None)
+
+    @property
     def workers(self) -> int:
         """How many worker processes to run."""
         return self.server.workers or _processors()
+
+    @property
+    def image_url(self) -> str:
+        """The URL of the image API, as it is known without a request."""
+        return self.server.public_endpoint or f"{self.server.tls.scheme}://{self.server.bind}"
 
     @property
     def database_url(self) -> str:

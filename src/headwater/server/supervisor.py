@@ -21,20 +21,22 @@ from headwater.activity.notifications.notifier import Notifications
 from headwater.clock import now
 from headwater.database import schema
 from headwater.database.engine import Database
+from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
+from headwater.identity.policy.rules import NamedRules
 from headwater.identity.registry import open_authenticator, open_rules
 from headwater.images import policies
 from headwater.images.access import Access
-from headwater.images.assembly import open_changes
-from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.images import ImageCatalogue
-from headwater.images.catalogue.public import PublicImages
-from headwater.images.catalogue.upload_records import UploadRecords
-from headwater.images.data.admission import Admission
+from headwater.images.assembly.parts import open_changes
+from headwater.images.catalogue.discarded import DiscardedObjectRows
+from headwater.images.catalogue.images import ImageRows
+from headwater.images.catalogue.public import PublicImageRows
+from headwater.images.catalogue.upload_records import UploadRows
+from headwater.images.data.admission import Admitted
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.metadefs import loading
-from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.properties.guard import open_guard
 from headwater.images.signatures.registry import open_signatures
 from headwater.jobs.queue import Jobs
@@ -42,14 +44,25 @@ from headwater.server import data_dir, log, metrics
 from headwater.server.drain import Drain
 from headwater.server.edge import certificates
 from headwater.server.settings import Settings, address
+from headwater.server.stores.admitting import admitted
 from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
-from headwater.stores.store import ObjectStore
 from headwater.stores.store_type import Surroundings
-from headwater.streams.live import live_feed
+from headwater.streams.live.feed import live_feed
+from headwater.streams.pulling.opening import check_trees
 
 _log = logging.getLogger(__name__)
+
+
+class StoreOfOneProcess(SettingsError):
+    """Jobs cannot run beside the service whose store this is."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f'a store of type "{kind}" lives in one process, that of the service: its jobs cannot run in another'
+        )
+        self.type = kind
 
 
 def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
@@ -67,9 +80,28 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))
-    identities = _prepare(settings)
+    found = _prepare(settings)
     with metrics.shared_between_processes():
-        return Workers(settings, identities, drain, on_ready).run()
+        return Workers(settings, found, drain, on_ready).run()
+
+
+def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
+    """Run jobs and serve nothing, until a signal says to stop; return the exit code.
+
+    Args:
+        on_ready: Called once, when every worker looks for jobs.
+
+    Raises:
+        SettingsError: Something stands in the way of the start.
+    """
+    if settings.alone is not None:
+        raise StoreOfOneProcess(settings.alone)
+    log.configure(settings.log.format, settings.log.level, settings.audit.file)
+    drain = Drain()
+    drain.follow_signals()
+    found = _prepare(settings, serves=False)
+    with metrics.shared_between_processes():
+        return Workers(settings, found, drain, on_ready, serves=False).run()
 
 
 def _free(key: str, bind: str) -> socket.socket:
@@ -89,35 +121,52 @@ def _free(key: str, bind: str) -> socket.socket:
         raise PortTaken(key, bind, error) from error
 
 
-def _prepare(settings: Settings) -> dict[str, str]:
-    """Put in order what all workers share; return what each store is to be known by."""
+def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
+    """Put in order what all workers share; return the stores as they were found."""
     os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
     data_dir.close_directories(settings.data_dir, settings.directories)
-    certificates.check(settings.server.tls, "server.tls")
-    certificates.check(settings.server.metadata_tls, "server.metadata_tls")
     policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
-    open_authenticator(settings.auth).close()
+    if serves:
+        certificates.check(settings.server.tls, "server.tls")
+        certificates.check(settings.server.metadata_tls, "server.metadata_tls")
+        open_authenticator(settings.auth).close()
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
-    live_feed(PublicImages(database), settings.streams)  # a key that cannot sign stops the start
-    stores: dict[str, ObjectStore] = {}
+    if serves:
+        live_feed(PublicImageRows(database), settings.streams)  # a key that cannot sign stops the start
+        check_trees(settings.streams, settings.data_dir)
     try:
         schema.upgrade(database)
-        loading.load_base(MetadefCatalogue(database), now)
-        stores = open_stores(settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)))
-        identities = Admission(database).admit(stores)
-        scrubber = Scrubber(DiscardedObjects(database), stores)
+        loading.load_base(MetadefRows(database), now)
+    finally:
+        database.close()
+    found = admitted(settings)
+    _clear(settings, found, policy)
+    return found
+
+
+def _clear(settings: Settings, found: Admitted, policy: NamedRules) -> None:
+    """Clear what an earlier process left, where the stores are there; what lies in others stays noted."""
+    database = Database(settings.database_url)
+    stores = {
+        name: store
+        for name, store in open_stores(
+            settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)), found.identities
+        ).items()
+        if name not in found.down
+    }
+    try:
+        scrubber = Scrubber(DiscardedObjectRows(database), stores)
         notifications = Notifications(settings.notifications, database)
-        changes = open_changes(database, Access(ImageCatalogue(database), policy), notifications)
-        leftovers = Leftovers(changes, UploadRecords(database), scrubber, Running())
+        changes = open_changes(database, Access(ImageRows(database), policy), notifications)
+        leftovers = Leftovers(changes, UploadRows(database), scrubber, Running())
         Jobs(database).release_dead(now())
         cleared = leftovers.clear_all()
         if cleared:
             _log.info("cleared what an earlier process left", extra={"count": cleared})
-        return identities
     finally:
         for store in stores.values():
             store.close()  # a fork would copy its connections without the threads that serve them

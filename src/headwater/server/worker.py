@@ -1,4 +1,4 @@
-"""Be one worker process: listen on both ports, serve until told to stop, end in order."""
+"""Be one worker process: listen on both ports or run jobs only, until told to stop; end in order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from headwater.errors import SettingsError
-from headwater.server.application import Application
+from headwater.images.data.admission import Admitted
+from headwater.server.application import Application, Background
 from headwater.server.drain import Drain
-from headwater.server.edge.certificates import open_certificate
-from headwater.server.edge.listener import Listener, connections_limit
+from headwater.server.edge.certificates import Certificate, open_certificate
+from headwater.server.edge.listener import Listener, connections_limit, listening
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
 
@@ -35,12 +36,12 @@ class PortTaken(SettingsError):
         )
 
 
-def work(settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int) -> int:
+def work(settings: Settings, found: Admitted, drain: Drain | None, says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
-        identities: What each store is known by; see ``Admission.admit``.
-        drain: What the supervisor says of it.
+        found: The stores, as the start found them.
+        drain: What the supervisor says of it; ``None``: this worker runs jobs and does not listen.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
 
     Raises:
@@ -49,41 +50,32 @@ def work(settings: Settings, identities: Mapping[str, str], drain: Drain, says: 
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
-    return uvloop.run(_listen(settings, identities, drain, says, supervisor_lives))
+    return uvloop.run(_listen(settings, found, drain, says, supervisor_lives))
 
 
-async def _listen(
-    settings: Settings, identities: Mapping[str, str], drain: Drain, says: int, supervisor_lives: int
-) -> int:
-    application = Application(settings, identities, lambda: drain.reason)
+async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says: int, supervisor_lives: int) -> int:
     files = Pool("sendfile", settings.server.transfer_threads)
-    limit = connections_limit(2)
-    server = settings.server
-    certificates = {
-        "images": open_certificate(server.tls, "server.tls"),
-        "metadata": open_certificate(server.metadata_tls, "server.metadata_tls"),
-    }
-    places = (
-        (application.image_listener, "images", "bind", server.bind),
-        (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
-    )
-    listeners = []
-    for app, name, key, bind in places:
-        certificate = certificates[name]
-        tls = certificate.context if certificate is not None else None
-        try:
-            listeners.append(Listener(app, *address(bind), files, limit=limit, tls=tls))
-        except OSError as error:
-            raise PortTaken(key, bind, error) from error
+    background: Background
+    certificates: dict[str, Certificate | None] = {}
+    listeners: list[Listener] = []
+    if drain is None:
+        background = Background(settings, found, runs_jobs=True)
+    else:
+        background = application = Application(settings, found, lambda: drain.reason)
+        certificates = {
+            "images": open_certificate(settings.server.tls, "server.tls"),
+            "metadata": open_certificate(settings.server.metadata_tls, "server.metadata_tls"),
+        }
+        listeners = _listeners(application, settings, certificates, files)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(supervisor_lives, stop.set)
-    house = asyncio.create_task(application.work())
+    house = asyncio.create_task(background.work())
     beating = asyncio.create_task(_beat(says))
     looking = Pool("certificates", 1)
     watching = [
-        asyncio.create_task(each.watch(looking, partial(application.metrics.days_left, name)))
+        asyncio.create_task(each.watch(looking, partial(background.metrics.days_left, name)))
         for name, each in certificates.items()
         if each is not None
     ]
@@ -95,12 +87,12 @@ async def _listen(
     failed = not stop.is_set()
     if house.done():
         _log.error("the work beside the requests has ended: this worker ends too", exc_info=house.exception())
-    application.stop()
+    background.stop()
     loop.remove_reader(supervisor_lives)
     for listener in listeners:
         listener.stop()
     ending = [asyncio.create_task(listener.stopped()) for listener in listeners]
-    _, cut_off = await asyncio.wait(ending, timeout=settings.server.stop_timeout_s)
+    cut_off = (await asyncio.wait(ending, timeout=settings.server.stop_timeout_s))[1] if ending else set()
     house.cancel()  # not before: uploads in flight need their leases renewed
     for task in (beating, *watching):
         task.cancel()
@@ -109,10 +101,30 @@ async def _listen(
         _log.warning("stopped before all requests had ended", extra={"timeout_s": settings.server.stop_timeout_s})
         sys.stderr.flush()
         os._exit(1 if failed else 0)
-    application.close()
+    background.close()
     files.close()
     looking.close()
     return 1 if failed else 0
+
+
+def _listeners(
+    application: Application, settings: Settings, certificates: Mapping[str, Certificate | None], files: Pool
+) -> list[Listener]:
+    limit = connections_limit(2)
+    server = settings.server
+    places = (
+        (application.image_listener, "images", "bind", server.bind),
+        (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
+    )
+    listeners = []
+    for app, name, key, bind in places:
+        certificate = certificates[name]
+        tls = certificate.context if certificate is not None else None
+        try:
+            listeners.append(Listener(app, listening(*address(bind)), files, limit=limit, tls=tls))
+        except OSError as error:
+            raise PortTaken(key, bind, error) from error
+    return listeners
 
 
 async def _beat(says: int) -> None:

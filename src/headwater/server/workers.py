@@ -19,11 +19,12 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
 from headwater.errors import SettingsError, Unavailable
+from headwater.images.data.admission import Admitted
 from headwater.server import metrics, worker
 from headwater.server.drain import Drain, ignore_signals
 from headwater.server.settings import Settings
@@ -52,19 +53,21 @@ class Workers:
     """All of them; used by one thread, whose process forks."""
 
     def __init__(
-        self, settings: Settings, identities: Mapping[str, str], drain: Drain, on_ready: Callable[[], None]
+        self, settings: Settings, found: Admitted, drain: Drain, on_ready: Callable[[], None], *, serves: bool = True
     ) -> None:
         """Take what each worker is given.
 
         Args:
-            identities: What each store is known by; see ``Admission.admit``.
+            found: The stores, as the start found them.
+            serves: They listen; else they run jobs only.
             drain: Told of a stop, and looked after.
             on_ready: Called once, when every worker listens.
         """
         self._settings = settings
-        self._identities = identities
+        self._found = found
         self._drain = drain
         self._on_ready = on_ready
+        self._serves = serves
         self._was_ready = False
         self._workers: dict[int, _Worker] = {}  # by process id
         self._due: list[float] = []  # when a worker is to be started
@@ -112,7 +115,8 @@ class Workers:
                 for each in (self._held_open, pipe, *(other.pipe for other in self._workers.values())):
                     if each is not None:
                         os.close(each)
-                code = worker.work(self._settings, self._identities, self._drain, says, self._supervisor_lives)
+                drain = self._drain if self._serves else None
+                code = worker.work(self._settings, self._found, drain, says, self._supervisor_lives)
             except (SettingsError, Unavailable) as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
@@ -193,7 +197,7 @@ class Workers:
     def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         """Stop, once load balancers had time to hear of it; asked again, stop at once."""
         drain_s = self._settings.server.drain_s
-        if drain_s and self._was_ready and self._stop_at is None:
+        if drain_s and self._serves and self._was_ready and self._stop_at is None:
             self._drain.before_stop()
             self._stop_at = time.monotonic() + drain_s
         else:

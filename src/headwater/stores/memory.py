@@ -199,6 +199,9 @@ class ResumedMemory:
         self._over = True
         return self._store.finish(self._key, self._gathered)
 
+    def cut(self, size: int) -> None:
+        del self._gathered[size:]
+
     def suspend(self) -> int:
         self._over = True
         self._store.let_go(self._key, self._gathered, keep=True)

@@ -14,9 +14,11 @@ from typing import Annotated, Any
 
 from headwater.config import ChosenBy
 from headwater.errors import SettingsError
+from headwater.stores.layers.awaited import AwaitedStore
 from headwater.stores.layers.deadline import PromptStore
 from headwater.stores.layers.limit import LimitedStore
 from headwater.stores.layers.metrics import CountedStore, Tally
+from headwater.stores.layers.rest import RestingStore
 from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.store import ObjectStore
 from headwater.stores.store_type import StoreSettings, StoreType, Surroundings
@@ -102,17 +104,21 @@ def open_stores(
     surroundings: Surroundings,
     identities: Mapping[str, str] = MappingProxyType({}),
     tally: Tally | None = None,
+    awaited: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, ObjectStore]:
     """Return every store, in the order of the settings; whether they work is not asked.
 
     Args:
         identities: What each store is expected to be; see ``ObjectStore.expect``.
         tally: Counts what they do.
+        awaited: Those that are not to be used before they are told what to expect, and why.
     """
     stores = {
         name: _layered(store_type(section.type).open(name, section, surroundings), section, tally)
         for name, section in sections.items()
     }
+    for name, reason in awaited.items():
+        stores[name] = AwaitedStore(stores[name], reason)
     for name, identity in identities.items():
         stores[name].expect(identity)
     return stores
@@ -122,7 +128,7 @@ def _layered(store: ObjectStore, section: StoreSettings, tally: Tally | None) ->
     """Return the store with what its section asks for around it.
 
     From the inside: each try has the whole deadline, and waits neither for its turn nor for its speed within it; no
-    turn is held between two tries; what is counted is what callers see.
+    turn is held between two tries; what rests is what fails after all tries; what is counted is what callers see.
     """
     if section.deadline_s is not None:
         store = PromptStore(store, section.deadline_s)
@@ -135,6 +141,9 @@ def _layered(store: ObjectStore, section: StoreSettings, tally: Tally | None) ->
         )
     if section.retries:
         store = RetriedStore(store, section.retries)
+    # What has a deadline is given up in time; the web is many services, of which one may be down.
+    if section.deadline_s is None and store.abilities.has_identity:
+        store = RestingStore(store)
     return store if tally is None else CountedStore(store, tally)
 
 

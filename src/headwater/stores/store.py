@@ -127,6 +127,14 @@ class Stored:
     written_at: int | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a store remembers of the bytes of an object."""
+
+    version: str  # of the object: another when it was written again or touched
+    is_right: bool | None  # whoever read all of it last found them so; ``None``: nobody has, since they were touched
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
     """What a store can do beyond the contract; callers ask here, not by type."""
@@ -136,6 +144,7 @@ class Abilities:
     writes: bool = True  # it takes objects; one that does not holds what belongs to others, by its URL
     resumes: bool = False  # it is a ``ResumingStore``: what a writer left unfinished can be gone on with
     is_cloned: bool = False  # it is a ``ClonedStore``: others build on its objects, such as volumes of machines
+    keeps_proof: bool = False  # it is a ``ProvingStore``: others may touch its objects, and it notices
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
     gives_urls: bool = False  # ``presigned`` gives addresses where clients may read objects themselves
 
@@ -176,6 +185,13 @@ class ResumedWriter(ObjectWriter, Protocol):
     def written(self) -> Iterator[bytes]:
         """Yield the bytes that there are, in order; to be read to the end before the first ``write``."""
 
+    def cut(self, size: int) -> None:
+        """Take back all but the first ``size`` bytes, none of which an earlier ``suspend`` has told of.
+
+        Raises:
+            StoreUnavailable: The store does not work.
+        """
+
     def suspend(self) -> int:
         """Make what there is durable, and let others resume; return how many bytes that is.
 
@@ -211,7 +227,9 @@ class ObjectStore(Protocol):
         A mark that is there stays: of several that mark at once, all get the same answer.
 
         Raises:
-            SettingsError: Nothing can be kept there.
+            SettingsError: Nothing can be kept there. Raised from a ``StoreUnavailable``: that may be mended where the
+                store is, and no start is refused for it.
+            StoreUnavailable: It does not work.
             StoreFull: There is no room for the mark.
         """
 
@@ -329,6 +347,30 @@ class ClonedStore(ObjectStore, Protocol):
 def cloned(store: ObjectStore) -> ClonedStore | None:
     """Return the store as one whose objects are cloned; ``None`` when it is none."""
     return cast(ClonedStore, store) if store.abilities.is_cloned else None
+
+
+class ProvingStore(ObjectStore, Protocol):
+    """A store whose objects others may touch, and that remembers which of them nobody has since they were read."""
+
+    def proof(self, key: str) -> Proof | None:
+        """Return what is known of the bytes of an object; what was committed just now is right.
+
+        ``None`` where the store can remember nothing after all.
+
+        Raises:
+            ObjectNotFound: Nothing is stored under ``key``.
+        """
+
+    def prove(self, key: str, read: Proof, *, is_right: bool) -> None:
+        """Remember what somebody found who read all of the object, after ``proof`` had returned ``read``.
+
+        What was touched since then, or is not there any more, stays as it is.
+        """
+
+
+def proving(store: ObjectStore) -> ProvingStore | None:
+    """Return the store as one that remembers which objects are right; ``None`` when it is none."""
+    return cast(ProvingStore, store) if store.abilities.keeps_proof else None
 
 
 def is_key(text: str) -> bool:

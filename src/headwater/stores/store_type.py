@@ -38,8 +38,8 @@ class StoreSettings(Section):
         bool,
         Field(
             description="Hold what is read whole from it against the hash of the image, so that nobody gets all of "
-            "what is damaged. That costs a processor for each 700 MiB a second. Not for files that the server sends "
-            "itself."
+            "what is damaged. That costs a processor for each 700 MiB a second. Files that nobody has touched since "
+            "they were hashed are sent by the server itself, and cost nothing."
         ),
     ] = True
     max_concurrency: Annotated[

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from headwater.config import Section
-from headwater.streams.placement import KVM, virt_of
+from headwater.streams.format.layout import FILES_CONTENT_ID, path_of
+from headwater.streams.live.placement import KVM, RELEASED, virt_of
+from headwater.streams.trees.served.settings import NAME, TreeSettings
 
 _CONTENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
-_OTHER_DOCUMENTS = frozenset({"index", "index2", "mirrors"})
+_OTHER_DOCUMENTS = frozenset({"index", "index2", "mirrors", FILES_CONTENT_ID})
 
 
 def _as_list(value: Any) -> Any:
@@ -84,12 +86,74 @@ class StreamsSettings(Section):
             "With several, Juju models need the constraint virt-type: without it Juju takes the lower id."
         ),
     )
+    image_files: bool | None = Field(
+        default=None,
+        description=(
+            "Whether public images are in the feed with their data, for LXD and Incus: everybody who reaches the feed "
+            "downloads them, with no token. Default: where callers of the Image API have nothing to prove either "
+            "(auth.mode none)."
+        ),
+    )
+    hashing_rate: int = Field(
+        default=256 << 20,
+        ge=1 << 16,
+        description=(
+            "Bytes a second at most that are read to hash image files; one image at a time is read, "
+            "by one process of all."
+        ),
+    )
+    grace_s: int = Field(
+        default=7200,
+        ge=0,
+        le=7 * 86400,
+        description=(
+            "How long products documents are served that the index names no more, in seconds. "
+            "LXD and Incus go on with an index for an hour."
+        ),
+    )
     signing_key: Path | None = Field(
         default=None, description="Armored OpenPGP secret key; with it each .json document has a signed .sjson twin."
     )
     signing_key_password: SecretStr | None = Field(
         default=None, description="Password of the signing key; leave it out for a key without one."
     )
+
+    trees: Annotated[
+        dict[str, TreeSettings],
+        Field(description="Feeds that are served at /trees/NAME/: one table for each tree. Default: none."),
+    ] = {}  # noqa: RUF012 - pydantic copies it for each
+    agents: Annotated[
+        str | None,
+        Field(
+            description="Tree of Juju's agents that is served at /tools: a directory, s3://BUCKET/PREFIX or "
+            "swift://CONTAINER/PREFIX. Default: DATA_DIR/streams/agents, which need not be there."
+        ),
+    ] = None
+
+    @field_validator("trees", mode="before")
+    @classmethod
+    def _tree_names(cls, trees: Any) -> Any:
+        for name in trees if isinstance(trees, dict) else ():
+            if not NAME.fullmatch(str(name)):
+                raise ValueError(f"a tree's name is lower-case letters, digits, '-' and '_', not {name!r}")
+        return trees
+
+    @field_validator("agents")
+    @classmethod
+    def _agents_lie_somewhere(cls, agents: str | None) -> str | None:
+        if agents is not None and agents.startswith(("http://", "https://")):
+            raise ValueError("name a directory, s3://… or swift://…; agents of a URL are a tree with pull_through")
+        return agents
+
+    @model_validator(mode="after")
+    def _resigned_with_a_key(self) -> StreamsSettings:
+        resigned = [name for name, tree in self.trees.items() if tree.resign]
+        if resigned and self.signing_key is None:
+            raise ValueError(
+                f"section [streams.trees.{resigned[0]}], key 'resign' is true, and section [streams] has no "
+                "signing_key: set the file of the key too"
+            )
+        return self
 
     @field_validator("clouds")
     @classmethod
@@ -118,7 +182,9 @@ class StreamsSettings(Section):
     @field_validator("content_id")
     @classmethod
     def _file_name(cls, content_id: str) -> str:
-        if not _CONTENT_ID.fullmatch(content_id) or content_id in _OTHER_DOCUMENTS:
+        if content_id in _OTHER_DOCUMENTS:
+            raise ValueError(f"a content id is not the name of another document of the feed, as {content_id} is")
+        if not _CONTENT_ID.fullmatch(content_id):
             raise ValueError(
                 "a content id is letters, digits and '.', '_', '-', ':', such as com.example:released:site"
             )
@@ -132,5 +198,26 @@ class StreamsSettings(Section):
 
     @property
     def products_name(self) -> str:
-        """The file name of the products document."""
-        return self.content_id.replace(":", "-") + ".json"
+        """The file name of the products document of the stream ``released``."""
+        return self.products_of(RELEASED)
+
+    def lists_files(self, proof: str) -> bool:
+        """Return whether images are in the feed with their data.
+
+        Args:
+            proof: ``auth.mode``.
+        """
+        return proof == "none" if self.image_files is None else self.image_files
+
+    def content_id_of(self, stream: str) -> str:
+        """Return the content id of a stream: the one of the settings, with the stream where that says ``released``."""
+        if stream == RELEASED:
+            return self.content_id
+        parts = self.content_id.split(":")
+        if len(parts) == 1 or RELEASED not in parts:
+            return f"{self.content_id}:{stream}"
+        return ":".join(stream if part == RELEASED else part for part in parts)
+
+    def products_of(self, stream: str) -> str:
+        """Return the file name of the products document of a stream."""
+        return path_of(self.content_id_of(stream)).rpartition("/")[2]

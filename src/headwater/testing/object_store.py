@@ -24,6 +24,7 @@ from headwater.stores.store import (
     ObjectNotFound,
     ObjectStore,
     Piece,
+    ProvingStore,
     ResumingStore,
     Stored,
     StoreFull,
@@ -31,6 +32,7 @@ from headwater.stores.store import (
     WriteLost,
     WriterBusy,
     is_key,
+    proving,
     resuming,
 )
 
@@ -234,6 +236,44 @@ class ObjectStoreContract:
         assert (path is not None) == store.abilities.gives_paths
         if path is not None:
             assert path.read_bytes() == b"whole"
+
+    # --- What is known of the bytes --------------------------------------------------------------
+
+    @pytest.fixture
+    def proving_store(self, store: ObjectStore) -> ProvingStore:
+        remembers = proving(store)
+        if remembers is None:
+            pytest.skip("this store does not remember who read what")
+        return remembers
+
+    def test_what_was_committed_is_right_until_somebody_finds_it_wrong(self, proving_store: ProvingStore) -> None:
+        put(proving_store, "k", b"bytes")
+        read = proving_store.proof("k")
+        assert read is not None
+        assert read.is_right
+        proving_store.prove("k", read, is_right=False)
+        again = proving_store.proof("k")
+        assert again is not None
+        assert again.is_right is False
+        proving_store.prove("k", read, is_right=True)  # of what was before
+        assert proving_store.proof("k") == again
+        proving_store.prove("k", again, is_right=True)
+        put(proving_store, "other", b"bytes")
+        put(proving_store, "k", b"other bytes")
+        for key in ("k", "other"):
+            new = proving_store.proof(key)
+            assert new is not None
+            assert new.is_right
+
+    def test_of_what_is_absent_nothing_is_known_or_remembered(self, proving_store: ProvingStore) -> None:
+        put(proving_store, "k", b"bytes")
+        read = proving_store.proof("k")
+        assert read is not None
+        proving_store.delete("k")
+        with pytest.raises(ObjectNotFound, match="k"):
+            proving_store.proof("k")
+        proving_store.prove("k", read, is_right=True)
+        assert list(proving_store.list()) == []
 
     # --- Before the commit -----------------------------------------------------------------------
 
@@ -630,6 +670,21 @@ class ObjectStoreContract:
         with aligned(data[size:]) as rest:
             second.write(rest)
         assert second.commit() == Stored("k", len(data))
+        assert content(resuming_store, "k") == data
+
+    @pytest.mark.parametrize("kept", [0, 1, 4096, 5000])
+    def test_what_was_written_can_be_taken_back(self, resuming_store: ResumingStore, kept: int) -> None:
+        data = some_bytes(9000)
+        writer = resuming_store.resume("k")
+        writer.write(data[:5000])
+        assert writer.suspend() == 5000
+        writer = resuming_store.resume("k")
+        writer.cut(kept)
+        assert writer.size == kept
+        writer.write(b"x" * 4096)
+        writer.cut(kept)
+        writer.write(data[kept:])
+        writer.commit()
         assert content(resuming_store, "k") == data
 
     def test_one_at_a_time_goes_on(self, resuming_store: ResumingStore) -> None:

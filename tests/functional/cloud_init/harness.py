@@ -2,7 +2,7 @@
 
 Run by a Python that has cloud-init's dependencies, with the modules of cloud-init on ``PYTHONPATH``::
 
-    python -m functional.cloud_init.harness openstack URL | ec2 URL | config-drive DIRECTORY
+    python -m functional.cloud_init.harness openstack URL | ec2 URL | nocloud URL | config-drive DIRECTORY
 
 The data sources run as they would on a booting machine, on a guest that is made up here: its SMBIOS
 says OpenStack, its network interfaces are those of the network document. Guards keep them from the
@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from cloudinit import dmi, helpers, url_helper, util
 from cloudinit.net import netplan, network_state
-from cloudinit.sources import DataSourceConfigDrive, DataSourceEc2, DataSourceOpenStack
+from cloudinit.sources import DataSourceConfigDrive, DataSourceEc2, DataSourceNoCloud, DataSourceOpenStack
 from cloudinit.sources.helpers import openstack
 
 from functional.cloud_init.guards import Guards
@@ -100,6 +100,54 @@ def read_ec2(guest: Guest, url: str) -> dict[str, Any]:
     }
 
 
+def read_nocloud(guest: Guest, url: str) -> dict[str, Any]:
+    """Run the NoCloud data source of the network stage against a seed."""
+    guest.watch_requests(url)
+    util.get_cmdline = lambda: ""
+    config = {"datasource": {"NoCloud": {"seedfrom": f"{url}/", "fs_label": None}}}
+    source = DataSourceNoCloud.DataSourceNoCloudNet(config, None, guest.paths)
+    found = source._get_data()
+    # Versions before 24.3 do not ask a seed for it; their code makes of it what newer ones make.
+    network = util.load_yaml(url_helper.readurl(f"{url}/network-config").contents)
+    return {
+        "found": found,
+        "metadata": source.metadata,
+        "instance_id": source.get_instance_id() if found else None,
+        "public_keys": source.get_public_ssh_keys() if found else None,
+        "hostname": source.get_hostname().hostname if found else None,
+        "user_data": source.userdata_raw,
+        "user_data_parts": _parts(source) if found else None,
+        "vendor_data": source.vendordata_raw,
+        "netplan": None if not network else _rendered(network),
+    }
+
+
+def read_nocloud_medium(guest: Guest, directory: str) -> dict[str, Any]:
+    """Run the NoCloud data source on a copy of a mounted medium."""
+    guest.take_files()
+    util.get_cmdline = lambda: ""
+    shutil.copytree(directory, Path(guest.paths.seed_dir) / "nocloud")
+    config = {"datasource": {"NoCloud": {"fs_label": None}}}
+    source = DataSourceNoCloud.DataSourceNoCloud(config, None, guest.paths)
+    found = source._get_data()
+    network = source.network_config
+    return {
+        "found": found,
+        "metadata": source.metadata,
+        "instance_id": source.get_instance_id(),
+        "public_keys": source.get_public_ssh_keys(),
+        "user_data": source.userdata_raw,
+        "vendor_data": source.vendordata_raw,
+        "netplan": None if not network else _rendered(network),
+    }
+
+
+def _rendered(network: Mapping[str, Any]) -> str:
+    """Return the netplan file that cloud-init writes for its own network configuration."""
+    text: str = netplan.Renderer({"features": []})._render_content(network_state.parse_net_config_data(network))
+    return text
+
+
 def read_config_drive(guest: Guest, directory: str) -> dict[str, Any]:
     """Run the config drive data source on a copy of a mounted drive."""
     guest.take_files()
@@ -148,16 +196,25 @@ def _printable(value: object) -> object:
     return str(value)
 
 
+READERS = {
+    "openstack": read_openstack,
+    "ec2": read_ec2,
+    "nocloud": read_nocloud,
+    "nocloud-medium": read_nocloud_medium,
+    "config-drive": read_config_drive,
+}
+
+
 def main() -> None:
     """Read what the arguments name, and print it."""
     parser = argparse.ArgumentParser(description="What real cloud-init understands of a metadata source, as JSON.")
-    parser.add_argument("kind", choices=["openstack", "ec2", "config-drive"])
+    parser.add_argument("kind", choices=list(READERS))
     parser.add_argument("source", help="base URL, or the directory where a config drive is mounted")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as playground:
         guest = Guest(Path(playground), product="OpenStack Nova" if chosen.kind == "openstack" else "")
         Guards(Path(playground))
-        read = {"openstack": read_openstack, "ec2": read_ec2, "config-drive": read_config_drive}[chosen.kind]
+        read = READERS[chosen.kind]
         understood = read(guest, chosen.source.rstrip("/"))
         sys.stdout.write(json.dumps({**understood, "requests": guest.requests}, default=_printable) + "\n")
 

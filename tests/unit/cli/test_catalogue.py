@@ -21,6 +21,7 @@ READING = [
     ("db", "check"),
     ("db", "purge"),
     ("store", "check"),
+    ("image", "retention", "used"),
 ]
 WRITING = [
     ("instance", "add", "--name", "web2"),

@@ -16,8 +16,8 @@ from headwater.cli import output
 from headwater.cli.main import app, main
 from headwater.errors import Conflict, Forbidden, HeadwaterError, Unauthenticated
 
-# They print no data: a server says that it is ready.
-SAY_ONLY = {("serve",)}
+# They print no data: a server says that it is ready, a proxy speaks HTTP.
+SAY_ONLY = {("serve",), ("worker",), ("metadata-proxy",)}
 
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

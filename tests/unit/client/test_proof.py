@@ -47,7 +47,6 @@ def test_keystone_is_asked_where_it_is_named_and_no_secret_is_shown(more: dict[s
         ({"OS_AUTH_URL": "http://k", "OS_USERNAME": "u"}, "OS_PASSWORD is not set"),
         ({"OS_AUTH_URL": "http://k", "OS_AUTH_TYPE": "v3token"}, "OS_TOKEN is not set"),
         ({"OS_AUTH_URL": "http://k", "OS_AUTH_TYPE": "v3oidc"}, "v3oidc"),
-        ({"OS_CLOUD": "x"}, "clouds.yaml is not read"),
     ],
 )
 def test_what_is_missing_is_named(environment: dict[str, str], says: str) -> None:

@@ -17,6 +17,7 @@ from headwater.database import schema, sqlite_file
 from headwater.database.engine import Database
 from headwater.database.faults import DatabaseFull, DatabaseUnavailable
 from headwater.database.sqlite_file import DatabaseFileChanged
+from templates import sqlite_catalogue
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(file: Path) -> Iterator[Database]:
     """A catalogue in use."""
-    database = Database(f"sqlite:///{file}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(file))
     database.write(insert)
     yield database
     database.close()

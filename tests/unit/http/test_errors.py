@@ -13,6 +13,7 @@ from headwater.images.attributes import ReadOnlyAttribute
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone
+from headwater.images.data.resumable.uploads import OffsetMismatch
 from headwater.images.http_v2.images import PatchMediaType
 from headwater.images.locations.reading import DataMissing
 from headwater.images.model import StatusConflict
@@ -85,7 +86,7 @@ def test_what_was_not_raised_on_purpose_is_told_without_its_words(accept: str) -
     assert "hunter2" not in body
 
 
-def test_lost_data_is_our_fault_and_says_which_image_but_not_where_it_was() -> None:
+def test_lost_data_is_gone_and_says_which_image_but_not_where_it_was() -> None:
     from headwater.images.model import Location  # noqa: PLC0415
 
     error = DataMissing("image-1", Location("fast", "key-1"))
@@ -93,7 +94,7 @@ def test_lost_data_is_our_fault_and_says_which_image_but_not_where_it_was() -> N
     assert "store fast" in str(error)
     assert "key-1" in str(error)
     response = answer(error, "", "req-1")
-    assert response.status_code == 500
+    assert response.status_code == 410
     assert b"image-1 is lost" in response.body
     assert b"key-1" not in response.body
     assert b"fast" not in response.body
@@ -113,3 +114,31 @@ def test_callers_hear_nothing_of_addresses_and_paths() -> None:
     store = StoreUnavailable("files", "cannot open /srv/images: Permission denied")
     assert b"/srv" not in bytes(answer(store, "application/json", "req-1").body)
     assert b"The store files does not work" in bytes(answer(store, "application/json", "req-1").body)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", "application/problem+json"),
+        ("*/*", "application/problem+json"),
+        ("application/json", "application/problem+json"),
+        ("application/problem+json", "application/problem+json"),
+        ("text/html", "text/html; charset=utf-8"),
+        ("text/plain", "text/plain; charset=utf-8"),
+    ],
+)
+def test_a_failure_with_a_problem_type_is_told_by_it_where_json_is_taken(accept: str, media_type: str) -> None:
+    """Source: RFC 9457, section 3.1."""
+    told = answer(OffsetMismatch(5, 7), accept, "req-1")
+    assert told.headers["content-type"] == media_type
+    if media_type == "application/problem+json":
+        assert json.loads(bytes(told.body)) == {
+            "type": "https://iana.org/assignments/http-problem-types#mismatching-upload-offset",
+            "title": "The offset is not that of the upload",
+            "status": 409,
+            "detail": "Upload-Offset is 5, and 7 bytes are kept: go on there",
+            "message": "Upload-Offset is 5, and 7 bytes are kept: go on there",
+            "code": "409 Conflict",
+            "expected-offset": 7,
+            "provided-offset": 5,
+        }

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from headwater.images.http_v2.documents import image_document, timestamp
+from headwater.clock import timestamp
+from headwater.images.http_v2.documents import image_document
 from headwater.images.model import Image, Status
 from headwater.images.schemas import ImageSchemas, SchemaViolation
 from headwater.images.settings import ImagesSettings

@@ -15,7 +15,7 @@ from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttribute, ReservedAttribute
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.rows import ImageNotFound
@@ -39,8 +39,8 @@ def records(database: Database) -> UnheardUploads:
 
 
 @pytest.fixture
-def discarded(database: Database) -> DiscardedObjects:
-    return DiscardedObjects(database)
+def discarded(database: Database) -> DiscardedObjectRows:
+    return DiscardedObjectRows(database)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def images(database: Database, catalogue: UnheardImages, store: MemoryStore, clo
     return Images(
         access,
         Changes(database, access),
-        Scrubber(DiscardedObjects(database), {"memory": store}),
+        Scrubber(DiscardedObjectRows(database), {"memory": store}),
         settings,
         clock=clock,
         new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
@@ -189,7 +189,11 @@ def test_an_image_without_data_is_neither_deactivated_nor_reactivated(images: Im
 
 
 def test_deleting_an_image_removes_its_bytes(
-    images: Images, catalogue: UnheardImages, records: UnheardUploads, discarded: DiscardedObjects, store: MemoryStore
+    images: Images,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
+    discarded: DiscardedObjectRows,
+    store: MemoryStore,
 ) -> None:
     image = with_data(images, records, store)
     images.delete(OPERATOR, image.id)
@@ -210,7 +214,7 @@ def test_a_protected_image_stays_with_its_bytes(images: Images, records: Unheard
 def test_an_image_can_be_deleted_while_its_store_does_not_work(
     images: Images,
     records: UnheardUploads,
-    discarded: DiscardedObjects,
+    discarded: DiscardedObjectRows,
     store: MemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -243,7 +247,7 @@ def test_an_id_is_told_to_the_journal_once_it_is_known_to_be_one(
     images = Images(
         access,
         Changes(database, access, journal=Journal([Listener()])),
-        Scrubber(DiscardedObjects(database), {"memory": store}),
+        Scrubber(DiscardedObjectRows(database), {"memory": store}),
         ImagesSettings(),
         clock=clock,
     )

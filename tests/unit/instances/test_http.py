@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +17,12 @@ from starlette.types import Message
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.http import application
-from headwater.instances.registry import Registry
+from headwater.instances.password.posting import PasswordSet, Posted
+from headwater.instances.registry import InstanceRows
+from headwater.instances.serving.limits import Limits
+from headwater.instances.serving.waiting import Changes
 from headwater.instances.snapshot import Snapshot, Snapshots
+from headwater.instances.tokens.tokens import Tokens
 from templates import sqlite_catalogue
 from unit.instances.examples import BARE, KEY, META_DATA, WEB_1, zeros
 
@@ -41,6 +46,20 @@ class Answer:
     body: bytes
 
 
+class Shelf:
+    """Keeps passwords in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, instance_id: str) -> str | None:
+        return self.kept.get(instance_id)
+
+    def put(self, instance_id: str, value: str) -> None:
+        if self.kept.setdefault(instance_id, value) != value:
+            raise PasswordSet
+
+
 @dataclass(frozen=True)
 class Port:
     """The metadata port without sockets."""
@@ -48,26 +67,47 @@ class Port:
     snapshots: Snapshots
     patience_s: float = 0.0
     run: Callable[[Callable[[], Any]], Awaitable[Any]] = at_once
+    tokens: Tokens = field(default_factory=lambda: Tokens(lambda: [b"s" * 32], lambda: 1_000_000))
+    passwords: Posted = field(default_factory=Shelf)
+    only: str | None = None
+    limits: Limits = field(default_factory=lambda: Limits(0, 60, time.monotonic))
+    changes: Changes = field(default_factory=lambda: Changes(lambda _: {}))
 
     def get(
-        self, path: str, *, client: str | None = "10.0.0.5", method: str = "GET", headers: Mapping[str, str] = _NOTHING
+        self,
+        path: str,
+        *,
+        client: str | None = "10.0.0.5",
+        method: str = "GET",
+        headers: Mapping[str, str] = _NOTHING,
+        body: bytes = b"",
     ) -> Answer:
         sent: list[Message] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Message) -> None:
             sent.append(message)
 
-        app = application(self.snapshots, self.run, entropy=zeros, patience_s=self.patience_s)
+        app = application(
+            self.snapshots,
+            self.run,
+            tokens=self.tokens,
+            passwords=self.passwords,
+            only=self.only,
+            limits=self.limits,
+            changes=self.changes,
+            entropy=zeros,
+            patience_s=self.patience_s,
+        )
         scope = {
             "type": "http",
             "method": method,
             "path": path,
             "client": None if client is None else (client, 50000),
             "headers": [
-                (b"x-forwarded-for", b"10.0.0.5"),
+                *([] if method == "PUT" else [(b"x-forwarded-for", b"10.0.0.5")]),
                 *((name.encode(), value.encode()) for name, value in headers.items()),
             ],
         }
@@ -80,9 +120,11 @@ class Port:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     database = Database(sqlite_catalogue(tmp_path_factory.mktemp("http") / "catalogue.db"))
-    registry = Registry(database)
+    registry = InstanceRows(database)
     registry.add(WEB_1)
     registry.add(replace(WEB_1, id=BARE.id, name="binary", addresses=("10.0.0.6",), user_data=b"\x1f\x8b\xff"))
+    strict = replace(WEB_1, id=STRICT_ID, name="strict", addresses=(STRICT,), tokens="required", hop_limit=1)
+    registry.add(strict)
     yield Port(Snapshots(registry))
     database.close()
 
@@ -103,8 +145,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
 def test_a_document_comes_with_its_type_and_its_length(port: Port, path: str, body: bytes, content_type: str) -> None:
     answer = port.get(path)
     assert (answer.status, answer.body) == (200, body)
-    tag = answer.headers.pop("etag", None)
-    assert (tag is None) == path.endswith("/meta_data.json")
+    tag = answer.headers.pop("etag")
+    assert tag.startswith("W/") == path.endswith("/meta_data.json")
     assert answer.headers == {"content-type": content_type, "content-length": str(len(body))}
 
 
@@ -129,10 +171,12 @@ def test_who_wants_a_document_only_as_it_was_gets_412_once_it_is_another(port: P
     assert b"If-Match" in refused.body
 
 
-def test_what_is_new_on_every_read_has_no_tag_and_is_sent_each_time(port: Port) -> None:
+def test_what_has_a_new_seed_on_every_read_has_a_tag_for_all_the_rest(port: Port) -> None:
     answer = port.get("/openstack/latest/meta_data.json", headers={"if-none-match": '"any"'})
     assert (answer.status, answer.body) == (200, META_DATA)
-    assert "etag" not in answer.headers
+    tag = answer.headers["etag"]
+    assert port.get("/openstack/latest/meta_data.json", headers={"if-none-match": tag}).status == 304
+    assert port.get("/openstack/latest/meta_data.json", headers={"if-match": tag}).status == 412  # never the same
 
 
 def test_a_condition_tells_a_stranger_nothing(port: Port) -> None:
@@ -166,6 +210,14 @@ def test_a_caller_that_nobody_registered_gets_404_for_everything(
     assert port.get(path, client=client, method=method).status == 404
 
 
+def test_on_a_line_of_its_own_a_machine_is_known_whatever_it_says(port: Port) -> None:
+    alone = replace(port, only=WEB_1.id)
+    for client in (None, "192.0.2.77", "stdio"):
+        assert alone.get("/latest/meta-data/hostname", client=client).body == WEB_1.hostname.encode()
+    assert alone.get(f"/seed/{'x' * 32}/meta-data").status == 404
+    assert replace(port, only="00000000-0000-0000-0000-000000000000").get("/").status == 404
+
+
 def test_a_404_says_what_to_do(port: Port) -> None:
     body = port.get("/", client="10.0.0.99").body.decode()
     assert body.startswith("404 Not Found\n\n")
@@ -190,13 +242,92 @@ def test_beside_the_trees_there_is_nothing(port: Port, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
 def test_documents_are_only_read(port: Port, method: str) -> None:
-    for path in ("/openstack/latest/password", "/latest/user-data", "/"):
+    for path in ("/openstack/latest/meta_data.json", "/latest/user-data", "/"):
         answer = port.get(path, method=method)
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    if method != "POST":
+        answer = port.get("/openstack/latest/password", method=method)
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-def test_there_are_no_session_tokens_yet_so_guests_fall_back_to_the_first_version(port: Port) -> None:
-    assert port.get("/latest/api/token", method="PUT").status == 404
+# --- Session tokens -----------------------------------------------------------------------------------
+
+STRICT_ID = "2a2f7a54-7a75-4f0c-8f7b-7f5a1bd0a3c1"
+TTL, TOKEN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
+STRICT = "10.0.0.7"  # gives nothing without a token
+
+
+@pytest.mark.parametrize("path", ["/latest/api/token", "//latest//api/token/", "/meta-data/latest/api/token"])
+def test_a_token_is_given_to_who_asks_with_put_and_opens_every_document(port: Port, path: str) -> None:
+    given = port.get(path, method="PUT", client=STRICT, headers={TTL: "60"})
+    assert (given.status, given.headers[TTL]) == (200, "60")
+    assert len(given.body) < 70
+    for document in ("/", "/latest/user-data", "/openstack/latest/meta_data.json", "/openstack/latest/password"):
+        assert port.get(document, client=STRICT).status == 401
+        for header in (TOKEN, "x-metadata-token"):
+            assert port.get(document, client=STRICT, headers={header: given.body.decode()}).status == 200
+
+
+def test_without_a_token_nobody_learns_which_documents_there_are(port: Port) -> None:
+    assert port.get("/latest/nothing", client=STRICT).status == 401
+    assert port.get("/latest/user-data", client=STRICT, method="DELETE").status == 401
+    assert port.get("/openstack/latest/password", client=STRICT, method="POST", body=b"x").status == 401
+
+
+def test_a_token_opens_the_documents_of_its_own_machine_only(port: Port) -> None:
+    given = port.get("/latest/api/token", method="PUT", headers={TTL: "60"}).body.decode()
+    assert port.get("/latest/user-data", headers={TOKEN: given}).status == 200
+    assert port.get("/latest/user-data", client=STRICT, headers={TOKEN: given}).status == 401
+
+
+def test_a_token_that_is_shown_has_to_be_good_where_none_is_needed(port: Port) -> None:
+    for wrong in ("", "x", "é", "A" * 38, "A" * 5000):
+        assert port.get("/latest/user-data", headers={TOKEN: wrong}).status == 401
+
+
+@pytest.mark.parametrize("ttl", [None, "", "0", "-1", "21601", "1e3", " 5", "٣", "9" * 400])
+def test_a_lifetime_that_no_token_has_is_400(port: Port, ttl: str | None) -> None:
+    assert port.get("/latest/api/token", method="PUT", headers={} if ttl is None else {TTL: ttl}).status == 400
+
+
+def test_a_token_is_asked_for_with_put_only(port: Port) -> None:
+    for method in ("GET", "HEAD", "POST", "DELETE"):
+        answer = port.get("/latest/api/token", method=method, headers={TTL: "60"})
+        assert (answer.status, answer.headers["allow"]) == (405, "PUT")
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
+def test_a_proxy_in_the_guest_gets_no_token_for_others(port: Port, header: str) -> None:
+    answer = port.get("/latest/api/token", method="PUT", headers={TTL: "60", header: "10.0.0.5"})
+    assert answer.status == 400
+    assert b"proxy" in answer.body
+
+
+# --- The password -------------------------------------------------------------------------------------
+
+
+def test_the_guest_posts_its_password_once(port: Port) -> None:
+    port = Port(port.snapshots)
+    for version in ("2013-04-04", "latest"):
+        assert port.get(f"/openstack/{version}/password").body == b""
+    path = "/openstack/2013-04-04/password"
+    assert port.get(path, method="POST", body=b"c2VjcmV0").status == 200
+    assert port.get(path, method="POST", body=b"c2VjcmV0").status == 200
+    assert port.get(path, method="POST", body=b"b3RoZXI=").status == 409
+    assert port.get("/openstack/latest/password").body == b"c2VjcmV0"
+    assert port.get("/openstack/latest/password", client="10.0.0.6").body == b""
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 1021, b"x" * 100_000, b"\xff", b"a\0b"])
+def test_what_is_no_password_is_400_and_not_kept(port: Port, body: bytes) -> None:
+    port = Port(port.snapshots)
+    assert port.get("/openstack/latest/password", method="POST", body=body).status == 400
+    assert port.get("/openstack/latest/password").body == b""
+
+
+def test_before_its_version_there_is_no_password(port: Port) -> None:
+    assert port.get("/openstack/2012-08-10/password").status == 404
+    assert port.get("/openstack/2012-08-10/password", method="POST", body=b"x").status == 404
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -250,7 +381,8 @@ def test_a_websocket_is_refused(port: Port) -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/", "client": ("10.0.0.5", 1), "headers": []}
-    anyio.run(application(port.snapshots, at_once), scope, receive, send)
+    app = application(port.snapshots, at_once, tokens=port.tokens, passwords=port.passwords)
+    anyio.run(app, scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 

@@ -7,7 +7,7 @@ import pytest
 from contracts.registry import RegistryContract, an_instance
 from headwater.database.engine import Database
 from headwater.instances import registry as registry_module
-from headwater.instances.registry import Registry
+from headwater.instances.registry import InstanceRows
 from questions import plan, questions
 
 
@@ -15,7 +15,7 @@ class TestRegistryOnSqlite(RegistryContract):
     """In the quick run too."""
 
     def test_a_list_reads_no_document_and_comes_from_an_index(
-        self, database: Database, registry: Registry, monkeypatch: pytest.MonkeyPatch
+        self, database: Database, registry: InstanceRows, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for n in range(30):
             registry.add(an_instance(f"web{n:02}", f"10.0.0.{n + 1}", user_data="QUFB" * 10_000))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound
-from headwater.instances.registry import Registry
+from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
+from templates import sqlite_catalogue
 from unit.instances.examples import KEY
 
 AT = 1_800_000_000_000_000
@@ -19,17 +19,27 @@ NOBLE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
 
 
 class OneImage:
+    def __init__(self) -> None:
+        self.uses: list[str] = []
+
     def find(self, id_or_name: str) -> tuple[str, str]:
         if id_or_name not in NOBLE:
             raise NotFound(f"no image {id_or_name}")
         return NOBLE
 
+    def used(self, image_id: str) -> None:
+        self.uses.append(image_id)
+
 
 @pytest.fixture
-def instances(tmp_path: Path) -> Iterator[Instances]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
-    yield Instances(Registry(database), OneImage())
+def images() -> OneImage:
+    return OneImage()
+
+
+@pytest.fixture
+def instances(tmp_path: Path, images: OneImage) -> Iterator[Instances]:
+    database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
+    yield Instances(InstanceRows(database), images)
     database.close()
 
 
@@ -87,7 +97,16 @@ def test_a_taken_address_is_refused_and_free_once_its_owner_is_removed(instances
 
 
 def test_all_goes_over_every_page(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 2})
+    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 2})
     for number in range(5):
         instances.register(described(Description(name=f"web{number}")))
     assert [each.name for each in instances.all()] == [f"web{number}" for number in range(5)]
+
+
+def test_an_image_is_used_when_an_instance_comes_and_when_it_goes(instances: Instances, images: OneImage) -> None:
+    instances.register(described(Description(name="without")))
+    instances.register(described(Description(name="web")), image="noble")
+    assert images.uses == [NOBLE[0]]
+    instances.remove("web")
+    instances.remove("without")
+    assert images.uses == [NOBLE[0]] * 2

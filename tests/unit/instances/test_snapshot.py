@@ -8,7 +8,7 @@ import pytest
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
-from headwater.instances.registry import Edition, Record, Registry
+from headwater.instances.registry import Edition, InstanceRows, Record
 from headwater.instances.snapshot import GRACE_US, STALE_US, Snapshots
 from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1
@@ -18,7 +18,7 @@ LEAF = "ec2/latest/meta-data/public-keys/0/openssh-key"
 LISTING = "ec2/latest/meta-data"
 
 
-class WatchedRegistry(Registry):
+class WatchedRegistry(InstanceRows):
     """The real registry, which counts what it loads and may be cut off."""
 
     def __init__(self, database: Database) -> None:

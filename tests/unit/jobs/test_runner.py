@@ -8,9 +8,11 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.database.tables import jobs as table
+from headwater.errors import HeadwaterError
 from headwater.jobs import leases, queue
 from headwater.jobs.leases import LEASE_S
-from headwater.jobs.queue import Job, Jobs
+from headwater.jobs.overview import Overview, State
+from headwater.jobs.queue import Cancelled, Job, Jobs
 from headwater.jobs.runner import ATTEMPTS, Handler, Later, Runner, TryAgain
 from headwater.threads import Pool
 from unit.clock import Clock
@@ -87,6 +89,82 @@ def test_a_job_that_never_works_is_given_up(database: Database, clock: Clock, en
         clock.now += 3600 * SECOND
     assert attempts == list(range(1, ATTEMPTS + 1))
     assert Jobs(database).count("copy") == 0
+
+
+def test_a_job_that_was_given_up_is_kept_with_its_reason(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    """What was not raised on purpose may quote anything, a password too."""
+
+    class ServerAway(HeadwaterError):
+        pass
+
+    cases = ((ServerAway("it is away"), "it is away"), (ValueError("secret"), "ValueError: the log has more"))
+    for error, told in cases:
+        job_id = enter("copy")
+
+        def fail(_job: Job, error: Exception = error) -> None:
+            raise error
+
+        for _ in range(ATTEMPTS + 3):
+            ran(database, clock, fail)
+            clock.now += 3600 * SECOND
+        seen = Overview(database).get(job_id)
+        assert (seen.state, seen.attempts, seen.error) == (State.FAILED, ATTEMPTS, told)
+
+
+def test_a_job_is_told_while_it_runs_that_somebody_wants_it_to_end(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    job_id = enter("copy")
+    runs, told = threading.Event(), threading.Event()
+
+    def work(job: Job) -> None:
+        runs.set()
+        while True:
+            try:
+                job.require_wanted()
+            except Cancelled as cancelled:
+                assert cancelled.by == "ann"
+                told.set()
+                raise
+            time.sleep(0.01)
+
+    runner = Runner(Jobs(database), {"copy": work}, Pool("jobs", 1), clock=clock, name="here")
+    runner.look()
+    assert runs.wait(20)
+    Overview(database).cancel(job_id, "ann", clock.now)
+    runner.look()  # it has no free thread
+    assert told.wait(20)
+    runner.close()
+    assert list(Overview(database).jobs()) == []
+
+
+def test_attempts_are_counted_with_how_they_ended(
+    database: Database, clock: Clock, enter: Callable[[str], str]
+) -> None:
+    counted: list[tuple[str, str]] = []
+
+    class Counting:
+        def ran(self, kind: str, end: str, seconds: float) -> None:
+            assert seconds >= 0
+            counted.append((kind, end))
+
+    errors = [None, Later(0, "it waits"), TryAgain(0, "it may work later"), ValueError(), Cancelled("ann")]
+
+    def work(_job: Job) -> None:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+
+    enter("copy")
+    enter("copy")
+    for _ in range(5):
+        runner = Runner(Jobs(database), {"copy": work}, Pool("jobs", 1), clock=clock, name="x", tally=Counting())
+        runner.look()
+        runner.close()
+        clock.now += 3600 * SECOND
+    assert counted == [("copy", end) for end in ("done", "waits", "again", "again", "cancelled")]
 
 
 def test_a_job_that_wants_to_wait_waits(database: Database, clock: Clock, enter: Callable[[str], str]) -> None:

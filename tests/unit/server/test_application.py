@@ -21,7 +21,8 @@ from headwater.database.engine import Database
 from headwater.http.context import context
 from headwater.identity.caller import OPERATOR
 from headwater.images.catalogue.discarded import discard
-from headwater.images.catalogue.public import PublicImages
+from headwater.images.catalogue.public import PublicImageRows
+from headwater.images.data.admission import Admitted
 from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
@@ -47,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def worker(settings: Settings) -> Iterator[Application]:
-    made = Application(settings, {})
+    made = Application(settings, Admitted())
     yield made
     made.close()
 
@@ -59,7 +60,7 @@ def test_a_worker_does_not_begin_on_an_empty_file_in_the_place_of_the_catalogue(
     database.file.unlink()
     database.file.touch()
     with pytest.raises(schema.CatalogueTooOld):
-        Application(settings, {})
+        Application(settings, Admitted())
 
 
 @asynccontextmanager
@@ -282,7 +283,7 @@ def test_a_full_disk_of_the_catalogue_is_not_healthy(worker: Application, monkey
 
 def test_a_feed_that_is_made_anew_holds_up_no_image(worker: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     with Hang() as hang:
-        monkeypatch.setattr(PublicImages, "everything", hang)
+        monkeypatch.setattr(PublicImageRows, "everything", hang)
 
         async def ask() -> None:
             async with client(worker) as http:
@@ -319,8 +320,8 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
 ) -> None:
     image = an_image("x", disk_format="raw", container_format="bare")
     add(UnheardImages(worker.database), image)
-    data = worker._images.uploads.begin(OPERATOR, image.id)
-    records = worker._images.uploads._records
+    data = worker.images.uploads.begin(OPERATOR, image.id)
+    records = worker.images.uploads._records
     worker.database.write(lambda connection: discard(connection, [Location("memory", "old")], NOON))
     (first,) = records.uploads()
     monkeypatch.setattr(worker._loops[0], "_every_s", 0.05)
@@ -330,7 +331,7 @@ def test_leases_are_renewed_while_the_house_and_a_sweep_stand_still(
             monkeypatch.setattr(worker.stores["memory"], "delete", deletes)
             work = asyncio.create_task(worker.work())
             await eventually(lambda: deletes.began.acquire(blocking=False))
-            monkeypatch.setattr(worker._images._leftovers, "clear_dead", clears)
+            monkeypatch.setattr(worker.images._leftovers, "clear_dead", clears)
             seen = {first.expires_at}
             deadline = time.monotonic() + 20
             while len(seen) < 5:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +84,48 @@ def test_a_disk_that_fails_is_unavailable_and_not_full(tmp_path: Path, monkeypat
     writer.abort()
     assert list(store.list()) == []
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_a_directory_that_may_not_be_used_any_more_is_unavailable_and_loses_nothing() -> None:
+    """Asked as another user, in a process of its own: root may do everything."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as root:  # others may not look into those of pytest
+        store = marked(FileStore("files", FileStoreSettings(), Path(root)))
+        put(store, "k", b"bytes")
+        for each in (Path(root), *Path(root).rglob("*")):
+            each.chmod(0o755)  # which lets others look, and no more
+        words = [sys.executable, "-c", _AS_NOBODY, root]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.stderr == ""
+        told = json.loads(done.stdout)
+        assert set(told) == {"begin", "delete", "ping"}
+        assert all("Permission denied" in reason for reason in told.values())
+        assert content(store, "k") == b"bytes"
+
+
+# What is read by others, such as the library itself, is loaded before.
+_AS_NOBODY = """
+import json, os, sys
+from pathlib import Path
+from headwater.stores.file import FileStore, FileStoreSettings
+from headwater.stores.store import StoreUnavailable
+from headwater.testing.object_store import content
+
+store = FileStore("files", FileStoreSettings(), Path(sys.argv[1]))
+store.expect(store.identity())
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+told = {}
+for name, call in {"read": lambda: content(store, "k"), "begin": lambda: store.begin("new"),
+                   "delete": lambda: store.delete("k"), "ping": store.ping}.items():
+    try:
+        call()
+    except StoreUnavailable as error:
+        told[name] = error.reason
+print(json.dumps(told))
+"""
 
 
 def test_bytes_are_flushed_before_they_are_visible_unless_the_settings_say_otherwise(

@@ -20,6 +20,7 @@ from headwater.stores.layers.deadline import PromptStore
 from headwater.stores.layers.layer import Direction, Layer, Operation
 from headwater.stores.layers.limit import LimitedStore
 from headwater.stores.layers.metrics import CountedStore, Tally
+from headwater.stores.layers.rest import RestingStore
 from headwater.stores.layers.retry import RetriedStore
 from headwater.stores.registry import NoStoreType, open_stores, store_type, type_names
 from headwater.stores.store_type import Surroundings
@@ -179,12 +180,12 @@ def layers(toml: str, tmp_path: Path, tally: Tally | None = None) -> list[type]:
 @pytest.mark.parametrize(
     ("toml", "expected"),
     [
-        ("", [FileStore]),
+        ("", [RestingStore, FileStore]),
         ("deadline_s = 5", [PromptStore, FileStore]),
-        ("max_concurrency = 5", [LimitedStore, FileStore]),
-        ("max_read_mib_s = 5", [LimitedStore, FileStore]),
-        ("max_write_mib_s = 0.5", [LimitedStore, FileStore]),
-        ("retries = 5", [RetriedStore, FileStore]),
+        ("max_concurrency = 5", [RestingStore, LimitedStore, FileStore]),
+        ("max_read_mib_s = 5", [RestingStore, LimitedStore, FileStore]),
+        ("max_write_mib_s = 0.5", [RestingStore, LimitedStore, FileStore]),
+        ("retries = 5", [RestingStore, RetriedStore, FileStore]),
         ("retries = 1\nmax_concurrency = 5\ndeadline_s = 5", [RetriedStore, LimitedStore, PromptStore, FileStore]),
     ],
 )

@@ -50,6 +50,10 @@ class ListedImages:
         ids = before.keys() | self._images.keys()
         self._changes.append({each for each in ids if before.get(each) != self._images.get(each)})
 
+    def note(self, image_id: str) -> None:
+        """Note that what is known of an image has changed."""
+        self._changes.append({image_id})
+
     def revision(self) -> Revision:
         return Revision(len(self._changes), None)
 

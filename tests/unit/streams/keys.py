@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pysequoia
 
-from headwater.streams.signing import Signer
+from headwater.streams.signing.signer import Signer
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class OpenKey:
     certificate: pysequoia.Cert
 
 
-def open_key() -> OpenKey:
-    key = pysequoia.Tsk.generate("Feed <feed@example.test>")
+def open_key(validity_s: int | None = None) -> OpenKey:
+    key = pysequoia.Tsk.generate("Feed <feed@example.test>", validity_seconds=validity_s)
     armor = str(key).encode()
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "key.asc"

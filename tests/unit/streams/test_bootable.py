@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headwater.streams.bootable import obstacles
+from headwater.streams.live.bootable import obstacles
 from unit.streams.catalogue import image
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.streams.clearsign import ClearSigned, NotClearSigned, parse
+from headwater.streams.signing.clearsign import ClearSigned, NotClearSigned, parse
 
 ARMOR = b"-----BEGIN PGP SIGNATURE-----\n\nwsE7BAEB\n=abcd\n-----END PGP SIGNATURE-----\n"
 HEADER = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
@@ -26,6 +28,17 @@ def test_dash_escapes_are_undone() -> None:
 def test_line_ends_of_windows_and_blanks_at_the_ends_are_no_part_of_the_text() -> None:
     assert parse(PLAIN.replace(b"\n", b"\r\n")) == parse(PLAIN)
     assert parse(PLAIN.replace(b"\n", b" \t\r\n")) == parse(PLAIN)
+
+
+def test_a_long_text_takes_no_more_room_than_itself_once_more() -> None:
+    long = HEADER + b'   "key": "value",\n' * 50_000 + ARMOR
+    tracemalloc.start()
+    try:
+        parse(long)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * len(long)
 
 
 def test_what_follows_the_signature_is_ignored() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import Invalid
-from headwater.streams.documents import (
+from headwater.streams.format.documents import (
     Index,
     IndexEntry,
     Mirrors,
@@ -18,7 +18,7 @@ from headwater.streams.documents import (
     Version,
     signed_name,
 )
-from headwater.streams.json_objects import MalformedDocument, to_bytes
+from headwater.streams.format.json_objects import MalformedDocument, to_bytes
 
 DOWNLOADS: dict[str, Any] = {
     "license": "none",

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from headwater.clock import rfc2822
 from headwater.images.model import Image
-from headwater.streams.documents import Index, Products
-from headwater.streams.image_ids import NO_MIRRORS, version_name
-from headwater.streams.kept_products import KeptProducts
+from headwater.streams.format.documents import Index, Products
+from headwater.streams.live.image_ids import NO_MIRRORS, version_name
+from headwater.streams.live.index import index_text
+from headwater.streams.live.kept_products import KeptProducts
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
 from unit.streams.catalogue import NOON, image
 
@@ -26,7 +28,8 @@ def products_of(images: Iterable[Image], settings: StreamsSettings) -> Products:
 
 
 def index_of(images: Iterable[Image], settings: StreamsSettings) -> Index:
-    return Index.from_bytes(KeptProducts(settings, images).listed().index_text())
+    listed = KeptProducts(settings, images).listed()
+    return Index.from_bytes(index_text(listed.entries(), rfc2822(listed.updated_at)))
 
 
 def version_names(*images: Image) -> dict[str, list[str]]:

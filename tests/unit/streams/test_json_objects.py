@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.streams.json_objects import JsonObject, MalformedDocument, UnsafePath, parse_json, safe_path
+from headwater.streams.format.json_objects import JsonObject, MalformedDocument, UnsafePath, parse_json, safe_path
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, True, "-1", "1e3", "", "9" * 21, [], "\u0661"])

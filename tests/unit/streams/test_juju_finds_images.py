@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +12,15 @@ import pysequoia
 import pytest
 
 from headwater.errors import NotFound
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.model import Image, Status, Visibility
-from headwater.streams.live import LiveFeed
+from headwater.streams.live.feed import LiveFeed
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
-from headwater.streams.signing import verify
+from headwater.streams.signing.verifying import verify
 from unit.streams.catalogue import NOON, ListedImages, image
 from unit.streams.juju_lookup import Absent, Fetch, Found, Source, SourceError, Wanted, find
 from unit.streams.keys import OpenKey, open_key
+from unit.streams.test_kept_files import fingerprint
 
 KEYSTONE = "https://keystone.example:5000/v3"
 SETTINGS = StreamsSettings(
@@ -44,6 +48,19 @@ def fetching(feed: LiveFeed) -> Fetch:
             return 404, b""
 
     return fetch
+
+
+class Fingerprints:
+    """Every image has its files in the feed."""
+
+    def __init__(self, images: tuple[Image, ...]) -> None:
+        self._found = {each.id: fingerprint(each) for each in images}
+
+    def of(self, image_ids: Collection[str]) -> dict[str, Fingerprint]:
+        return {each: self._found[each] for each in image_ids}
+
+    def everything(self) -> list[Fingerprint]:
+        return list(self._found.values())
 
 
 def unsigned(*images: Image, settings: StreamsSettings = SETTINGS) -> Source:
@@ -135,6 +152,15 @@ def test_juju_finds_centos_by_the_name_that_it_asks_for() -> None:
     assert search(one, asked=wanted(release="centos7")).ids == [one.id]
 
 
+@pytest.mark.parametrize("stream", ["", "daily"])
+def test_juju_finds_images_in_a_feed_that_lists_files_too(key: OpenKey, stream: str) -> None:
+    made = image(1, simplestreams_stream=stream, os_hash_value="ab" * 64)
+    feed = LiveFeed(ListedImages([made]), SETTINGS, key.signer, fingerprints=Fingerprints((made,)))
+    assert b"image-downloads" in feed.document("index.sjson").body
+    for source in (Source(fetching(feed)), Source(fetching(feed), verifying(key), requires_signed=True)):
+        assert find(source, wanted(stream=stream)).ids == [made.id]
+
+
 def test_juju_finds_a_daily_image_in_the_daily_stream_only() -> None:
     daily, released = image(1, simplestreams_stream="daily"), image(2)
     assert search(daily, released, asked=wanted(stream="daily")).ids == [daily.id]
@@ -217,10 +243,15 @@ def test_an_empty_catalogue_is_an_empty_success_and_not_an_error() -> None:
     assert search().ids == []
 
 
+def untagged(paths: list[str]) -> list[str]:
+    """Return paths without the tags by which products are told from those of before and after."""
+    return [re.sub(r"-[0-9a-f]{16}(\.s?json)$", r"\1", path) for path in paths]
+
+
 def test_an_unsigned_feed_is_asked_for_in_the_order_that_the_rules_say() -> None:
     source = unsigned(image(1))
     assert not find(source, wanted()).signed
-    assert source.requests == [
+    assert untagged(source.requests) == [
         "streams/v1/index2.sjson",
         "streams/v1/index.sjson",
         "streams/v1/index2.json",
@@ -235,7 +266,7 @@ def test_a_signed_feed_is_taken_first_and_names_signed_documents_only(key: OpenK
     source = Source(fetching(feed), verifying(key), requires_signed=True)
     found = find(source, wanted())
     assert (found.ids, found.signed) == ([one.id], True)
-    assert source.requests == ["streams/v1/index2.sjson", "streams/v1/mirrors.sjson", f"{PRODUCTS}.sjson"]
+    assert untagged(source.requests) == ["streams/v1/index2.sjson", "streams/v1/mirrors.sjson", f"{PRODUCTS}.sjson"]
 
 
 def test_a_reader_without_our_key_falls_back_to_the_unsigned_feed(key: OpenKey) -> None:
@@ -244,7 +275,7 @@ def test_a_reader_without_our_key_falls_back_to_the_unsigned_feed(key: OpenKey) 
     source = Source(fetching(feed))
     found = find(source, wanted())
     assert (found.ids, found.signed) == ([one.id], False)
-    assert source.requests[-1] == f"{PRODUCTS}.json"
+    assert untagged(source.requests)[-1] == f"{PRODUCTS}.json"
 
 
 def test_a_reader_that_requires_signatures_takes_no_other_key(key: OpenKey) -> None:
@@ -258,8 +289,10 @@ def test_a_reader_that_requires_signatures_takes_no_other_key(key: OpenKey) -> N
 def test_what_is_added_to_a_copied_feed_is_found_where_index2_was_left_out() -> None:
     def files(*images: Image) -> dict[str, bytes]:
         feed = LiveFeed(ListedImages(images), SETTINGS)
-        names = ("index.json", "index2.json", PRODUCTS.rpartition("/")[2] + ".json")
-        return {f"streams/v1/{name}": feed.document(name).body for name in names}
+        index = json.loads(feed.document("index.json").body)
+        (products,) = (entry["path"] for entry in index["index"].values())
+        paths = ("streams/v1/index.json", "streams/v1/index2.json", products)
+        return {path: feed.document(path.rpartition("/")[2]).body for path in paths}
 
     def found(copy: dict[str, bytes]) -> list[str]:
         source = Source(lambda path: (200, copy[path]) if path in copy else (404, b""))

@@ -11,9 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from headwater.clock import rfc2822
 from headwater.images.model import Image, Status, Visibility
-from headwater.streams import image_ids, kept_products
-from headwater.streams.kept_products import KeptProducts
+from headwater.streams.live import image_ids, kept_products
+from headwater.streams.live.index import index_text
+from headwater.streams.live.kept_products import KeptProducts
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
 from unit.streams import told_anew
 from unit.streams.catalogue import NOON, image
@@ -34,7 +36,7 @@ _properties = st.fixed_dictionaries(
         "os_version": st.sampled_from(["24.04", "12"]),
         "architecture": st.sampled_from(["x86_64", "amd64", "aarch64"]),
         "hypervisor_type": st.sampled_from(["qemu", "kvm", "lxc"]),
-        "simplestreams_stream": st.sampled_from(["", "daily"]),
+        "simplestreams_stream": st.sampled_from(["", "daily", "a"]),
     }
 )
 _fields = st.fixed_dictionaries(
@@ -69,11 +71,15 @@ class Changes(RuleBasedStateMachine):
     @invariant()
     def says_the_same(self) -> None:
         listed = self.kept.listed()
-        products = told_anew.products_of(self.images.values(), SETTINGS)
+        images = self.images.values()
+        products = [
+            told_anew.products_of(images, SETTINGS, stream) for stream in told_anew.streams_of(images, SETTINGS)
+        ]
         index = told_anew.index_of(products, SETTINGS)
-        assert listed.products_text() == products.to_bytes()
-        assert listed.index_text() == index.to_bytes()
-        assert listed.index_text(signed=True) == index.with_signed_paths().to_bytes()
+        assert [text() for text in listed.documents.values()] == [each.to_bytes() for each in products]
+        updated = rfc2822(listed.updated_at)
+        assert index_text(listed.entries(), updated) == index.to_bytes()
+        assert index_text(listed.entries(signed=True), updated) == index.with_signed_paths().to_bytes()
         newest = {(name, virt): each for name, one in listed.products.items() for virt, each in one.newest.items()}
         assert newest == told_anew.newest_of(products)
 

@@ -12,9 +12,9 @@ import pytest
 from headwater.errors import NotFound, Unavailable
 from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image
-from headwater.streams.live import LiveFeed, StreamNotFound, live_feed
+from headwater.streams.live.feed import LiveFeed, StreamNotFound, live_feed
 from headwater.streams.settings import StreamsSettings
-from headwater.streams.signing import SigningKeyUnusable
+from headwater.streams.signing.signer import SigningKeyUnusable
 from unit.streams.catalogue import NOON, ListedImages, image
 from unit.streams.keys import OpenKey, open_key
 

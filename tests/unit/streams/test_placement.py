@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headwater.images.model import Status, Visibility
-from headwater.streams.placement import Omission, Placement, place
+from headwater.streams.live.placement import Omission, Placement, place
 from unit.streams.catalogue import image
 
 

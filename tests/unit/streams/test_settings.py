@@ -96,3 +96,14 @@ def test_kinds_of_guest_are_words_of_the_image_api_or_of_juju(tmp_path: Path) ->
 def test_a_kind_of_guest_that_is_no_word_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingsError, match="virt_types"):
         from_toml(tmp_path, f"virt_types = {value}")
+
+
+def test_files_are_listed_where_the_api_asks_for_no_proof_unless_the_settings_say_otherwise() -> None:
+    assert [StreamsSettings().lists_files(proof) for proof in ("none", "basic", "keystone")] == [True, False, False]
+    assert StreamsSettings(image_files=True).lists_files("keystone")
+    assert not StreamsSettings(image_files=False).lists_files("none")
+
+
+def test_the_content_id_of_image_files_is_taken() -> None:
+    with pytest.raises(ValueError, match="another document of the feed, as images is"):
+        StreamsSettings(content_id="images")

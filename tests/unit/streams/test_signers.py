@@ -17,9 +17,10 @@ from typing import Any
 import pysequoia
 import pytest
 
-from headwater.streams.signers.process import SigningProcessLost
-from headwater.streams.signers.texts import TextNotSignable
-from headwater.streams.signing import Signer, verify
+from headwater.streams.signing.process import SigningProcessLost
+from headwater.streams.signing.signer import Signer
+from headwater.streams.signing.texts import TextNotSignable
+from headwater.streams.signing.verifying import verify
 
 SMALL = b'{\n "a": []\n}\n'
 LARGE = b'{\n "a": [\n' + b'  "- b",\n' * 40_000 + b'  "c"\n ]\n}\n'
@@ -114,7 +115,7 @@ def test_one_that_stands_still_is_ended(
     signer: Signer, started: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signer.sign(LARGE)
-    monkeypatch.setattr("headwater.streams.signers.process._PATIENCE_S", 1.0)
+    monkeypatch.setattr("headwater.streams.signing.process._PATIENCE_S", 1.0)
     started[0].send_signal(signal.SIGSTOP)
     require_good(signer.sign(LARGE), LARGE, signer)
     assert started[0].returncode == -signal.SIGKILL
@@ -132,7 +133,7 @@ def test_it_ends_when_who_asks_is_killed(key_file: Path) -> None:
     program = f"""
 import os, subprocess
 from pathlib import Path
-from headwater.streams.signing import Signer
+from headwater.streams.signing.signer import Signer
 
 popen = subprocess.Popen
 class Told(popen):

@@ -9,16 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from headwater.errors import Invalid, SettingsError, Unavailable
-from headwater.streams.signers.texts import TextNotSignable
-from headwater.streams.signing import (
-    BadSignature,
-    CertificatesUnreadable,
-    Signer,
-    SigningKeyExpired,
-    SigningKeyUnusable,
-    certificates,
-    verify,
-)
+from headwater.streams.signing.certificates import CertificatesUnreadable, certificates
+from headwater.streams.signing.signer import Signer, SigningKeyExpired, SigningKeyUnusable
+from headwater.streams.signing.texts import TextNotSignable
+from headwater.streams.signing.verifying import BadSignature, verify
 from unit.streams.keys import OpenKey, open_key
 
 TEXT = b'{\n "a": "- b",\n "c": []\n}\n'

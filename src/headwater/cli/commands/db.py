@@ -11,9 +11,9 @@ from headwater.cli.catalogue import opened, opened_unchecked
 from headwater.cli.output import AsJson
 from headwater.clock import now
 from headwater.database import schema
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.metadefs import loading
-from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.server import data_dir
 
 DAY = 86_400_000_000  # microseconds
@@ -28,7 +28,7 @@ def upgrade(as_json: AsJson = False) -> None:
     with opened_unchecked(may_make=True) as database:
         data_dir.close_database(database.file)
         changed = schema.upgrade(database)
-        loading.load_base(MetadefCatalogue(database), now)
+        loading.load_base(MetadefRows(database), now)
     if as_json:
         output.say_json({"schema": schema.NEWEST, "upgraded": changed})
     else:
@@ -57,14 +57,14 @@ def purge(
 ) -> None:
     """Forget what deleted images were. Their ids stay known, so that none is ever used again."""
     with opened() as database:
-        purged = _purged(ImageCatalogue(database), now() - age_in_days * DAY, max_rows)
+        purged = _purged(ImageRows(database), now() - age_in_days * DAY, max_rows)
     if as_json:
         output.say_json({"purged": purged})
     else:
         output.say(f"purged {purged} deleted image{'' if purged == 1 else 's'}")
 
 
-def _purged(catalogue: ImageCatalogue, before: int, most: int) -> int:
+def _purged(catalogue: ImageRows, before: int, most: int) -> int:
     """Purge in transactions so small that nobody waits long for one; return how many images."""
     purged = 0
     with output.progress("Purging", most or None) as tell:

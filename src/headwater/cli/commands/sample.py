@@ -54,6 +54,9 @@ def sample_text() -> str:
             if not keys:
                 continue
             name = ".".join("NAME" if part == ENTRIES else part for part in path)
+            if ENTRIES in path:  # a section that somebody has to name, and to give what it needs
+                lines += ["", f"# [{name}]", *_indented(keys)]
+                continue
             lines += ["", f"#[[{name}]]" if path in repeated else f"#[{name}]"]
         for key in keys:
             shown = _toml(key.default)
@@ -130,8 +133,14 @@ def _in_its_place(others: Mapping[str, list[SampleKey] | StoreTypeUnusable]) -> 
             lines += ["", f"# {keys}"]
             continue
         lines += ["", "# [stores.NAME]", f'#   type = "{name}"']
-        for key in keys:
-            lines += [f"#   # {key.meaning}", f"#   {key.path[-1]} = {_toml(key.default) or ''}".rstrip()]
+        lines += _indented(keys)
+    return lines
+
+
+def _indented(keys: Sequence[SampleKey]) -> list[str]:
+    lines: list[str] = []
+    for key in keys:
+        lines += [f"#   # {key.meaning}", f"#   {key.path[-1]} = {_toml(key.default) or ''}".rstrip()]
     return lines
 
 

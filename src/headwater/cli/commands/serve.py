@@ -1,4 +1,4 @@
-"""``headwater serve``: start everything."""
+"""``headwater serve``: start everything. ``headwater worker``: start what serves nothing and runs jobs."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import typer
 from headwater.cli import options, output
 from headwater.config import KeyPath
 
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Directory of what Headwater keeps.")]
+Processes = Annotated[int | None, typer.Option("--workers", metavar="N", help="Worker processes.")]
+
 
 def serve(
-    config_file: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="Directory of what Headwater keeps.")
-    ] = None,
+    config_file: ConfigFile = None,
+    data_dir: DataDir = None,
     bind: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Address of the image API and the streams.")
     ] = None,
     metadata_bind: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Address of the instance metadata.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Worker processes.")] = None,
+    workers: Processes = None,
 ) -> None:
     """Serve the image API, the streams and the instance metadata, until stopped."""
-    before = options.sources()
-    sources = options.Sources(config_file or before.file, data_dir or before.data_dir)
     given: dict[KeyPath, object] = {
         ("server", "bind"): bind,
         ("server", "metadata_bind"): metadata_bind,
         ("server", "workers"): workers,
     }
-    settings = sources.load(given).settings
+    settings = _sources(config_file, data_dir).load(given).settings
 
     from headwater.server import supervisor  # noqa: PLC0415 - the other commands start without the server
 
@@ -40,7 +40,23 @@ def serve(
         server = settings.server
         output.say(
             f"Headwater is ready: images and streams on {server.tls.scheme}://{server.bind}, "
-            f"instance metadata on {server.metadata_tls.scheme}://{server.metadata_bind}"
+            f"instance metadata on {server.metadata_url}"
         )
 
     raise typer.Exit(supervisor.serve(settings, say_ready))
+
+
+def worker(config_file: ConfigFile = None, data_dir: DataDir = None, workers: Processes = None) -> None:
+    """Run jobs (imports, copies, house-keeping) and listen nowhere, until stopped: for machines of their own."""
+    settings = _sources(config_file, data_dir).load({("server", "workers"): workers}).settings
+
+    from headwater.server import supervisor  # noqa: PLC0415 - as in serve
+
+    raise typer.Exit(
+        supervisor.run_jobs(settings, lambda: output.say("Headwater is ready: jobs run, and nothing is served"))
+    )
+
+
+def _sources(config_file: Path | None, data_dir: Path | None) -> options.Sources:
+    before = options.sources()
+    return options.Sources(config_file or before.file, data_dir or before.data_dir)

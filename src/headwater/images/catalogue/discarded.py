@@ -7,15 +7,29 @@ crash between the two leaves a note, which ``data/sweeping.py`` follows.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.model import Location
 
+_LONGEST = 1024  # characters of a reason
 
-class DiscardedObjects:
+
+@dataclass(frozen=True, slots=True)
+class DiscardedObject:
+    """An object that nobody needs and that may still be there."""
+
+    at: Location
+    discarded_at: int  # microseconds since 1970
+    attempts: int = 0  # how often its store did not remove it
+    tried_at: int | None = None
+    error: str | None = None  # why it was not removed then
+
+
+class DiscardedObjectRows:
     """The discarded objects of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
@@ -38,11 +52,35 @@ class DiscardedObjects:
         query = query.order_by(table.c.object_key).limit(limit)
         return self._database.read(lambda c: [Location(store, key) for key in c.scalars(query)])
 
+    def page(self, limit: int, after: Location | None = None) -> list[DiscardedObject]:
+        """Return what is known of objects, in the order of their stores and keys.
+
+        Args:
+            after: Only those that come after this one.
+        """
+        table = tables.discarded_objects.c
+        columns = (table.store, table.object_key, table.discarded_at, table.attempts, table.tried_at, table.error)
+        query = select(*columns).order_by(table.store, table.object_key).limit(limit)
+        if after is not None:
+            # Said in two steps, as no index is used for the second alone.
+            beyond = or_(table.store > after.store, table.object_key > after.object_key)
+            query = query.where(table.store >= after.store, beyond)
+        return self._database.read(
+            lambda c: [DiscardedObject(Location(row[0], row[1]), *row[2:]) for row in c.execute(query)]
+        )
+
     def count(self) -> dict[str, int]:
         """Return for each store how many objects nobody needs that may still be there."""
         table = tables.discarded_objects
         query = select(table.c.store, func.count()).group_by(table.c.store)
         return self._database.read(lambda c: {row[0]: row[1] for row in c.execute(query)})
+
+    def stays(self, location: Location, reason: str, now: int) -> None:
+        """Note that the store did not remove these bytes, and why."""
+        table = tables.discarded_objects
+        statement = update(table).where(table.c.store == location.store, table.c.object_key == location.object_key)
+        known = {"attempts": table.c.attempts + 1, "tried_at": now, "error": reason[:_LONGEST]}
+        self._database.write(lambda connection: connection.execute(statement.values(known)))
 
     def forget(self, location: Location) -> None:
         """Note that these bytes are removed."""

@@ -6,14 +6,16 @@ The bytes on their way in, and those to be discarded, are in ``upload_records.py
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, union_all
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Invalid
+from headwater.images.catalogue.deletions.pending_deletes import Deletion, keep
 from headwater.images.catalogue.discarded import discard, discard_import_objects
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.pages import Listed
@@ -33,7 +35,7 @@ from headwater.images.catalogue.rows import (
     replaced,
 )
 from headwater.images.catalogue.transaction import Step, Transaction
-from headwater.images.model import Held, Image, Location
+from headwater.images.model import Held, Image, Location, Status
 
 
 class ImageExists(Conflict):
@@ -52,7 +54,7 @@ class MarkerNotFound(Invalid):
         self.image_id = image_id
 
 
-class ImageCatalogue:
+class ImageRows:
     """All images of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
@@ -214,11 +216,14 @@ class ImageCatalogue:
     def purge(self, before: int, limit: int) -> int:
         """Forget what images were that were deleted before this time, but for their ids; return how many.
 
+        Those that can be restored stay.
+
         Args:
             limit: How many at most, oldest first.
         """
-        table = tables.deleted_images
-        oldest = select(table.c.id).where(table.c.deleted_at < before).order_by(table.c.deleted_at).limit(limit)
+        table, pending = tables.deleted_images, tables.pending_deletes
+        over = (table.c.deleted_at < before, ~exists().where(pending.c.image_id == table.c.id))
+        oldest = select(table.c.id).where(*over).order_by(table.c.deleted_at).limit(limit)
 
         def work(connection: Connection) -> int:
             ids = list(connection.scalars(oldest.with_for_update()))
@@ -230,11 +235,8 @@ class ImageCatalogue:
         return self._database.write(work)
 
 
-_LOCATIONS = (
-    select(tables.image_locations.c.store, tables.image_locations.c.object_key)
-    .where(tables.image_locations.c.image_id == bindparam("id"))
-    .order_by(tables.image_locations.c.position)
-)
+# The states in which an image has data that callers could use.
+_RESTORABLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})
 _USED = union_all(
     select(tables.deleted_images.c.id).where(tables.deleted_images.c.id == bindparam("id")),
     select(tables.purged_images.c.id).where(tables.purged_images.c.id == bindparam("id")),
@@ -280,23 +282,32 @@ def changed(image_id: str, change: Callable[[Image], Image]) -> Step[Image]:
     return step
 
 
-def deleted(image_id: str, allowed: Callable[[Image], None], now: int) -> Step[list[Location]]:
+def deleted(
+    image_id: str, allowed: Callable[[Image], None], now: int, pending: Deletion | None = None
+) -> Step[list[Location]]:
     """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
 
     Args:
         allowed: Raises when this image may not be deleted.
+        pending: Its data is kept for a time where it has any that callers could use; ``None``: nothing is kept.
 
     Raises:
         ImageNotFound: There is no such image.
     """
 
     def step(transaction: Transaction) -> list[Location]:
+        connection = transaction.connection
         image = locked(transaction, image_id)
         allowed(image)
-        locations = [Location(*row) for row in transaction.connection.execute(_LOCATIONS, {"id": image_id})]
-        discard(transaction.connection, locations, now)
-        locations += discard_import_objects(transaction.connection, image_id, now)
+        held = held_by(connection, image_id)
+        left = discard_import_objects(connection, image_id, now)
+        if pending is not None and held and image.status in _RESTORABLE:
+            keep(connection, image, held, pending)
+            removed(transaction, replace(image, status=Status.PENDING_DELETE), now)
+            return left
+        ours = [each.at for each in held if not each.at.is_external]
+        discard(connection, ours, now)
         removed(transaction, image, now)
-        return [location for location in locations if not location.is_external]
+        return ours + left
 
     return step

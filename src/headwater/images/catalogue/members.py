@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from headwater.images.member import MayNotShare, Member, MemberExists, MemberNot
 from headwater.images.model import Image
 
 
-class Members:
+class MemberRows:
     """All members of all images; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
@@ -39,6 +39,14 @@ class Members:
         query = select(image_members).where(image_members.c.image_id == image_id)
         query = query.order_by(image_members.c.created_at, image_members.c.member)
         return self._database.read(lambda connection: [_member(row) for row in connection.execute(query)])
+
+    def accepted(self, image_ids: Collection[str]) -> set[str]:
+        """Return which of some images a project has accepted that they are shared with."""
+        query = select(image_members.c.image_id).distinct()
+        query = query.where(
+            image_members.c.image_id.in_(image_ids), image_members.c.status == MemberStatus.ACCEPTED.value
+        )
+        return self._database.read(lambda connection: set(connection.scalars(query)))
 
     def get(self, image_id: str, member: str) -> Member | None:
         """Return one member of an image, if it is one."""

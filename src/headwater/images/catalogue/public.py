@@ -33,7 +33,7 @@ class Revision:
     image_id: str | None  # of which image the last one was; None when it was not noted
 
 
-class PublicImages:
+class PublicImageRows:
     """The public images of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

@@ -166,13 +166,17 @@ def locked(transaction: Transaction, image_id: str) -> Image:
     return image
 
 
-def inserted(transaction: Transaction, image: Image) -> None:
-    """Keep a new image."""
+def inserted(transaction: Transaction, image: Image, before: Image | None = None) -> None:
+    """Keep a new image.
+
+    Args:
+        before: What was there of it already: an image that was deleted and is restored.
+    """
     connection = transaction.connection
     connection.execute(_INSERT_IMAGE, row_of(image))
     _enter(connection, property_rows(image), tag_rows(image))
     _count_public(connection, image)
-    transaction.heard(None, image)
+    transaction.heard(before, image)
 
 
 def replaced(transaction: Transaction, before: Image, after: Image) -> Image:
@@ -264,8 +268,13 @@ def _reindex(connection: Connection, before: Image, after: Image) -> None:
 def _count_public(connection: Connection, *images: Image) -> None:
     """Note the change of one image, as it was and as it is, when everybody saw it or sees it."""
     if any(image.visibility is Visibility.PUBLIC for image in images):
-        connection.execute(_NEXT_PUBLIC)
-        connection.execute(_NOTE_PUBLIC, {"id": images[0].id})
+        note_public(connection, images[0].id)
+
+
+def note_public(connection: Connection, image_id: str) -> None:
+    """Note that what feeds say of a public image has changed."""
+    connection.execute(_NEXT_PUBLIC)
+    connection.execute(_NOTE_PUBLIC, {"id": image_id})
 
 
 _PUBLIC = tables.catalogue_revisions.c.scope == "public"

@@ -9,7 +9,7 @@ from headwater.database import tables
 from headwater.database.engine import Database
 
 
-class StoreMarks:
+class StoreMarkRows:
     """The marks of the stores of one database; safe to use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:

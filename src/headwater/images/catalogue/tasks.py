@@ -23,6 +23,7 @@ from headwater.images.task import (
     Task,
     TaskMarkerNotFound,
     TaskNotFound,
+    TaskOver,
     TaskStatus,
 )
 from headwater.jobs import queue
@@ -51,7 +52,7 @@ def place(task: Any, sort_key: str) -> int | str:
     return _ABSENT[sort_key] if value is None else value
 
 
-class Tasks:
+class TaskRows:
     """All tasks of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
@@ -157,6 +158,40 @@ def moved(task_id: str, status: TaskStatus, now: int, **more: Any) -> Step[Task]
 
     def step(transaction: Transaction) -> Task:
         return _move(transaction.connection, task_id, status, now, **more)
+
+    return step
+
+
+def cancelled(image_id: str, task_id: str, by: str, now: int) -> Step[Task]:
+    """Let the job behind a task of an image end, and return the task as it is until then.
+
+    Raises:
+        ImageNotFound, TaskNotFound: There is no such image, or the image has no such task.
+        TaskOver: It has ended.
+    """
+
+    def step(transaction: Transaction) -> Task:
+        locked(transaction, image_id)
+        connection = transaction.connection
+        query = select(tables.tasks).where(tables.tasks.c.id == task_id, tables.tasks.c.image_id == image_id)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None:
+            raise TaskNotFound(task_id)
+        task = _task(row)
+        job_id = queue.job_of_task(connection, task_id)
+        if task.status not in UNFINISHED or job_id is None:
+            raise TaskOver(task)
+        queue.cancel(connection, job_id, by, now)
+        return task
+
+    return step
+
+
+def still_wanted(job_id: str) -> Step[None]:
+    """Raise ``Cancelled`` when somebody has cancelled the job; nobody can any more before this transaction ends."""
+
+    def step(transaction: Transaction) -> None:
+        queue.require_wanted(transaction.connection, job_id)
 
     return step
 

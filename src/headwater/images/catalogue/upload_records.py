@@ -49,7 +49,7 @@ class Upload:
     size: int | None = None  # bytes, as far as the client said
 
 
-class UploadRecords:
+class UploadRows:
     """The uploads of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

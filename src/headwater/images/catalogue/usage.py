@@ -1,9 +1,9 @@
 """What a project uses, counted in SQL when somebody wants to know, so that there is no tally to go wrong.
 
-Counted is what the catalogue has under the project's name: every image in it, in whatever state; the bytes of
-each copy that an image has; the bytes that uploads have announced or brought so far, also those for an image
-that was deleted meanwhile. The indexes on the owner keep other projects' images out of the way, and a number is
-counted no further than anybody needs it.
+Counted is what the catalogue has under the project's name: every image in it, in whatever state, and every deleted one
+that can be restored; the bytes of each copy that they have; the bytes that uploads have announced or brought so far,
+also those for an image that was deleted meanwhile. The indexes on the owner keep other projects' images out of the way,
+and a number is counted no further than anybody needs it.
 
 ``lock`` lets the uses of one project follow each other: without it, two that count at once would both find the last
 place free. On SQLite all writes queue already.
@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from headwater.database.engine import Database
-from headwater.database.tables import image_locations, images, import_objects, project_locks, uploads
+from headwater.database.tables import image_locations, images, import_objects, pending_deletes, project_locks, uploads
 from headwater.images.model import Status
 
 _PROJECT: BindParameter[str] = bindparam("project", type_=images.c.owner.type)
@@ -61,7 +61,7 @@ def lock(connection: Connection, project_id: str) -> None:
 
 def image_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
     """Return how many images the project has; what is beyond ``most`` is not counted."""
-    return _scalar(connection, _IMAGE_COUNT, project_id, most)
+    return _scalar(connection, _IMAGE_COUNT, project_id, most) + _scalar(connection, _PENDING_COUNT, project_id, most)
 
 
 def uploading_count(connection: Connection, project_id: str, most: int = NO_MATTER_HOW_MANY) -> int:
@@ -73,7 +73,7 @@ def uploading_count(connection: Connection, project_id: str, most: int = NO_MATT
 def stored_size(connection: Connection, project_id: str) -> int:
     """Return the bytes of all copies of its images, and of those that are on their way to be one."""
     coming = _scalar(connection, _COMING_SIZE, project_id) + _scalar(connection, _IMPORTED_SIZE, project_id)
-    return _scalar(connection, _STORED_SIZE, project_id) + coming
+    return _scalar(connection, _STORED_SIZE, project_id) + _scalar(connection, _PENDING_SIZE, project_id) + coming
 
 
 def staged_size(connection: Connection, project_id: str) -> int:
@@ -140,6 +140,9 @@ _LOCKED = (
 _OWN = (images.c.os_hidden.in_([false(), true()]), images.c.owner == _PROJECT)
 _IMAGES = select(images.c.id).where(*_OWN)
 _IMAGE_COUNT = _count(_IMAGES)
+_PENDING = (pending_deletes.c.owner == _PROJECT,)
+_PENDING_COUNT = _count(select(pending_deletes.c.owner).where(*_PENDING))
+_PENDING_SIZE = select(func.sum(pending_deletes.c.stored_size)).where(*_PENDING)
 _STAGED_IMAGE_COUNT = _count(_IMAGES.where(images.c.status.in_(_STAGED)))
 _OWN_UPLOADS = uploads.outerjoin(images, images.c.id == uploads.c.image_id)
 _IS_STAGED: ColumnElement[bool] = images.c.status.in_(_STAGED)

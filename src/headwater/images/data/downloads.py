@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from headwater.activity.journal import Entry, Journal
+from headwater.caching.fills import Fill
+from headwater.caching.pieces import PIECE, pieces_of
 from headwater.clock import now
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.http.filesend import FileFailed
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.cache.cache import ImageCache
+from headwater.images.cache.fills import is_wrong
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.events.notices import Notices
 from headwater.images.locations.content import Contents
 from headwater.images.locations.known_stores import ONE_STORE, KnownStores
@@ -32,7 +36,7 @@ from headwater.images.locations.reading import (
 from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Signatures
-from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
+from headwater.stores.store import ObjectNotFound, ObjectStore, Proof, StoreUnavailable, proving
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,9 @@ class Wrongs(Protocol):
 
     def wrong(self, store: str) -> None:
         """Note that data of an image was found to be another's, or less than all."""
+
+    def missing(self, store: str) -> None:
+        """Note that data of an image was not where it should be."""
 
 
 class ImageDeactivated(Forbidden):
@@ -63,11 +70,13 @@ class Download:
     places: tuple[Place, ...]  # where it lies, in the order in which to read it; one at least
     entry: Entry
     report: Report
+    cached: Path | None = None  # a copy on this machine, read before all places
+    growing: Fill | None = None  # a copy on this machine that is not whole yet
 
     @property
     def path(self) -> Path | None:
         """The file that holds all of it, where that is the first place."""
-        return self.places[0].path
+        return self.cached or self.places[0].path
 
     @property
     def gives_parts(self) -> bool:
@@ -79,15 +88,49 @@ class Download:
         """The data may have to come from a web server of others."""
         return any(place.at.is_external for place in self.places)
 
-    def read(self, start: int, length: int) -> Reading:
+    def read(self, start: int, length: int) -> Iterator[bytes]:
         """Return pieces of the data, from the first place that gives them; where it fails, the next goes on.
 
         Raises:
             HeadwaterError: As ``Reading`` says.
         """
-        return Reading(self.image, self.places, range(start, start + length), self.report)
+        wanted = range(start, start + length)
+        return self._from_places(wanted) if self.cached is None else self._from_copy(self.cached, wanted)
 
-    def read_on(self, failed: FileFailed, wanted: range) -> Reading:
+    def _from_places(self, wanted: range) -> Reading:
+        return Reading(self.image, self.places, wanted, self.report)
+
+    def _from_copy(self, copy: Path, wanted: range) -> Iterator[bytes]:
+        at = wanted.start
+        for piece in pieces_of(copy, wanted):
+            at += len(piece)
+            yield piece
+        if at < wanted.stop:  # it was removed, or its disk fails
+            yield from self._from_places(range(at, wanted.stop))
+
+    def read_after(self, growing: Fill, rest: range) -> Iterator[bytes]:
+        """Yield the last part of the data from the places, where a copy that grew came no further.
+
+        All that was given is hashed, so that nobody gets all of what is damaged, whoever began it.
+
+        Raises:
+            DataDamaged: The copy and the rest are not the image's data.
+            HeadwaterError: As ``Reading`` says.
+        """
+        if growing.error is not None and is_wrong(growing):
+            raise growing.error
+        check = HashCheck(self.image, self.places[0].at)
+        for at in range(0, rest.start, PIECE):
+            check.feed(growing.read(at, min(PIECE, rest.start - at)))
+        at = rest.start
+        for piece in self._from_places(rest):
+            check.feed(piece)
+            at += len(piece)
+            if at == self.image.size:
+                check.finish()
+            yield piece
+
+    def read_on(self, failed: FileFailed, wanted: range) -> Iterator[bytes]:
         """Return the rest of a part of which the first place gave the system less than all.
 
         Raises:
@@ -95,6 +138,9 @@ class Download:
             HeadwaterError: As ``Reading`` says.
         """
         rest = wanted[failed.sent :]
+        if self.cached is not None:
+            _log.warning("a cached image is not given", extra={"image": self.image.id, "error": str(failed)})
+            return replace(self, cached=None).read(rest.start, len(rest))
         return self._without_first(failed, rest.start).read(rest.start, len(rest))
 
     def _without_first(self, error: FileFailed, at: int) -> Download:
@@ -118,7 +164,7 @@ class Downloads:
 
     def __init__(
         self,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         access: Access,
         stores: Mapping[str, ObjectStore],
         *,
@@ -128,14 +174,20 @@ class Downloads:
         known: KnownStores = ONE_STORE,
         contents: Contents | None = None,
         settings: ImagesSettings = ImagesSettings(),  # noqa: B008 - frozen
+        used: Callable[[str], None] = lambda _: None,
+        cache: ImageCache | None = None,
     ) -> None:
         """Take where images and their data are.
 
         Args:
+            cache: Copies on this machine.
             tally: Counts the times that data was found wrong.
             contents: Looks at what lies on web servers of others.
+            used: Is told the id of each image whose data is given out; it must cost nothing.
         """
+        self._used = used
         self._tally = tally
+        self._cache = cache
         self._known = known
         self._contents = contents or Contents(settings, Signatures(clock=now))
         self._settings = settings
@@ -161,18 +213,60 @@ class Downloads:
             entry.image = image = self._access.visible(caller, image_id, "download_image")
             if prefer:
                 self._access.visible(caller, image_id, "download_from_store")
-            return self._opened(caller, image, entry, prefer)
+            found = self._opened(caller, image, entry, prefer)
+            if found is not None:
+                self._used(image_id)
+            return found
+
+    def open_published(self, caller: Caller, image: Image) -> Download | None:
+        """Return the data of an image that is published to everybody: whoever calls this has made sure of that.
+
+        Raises:
+            HeadwaterError: As ``open`` says of the data.
+        """
+        with self._journal.entry(caller, "image.download", image.id) as entry:
+            entry.image = image
+            found = self._opened(caller, image, entry, ())
+            if found is not None:
+                self._used(image.id)
+            return found
+
+    @property
+    def caches(self) -> bool:
+        """Whether there may be copies on this machine."""
+        return self._cache is not None
+
+    def near(self, download: Download, wanted: range) -> Download:
+        """Return the download of a part of the data, from the copy on this machine where there is one or can be."""
+        if self._cache is None or not wanted:
+            return download
+        copy = self._cache.whole(download.image)
+        growing = None if copy else self._cache.growing(download.image, download.places, wanted, download.report)
+        if isinstance(growing, Path):
+            copy, growing = growing, None
+        return replace(download, cached=copy, growing=growing)
+
+    def places_of(self, image: Image) -> tuple[tuple[Place, ...], Report]:
+        """Return where the data of an image lies, for Headwater itself, and who is told of what is wrong there.
+
+        Raises:
+            DataMissing, StoreUnavailable, DataRefused: It is in no place.
+        """
+        return self._places(None, image, ()), self._report
 
     def describe(self, caller: Caller, image_id: str) -> Image | None:
         """Return the image of which the caller may read the data; ``None`` when it has none yet.
 
-        That is no download: no store is asked, and nobody is told.
+        That is no download: the stores are asked whether they have the data, and nobody is told.
 
         Raises:
-            ImageNotFound, Forbidden, ImageDeactivated: As ``open`` says.
+            HeadwaterError: As ``open`` says.
         """
         image = self._access.visible(caller, image_id, "download_image")
-        return image if self._is_readable(caller, image) else None
+        if not self._is_readable(caller, image):
+            return None
+        self._places(caller, image)
+        return image
 
     def _is_readable(self, caller: Caller, image: Image) -> bool:
         if image.status is Status.DEACTIVATED and not self._access.is_admin(caller):
@@ -180,9 +274,20 @@ class Downloads:
         return image.status in _READABLE
 
     def _opened(self, caller: Caller, image: Image, entry: Entry, prefer: Sequence[str]) -> Download | None:
-        image_id = image.id
         if not self._is_readable(caller, image):
             return None
+        is_near = self._cache is not None and self._cache.has(image)
+        return Download(image, self._places(entry.caller, image, prefer, asks=not is_near), entry, self._report)
+
+    def _places(
+        self, caller: Caller | None, image: Image, prefer: Sequence[str] = (), *, asks: bool = True
+    ) -> tuple[Place, ...]:
+        """Return the places that have the data, in the order in which to read them; raise where there is none.
+
+        Args:
+            asks: The stores are asked whether they have it.
+        """
+        image_id = image.id
         places: list[Place] = []
         failed: list[HeadwaterError] = []
         for each in self._known.ranked(self._catalogue.held(image_id), lambda each: each.at, prefer):
@@ -191,50 +296,102 @@ class Downloads:
             try:
                 if store is None:
                     raise StoreUnavailable(location.store, f"section [stores] has none of this name ({image_id})")
-                places.append(self._place(entry.caller, image, store, each))
+                places.append(self._place(caller, image, store, each, asks=asks))
             except ObjectNotFound as error:
                 failed.append(DataMissing(image_id, location))
                 failed[-1].__cause__ = error
-            except (StoreUnavailable, DataRefused) as error:
+            except (StoreUnavailable, DataDamaged, DataRefused) as error:
                 failed.append(error)
         if not places:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
+        for each_failed in failed:
+            if isinstance(each_failed, DataMissing):
+                self._report(each_failed)
+        if not places:
             raise hopeful(failed or [DataMissing(image_id, Location("(none)", "(none)"))])
         places.sort(key=lambda place: place.is_wrong)
-        return Download(image, tuple(places), entry, self._report)
+        return tuple(places)
 
-    def _place(self, caller: Caller | None, image: Image, store: ObjectStore, held: ImageLocation) -> Place:
+    def _place(
+        self, caller: Caller | None, image: Image, store: ObjectStore, held: ImageLocation, *, asks: bool
+    ) -> Place:
         """Return a place to read from.
 
         What is wrong, as somebody found who read it, is read by nobody but to be verified: not in parts, and not by the
         system. What others may have made of theirs since they gave its URL shows only when all of it is read.
+        Of ours the size is compared at once: what the system sends, or is asked for by ranges, is held against no more.
+        The system sends a file as long as nobody has touched it since its bytes were hashed.
         """
         at, verdict = held.at, held.verdict
         if verdict not in (None, RIGHT, WRONG):
             raise DataRefused(image.id, at, verdict)
 
-        path = store.path(at.object_key)
+        path = None
+        if not at.is_external and asks:
+            self._require_size(image, store, held)
+            path = store.path(at.object_key) if store.abilities.gives_paths else None
+        verifies = at.is_external or verdict == WRONG or self._known.verifies(at.store)
+        proof = self._proof(image, store, held) if verifies and asks and not at.is_external else None
 
         def check() -> Check:
             return self._contents.check(caller, image, at) if at.is_external else HashCheck(image, at)
 
-        def is_right() -> None:
-            if verdict == WRONG or (verdict is None and at.is_external):
+        def found(is_right: bool) -> None:
+            if is_right and (verdict == WRONG or (verdict is None and at.is_external)):
                 self._judge(image.id, at, RIGHT)
+            if proof is not None and proof.is_right is not is_right:
+                self._prove(image.id, store, at, proof, is_right=is_right)
 
         return Place(
             store,
             at.object_key,
-            path if verdict != WRONG else None,
-            check if at.is_external or verdict == WRONG or self._known.verifies(at.store) else None,
+            path if verdict != WRONG and (proof is None or proof.is_right) else None,
+            check if verifies else None,
             gives_parts=verdict == RIGHT or (verdict is None and not at.is_external),
             is_wrong=verdict == WRONG,
-            is_right=is_right,
+            found=found,
         )
 
-    def _report(self, error: DataDamaged | DataRefused) -> None:
+    def _proof(self, image: Image, store: ObjectStore, held: ImageLocation) -> Proof | None:
+        """Return what the store knows of the bytes, where it remembers that.
+
+        Raises:
+            DataDamaged: They were found wrong, and nobody has touched them since.
+        """
+        remembers = proving(store)
+        proof = remembers.proof(held.at.object_key) if remembers is not None else None
+        if proof is None or proof.is_right is not False:
+            return proof
+        error = DataDamaged(image.id, held.at, "was not changed since it was found wrong")
+        if held.verdict != WRONG:  # else it is known, and was told
+            self._report(error)
+        raise error
+
+    def _prove(self, image_id: str, store: ObjectStore, at: Location, read: Proof, *, is_right: bool) -> None:
+        remembers = proving(store)
+        assert remembers is not None
+        try:
+            remembers.prove(at.object_key, read, is_right=is_right)
+        except HeadwaterError as error:  # the next who reads all of it finds the same
+            _log.warning("the proof of an object is not kept", extra={"image": image_id, "error": str(error)})
+
+    def _require_size(self, image: Image, store: ObjectStore, held: ImageLocation) -> None:
+        size = store.stat(held.at.object_key).size
+        if image.size is None or size == image.size:
+            return
+        error = DataDamaged(image.id, held.at, f"has {size} bytes, and the image {image.size}")
+        if held.verdict != WRONG:  # else it is known, and was told
+            self._report(error)
+        raise error
+
+    def _report(self, error: DataMissing | DataDamaged | DataRefused) -> None:
         """Tell the operator of data that is not what it should be, and the next reader to begin elsewhere."""
+        if isinstance(error, DataMissing):  # no verdict: it is looked for each time, and may be put back
+            _log.error("data of an image is missing", extra={"image": error.image_id, "error": str(error)})
+            if self._tally is not None:
+                self._tally.missing(error.location.store)
+            return
         _log.error("data of an image is wrong", extra={"image": error.image_id, "error": str(error)})
         if self._tally is not None:
             self._tally.wrong(error.location.store)
@@ -253,17 +410,14 @@ class Downloads:
     def direct_url(self, download: Download) -> str | None:
         """Return an address, a secret for a short time, where the client gets the data without us.
 
-        ``None`` where the first place gives none, or does not have the data now: then it is sent from here, from
-        whichever place has it.
+        ``None`` where the first place, which had the data when it was opened, gives none: then it is sent from here.
         """
         first = download.places[0]
         if first.is_wrong or not first.store.abilities.gives_urls:
             return None
         try:
-            if first.store.stat(first.object_key).size != download.image.size:
-                return None
             return first.store.presigned(first.object_key, self._settings.direct_delivery_s)
-        except (ObjectNotFound, StoreUnavailable) as error:
+        except StoreUnavailable as error:
             more = {"image": download.image.id, "store": first.store.name, "error": str(error)}
             _log.warning("a store gives no address of its data", extra=more)
             return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from headwater.images.data.buffers import Buffers, ThreadBuffers
 from headwater.images.data.pipeline import BUFFER
-from headwater.images.data.session import Pieces
+from headwater.images.data.session import Pieces, UploadSession
 
 
 class Gathering:
@@ -89,3 +89,24 @@ def pour(pieces: Iterable[bytes], data: Pieces, buffers: ThreadBuffers) -> None:
                     gathering.use(buffers.take())
                 offset += gathering.add(piece, offset)
         gathering.flush()
+
+
+def bring(pieces: Iterable[bytes], data: UploadSession, last_look: Callable[[], None] = lambda: None) -> None:
+    """Make all pieces the data of an upload that was begun; leave nothing behind when that fails.
+
+    Args:
+        last_look: Called when all is stored; what it raises keeps that from being the image's data.
+    """
+    buffers = ThreadBuffers()
+    try:
+        data.prepare()
+        pour(pieces, data, buffers)
+        buffers.settle()
+        last_look()
+        data.finish()
+    except BaseException:
+        buffers.settle()
+        data.abandon()
+        raise
+    finally:
+        buffers.close()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from headwater.clock import Clock, now
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.upload_records import Upload, UploadRecords, taken_over
+from headwater.images.catalogue.upload_records import Upload, UploadRows, taken_over
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.model import Image, Location, Status
 from headwater.jobs import leases
@@ -51,7 +51,7 @@ class Leftovers:
     def __init__(
         self,
         changes: Changes,
-        records: UploadRecords,
+        records: UploadRows,
         scrubber: Scrubber,
         running: Running,
         *,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from headwater.errors import Invalid, TooLarge
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.transaction import Transaction
 from headwater.images.catalogue.upload_records import Upload, UploadLost
 from headwater.images.data.pipeline import Lane, Pipeline
 from headwater.images.inspection.inspect import Finding, Inspection
@@ -87,6 +88,17 @@ class Terms:
 USUAL = Terms()
 
 
+class Beside(Protocol):
+    """What else is made of the bytes of an upload while they pass, so that nobody has to read them again."""
+
+    @property
+    def feeds(self) -> Sequence[Callable[[memoryview], None]]:
+        """Each is given every piece, in order; another one may run at the same time."""
+
+    def kept(self, transaction: Transaction) -> None:
+        """Keep what was made, in the transaction in which the image got the data: its last move."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What is done with the bytes of one upload."""
@@ -95,6 +107,7 @@ class Work:
     inspection: Inspection
     verification: Verification | None  # of the image's signature, where it has one
     writer: ObjectWriter
+    beside: Beside | None = None
 
 
 class Pieces(Protocol):
@@ -144,12 +157,15 @@ class UploadSession:
         self._writer, self._owner, self._cap = work.writer, owner, cap
         self._written = 0
         self._granted = upload.size or 0
+        self.beside = work.beside
+        self._fed = [] if work.beside is None else list(work.beside.feeds)
         self._digests = list(terms.digests)
         self._hashes = {"md5": self.md5, self.os_hash.name: self.os_hash}
         for name in {*terms.foreseen, *(name for name, _ in terms.digests)} - self._hashes.keys():
             self._hashes[name] = hashlib.new(name)
         lanes = [
             *(Lane(each.update, pools.hashing) for each in self._hashes.values()),
+            *(Lane(each, pools.hashing) for each in self._fed),
             Lane(self._write, pools.storing),
         ]
         if self.verification is not None:
@@ -204,6 +220,8 @@ class UploadSession:
             with memoryview(piece) as view:
                 for each in self._hashes.values():
                     each.update(view)
+                for feed in self._fed:
+                    feed(view)
                 if self.verification is not None:
                     self.verification.feed(view)
                 self.inspection.feed(view)

@@ -3,8 +3,8 @@
 Each store has one job, so one process at a time sweeps it, and a store that is slow, hangs or is away keeps no
 other from being swept. What cannot be removed is passed, so that nothing behind it waits, and tried again after pauses
 that grow: the whole store where that does not work, else the one object. What others build on stays until they are
-gone, and is no failure. How long a pause has grown is known to this process alone; another one that takes the job
-begins with a short one.
+gone, and is no failure. Why something stays is noted with it. How long a pause has grown is known to this process
+alone; another one that takes the job begins with a short one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.clock import Clock, now
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.model import Location
 from headwater.jobs.queue import Job
 from headwater.jobs.runner import Handler, Later
@@ -45,24 +46,27 @@ class Sweeping:
 
     def __init__(
         self,
-        discarded: DiscardedObjects,
+        discarded: DiscardedObjectRows,
         stores: Mapping[str, ObjectStore],
         tally: Tally,
         *,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        time_of_day: Clock = now,
     ) -> None:
         """Take what it works with.
 
         Args:
             stopping: Says whether this process is about to end; a sweep then makes way.
             clock: Seconds, of which only differences count.
+            time_of_day: When something was tried.
         """
         self._discarded = discarded
         self._stores = stores
         self._tally = tally
         self._stopping = stopping
         self._clock = clock
+        self._time_of_day = time_of_day
         self._failures: dict[str, int] = {}  # by store: how often in a row it did not work
         self._stuck: dict[Location, tuple[int, float]] = {}  # objects that stay: how often tried, when again
         self._say_at = clock()
@@ -87,7 +91,7 @@ class Sweeping:
 
     def _run(self, name: str, _job: Job) -> None:
         try:
-            self._sweep(name)
+            self.sweep(name)
         except Later:
             raise
         except Exception as error:
@@ -100,7 +104,13 @@ class Sweeping:
         self._failures.pop(name, None)
         raise Later(EVERY_S, f"store {name} is swept")
 
-    def _sweep(self, name: str) -> None:
+    def sweep(self, name: str) -> None:
+        """Remove what a store has of what nobody needs, but for what rests after a failure.
+
+        Raises:
+            Later: This process stops.
+            Exception: Whatever a store raises that does not work at all.
+        """
         after, passed, reason = "", 0, ""
         while batch := self._discarded.of_store(name, after, BATCH):
             for location in batch:
@@ -110,11 +120,13 @@ class Sweeping:
                     continue
                 try:
                     self._stores[name].delete(location.object_key)
-                except ObjectInUse:
+                except ObjectInUse as error:
+                    self._discarded.stays(location, str(error), self._time_of_day())
                     self._rest(location)  # as it should be; the count of what is left tells
                     continue
                 except Exception as error:  # noqa: BLE001 - whatever it is, what lies behind it is removed
                     self._tally.failed(name)
+                    self._discarded.stays(location, str(error) or type(error).__name__, self._time_of_day())
                     self._stores[name].ping()  # raises where the trouble is the store's, not this object's
                     self._rest(location)
                     passed, reason = passed + 1, str(error)

@@ -10,29 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from headwater.caching.fills import Fill
 from headwater.errors import ClientDisconnected
 from headwater.http.context import context
-from headwater.http.filesend import FILESEND, FileFailed
+from headwater.http.filesend import FILESEND, OCTETS, FileFailed, SentFile, SentGrowing, in_turn
 from headwater.http.threads import Threads
 from headwater.images.data.buffers import LoopBuffers
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.gathering import Gathering
 from headwater.images.data.session import Digests, Pieces, UploadSession
-from headwater.images.locations.reading import Reading
 from headwater.images.model import Image
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
-
-OCTETS = "application/octet-stream"
 
 
 class Body:
@@ -123,10 +120,19 @@ class Sending:
 
     async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         """Return the answer that carries a part of the data; ``headers`` say how long it is."""
+        if self._downloads.caches:
+            asked = found
+            found = await self._threads.transfers.run(lambda: self._downloads.near(asked, wanted))
         if found.path is not None and wanted:
             pieces = partial(self._pieces, found, wanted)
-            return self._told(found, _SentFile(found.path, wanted, pieces, status, headers))
+            return self._told(found, SentFile(found.path, wanted, pieces, status=status, headers=headers))
         # Opened before the headers are sent, so that what fails at once is still an error.
+        growing = found.growing
+        if growing is not None and await growing.beyond(wanted.start):
+            rest = partial(self._rest, found, growing)
+            return self._told(
+                found, SentGrowing(growing, wanted, self._threads.transfers, rest, status=status, headers=headers)
+            )
         opened = await self._pieces(found, wanted)
         return self._told(found, StreamingResponse(opened, status, headers, OCTETS))
 
@@ -134,10 +140,15 @@ class Sending:
         """Return pieces of the data; those that are left, where its file has ``failed``."""
         pool = self._threads.web if found.is_external else self._threads.transfers
 
-        def read() -> Reading:
+        def read() -> Iterator[bytes]:
             return found.read(wanted.start, len(wanted)) if failed is None else found.read_on(failed, wanted)
 
-        return _in_turn(await pool.run(read), pool)
+        return in_turn(await pool.run(read), pool)
+
+    def _rest(self, found: Download, growing: Fill, left: range) -> AsyncIterator[bytes]:
+        """Return pieces of what is left of the data where a copy did not become whole."""
+        pool = self._threads.web if found.is_external else self._threads.transfers
+        return in_turn(found.read_after(growing, left), pool)
 
     def _told(self, found: Download, answer: Response) -> Response:
         if not self._downloads.tells_of_sending():
@@ -145,49 +156,6 @@ class Sending:
         return _Counted(
             answer, self._threads.catalogue, lambda count, whole: self._downloads.sent(found, count, whole=whole)
         )
-
-
-class _SentFile(Response):
-    """A part of a file, sent by the server itself where it can: no byte passes here."""
-
-    def __init__(
-        self,
-        path: Path,
-        wanted: range,
-        pieces: Callable[[FileFailed | None], Awaitable[AsyncIterator[bytes]]],
-        status: int,
-        headers: dict[str, str],
-    ) -> None:
-        """Take the file, and what gives the same bytes to a server that cannot, or what is left when the file fails."""
-        super().__init__(None, status, headers, OCTETS)
-        self._path, self._wanted, self._pieces = path, wanted, pieces
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if FILESEND not in scope.get("extensions", {}):
-            await self._streamed(await self._pieces(None))(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        part = {"path": str(self._path), "offset": self._wanted.start, "count": len(self._wanted)}
-        try:
-            await send({"type": FILESEND, **part})
-        except FileFailed as failed:
-            rest = self._streamed(await self._pieces(failed))
-            await rest.stream_response(_without_start(send))
-
-    def _streamed(self, pieces: AsyncIterator[bytes]) -> StreamingResponse:
-        answer = StreamingResponse(pieces, self.status_code)
-        answer.raw_headers = self.raw_headers
-        return answer
-
-
-def _without_start(send: Send) -> Send:
-    """Return what sends the body of an answer whose head was sent."""
-
-    async def rest(message: Message) -> None:
-        if message["type"] != "http.response.start":
-            await send(message)
-
-    return rest
 
 
 class _Counted(Response):
@@ -257,20 +225,3 @@ async def _fill(gathering: Gathering, body: Body, buffers: LoopBuffers) -> None:
     if gathering.is_over:
         gathering.use(await buffers.take())
     gathering.flush()
-
-
-async def _in_turn(pieces: Iterator[bytes], pool: Pool) -> AsyncIterator[bytes]:
-    """Yield each piece, read by a thread only when the client is ready for it."""
-    ended = object()
-
-    def following() -> object:
-        return next(pieces, ended)
-
-    try:
-        while (piece := await pool.run(following)) is not ended:
-            if isinstance(piece, bytes):
-                yield piece
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            await asyncio.shield(pool.run(close))

@@ -21,18 +21,19 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from headwater.clock import Clock, now
 from headwater.errors import Invalid
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import upload_records as steps
 from headwater.images.catalogue.changes import Change, Changes
-from headwater.images.catalogue.upload_records import Upload, UploadRecords
+from headwater.images.catalogue.transaction import Step
+from headwater.images.catalogue.upload_records import Upload, UploadRows
 from headwater.images.catalogue.usage import Used
 from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.data.session import USUAL, ImageTooLarge, Pools, Terms, UploadSession, Work
+from headwater.images.data.session import USUAL, Beside, ImageTooLarge, Pools, Terms, UploadSession, Work
 from headwater.images.inspection.inspect import Finding, Inspection
 from headwater.images.model import Image, Location, Status
 from headwater.images.settings import ImagesSettings
@@ -69,11 +70,12 @@ class Uploads:
     """The use cases of uploading; safe to use from several threads."""
 
     resource = "image_size_total"  # of which bytes on their way take something
+    arrives = "image.upload"  # the action that ends one
 
     def __init__(
         self,
         changes: Changes,
-        records: UploadRecords,
+        records: UploadRows,
         scrubber: Scrubber,
         stores: Mapping[str, ObjectStore],
         settings: ImagesSettings,
@@ -82,7 +84,13 @@ class Uploads:
         signatures: Signatures | None = None,
         clock: Clock = now,
         running: Running | None = None,
+        beside: Callable[[Image], Beside | None] = lambda _: None,
     ) -> None:
+        """Take what uploads go through.
+
+        Args:
+            beside: Returns what else is made of the data that comes for an image.
+        """
         self._changes = changes
         self._records = records
         self._scrubber = scrubber
@@ -92,6 +100,20 @@ class Uploads:
         self._pools = pools
         self._clock = clock
         self._running = running or Running()
+        self._beside = beside
+
+    def for_image(self, image_id: str) -> Uploads:
+        """Return the use cases of an upload to this image that names no store."""
+        return self
+
+    def of_claimed(self, image: Image) -> Uploads:
+        """Return the use cases that claimed the image, and go on with its upload."""
+        return self
+
+    @property
+    def usual_store(self) -> str | None:
+        """The store of the settings that takes the data; ``None``: there is none."""
+        return self._settings.store
 
     @property
     def store_names(self) -> tuple[str, ...]:
@@ -104,7 +126,7 @@ class Uploads:
         Raises:
             StoreUnknown: There is no such store to put data into.
         """
-        name = name or self._settings.store or self.store_names[0]
+        name = name or self.usual_store or self.store_names[0]
         if name not in self.store_names:
             raise StoreUnknown(name, self.store_names)
         return name
@@ -169,6 +191,7 @@ class Uploads:
             ),
             verification=self._signatures.verification(caller, image),
             writer=writer,
+            beside=self._beside(image),
         )
 
     def claimed(self, image: Image, terms: Terms) -> Image:
@@ -216,14 +239,13 @@ class Uploads:
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
         """Give the durable bytes to the image; see the module."""
-        active = self.arrived(session, finding)
-        with self._changes.told(session.caller, "image.upload", session.image_id) as change:
-            image = change.commit(steps.finished(session.image_id, session.location, active))
+        with self._changes.told(session.caller, self.arrives, session.image_id) as change:
+            image: Image = change.commit(*self.arrival(session, finding))
         self._running.discard(session.location)
         return image
 
-    def arrived(self, session: UploadSession, finding: Finding) -> Callable[[Image], Image]:
-        """Return what makes an image one that has the data of ``session``."""
+    def arrival(self, session: UploadSession, finding: Finding) -> list[Step[Any]]:
+        """Return the steps that give the durable bytes of ``session`` to its image; the first one returns that."""
 
         def active(image: Image) -> Image:
             self._signatures.require_same(session.verification, image)
@@ -237,7 +259,8 @@ class Uploads:
                 updated_at=self._clock(),
             )
 
-        return active
+        more: list[Step[Any]] = [] if session.beside is None else [session.beside.kept]
+        return [steps.finished(session.image_id, session.location, active), *more]
 
     def abandon(self, session: UploadSession) -> None:
         """Let the image wait again (or as the terms say), then remove the bytes.

@@ -12,6 +12,7 @@ from typing import Any
 
 from headwater.activity.journal import Entry
 from headwater.errors import Forbidden, HeadwaterError
+from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.member import Member
 from headwater.images.metadefs.model import Namespace
 from headwater.images.model import Image
@@ -71,9 +72,12 @@ def _what(entry: Entry) -> dict[str, Any]:
         return {"image": thing.id, "image_name": thing.name, "owner": thing.owner}
     if isinstance(thing, Namespace):
         return {"namespace": thing.namespace, "owner": thing.owner}
+    if isinstance(thing, PrivatePath):
+        return {"private_path": thing.id, "owner": thing.project_id}
     what: dict[str, Any] = {"image": entry.image_id} if entry.image_id else {}
     if entry.namespace is not None:
         what["namespace"] = entry.namespace
+    what |= entry.named
     if isinstance(entry.image, Image):
         what |= {"image_name": entry.image.name, "owner": entry.image.owner}
     if isinstance(thing, Member):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from headwater.images.events.payloads import deletion, timestamp
+from headwater.clock import timestamp
+from headwater.images.events.payloads import deletion
 from headwater.images.metadefs.model import Association, Definition, MetadefObject, Namespace, Property, Tag
 
 D = TypeVar("D", bound=Definition)

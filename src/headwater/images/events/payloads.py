@@ -5,9 +5,9 @@ Locations are left out on purpose: their URLs may hold credentials.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from headwater.clock import timestamp
 from headwater.images.member import Member
 from headwater.images.model import Image, Visibility
 
@@ -71,8 +71,3 @@ def send_payload(image: Image, bytes_sent: int, *, project_id: str | None, user_
 def deletion(at: int | None) -> dict[str, Any]:
     """Return what says whether, and when, something went."""
     return {"deleted": at is not None, "deleted_at": None if at is None else timestamp(at)}
-
-
-def timestamp(at: int) -> str:
-    """Return microseconds since 1970 as payloads write times."""
-    return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

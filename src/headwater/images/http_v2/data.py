@@ -9,11 +9,12 @@ from headwater.errors import Invalid, UnsupportedMedia
 from headwater.http import requests, structured
 from headwater.http.conditions import is_held, wanted_range
 from headwater.http.context import context
+from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.http.values import whole
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.session import SizeMismatch, Terms
-from headwater.images.data.transfer import OCTETS, Body, Sending, receive
+from headwater.images.data.transfer import Body, Sending, receive
 from headwater.images.data.uploads import Uploads
 from headwater.images.imports.staging import Staging
 from headwater.images.locations.known_stores import KnownStores
@@ -59,7 +60,7 @@ class DataHandlers:
     async def _taken(self, request: Request, uploads: Uploads, store: str | None) -> Response:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
-        size = _announced_size(request)
+        size = announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         terms = Terms(
             store=store,
@@ -118,7 +119,7 @@ class DataHandlers:
         return Response(headers={**headers, "Content-Length": str(image.size or 0)}, media_type=OCTETS)
 
 
-def _announced_size(request: Request) -> int | None:
+def announced_size(request: Request) -> int | None:
     """Return how many bytes will come, if the client said so.
 
     Raises:
@@ -158,11 +159,15 @@ def _data_headers(image: Image, request: Request) -> dict[str, str]:
         headers["Content-MD5"] = image.checksum  # hex, not base64: what every client of Glance compares
     if image.os_hash_value:
         headers["ETag"] = f'"{image.os_hash_value}"'
+    headers.update(repr_digest(image, request))
+    return headers
+
+
+def repr_digest(image: Image, request: Request) -> dict[str, str]:
+    """Return the header that tells the digest of an image's data, the one that the client wants if it says so."""
     wanted = structured.wanted_digests(request.headers, structured.REPR_DIGEST)
     told = structured.digest_field(_hashed(image), wanted)
-    if told is not None:
-        headers[structured.REPR_DIGEST] = told
-    return headers
+    return {} if told is None else {structured.REPR_DIGEST: told}
 
 
 def _content_digest(image: Image, request: Request) -> dict[str, str]:

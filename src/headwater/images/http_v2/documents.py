@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
+from headwater.clock import timestamp
 from headwater.images.model import Image
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def image_document(image: Image) -> dict[str, Any]:
@@ -39,13 +36,3 @@ def image_document(image: Image) -> dict[str, Any]:
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
-
-
-def timestamp(at: int) -> str:
-    """Return microseconds since 1970 as the API writes times: UTC, whole seconds, ``Z``."""
-    return _second(at // 1_000_000)
-
-
-@lru_cache(8192)
-def _second(since_epoch: int) -> str:
-    return (_EPOCH + timedelta(seconds=since_epoch)).strftime("%Y-%m-%dT%H:%M:%SZ")

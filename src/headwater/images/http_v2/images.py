@@ -18,10 +18,11 @@ from headwater.images import attributes
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import goes_on
 from headwater.images.creation import ImageCreation
+from headwater.images.http.paths import NoSuchPath
 from headwater.images.http_v2 import list_query
 from headwater.images.http_v2.documents import image_document
-from headwater.images.http_v2.paths import NoSuchPath
 from headwater.images.model import Image
+from headwater.images.retention.newest import Newest
 from headwater.images.service import Images
 from headwater.threads import Pool
 
@@ -52,6 +53,7 @@ class ImageHandlers:
         methods = images.settings.import_methods
         self._offers = {"OpenStack-image-import-methods": ",".join(methods)} if methods else {}
         self._images = images
+        self._newest = Newest(images)
         self._creation = creation
         self._calls = catalogue_calls
         self._web = web
@@ -93,8 +95,22 @@ class ImageHandlers:
 
     async def show(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        _, answer = await self._calls.run(lambda: self._document(caller, self._images.get(caller, image_id)))
-        return json_answer(answer)
+        image, located = await self._calls.run(lambda: self._images.show(caller, image_id))
+        return json_answer({**image_document(image), **located})
+
+    async def newest(self, request: Request) -> Response:
+        return await self._to_newest(request, "")
+
+    async def newest_data(self, request: Request) -> Response:
+        return await self._to_newest(request, "/file")
+
+    async def _to_newest(self, request: Request, below: str) -> Response:
+        """Lead to an image: what is asked for there goes on being of this one when a newer one comes."""
+        query = list_query.newest_query(request.query_params.multi_items(), self._images.settings)
+        caller = requests.caller(request)
+        image = await self._calls.run(lambda: self._newest.find(caller, query))
+        there = f"{self._endpoint.of(request)}/v2/images/{image.id}{below}"
+        return Response(status_code=307, headers={"Location": there, "Cache-Control": "no-store"})
 
     def _document(self, caller: Caller, image: Image) -> tuple[Image, dict[str, Any]]:
         located = self._images.location_attributes(caller, [image])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from headwater.http.paging import BadQuery, marker, page_limit
@@ -72,6 +72,24 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
         marker=marker(given.get("marker")),
         limit=page_limit(given.get("limit"), default=settings.limit_default, most=settings.limit_max),
     )
+
+
+# What makes no sense where one image is wanted, the newest.
+OF_LISTS_ONLY = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "status", "os_hidden"})
+
+
+def newest_query(parameters: Collection[tuple[str, str]], settings: ImagesSettings) -> Query:
+    """Read the query parameters that say of which images the newest is wanted: the filters of a list.
+
+    Raises:
+        BadQuery: There is none, or one that makes no sense here, or as ``list_query`` says.
+    """
+    for name, _ in parameters:
+        if name in OF_LISTS_ONLY:
+            raise BadQuery(f"Parameter {name!r} is for lists: the newest is active, and not hidden.")
+    if not parameters:
+        raise BadQuery("Say of which images the newest is wanted, by filters such as name=Ubuntu 24.04.")
+    return list_query(parameters, settings)
 
 
 def _condition(name: str, value: str) -> Condition | None:

@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headwater.clock import timestamp
 from headwater.http import requests
 from headwater.http.answers import json_answer
-from headwater.images.http_v2.documents import timestamp
 from headwater.images.member import Member
 from headwater.images.sharing.service import Sharing
 from headwater.threads import Pool

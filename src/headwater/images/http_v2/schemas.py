@@ -9,7 +9,7 @@ import msgspec
 from starlette.routing import BaseRoute
 
 from headwater.http.routes import constant
-from headwater.images.http_v2.paths import IMAGE_API
+from headwater.images.http.paths import IMAGE_API
 from headwater.images.imports import schemas as task_schemas
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas

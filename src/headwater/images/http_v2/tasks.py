@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headwater.clock import timestamp
 from headwater.http import paging, requests
 from headwater.http.answers import json_answer
 from headwater.http.endpoint import Endpoint
@@ -18,8 +19,7 @@ from headwater.http.paging import BadQuery
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.lists.pages import goes_on
-from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, Tasks, place
-from headwater.images.http_v2.documents import timestamp
+from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, TaskRows, place
 from headwater.images.imports.service import Imports
 from headwater.images.imports.task_service import TaskService
 from headwater.images.settings import ImagesSettings
@@ -72,15 +72,21 @@ class TaskHandlers:
 class ImageTaskHandlers:
     """What goes on, or went on, behind one image."""
 
-    def __init__(self, access: Access, tasks: Tasks, catalogue_calls: Pool) -> None:
+    def __init__(self, access: Access, tasks: TaskRows, imports: Imports, catalogue_calls: Pool) -> None:
         self._access = access
         self._tasks = tasks
+        self._imports = imports
         self._calls = catalogue_calls
 
     async def index(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         body = await self._calls.run(lambda: self._page(caller, image_id))
         return Response(body, media_type="application/json")
+
+    async def cancel(self, request: Request) -> Response:
+        caller, names = requests.caller(request), request.path_params
+        await self._calls.run(lambda: self._imports.cancel(caller, names["image_id"], names["task_id"]))
+        return Response(status_code=202)
 
     def _page(self, caller: Caller, image_id: str) -> bytes:
         image = self._access.visible(caller, image_id)

@@ -18,11 +18,11 @@ from headwater.threads import Pool
 
 
 class HashMismatch(Invalid):
-    """The data is not what the request said it would be."""
+    """The data is not what was said that it would be: in the request, or by the service that has it."""
 
     def __init__(self, validation: Validation, got: str) -> None:
         super().__init__(
-            f"the {validation.os_hash_algo} of the data is {got}, and the request says {validation.os_hash_value}"
+            f"the {validation.os_hash_algo} of the data is {got}, and was to be {validation.os_hash_value}"
         )
         self.expected, self.got = validation.os_hash_value, got
 

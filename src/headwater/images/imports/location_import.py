@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,12 +31,12 @@ from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, locations, tasks
 from headwater.images.catalogue.changes import Change, Changes
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.rows import ImageNotFound, if_there
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.catalogue.transaction import Step
-from headwater.images.imports.tries import Tries
+from headwater.images.imports.tries import Looking, ProcessesDied, Tries
 from headwater.images.locations.content import Contents
 from headwater.images.locations.rules import InvalidLocation, Validation, checked
 from headwater.images.locations.service import Web
@@ -45,14 +44,13 @@ from headwater.images.model import RIGHT, Held, Image, ImageLocation, Location, 
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.claim import SignatureRefused
 from headwater.images.task import Task, TaskNotFound, TaskStatus, TaskStatusConflict, new_task
-from headwater.jobs.queue import Job
+from headwater.jobs.queue import Cancelled, Job
 from headwater.jobs.runner import Later, TryAgain
 
 _log = logging.getLogger(__name__)
 
 KIND = "location_import"
 ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
-LOOK_EVERY_S = 2.0  # how often the catalogue is asked whether the image is still there
 
 
 class WebLocationsOnly(Forbidden):
@@ -121,9 +119,9 @@ class LocationImport:
     def __init__(
         self,
         changes: Changes,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         rows: LocationRows,
-        kept: Tasks,
+        kept: TaskRows,
         *,
         web: Web,
         fetcher: Fetcher,
@@ -206,7 +204,7 @@ class LocationImport:
             image_id=job.document["image_id"],
             at=self._web_location(job.document["url"]),
             validation=Validation(**said) if said else None,
-            attempt=job.attempts,
+            job=job,
         )
         try:
             self._attempt(work)
@@ -215,15 +213,17 @@ class LocationImport:
 
     def _attempt(self, work: _Work) -> None:
         try:
+            work.job.require_wanted()
+            self._tries.begin(work.job.attempts)
             self._import(work)
         except (Later, TryAgain, TaskStatusConflict):
             raise
         except (UnsupportedMedia, SignatureRefused) as error:
             self._failed(work, str(error), refused=True)
-        except (ImportFailed, ImageLost, Invalid, TooLarge) as error:
+        except (ImportFailed, ImageLost, Invalid, TooLarge, Cancelled, ProcessesDied) as error:
             self._failed(work, str(error))
         except Exception as error:
-            self._tries.again(work.attempt, error)
+            self._tries.again(work.job.attempts, error)
             self._failed(work, "Headwater failed; the log has more")
             raise
 
@@ -268,7 +268,7 @@ class LocationImport:
     def _size(self, work: _Work) -> int:
         """Return how many bytes there are."""
         url = work.at.object_key
-        size: int | None = self._asked(work, lambda: self._fetcher.size(url))
+        size: int | None = self._asked(work, lambda: self._fetcher.size(url, look=self._looking(work)))
         if size is None:
             raise ImportFailed(f"{redacted(url)} does not say how large it is")
         if size > self._settings.size_cap:
@@ -282,40 +282,40 @@ class LocationImport:
             UnsupportedMedia, SignatureRefused: It is nothing that the image may be, or not what was signed.
         """
         try:
-            look = self._contents.look(work.caller, image)
+            inspecting = self._contents.look(work.caller, image)
         except Unavailable as error:
-            self._tries.again(work.attempt, error)
+            self._tries.again(work.job.attempts, error)
             raise ImportFailed(str(error)) from error
+        look = self._looking(work)
         algorithm = work.validation.os_hash_algo if work.validation else self._settings.hash_algorithm
         md5, os_hash = hashlib.md5(usedforsecurity=False), hashlib.new(algorithm, usedforsecurity=False)
 
         def read() -> int:
-            count, looked = 0, time.monotonic()
-            with self._fetcher.open(work.at.object_key) as fetched:
+            count = 0
+            with self._fetcher.open(work.at.object_key, look=look) as fetched:
                 for piece in fetched:
                     md5.update(piece)
                     os_hash.update(piece)
-                    look.feed(piece)
+                    inspecting.feed(piece)
                     count += len(piece)
-                    if self._stopping():
-                        raise Later(0, "this process ends")
-                    if time.monotonic() - looked > LOOK_EVERY_S:
-                        self._present(work)
-                        looked = time.monotonic()
+                    look()
             return count
 
         count = self._asked(work, read)
         if count != size:
             raise ImportFailed(f"{redacted(work.at.object_key)} said it holds {size} bytes, and gave {count}")
         hashes = {"checksum": md5.hexdigest(), "os_hash_algo": algorithm, "os_hash_value": os_hash.hexdigest()}
-        return {**hashes, "virtual_size": look.finish().virtual_size}
+        return {**hashes, "virtual_size": inspecting.finish().virtual_size}
+
+    def _looking(self, work: _Work) -> Looking:
+        return Looking(work.job, self._stopping, lambda: self._present(work))
 
     def _asked(self, work: _Work, ask: Callable[[], Any]) -> Any:
         """Ask the server; when it fails, later again, as ``Tries`` say."""
         try:
             return ask()
         except RemoteFailed as error:
-            self._tries.again(work.attempt, error)
+            self._tries.again(work.job.attempts, error)
             raise ImportFailed(str(error)) from error
         except (RemoteTooLarge, UrlRefused) as error:
             raise ImportFailed(str(error)) from error
@@ -364,6 +364,8 @@ class LocationImport:
             left = tuple(each for each in held if each.at != work.at)
             if image.status is Status.IMPORTING or (refused and image.status is Status.ACTIVE and held and not left):
                 return replace(image.without_data(), updated_at=self._later_than(image)), ()
+            if not refused and image.status is Status.ACTIVE and left != held and image.os_hash_value is None:
+                return replace(image, os_hash_algo=None, updated_at=self._later_than(image)), held  # it gets no hash
             if not refused or left == held:
                 return image, held
             if left:
@@ -380,7 +382,9 @@ class LocationImport:
     ) -> None:
         """Change the image, if the task still goes on; raise ``ImageLost`` when there is no such image."""
         try:
-            change.commit(locations.changed(work.image_id, to, self._clock()), self._goes_on(work), *more)
+            at = self._clock()
+            wanted = tasks.still_wanted(work.job.id)
+            change.commit(locations.changed(work.image_id, to, at), self._goes_on(work), wanted, *more)
         except ImageNotFound as error:
             raise ImageLost from error
 
@@ -422,7 +426,7 @@ class _Work:
     image_id: str
     at: Location
     validation: Validation | None
-    attempt: int
+    job: Job
 
     def is_at(self, held: Held) -> bool:
         """Return whether the location is one of these."""

@@ -17,13 +17,14 @@ from headwater.fetching.url_filter import redacted
 from headwater.images.locations.rules import Validation, checked
 from headwater.images.model import Image, Status
 
-DIRECT, WEB, COPY = "glance-direct", "web-download", "copy-image"
+DIRECT, WEB, COPY, REGION = "glance-direct", "web-download", "copy-image", "glance-download"
 TASK = "os_glance_import_task"
 COMING = "os_glance_importing_to_stores"
 FAILED = "os_glance_failed_import"
+_UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 ALGORITHMS = ("sha256", "sha512", "sha384", "sha1", "md5")
 
-_WAITS_IN = {DIRECT: Status.UPLOADING, WEB: Status.QUEUED, COPY: Status.ACTIVE}
+_WAITS_IN = {DIRECT: Status.UPLOADING, WEB: Status.QUEUED, COPY: Status.ACTIVE, REGION: Status.QUEUED}
 
 
 class BadImport(Invalid):
@@ -69,12 +70,23 @@ class AlreadyThere(Invalid):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """An image that the Image service of another region has."""
+
+    region: str
+    interface: str
+    image_id: str
+    token: str | None = field(default=None, repr=False)  # of whoever asked, sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a request to import says."""
 
     method: str
     url: str | None = field(default=None, repr=False)  # its query may hold a signature
     validation: Validation | None = None  # what the data's hash must be
+    elsewhere: Elsewhere | None = None
     stores: tuple[str, ...] = ()  # none: the default store
     all_stores: bool = False
     all_must_succeed: bool = True
@@ -91,15 +103,20 @@ class Order:
     all_must_succeed: bool = True
     url: str | None = field(default=None, repr=False)  # its query may hold a signature
     validation: Validation | None = None  # what the data's hash must be
+    elsewhere: Elsewhere | None = None
     roles: tuple[str, ...] = ()  # of whoever asked
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Order:
         """Return what ``dataclasses.asdict`` wrote down, maybe that of another release."""
         given = known(cls, document)
-        said = given.get("validation")
+        said, elsewhere = given.get("validation"), given.get("elsewhere")
         lists = {"stores": tuple(given["stores"]), "roles": tuple(given.get("roles", ()))}
-        return cls(**{**given, **lists, "validation": Validation(**said) if said else None})
+        parts = {
+            "validation": Validation(**said) if said else None,
+            "elsewhere": Elsewhere(**known(Elsewhere, elsewhere)) if elsewhere else None,
+        }
+        return cls(**{**given, **lists, **parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +177,7 @@ def asked_in(document: Mapping[str, Any], header: str | None, methods: Sequence[
         method=name,
         url=url,
         validation=_validation(method) if name == WEB else None,
+        elsewhere=_elsewhere(method) if name == REGION else None,
         stores=_stores(document, header),
         all_stores=_flag(document, "all_stores", otherwise=False),
         all_must_succeed=_flag(document, "all_stores_must_succeed", otherwise=True),
@@ -183,8 +201,11 @@ def require_importable(asked: Asked, image: Image) -> None:
             DIRECT: "Image needs to be staged before 'glance-direct' method can be used",
             WEB: "Image needs to be in 'queued' state to use 'web-download' method",
             COPY: "Only images with status active can be targeted for copying",
+            REGION: "Image needs to be in 'queued' state to use 'glance-download' method",
         }
         raise NotImportable(image, reason[asked.method])
+    if asked.method == REGION:  # the formats come along
+        return
     for name in ("container_format", "disk_format"):
         if getattr(image, name) is None:
             raise FormatUnset(name)
@@ -248,6 +269,20 @@ def _flag(document: Mapping[str, Any], name: str, *, otherwise: bool) -> bool:
     if not isinstance(value, bool):
         raise BadImport(f"'{name}' must be boolean value only")
     return value
+
+
+def _elsewhere(method: Mapping[str, Any]) -> Elsewhere:
+    said = {name: method.get(name) for name in ("glance_region", "glance_image_id")}
+    said["glance_service_interface"] = method.get("glance_service_interface", "public")
+    for name, value in said.items():
+        if not isinstance(value, str) or not 0 < len(value) <= 255:
+            raise BadImport(f"Import request requires a '{name}' field of 1 to 255 characters.")
+    image_id = str(said["glance_image_id"])
+    if not _UUID.fullmatch(image_id):
+        raise BadImport(f"Remote image id does not look like a UUID: {image_id}")
+    return Elsewhere(
+        region=str(said["glance_region"]), interface=str(said["glance_service_interface"]), image_id=image_id.lower()
+    )
 
 
 def _validation(method: Mapping[str, Any]) -> Validation | None:

@@ -1,9 +1,12 @@
-"""Begin an import: ``POST /v2/images/{id}/import``. What it does goes on after the answer; see ``runs.py``."""
+"""Begin an import: ``POST /v2/images/{id}/import``, and end one that goes on: ``DELETE /v2/images/{id}/tasks/{task}``.
+
+What an import does goes on after the answer, and so does its end; see ``runs/``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from headwater.clock import Clock, now
@@ -13,10 +16,12 @@ from headwater.fetching.url_filter import UrlRefused, redacted
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, tasks
 from headwater.images.catalogue.changes import Change, Changes
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.transaction import Step
 from headwater.images.imports import rules
-from headwater.images.imports.runs import KIND
+from headwater.images.imports.regions.remote_image import RemoteImages
+from headwater.images.imports.runs.job import KIND
+from headwater.images.imports.runs.run import asked_by
 from headwater.images.model import Image
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, new_task
@@ -39,14 +44,16 @@ class Imports:
     def __init__(
         self,
         changes: Changes,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         stores: Mapping[str, ObjectStore],
         fetcher: Fetcher,
         settings: ImagesSettings,
         *,
+        remote_images: RemoteImages,
         clock: Clock = now,
     ) -> None:
         self._changes = changes
+        self._remote_images = remote_images
         self._catalogue = catalogue
         self._fetcher = fetcher
         self._clock = clock
@@ -83,6 +90,46 @@ class Imports:
             change.read_limits()
             return self._begun(change, caller, document, asked, stores)
 
+    def again(self, order: rules.Order, failed: Task) -> None:
+        """Begin an import once more that has failed, under a task of its own; an operator wants it.
+
+        Raises:
+            ImageNotFound: The image was deleted.
+            NotImportable, FormatUnset, ImageBusy: It does not wait for this import any more.
+            ProjectOverLimit: Its owner may not have another image on its way.
+        """
+        caller, at = asked_by(failed), self._clock()
+        task = new_task(caller, TASK_TYPE, failed.input, now=at, image_id=order.image_id)
+        asked, stores = rules.Asked(method=order.method), order.stores
+        if order.method == rules.COPY:
+            stores = self._missing(self._catalogue.get(order.image_id), stores, drops=True)
+            if not stores:
+                return
+
+        def importing(image: Image) -> Image:
+            rules.require_importable(asked, image)
+            return rules.importing(image, task.id, stores, at)
+
+        with self._changes.told(caller, "image.import", order.image_id) as change:
+            change.read_limits()
+            change.commit(
+                tasks.none_works_on(order.image_id),
+                images.changed(order.image_id, importing),
+                tasks.entered(task),
+                tasks.job(KIND, asdict(replace(order, task_id=task.id, stores=stores)), at),
+            )
+
+    def cancel(self, caller: Caller, image_id: str, task_id: str) -> None:
+        """Let a task that works on an image end; it fails, and leaves the image as after any other failure.
+
+        Raises:
+            ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
+            TaskNotFound, TaskOver: The image has no such task, or that has ended.
+        """
+        by = f"user {caller.user_id}" if caller.user_id is not None else "a caller"
+        with self._changes.of(caller, "image.cancel_task", image_id, rule="cancel_image_task") as change:
+            change.commit(tasks.cancelled(change.image.id, task_id, by[:255], self._clock()))
+
     def _begun(
         self, change: Change, caller: Caller, document: Mapping[str, Any], asked: rules.Asked, stores: tuple[str, ...]
     ) -> Task:
@@ -103,6 +150,7 @@ class Imports:
         at = self._clock()
         told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
         task = new_task(caller, TASK_TYPE, told, now=at, image_id=image_id)
+        elsewhere = asked.elsewhere
         order = rules.Order(
             task_id=task.id,
             image_id=image_id,
@@ -111,6 +159,7 @@ class Imports:
             all_must_succeed=asked.all_must_succeed,
             url=asked.url if asked.method == rules.WEB else None,
             validation=asked.validation,
+            elsewhere=self._remote_images.sealed(elsewhere, caller, task.id) if elsewhere else None,
             roles=tuple(sorted(caller.roles)),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from headwater.errors import Lost
@@ -82,19 +83,32 @@ class WebSource:
     """What a URL gives. A connection that breaks is followed by another one, which goes on at that byte."""
 
     def __init__(
-        self, fetcher: Fetcher, url: str, *, retries: int, pause: Callable[[float], None] = time.sleep
+        self,
+        fetcher: Fetcher,
+        url: str,
+        *,
+        retries: int,
+        look: Callable[[], None] = lambda: None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        is_verified: bool = False,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
             retries: How many connections in a row may break that gave nothing.
+            look: Called about once a second while the server is waited for; what it raises ends the reading.
+            headers: What the server of the URL is told besides, and no other one.
+            is_verified: The whole is held to a hash, so that it may be put together of parts that no tag says to be
+                of the same data.
         """
         self.size: int | None = None
-        self._fetcher, self._url, self._retries, self._pause = fetcher, url, retries, pause
+        self._fetcher, self._url, self._retries, self._look, self._pause = fetcher, url, retries, look, pause
+        self._headers, self._is_verified = headers, is_verified
         self._fetched: Fetched | None = None
 
     def open(self) -> None:
-        self._fetched = self._fetcher.open(self._url)
+        self._fetched = self._fetcher.open(self._url, look=self._look, headers=self._headers)
         self.size = self._fetched.size
 
     def __iter__(self) -> Iterator[bytes]:
@@ -110,20 +124,24 @@ class WebSource:
             except RemoteFailed as error:
                 fetched.close()
                 # Without a validator nobody knows whether the rest is of the same data.
-                if not at or validator is None:
+                if not at or (validator is None and not self._is_verified):
                     raise
                 fetched, broken = self._resumed(at, validator, broken, error)
 
-    def _resumed(self, at: int, validator: str, broken: int, error: RemoteFailed) -> tuple[Fetched, int]:
+    def _resumed(self, at: int, validator: str | None, broken: int, error: RemoteFailed) -> tuple[Fetched, int]:
         """Return what follows the first ``at`` bytes, and how many connections in a row have given nothing."""
         while True:
             broken += 1
             if broken > self._retries or not error.may_pass:
                 raise error
             _log.info("a download broke off and goes on", extra={"at": at, "reason": str(error)})
-            self._pause(_RESUME_PAUSE_S * broken)
+            for _ in range(broken):
+                self._look()
+                self._pause(_RESUME_PAUSE_S)
             try:
-                self._fetched = fetched = self._fetcher.open(self._url, at, if_range=validator)
+                self._fetched = fetched = self._fetcher.open(
+                    self._url, at, if_range=validator, look=self._look, headers=self._headers
+                )
             except RemoteChanged:
                 raise
             except RemoteFailed as again:

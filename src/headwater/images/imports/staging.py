@@ -39,6 +39,12 @@ class Staging(Uploads):
     """The use case; safe to use from several threads."""
 
     resource = "image_stage_total"
+    arrives = "image.stage"
+
+    @property
+    def usual_store(self) -> str | None:
+        """The store of the settings that takes staged data."""
+        return self._settings.staging_store or self._settings.store
 
     def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image for data that will be staged; of two at once one wins.
@@ -59,15 +65,13 @@ class Staging(Uploads):
             raise ImageTooLarge(settings.size_cap)
         with self._changes.of(caller, "image.stage", image_id, rule="modify_image") as change:
             change.read_limits()
-            return self._begun(change, caller, image_id, size, replace(terms, store=settings.staging_store))
+            return self._begun(change, caller, image_id, size, replace(terms, store=self.usual_store))
 
-    def finish(self, session: UploadSession, finding: Finding) -> Image:
-        """Note the durable bytes as staged."""
-        return self._finish(session, finding, lambda image: image)
+    def arrival(self, session: UploadSession, finding: Finding) -> list[Step[Any]]:
+        """Return the step that notes the durable bytes as staged."""
+        return [self._staged(session, finding, lambda image: image)]
 
-    def _finish(
-        self, session: UploadSession, finding: Finding, after: Callable[[Image], Image], *more: Step[Any]
-    ) -> Image:
+    def _staged(self, session: UploadSession, finding: Finding, after: Callable[[Image], Image]) -> Step[Image]:
         inspection = session.inspection
         assert isinstance(inspection, _Noting)
         facts = Facts(
@@ -84,10 +88,7 @@ class Staging(Uploads):
             return after(replace(image, size=session.received, updated_at=max(self._clock(), image.updated_at + 1)))
 
         found = StagedObject(session.location, session.received, asdict(facts))
-        with self._changes.told(session.caller, "image.stage", session.image_id) as change:
-            image: Image = change.commit(import_objects.staged(session.image_id, found, waiting), *more)
-        self._running.discard(session.location)
-        return image
+        return import_objects.staged(session.image_id, found, waiting)
 
     def claimed(self, image: Image, terms: Terms) -> Image:
         """Return the image as it is while its data is staged, if it waits for that."""
@@ -114,12 +115,12 @@ class ImportedUploads(Staging):
 
     def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image as ``Uploads`` do."""
-        return Uploads.begin(self, caller, image_id, size, replace(terms, store=self._settings.staging_store))
+        return Uploads.begin(self, caller, image_id, size, replace(terms, store=self.usual_store))
 
-    def finish(self, session: UploadSession, finding: Finding) -> Image:
-        """Note the durable bytes as staged, and begin the import."""
+    def arrival(self, session: UploadSession, finding: Finding) -> list[Step[Any]]:
+        """Return the steps that note the durable bytes as staged, and begin the import."""
         importing, steps = self._imports.of_upload(session.caller, session.image_id)
-        return self._finish(session, finding, importing, *steps)
+        return [self._staged(session, finding, importing), *steps]
 
     def claimed(self, image: Image, terms: Terms) -> Image:
         """Return the image as it is while its data comes, if it waits for that."""
@@ -152,6 +153,14 @@ class ChosenUploads(Uploads):
         if is_usual and self._is_imported(image_id):
             return self._imported.begin(caller, image_id, size, terms)
         return super().begin(caller, image_id, size, terms)
+
+    def for_image(self, image_id: str) -> Uploads:
+        """Return those that import, if the upload of this image is one of those."""
+        return self._imported if self._is_imported(image_id) else self
+
+    def of_claimed(self, image: Image) -> Uploads:
+        """Return those that import, if they claimed the image."""
+        return self._imported if image.status is Status.UPLOADING else self
 
 
 class _Noting(Inspection):

@@ -19,7 +19,7 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import tasks
 from headwater.images.catalogue.lists.pages import Listed
-from headwater.images.catalogue.tasks import TaskQuery, Tasks
+from headwater.images.catalogue.tasks import TaskQuery, TaskRows
 from headwater.images.catalogue.transaction import Step
 from headwater.images.imports.web_copy import Order, WebCopy
 from headwater.images.model import Image, Status
@@ -44,7 +44,7 @@ class TaskService:
     """The use cases; safe to use from several threads."""
 
     def __init__(
-        self, kept: Tasks, access: Access, images: Images, web_copy: WebCopy, *, task_kept_s: int, clock: Clock = now
+        self, kept: TaskRows, access: Access, images: Images, web_copy: WebCopy, *, task_kept_s: int, clock: Clock = now
     ) -> None:
         """Take what they work on.
 
@@ -147,7 +147,7 @@ class TaskService:
         return task
 
     def _sees(self, caller: Caller, task: Task) -> bool:
-        return self._access.is_admin(caller) or (task.owner is not None and task.owner == caller.project_id)
+        return self._access.manages(caller, task.owner)
 
     def _require(self, caller: Caller, rule: str) -> None:
         self._access.require_rule("tasks_api_access", caller)

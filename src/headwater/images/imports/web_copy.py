@@ -27,15 +27,14 @@ from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import tasks
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.images import ImageCatalogue, changed
+from headwater.images.catalogue.images import ImageRows, changed
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.catalogue.transaction import Step
-from headwater.images.data.buffers import ThreadBuffers
-from headwater.images.data.gathering import pour
+from headwater.images.data.gathering import bring
 from headwater.images.data.session import Terms
 from headwater.images.data.uploads import Uploads
-from headwater.images.imports.tries import Tries
+from headwater.images.imports.tries import Looking, Tries
 from headwater.images.model import Image, Status, StatusConflict
 from headwater.images.task import UNFINISHED, TaskNotFound, TaskStatus
 from headwater.jobs import leases
@@ -92,11 +91,11 @@ class WebCopy:
 
     def __init__(
         self,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         changes: Changes,
         uploads: Uploads,
         fetcher: Fetcher,
-        kept: Tasks,
+        kept: TaskRows,
         *,
         clock: Clock = now,
         stopping: Callable[[], bool] = lambda: False,
@@ -140,7 +139,7 @@ class WebCopy:
             self._after_failure(order)
             return
         try:
-            self._attempt(order, again=job.attempts > 1)
+            self._attempt(job, order)
         except Later:
             raise
         except Exception as error:  # noqa: BLE001 - raised again, or told to whoever asked for the copy
@@ -151,42 +150,28 @@ class WebCopy:
                 _log.exception("a copy failed", extra={"image": order.image_id, "error": str(error)})
                 self._give_up(order, "Headwater has erred; its log has more")
 
-    def _attempt(self, order: Order, *, again: bool) -> None:
+    def _attempt(self, job: Job, order: Order) -> None:
+        job.require_wanted()
+        self._tries.begin(job.attempts)
         image = self._catalogue.get(order.image_id)
         if order.task_id is not None:
             self._move_task(order.task_id, TaskStatus.PROCESSING)
         if image.status is Status.SAVING:
             # Perhaps of a run whose process died, until that is noticed.
             raise Later(leases.RENEW_EVERY_S, f"image {image.id} is being uploaded to")
-        if not (again and image.status is Status.ACTIVE):  # else the run before this one had finished
+        if not (job.attempts > 1 and image.status is Status.ACTIVE):  # else the run before this one had finished
             if image.status is not Status.QUEUED:
                 raise StatusConflict(image.id, image.status, Status.SAVING)
-            self._bring(order, image)
+            self._bring(job, order, image)
         if order.task_id is not None:
             self._move_task(order.task_id, TaskStatus.SUCCESS, result={"image_id": order.image_id})
 
-    def _bring(self, order: Order, image: Image) -> None:
+    def _bring(self, job: Job, order: Order, image: Image) -> None:
+        look = Looking(job, self._stopping, lambda: self._catalogue.get(order.image_id))
         terms = Terms(checksum=image.checksum, store=order.store)
-        with self._fetcher.open(order.url) as fetched:
+        with self._fetcher.open(order.url, look=look) as fetched:
             data = self._uploads.begin(order.caller, order.image_id, fetched.size, terms)
-            buffers = ThreadBuffers()
-            try:
-                data.prepare()
-                pour(self._unless_stopped(fetched), data, buffers)
-                buffers.settle()
-                data.finish()
-            except BaseException:
-                buffers.settle()
-                data.abandon()
-                raise
-            finally:
-                buffers.close()
-
-    def _unless_stopped(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
-        for piece in pieces:
-            if self._stopping():
-                raise Later(0, "this process stops; the copy begins again")
-            yield piece
+            bring(_looking(fetched, look), data, look)
 
     # --- The end of it ---------------------------------------------------------------------------
 
@@ -216,3 +201,9 @@ class WebCopy:
     def _move_task(self, task_id: str, status: TaskStatus, **more: Any) -> None:
         with suppress(TaskNotFound):
             self._tasks.move(task_id, status, self._clock(), kept_s=self._task_kept_s, **more)
+
+
+def _looking(pieces: Iterable[bytes], look: Callable[[], None]) -> Iterable[bytes]:
+    for piece in pieces:
+        look()
+        yield piece

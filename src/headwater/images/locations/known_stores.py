@@ -59,7 +59,7 @@ class KnownStores:
         """
         self._stores = {store.name: store for store in stores}
         self.names = tuple(name for name, store in self._stores.items() if store.takes_data)
-        self._default = default or next(iter(self.names), None)
+        self.default = default or next(iter(self.names), None)
 
     @property
     def are_several(self) -> bool:
@@ -131,14 +131,15 @@ class KnownStores:
         """
         return [self._document(store) for store in self._stores.values()]
 
-    def details(self) -> list[dict[str, Any]]:
-        """Return what those may know who may see how stores are set up."""
+    def details(self, faults: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return what those may know who may see how stores are set up; ``faults``: why some do not work now."""
         return [
             {
                 **self._document(store),
                 "type": store.type,
                 "weight": store.weight,
                 "properties": dict(store.properties),
+                **(_state(faults.get(store.name)) if store.takes_data else {}),
             }
             for store in self._stores.values()
         ]
@@ -147,11 +148,15 @@ class KnownStores:
         document: dict[str, Any] = {"id": store.name}
         if store.description:
             document["description"] = store.description
-        if store.name == self._default:
+        if store.name == self.default:
             document["default"] = "true"
         if not store.takes_data:
             document["read-only"] = "true"
         return document
+
+
+def _state(fault: str | None) -> dict[str, Any]:
+    return {"status": "up"} if fault is None else {"status": "down", "fault": fault}
 
 
 ONE_STORE = KnownStores()

@@ -21,6 +21,9 @@ from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
+# What a disk is shows in its first MiB, or at its end only.
+_BEGINNING = 1 << 20  # bytes
+
 
 class DataMissing(Lost):
     """The catalogue says where the data is, the store is there, and the data is not."""
@@ -34,7 +37,10 @@ class DataMissing(Lost):
 
     @property
     def told(self) -> str:
-        return f"The data of image {self.image_id} is lost. Ask whoever runs this service, or upload the image again."
+        return (
+            f"The data of image {self.image_id} is lost. Ask whoever runs this service to restore it, or delete the "
+            "image and make it again."
+        )
 
 
 class DataDamaged(Lost):
@@ -47,7 +53,10 @@ class DataDamaged(Lost):
 
     @property
     def told(self) -> str:
-        return f"The data of image {self.image_id} is damaged. Ask whoever runs this service, or upload it again."
+        return (
+            f"The data of image {self.image_id} is damaged. Ask whoever runs this service to restore it, or delete the "
+            "image and make it again."
+        )
 
 
 class RemoteDataMissing(Unavailable):
@@ -122,14 +131,14 @@ class Place:
     check: Callable[[], Check] | None = None  # begins a check of what is read from it whole
     gives_parts: bool = True  # if not, it has to be read whole first
     is_wrong: bool = False  # it was when somebody read it last, so it comes after all others
-    is_right: Callable[[], None] = lambda: None  # is told when all that it gave was right
+    found: Callable[[bool], None] = lambda _: None  # is told whether all that it gave was right
 
     @property
     def at(self) -> Location:
         return Location(self.store.name, self.object_key)
 
 
-Report = Callable[[DataDamaged | DataRefused], None]  # is told of each place whose data is found wrong
+Report = Callable[[DataMissing | DataDamaged | DataRefused], None]  # is told of each place that lacks the right data
 
 
 class Reading(Iterator[bytes]):
@@ -175,10 +184,11 @@ class Reading(Iterator[bytes]):
             except (StoreUnavailable, ObjectNotFound) as error:
                 self._go_on(error)
                 continue
+            except _EndsEarly as early:
+                self._go_on(self._short(early.size))
+                continue
             if not piece:
-                short = DataDamaged(self._image.id, self._place.at, f"ends at byte {self._at} of {self._image.size}")
-                self._report(short)
-                self._go_on(short)
+                self._go_on(self._short(self._at))
             elif self._is_right(piece):
                 self._at += len(piece)
                 if self._place not in self._gave:
@@ -186,6 +196,11 @@ class Reading(Iterator[bytes]):
                 return piece
         self.close()
         return b""
+
+    def _short(self, size: int) -> DataDamaged:
+        short = DataDamaged(self._image.id, self._place.at, f"ends at byte {size} of {self._image.size}")
+        self._report(short)
+        return short
 
     def _is_right(self, piece: bytes) -> bool:
         """Return whether to give this piece; if not, the next place is open.
@@ -200,10 +215,11 @@ class Reading(Iterator[bytes]):
             if self._at + len(piece) == self._end:
                 self._check.finish()
                 if self._gave in ([], [self._place]):
-                    self._place.is_right()
+                    self._place.found(True)
         except (DataDamaged, DataRefused) as error:
             # Of data that came from several places nobody knows which one is wrong.
             if self._gave in ([], [self._place]):
+                self._place.found(False)
                 self._report(error)
             if self._gave:
                 self.close()
@@ -225,6 +241,8 @@ class Reading(Iterator[bytes]):
                 if self._is_whole and not self._gave:
                     self._check = place.check() if place.check is not None else None
                 self._pieces = place.store.read(place.object_key, self._at, self._end - self._at)
+                if place.at.is_external and self._at == 0:
+                    self._pieces = _with_beginning(self._pieces, min(self._end, _BEGINNING))
             except (ObjectNotFound, Unavailable, DataRefused) as error:
                 self._note(place, error)
             else:
@@ -233,13 +251,52 @@ class Reading(Iterator[bytes]):
 
     def _note(self, place: Place, error: HeadwaterError) -> None:
         if isinstance(error, ObjectNotFound):
-            missing = RemoteDataMissing if place.at.is_external else DataMissing
             self._failed.append(missing(self._image.id, place.at))
             self._failed[-1].__cause__ = error
+            if isinstance(self._failed[-1], DataMissing):
+                self._report(self._failed[-1])
         else:
             self._failed.append(error)
         more = {"image": self._image.id, "store": place.store.name, "byte": self._at, "error": str(self._failed[-1])}
         _log.warning("a location does not give its data", extra=more)
+
+
+class _EndsEarly(Exception):
+    """The beginning is not all there."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+def _with_beginning(pieces: Iterator[bytes], least: int) -> Iterator[bytes]:
+    """Yield the pieces, the first ``least`` bytes as one: what is wrong there is refused before any of it is given.
+
+    Otherwise that would depend on how little of it comes at a time.
+
+    Raises:
+        _EndsEarly: There are not so many.
+    """
+    try:
+        first = [next(pieces, b"")]
+        size = len(first[0])
+        while size < least:
+            if not first[-1]:
+                raise _EndsEarly(size)
+            first.append(next(pieces, b""))
+            size += len(first[-1])
+        yield b"".join(first) if len(first) > 1 else first[0]
+        first.clear()
+        yield from pieces
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+
+
+def missing(image_id: str, at: Location) -> DataMissing | RemoteDataMissing:
+    """Return what to tell of a place that says that it has no such object."""
+    return RemoteDataMissing(image_id, at) if at.is_external else DataMissing(image_id, at)
 
 
 def hopeful(failed: Sequence[HeadwaterError]) -> HeadwaterError:

@@ -138,7 +138,14 @@ class Locations:
         settings: ImagesSettings,
         *,
         known: KnownStores = ONE_STORE,
+        used: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Take what locations are made of.
+
+        Args:
+            used: Is told the id of each image of which somebody learns where its data lies; it must cost nothing.
+        """
+        self._used = used
         self._known = known
         self._rows = rows
         self._access = access
@@ -200,20 +207,35 @@ class Locations:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not know.
         """
         image = self._access.judged(caller, image_id, "fetch_image_location")
-        return self.documents(self._ranked(self._rows.of(image.id)))
+        documents = self.documents(self._ranked(self._rows.of(image.id)))
+        if documents:
+            self._used(image.id)
+        return documents
+
+    def shown_alone(self, caller: Caller, image: Image) -> dict[str, Any]:
+        """Return what ``shown`` does of one image that is looked at by itself.
+
+        Nova and Cinder do that where data is in Ceph, and clone what they find there: that its place is shown is a use.
+        """
+        attributes = self.shown(caller, [image]).get(image.id, {})
+        if attributes.get("locations") or "direct_url" in attributes:
+            self._used(image.id)
+        return attributes
 
     # --- Deleting --------------------------------------------------------------------------------
 
-    def require_unused(self, image_id: str, store_name: str | None = None) -> None:
+    def require_unused(self, image_id: str, store_name: str | None = None, *, certainly: bool = False) -> None:
         """Return when nobody builds on the image's data, such as volumes that were cloned from it.
 
         A store that does not work keeps no image from being deleted: it leaves the bytes while they are in use.
 
         Args:
             store_name: The store whose copy is looked at; ``None``: all copies are.
+            certainly: Do not take a store that does not work for one that says nobody does.
 
         Raises:
             ImageInUse: Somebody does.
+            StoreUnavailable: ``certainly``, and nobody can say.
         """
         if not self._cloned:
             return
@@ -226,6 +248,8 @@ class Locations:
             except ObjectInUse as error:
                 raise ImageInUse(image_id) from error
             except StoreUnavailable as error:
+                if certainly:
+                    raise
                 facts = {"image": image_id, "store": store.name, "error": error.reason}
                 _log.warning("nobody can say whether an image that is deleted is in use", extra=facts)
 

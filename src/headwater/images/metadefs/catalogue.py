@@ -95,7 +95,7 @@ class _Head:
     associations: tuple[Association, ...]
 
 
-class MetadefCatalogue:
+class MetadefRows:
     """All metadata definitions of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

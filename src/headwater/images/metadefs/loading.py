@@ -18,11 +18,12 @@ import msgspec
 
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.images.metadefs import reading
-from headwater.images.metadefs.catalogue import MetadefCatalogue
+from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.metadefs.documents import as_file
 from headwater.images.metadefs.model import Namespace, merged
 
 BASE = Path(__file__).parent / "base"
+SCS = Path(__file__).parent / "scs"  # for clouds of the Sovereign Cloud Stack, on request
 # Grows when the base set does: then every catalogue gets the namespaces that it does not have yet.
 BASE_EDITION = 1
 # Source: Glance gives to namespaces whose file names no owner this one.
@@ -46,12 +47,12 @@ class Known(StrEnum):
     OVERWRITTEN = "overwritten"  # it becomes what the file says
 
 
-def load_base(catalogue: MetadefCatalogue, clock: Callable[[], int]) -> list[str]:
+def load_base(catalogue: MetadefRows, clock: Callable[[], int]) -> list[str]:
     """Keep the base set in a catalogue that does not have this edition of it; return the names of what is new."""
     return catalogue.load_once(BASE_EDITION, partial(read_directory, BASE, clock()))
 
 
-def load_directory(catalogue: MetadefCatalogue, directory: Path, known: Known, at: int) -> list[str]:
+def load_directory(catalogue: MetadefRows, directory: Path, known: Known, at: int) -> list[str]:
     """Keep what all files of ``directory`` say, or nothing; return the names of the namespaces that changed.
 
     Raises:

@@ -19,7 +19,7 @@ from headwater.identity.policy.rules import Rules
 from headwater.images.catalogue.changes import Changes
 from headwater.images.metadefs import catalogue as namespaces
 from headwater.images.metadefs import reading
-from headwater.images.metadefs.catalogue import MetadefCatalogue, Query, Sight
+from headwater.images.metadefs.catalogue import MetadefRows, Query, Sight
 from headwater.images.metadefs.model import (
     Association,
     MetadefObject,
@@ -100,7 +100,7 @@ class Metadefs:
 
     def __init__(
         self,
-        catalogue: MetadefCatalogue,
+        catalogue: MetadefRows,
         policy: Rules,
         changes: Changes,
         *,
@@ -141,7 +141,7 @@ class Metadefs:
         """Return one page, and what the next one begins after; ``None`` when the list ends here.
 
         Raises:
-            NamespaceNotFound: As ``MetadefCatalogue.page`` says.
+            NamespaceNotFound: As ``MetadefRows.page`` says.
         """
         for rule in ("get_metadef_namespaces", "list_metadef_resource_types"):
             self._policy.require(rule, caller, _public(caller))

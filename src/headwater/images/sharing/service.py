@@ -15,10 +15,10 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import members as steps
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.members import MemberRows
 from headwater.images.member import Member, MemberNotFound, MemberStatus
 from headwater.images.model import Image, Visibility
-from headwater.images.names import is_reachable
+from headwater.images.names import is_project
 
 
 class NotShared(Forbidden):
@@ -36,7 +36,9 @@ class BadMember(Invalid):
 class Sharing:
     """The use cases; safe to use from several threads."""
 
-    def __init__(self, access: Access, changes: Changes, members: Members, quota: int, *, clock: Clock = now) -> None:
+    def __init__(
+        self, access: Access, changes: Changes, members: MemberRows, quota: int, *, clock: Clock = now
+    ) -> None:
         """Take what they work on.
 
         Args:
@@ -59,7 +61,7 @@ class Sharing:
         member = document.get("member")
         if not isinstance(member, str) or not member:
             raise BadMember("Member to be added not specified: give its project id as 'member'")
-        if len(member) > 255 or "\x00" in member or not is_reachable(member):
+        if not is_project(member):
             raise BadMember("A member is the id of a project: 255 characters at most, without NUL, not just dots")
         at = self._clock()
         new = Member(image_id=image_id, member=member, status=MemberStatus.PENDING, created_at=at, updated_at=at)
@@ -71,7 +73,11 @@ class Sharing:
         image = self._access.visible(caller, image_id, "get_members")
         _require_shared("list", image)
         found = self._members.of(image_id)
-        return found if self._manages(caller, image) else [each for each in found if each.member == caller.project_id]
+        return (
+            found
+            if self._access.manages(caller, image.owner)
+            else [each for each in found if each.member == caller.project_id]
+        )
 
     def get(self, caller: Caller, image_id: str, member: str) -> Member:
         """Return one member, if the caller may know of it."""
@@ -102,14 +108,13 @@ class Sharing:
 
     def _known(self, caller: Caller, image: Image, member: str) -> Member:
         """Return a member that the caller may know of. One member does not learn who the others are."""
-        if image.visibility is Visibility.SHARED and (self._manages(caller, image) or member == caller.project_id):
+        if image.visibility is Visibility.SHARED and (
+            self._access.manages(caller, image.owner) or member == caller.project_id
+        ):
             found = self._members.get(image.id, member)
             if found is not None:
                 return found
         raise MemberNotFound(image.id, member)
-
-    def _manages(self, caller: Caller, image: Image) -> bool:
-        return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)
 
 
 def _require_shared(action: str, image: Image) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.lists.listing import Condition, Direction, Query, total_order
 from headwater.images.model import Image, Status
 
@@ -31,10 +31,11 @@ class Shown:
 
 def as_deleted(image: Image, deleted_at: int) -> Shown:
     """Return an image that is no more, as it is shown."""
-    return Shown(replace(image, status=Status.DELETED, updated_at=max(image.updated_at, deleted_at)), deleted_at)
+    status = image.status if image.status is Status.PENDING_DELETE else Status.DELETED
+    return Shown(replace(image, status=status, updated_at=max(image.updated_at, deleted_at)), deleted_at)
 
 
-def page(catalogue: ImageCatalogue, query: Query, *, since: int, owner: str | None, after: Image | None) -> list[Shown]:
+def page(catalogue: ImageRows, query: Query, *, since: int, owner: str | None, after: Image | None) -> list[Shown]:
     """Return the first of the deleted images that ``query`` asks for, in its order; its viewer does not count.
 
     Args:
@@ -58,8 +59,7 @@ def page(catalogue: ImageCatalogue, query: Query, *, since: int, owner: str | No
 
 def _by_age(query: Query) -> Direction | None:
     """Return the direction of a list by the time of creation; ``None`` for a list in another order."""
-    # All have the same status.
-    order = [(key, direction) for key, direction in total_order(query.sort) if key != "status"]
+    order = total_order(query.sort)
     directions = {direction for _, direction in order}
     is_so = [key for key, _ in order] == ["created_at", "id"] and len(directions) == 1
     return order[0][1] if is_so else None
@@ -102,7 +102,7 @@ def _blocks(block_after: Callable[[tuple[Image, int] | None], Block]) -> Iterato
         last = block[-1]
 
 
-def _by_deletion(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
+def _by_deletion(catalogue: ImageRows, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
     def block(last: tuple[Image, int] | None) -> Block:
         begin, after = (since, "") if last is None else (last[1], last[0].id)
         return catalogue.deleted(since=begin, limit=_BLOCK, owner=owner, after=after)
@@ -111,7 +111,7 @@ def _by_deletion(catalogue: ImageCatalogue, since: int, owner: str | None) -> It
 
 
 def _in_order_of_age(
-    catalogue: ImageCatalogue, since: int, owner: str | None, after: Image | None, *, newest_first: bool
+    catalogue: ImageRows, since: int, owner: str | None, after: Image | None, *, newest_first: bool
 ) -> Iterator[tuple[Image, int]]:
     def block(last: tuple[Image, int] | None) -> Block:
         begin = after if last is None else last[0]
@@ -126,7 +126,7 @@ def _in_order_of_age(
     return _blocks(block)
 
 
-def _of_no_age(catalogue: ImageCatalogue, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
+def _of_no_age(catalogue: ImageRows, since: int, owner: str | None) -> Iterator[tuple[Image, int]]:
     return _blocks(
         lambda last: catalogue.deleted_of_no_age(
             since=since, limit=_BLOCK, owner=owner, after="" if last is None else last[0].id

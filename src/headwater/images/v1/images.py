@@ -17,7 +17,7 @@ from headwater.identity.caller import Caller
 from headwater.images import attributes
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.images import ImageCatalogue, changed, created
+from headwater.images.catalogue.images import ImageRows, changed, created
 from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.locations import given
@@ -95,7 +95,7 @@ class ImagesV1:
 
     def __init__(
         self,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         access: Access,
         changes: Changes,
         images: Images,
@@ -317,7 +317,7 @@ class ImagesV1:
 
     def delete(self, caller: Caller, image_id: str) -> None:
         """Forget an image and remove its bytes; see ``Images.delete``."""
-        if self._access.visible(caller, image_id).status is Status.PENDING_DELETE:
+        if self._find(caller, image_id).image.status is Status.PENDING_DELETE:
             raise DeletionPending(image_id)
         self._images.delete(caller, image_id)
 

@@ -15,10 +15,10 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue import members as steps
 from headwater.images.catalogue.changes import Change, Changes
-from headwater.images.catalogue.members import Members
+from headwater.images.catalogue.members import MemberRows
 from headwater.images.member import MayNotShare, Member
 from headwater.images.model import Image, Visibility
-from headwater.images.names import is_reachable
+from headwater.images.names import is_project
 
 # A public image may have members for the day when it is not public any more.
 _SHARABLE = frozenset({Visibility.SHARED, Visibility.PUBLIC})
@@ -44,7 +44,9 @@ class KeptFromSharing(Forbidden):
 class SharingV1:
     """The use cases; safe to use from several threads."""
 
-    def __init__(self, access: Access, changes: Changes, members: Members, quota: int, *, clock: Clock = now) -> None:
+    def __init__(
+        self, access: Access, changes: Changes, members: MemberRows, quota: int, *, clock: Clock = now
+    ) -> None:
         """Take what they work on.
 
         Args:
@@ -62,7 +64,7 @@ class SharingV1:
         found = self._members.of(image_id)
         own = next((each for each in found if each.member == caller.project_id), None)
         self._access.require("get_members", caller, image, member_id=own.member if own else None)
-        if self._manages(caller, image) or (own is not None and own.can_share):
+        if self._access.manages(caller, image.owner) or (own is not None and own.can_share):
             return found
         return [own] if own is not None else []
 
@@ -105,16 +107,13 @@ class SharingV1:
 
     def _sharer(self, caller: Caller, change: Change, rule: str) -> str | None:
         """Return which member must still be allowed to share; ``None``: the caller manages the image, by ``rule``."""
-        if self._manages(caller, change.image) or caller.project_id is None:
+        if self._access.manages(caller, change.image.owner) or caller.project_id is None:
             change.require(rule)
             return None
         own = self._members.get(change.image.id, caller.project_id)
         if own is None or not own.can_share:
             raise MayNotShare(change.image.id)
         return own.member  # the owner said so, whatever the policy says of strangers
-
-    def _manages(self, caller: Caller, image: Image) -> bool:
-        return self._access.is_admin(caller) or (image.owner is not None and image.owner == caller.project_id)
 
 
 def _require_sharable(image: Image) -> None:
@@ -136,7 +135,7 @@ def read(document: Any) -> dict[str, bool | None]:
 
 
 def _project(member: Any) -> str:
-    if not isinstance(member, str) or len(member) > 255 or "\x00" in member or not is_reachable(member):
+    if not is_project(member):
         raise BadMembership("a member_id is the id of a project: 1 to 255 characters, without NUL, not just dots")
     return member
 

@@ -24,12 +24,12 @@ class Document:
     body: bytes
     content_type: str
     seed_at: int | None = None  # where in body the base64 of a random seed goes
-    # Strong, with its quotes, and the same in every process; None where each read is another.
-    etag: str | None = field(init=False, default=None)
+    # With its quotes, the same in every process; weak where each read has another random seed and the rest is the same.
+    etag: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        if self.seed_at is None:
-            object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
+        tag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+        object.__setattr__(self, "etag", tag if self.seed_at is None else f"W/{tag}")
 
     def read(self, entropy: Callable[[int], bytes]) -> bytes:
         """Return the body, with a random seed from ``entropy`` where it has one."""
@@ -41,6 +41,11 @@ class Document:
 def text(value: str) -> Document:
     """A listing or a leaf."""
     return Document(body=value.encode(), content_type=TEXT)
+
+
+def text_of_json(value: object) -> Document:
+    """A JSON document that is read as YAML, as text and in lines."""
+    return Document(body=json.dumps(value, indent=2).encode("ascii") + b"\n", content_type=TEXT)
 
 
 def json_document(value: object) -> Document:

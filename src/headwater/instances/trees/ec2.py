@@ -2,7 +2,8 @@
 
 A listing names its entries sorted, one a line, without a newline at the end; a directory has a
 trailing slash. ``public-keys`` names its entries ``INDEX=NAME``. Nothing newer than 2009-04-04 is
-claimed: guests would prefer it, and expect a network tree in it.
+claimed: guests would prefer it, and expect a network tree in it. Two newer keys that systemd-imdsd reads are in
+``latest`` only, which cloud-init does not ask for.
 
 What a machine does not have is not listed and is 404, as in EC2; Nova says an empty value, which guests
 take for an address.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headwater.instances.addresses import is_ipv4
 from headwater.instances.model import Instance
 from headwater.instances.trees.document import Document, raw, text
 
@@ -28,19 +30,26 @@ VERSIONS = (
 )
 LATEST = "latest"
 ROOT = "ec2"
+ROOT_LISTING = text("\n".join((*VERSIONS, LATEST)))  # the same for every instance
 
 # The label of a directory in its parent's listing, where it differs from its name; not a path itself.
 _LABEL = "_name"
 
 
-def tree(instance: Instance) -> dict[str, Document]:
-    """Return every path below the root, ``ec2`` first in each, with what it answers."""
-    documents = {ROOT: text("\n".join((*VERSIONS, LATEST)))}
+def tree(instance: Instance, *, region: str | None = None) -> dict[str, Document]:
+    """Return every path below the root, ``ec2`` first in each, with what it answers.
+
+    Args:
+        region: Where the instance runs; ``None``: that is not told.
+    """
+    documents = {ROOT: ROOT_LISTING}
     user_data = None if instance.user_data is None else raw(instance.user_data)
     known: dict[str, dict[str, Document]] = {}  # versions with equal keys share their documents
     for version in (*VERSIONS, LATEST):
         content = meta_data(instance, version)
-        signature = "\n".join(content)
+        if version == LATEST:
+            content |= _for_imdsd(instance, content, region)
+        signature = "\n".join((*content, *content.get("placement", ())))
         if signature not in known:
             known[signature] = {}
             _walk("meta-data", content, known[signature])
@@ -94,6 +103,17 @@ def meta_data(instance: Instance, version: str) -> dict[str, Any]:
     if since("2008-09-01"):
         content["instance-action"] = "none"
     return content
+
+
+def _for_imdsd(instance: Instance, content: dict[str, Any], region: str | None) -> dict[str, Any]:
+    """Return what systemd-imdsd reads beside what all do. Source: systemd 261, hwdb.d/40-imds.hwdb."""
+    more: dict[str, Any] = {}
+    ipv6 = next((address for address in instance.addresses if not is_ipv4(address)), None)
+    if ipv6 is not None:
+        more["ipv6"] = ipv6
+    if region is not None:
+        more["placement"] = {**content.get("placement", {}), "region": region}
+    return more
 
 
 def short_id(prefix: str, uuid: str | None) -> str:

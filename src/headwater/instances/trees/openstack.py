@@ -74,6 +74,11 @@ def versions(instance: Instance, *, drive: bool = False) -> dict[str, dict[str, 
     return found
 
 
+def is_password(name: str) -> bool:
+    """Return whether a document, one of ``tree``, is the password, which is not part of the instance's record."""
+    return name.startswith(f"{ROOT}/") and name.endswith("/password")
+
+
 def content(instance: Instance) -> dict[str, bytes]:
     """Return the injected files by their path below the root, as ``files`` in meta_data.json names them."""
     return {f"content/{number:04}": file.data for number, file in enumerate(instance.files)}

@@ -23,30 +23,42 @@ from headwater.server.edge.parsing import Request
 from headwater.server.edge.tls import Tls
 
 if TYPE_CHECKING:
-    from headwater.server.edge.listener import Listener
+    from headwater.server.edge.listener import Connections
 
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
 
-class Connection:
-    """What a client and its socket are to a listener."""
+def address_of(name: object) -> Address | None:
+    """Return host and port of what a socket names an end; ``None`` for one that is not on an IP network."""
+    match name:
+        case (str(host), int(port), *_):
+            return host, port
+    return None
 
-    def __init__(self, listener: Listener, connected: socket.socket, client: Address) -> None:
+
+class Connection:
+    """What a client and its socket are to those that are answered together."""
+
+    def __init__(self, listener: Connections, connected: socket.socket, client: Address | None) -> None:
         self._listener = listener
         self._socket = connected
         self._incoming = Incoming(connected)
         self._stream = self._incoming.stream
         self._tls: Tls | None = None
         self._client = client
-        self._server: Address = connected.getsockname()[:2]
+        self._server = address_of(connected.getsockname())
 
     def interrupt(self) -> None:
         """End it, as it is between requests, or before the first."""
         if self._tls is not None and not self._stream.is_encrypted:
             self._tls.abort()
         self._stream.interrupt()
+
+    @property
+    def _name(self) -> str | None:
+        return self._client[0] if self._client is not None else None
 
     @property
     def is_silent(self) -> bool:
@@ -64,7 +76,7 @@ class Connection:
                     break
         except Refused as refused:
             current = f"req-{uuid.uuid4()}"
-            said = {"client": self._client[0], "status": refused.status.value, "why": refused.reason}
+            said = {"client": self._name, "status": refused.status.value, "why": refused.reason}
             _log.info("not answered", extra={**said, "request_id": current})
             with contextlib.suppress(OSError):
                 await self._stream.send(refusal(refused, current))
@@ -92,7 +104,7 @@ class Connection:
         except ssl.SSLEOFError:
             raise  # gone before it said anything, as who only looks whether the port is open
         except ssl.SSLError as error:
-            _log.info("no TLS", extra={"client": self._client[0], "why": error.reason or str(error)})
+            _log.info("no TLS", extra={"client": self._name, "why": error.reason or str(error)})
             raise
         finally:
             self._listener.idle.pop(self, None)
@@ -181,6 +193,9 @@ class Connection:
             "headers": request.headers,
             "extensions": {name: {} for name in EXTENSIONS},
         }
-        context(scope).receive_into = exchange.receive_into
-        context(scope).trailers = request.trailers
+        known = context(scope)
+        known.receive_into, known.trailers = exchange.receive_into, request.trailers
+        known.limit_hops = exchange.limit_hops
+        if request.version == "1.1":  # RFC 9110, 15.2: HTTP/1.0 has no interim answers
+            known.inform = exchange.inform
         return scope

@@ -7,9 +7,10 @@ when all that it announced was sent; one that is not is broken off, so that nobo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
@@ -31,8 +32,13 @@ EXTENSIONS = (PATHSEND, FILESEND)
 
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JOINED = 16 << 10  # up to here, one message of head and body is cheaper than two
-_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_PHRASES = {
+    104: b"Upload Resumption Supported",  # draft-ietf-httpbis-resumable-upload, section 5; not in Python's
+    460: b"Checksum Mismatch",  # tus 1.0, extension checksum
+    **{status.value: status.phrase.encode() for status in HTTPStatus},
+}
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_MAY_INFORM = range(102, 200)  # 100 is the server's to say, and 101 ends HTTP
 
 
 class BadAnswer(Exception):
@@ -120,9 +126,27 @@ class Exchange:
         elif kind == "http.response.body":
             await self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind in (PATHSEND, FILESEND):
-            await self._send_file(Path(message["path"]), message.get("offset", 0), message.get("count"))
+            more = message.get("more_body", False)
+            await self._send_file(Path(message["path"]), message.get("offset", 0), message.get("count"), more=more)
         else:
             raise BadAnswer(f"{kind} is not known here")
+
+    async def inform(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send an interim answer; it takes nothing from the one that follows, nor from 100 (Continue).
+
+        Raises:
+            BadAnswer: It is none that an application may send, or too late.
+        """
+        if self._start is not None or status not in _MAY_INFORM:
+            raise BadAnswer(f"{status} is no interim answer, or the answer has begun")
+        lines = [_line(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+        with contextlib.suppress(OSError):  # the client is gone, which who reads its body is told
+            await self._stream.send(b"".join((_status_line(status), *lines, b"\r\n")))
+
+    def limit_hops(self, count: int) -> None:
+        """Let the answer pass ``count`` routers at most; no other one follows it on this connection."""
+        self._stream.limit_hops(count)
+        self.keep_alive = False
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         head = b"" if self.started else self._head(None if more else len(body))
@@ -139,20 +163,23 @@ class Exchange:
         if not more:
             self._end()
 
-    async def _send_file(self, path: Path, offset: int, count: int | None) -> None:
-        if self.started:
-            raise BadAnswer("a file after another part of the body")
+    async def _send_file(self, path: Path, offset: int, count: int | None, *, more: bool) -> None:
+        if self.started and self._chunked:
+            raise BadAnswer("a file after another part of a body of unknown length")
         try:
             file = await self._files.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:
             raise FileFailed(path, 0, error) from error
         try:
             announced = os.fstat(file).st_size - offset if count is None else count
-            head = self._head(announced)
+            head = b"" if self.started else self._head(None if more else announced)
+            if self._chunked:
+                raise BadAnswer("a part of a file in a body of unknown length")
             self._take_off(announced)
             self.started = True
             wanted = 0 if self._has_no_body else announced
-            await self._stream.send(head)
+            if head:
+                await self._stream.send(head)
             try:
                 await self._stream.send_file(file, path, offset, wanted, self._files)
             except FileFailed as failed:
@@ -160,7 +187,8 @@ class Exchange:
                 raise
         finally:
             os.close(file)
-        self._end()
+        if not more:
+            self._end()
 
     def _take_off(self, count: int) -> None:
         if self._left is not None and not self._has_no_body:
@@ -181,7 +209,7 @@ class Exchange:
         """Return the head of the answer; ``length`` is that of the body, where it is known already."""
         assert self._start is not None
         status: int = self._start["status"]
-        lines = [b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))]
+        lines = [_status_line(status)]
         names = set()
         self._left = None
         for name, value in self._start.get("headers", ()):
@@ -217,6 +245,10 @@ class Exchange:
         if self._incoming.has_end:
             return True
         return self._request.length is not None and self._request.length - self._received <= DROP_LIMIT
+
+
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))
 
 
 def _line(name: bytes, value: bytes) -> bytes:

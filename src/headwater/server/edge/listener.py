@@ -1,4 +1,4 @@
-"""A port and the connections that came in by it."""
+"""The connections of an application, and a socket by which more come in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
-from headwater.server.edge.connection import Address, Connection
+from headwater.server.edge.connection import Address, Connection, address_of
 from headwater.server.edge.limits import BACKLOG, CONNECTIONS_LIMIT
 from headwater.server.edge.stream import set_options
 from headwater.threads import Pool
@@ -23,36 +23,88 @@ _PAUSE_S = 0.1
 _SPARE_FILES = 128  # descriptors of the database, of stores and of the log
 
 
-class Listener:
-    """Serves one ASGI application on one address."""
+class Connections:
+    """Those that one ASGI application answers."""
 
     def __init__(
         self,
         app: ASGIApp,
-        host: str,
-        port: int,
         files: Pool,
         *,
         limit: int = CONNECTIONS_LIMIT,
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        """Listen, together with other processes that do; connections are taken from ``start`` on.
+        """Begin with none.
 
         Args:
             files: The threads that send files.
-            limit: How many connections there may be; beyond it those end that wait for their next request.
+            limit: How many there may be; beyond it those end that wait for their next request.
             tls: Gives each new connection its certificate; ``None`` speaks plain HTTP.
-
-        Raises:
-            OSError: The address cannot be had.
         """
         self.app, self.files, self.tls = app, files, tls
         self.idle: dict[Connection, None] = {}  # those that wait for a request, the longest first
         self.stopping = False
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, connected: socket.socket, client: object = None) -> None:
+        """Answer the requests that come by a socket, which is ours from now on.
+
+        Args:
+            client: Its other end, as ``accept`` names it.
+        """
+        if len(self._tasks) >= self._limit:  # not sooner: nobody is ended for one who does not come
+            self._end_the_longest_idle()
+        connected.setblocking(False)
+        try:
+            set_options(connected)
+            connection = Connection(self, connected, address_of(client))
+        except OSError:  # gone already
+            connected.close()
+            return
+        task = asyncio.get_running_loop().create_task(connection.serve())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """End those that wait for a request; the others end with their answer."""
+        self.stopping = True
+        for connection in [each for each in self.idle if each.is_silent]:
+            connection.interrupt()
+
+    async def stopped(self) -> None:
+        """Return when the last connection has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._tasks) >= self._limit and not self.idle
+
+    def _end_the_longest_idle(self) -> None:
+        """Make room, if somebody waits for a request, or for us to agree about TLS."""
+        for connection in self.idle:
+            del self.idle[connection]
+            connection.interrupt()
+            return
+
+
+class Listener(Connections):
+    """Takes connections from a socket that listens."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        files: Pool,
+        *,
+        limit: int = CONNECTIONS_LIMIT,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        """Take the socket, which is ours from now on; connections are taken from ``start`` on."""
+        super().__init__(app, files, limit=limit, tls=tls)
         self._paused = False
-        self._socket = _listening(host, port)
+        self._socket = listening
 
     @property
     def address(self) -> Address:
@@ -70,13 +122,7 @@ class Listener:
         self._accept()  # who is in the queue would be reset
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
-        for connection in [each for each in self.idle if each.is_silent]:
-            connection.interrupt()
-
-    async def stopped(self) -> None:
-        """Return when the last connection has ended."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        super().stop()
 
     def _resume(self) -> None:
         if not self.stopping:
@@ -92,7 +138,7 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS):
-            if len(self._tasks) >= self._limit and not self.idle:
+            if self._is_full:
                 self._pause()
                 return
             try:
@@ -104,28 +150,7 @@ class Listener:
                 self._end_the_longest_idle()
                 self._pause()
                 return
-            if len(self._tasks) >= self._limit:  # not sooner: nobody is ended for one who does not come
-                self._end_the_longest_idle()
-            self._serve(connected, client[:2])
-
-    def _serve(self, connected: socket.socket, client: Address) -> None:
-        connected.setblocking(False)
-        try:
-            set_options(connected)
-            connection = Connection(self, connected, client)
-        except OSError:  # gone already
-            connected.close()
-            return
-        task = asyncio.get_running_loop().create_task(connection.serve())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _end_the_longest_idle(self) -> None:
-        """Make room, if somebody waits for a request, or for us to agree about TLS."""
-        for connection in self.idle:
-            del self.idle[connection]
-            connection.interrupt()
-            return
+            self.serve(connected, client)
 
 
 def connections_limit(listeners: int) -> int:
@@ -140,16 +165,21 @@ def connections_limit(listeners: int) -> int:
     return max(8, min(CONNECTIONS_LIMIT, (files - _SPARE_FILES) // (2 * listeners)))
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, together with those of other processes.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
     family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind)
+    bound = socket.socket(family, kind)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind(where)
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(where)
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
     except OSError:
-        listening.close()
+        bound.close()
         raise
-    return listening
+    return bound

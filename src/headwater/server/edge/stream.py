@@ -233,6 +233,13 @@ class Stream(asyncio.BufferedProtocol):
         finally:
             self._loop.remove_writer(out)
 
+    def limit_hops(self, count: int) -> None:
+        """Let what is sent from now on pass ``count`` routers at most."""
+        if self._socket.family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, count)
+        with contextlib.suppress(OSError):  # one of IPv6 alone; else the peer may come by IPv4 (::ffff:…)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, count)
+
     async def linger(self) -> None:
         """Say that nothing more comes, and drop what does, so that the client is not reset before it has read that."""
         self._sink = _drop
@@ -311,7 +318,9 @@ def _fault(file: int, offset: int) -> OSError | None:
 
 
 def set_options(connected: socket.socket) -> None:
-    """Let the kernel notice a client that is gone, and send small answers at once."""
+    """Let the kernel notice a client that is gone, and send small answers at once; others than TCP need neither."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (

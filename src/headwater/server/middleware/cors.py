@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.config import Section
 
@@ -57,7 +57,14 @@ class CorsSettings(Section):
         "OpenStack-image-store-ids",
         "Repr-Digest",
         "Retry-After",
+        "Tus-Checksum-Algorithm",
+        "Tus-Extension",
+        "Tus-Max-Size",
+        "Tus-Resumable",
+        "Tus-Version",
         "Upload-Complete",
+        "Upload-Defer-Length",
+        "Upload-Expires",
         "Upload-Length",
         "Upload-Limit",
         "Upload-Offset",
@@ -96,9 +103,16 @@ class CorsSettings(Section):
         "If-Range",
         "Range",
         "Repr-Digest",
+        "Tus-Resumable",
+        "Upload-Checksum",
         "Upload-Complete",
+        "Upload-Defer-Length",
+        "Upload-Draft-Interop-Version",
         "Upload-Length",
+        "Upload-Metadata",
         "Upload-Offset",
+        "Want-Repr-Digest",
+        "X-HTTP-Method-Override",
         "X-Image-Meta-Store",
         "X-OpenStack-Append",
         "X-OpenStack-Image-Size",
@@ -121,11 +135,15 @@ class CorsSettings(Section):
         return self
 
 
-def with_cors(app: ASGIApp, settings: CorsSettings) -> ASGIApp:
-    """Return ``app`` for the pages of other origins that ``settings`` let in; without any, ``app`` itself."""
+def with_cors(app: ASGIApp, settings: CorsSettings, for_everybody: tuple[str, ...] = ()) -> ASGIApp:
+    """Return ``app`` for the pages of other origins that ``settings`` let in; without any, ``app`` itself.
+
+    Args:
+        for_everybody: Beginnings of paths that pages of every origin read, as ``app`` itself tells them.
+    """
     if not settings.allowed_origin:
         return app
-    return CORSMiddleware(
+    guarded = CORSMiddleware(
         app,
         allow_origins=[origin.lower() for origin in settings.allowed_origin],  # as browsers write them
         allow_credentials=settings.allow_credentials,
@@ -134,3 +152,9 @@ def with_cors(app: ASGIApp, settings: CorsSettings) -> ASGIApp:
         allow_methods=settings.allow_methods,
         allow_headers=settings.allow_headers,
     )
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        is_open = scope["type"] == "http" and scope["path"].startswith(for_everybody)
+        await (app if is_open else guarded)(scope, receive, send)
+
+    return either

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import Invalid
+from headwater.http.context import context
 
 Trusts = Callable[[str], bool]
 
@@ -65,7 +66,9 @@ class Forwarded:
         client = scope.get("client")
         if client is not None and self._trusts(client[0]):
             # In place: the log of requests reads it there.
-            _follow(scope, told(scope["headers"], self._trusts))
+            said = told(scope["headers"], self._trusts)
+            context(scope).proxied = said.client is not None
+            _follow(scope, said)
         await self._app(scope, receive, send)
 
 

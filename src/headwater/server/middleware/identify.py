@@ -43,13 +43,18 @@ class Identified:
         versions: frozenset[str],
         *,
         below: tuple[str, ...] = (),
+        by_password: Authenticator | None = None,
+        for_passwords: tuple[str, ...] = (),
     ) -> None:
         """Take what is asked and the threads to ask it in.
 
         Args:
             versions: First parts of the paths that need a caller: ``v2``, ``v2.9``, ….
             below: Beginnings of further paths that need one.
+            by_password: Asked in place of ``authenticator`` where clients know passwords only.
+            for_passwords: Beginnings of the paths where that is so.
         """
+        self._by_password, self._for_passwords = by_password or authenticator, for_passwords
         self._app = app
         self._authenticator = authenticator
         self._pool = pool
@@ -60,13 +65,15 @@ class Identified:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._needs_caller(scope):
             headers = _proofs(scope)
-            caller = self._authenticator.cached(headers)
+            is_of_passwords = scope["path"].startswith(self._for_passwords)
+            authenticator = self._by_password if is_of_passwords else self._authenticator
+            caller = authenticator.cached(headers)
             if caller is None:
                 if self._waiting >= WAITING_LIMIT:
                     raise TooManyWait
                 self._waiting += 1
                 try:
-                    caller = await self._pool.run(lambda: self._authenticator.caller(headers))
+                    caller = await self._pool.run(lambda: authenticator.caller(headers))
                 finally:
                     self._waiting -= 1
             client, known = scope.get("client"), context(scope)
@@ -77,7 +84,7 @@ class Identified:
         if scope["method"] == "OPTIONS":
             return False
         path = scope["path"]
-        if path[1:].partition("/")[0] in self._versions or path.startswith(self._below):
+        if path[1:].partition("/")[0] in self._versions or path.startswith((*self._below, *self._for_passwords)):
             return True
         return any(name == b"accept" and value.startswith(_BY_ACCEPT) for name, value in scope["headers"])
 

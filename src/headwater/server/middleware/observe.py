@@ -6,6 +6,7 @@ import random
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
@@ -21,6 +22,8 @@ from headwater.server.metrics import Metrics
 LEFT = 499  # what the log says of a client that did not wait for its answer
 
 _log = structlog.get_logger("headwater.request")
+# What follows opens something to whoever has it (``images/sharing/private_paths.py``; seeds of instances).
+_SECRET = re.compile(r"(?i)(^/+seed/+|streams/(?:[^/]*/)*?private/+)[^/]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -59,7 +62,7 @@ class Observed:
         token = request_id.set(current)
         known = context(scope)
         known.request_id = current
-        exchange = _Exchange(send, current)
+        exchange = _Exchange(send, current, known.told)
         self._in_flight.inc()
         try:
             if not fits:
@@ -90,7 +93,7 @@ class Observed:
                 "request",
                 listener=self._listener,
                 method=scope["method"],
-                path=scope["path"],
+                path=_SECRET.sub(r"\1...", scope["path"]),
                 status=exchange.status,
                 ms=round(took * 1000, 2),
                 sent=exchange.sent,
@@ -130,10 +133,11 @@ def _head(scope: Scope) -> tuple[str, str, int]:
 
 
 class _Exchange:
-    """One answer on its way: adds the request id to its head and notes what is sent."""
+    """One answer on its way: adds to its head what every answer has, and notes what is sent."""
 
-    def __init__(self, send: Send, current: str) -> None:
+    def __init__(self, send: Send, current: str, told: Mapping[str, str]) -> None:
         self._send = send
+        self._told = told
         self._request_id = (b"x-openstack-request-id", current.encode("latin-1"))
         self.started = False
         self.status = 0
@@ -145,6 +149,10 @@ class _Exchange:
             self.status = message["status"]
             headers = list(message["headers"])
             headers.append(self._request_id)
+            if self._told:
+                there = {name for name, _ in headers}
+                more = ((name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self._told.items())
+                headers += [(name, value) for name, value in more if name not in there]
             self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
             message = {**message, "headers": headers}
         await self._send(message)

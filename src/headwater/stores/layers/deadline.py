@@ -239,5 +239,8 @@ class _PromptResumed(_PromptWriting):
     def written(self) -> Iterator[bytes]:
         return _PromptReading(self._store, self._use.within(self._resumed.written))
 
+    def cut(self, size: int) -> None:
+        self._use.within(lambda: self._resumed.cut(size))
+
     def suspend(self) -> int:
         return self._use.within(self._resumed.suspend)

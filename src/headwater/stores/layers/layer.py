@@ -16,6 +16,8 @@ from headwater.stores.store import (
     ObjectStore,
     ObjectWriter,
     Piece,
+    Proof,
+    ProvingStore,
     ResumedWriter,
     ResumingStore,
     Stored,
@@ -28,6 +30,8 @@ Operation = Literal[
     "ping",
     "stat",
     "path",
+    "proof",
+    "prove",
     "list",
     "delete",
     "require_unused",
@@ -37,6 +41,7 @@ Operation = Literal[
     "resume",
     "write",
     "commit",
+    "cut",
     "suspend",
     "abort",
 ]
@@ -97,6 +102,12 @@ class Layer:
 
     def stat(self, key: str) -> Stored:
         return self.call("stat", lambda: self.below.stat(key))
+
+    def proof(self, key: str) -> Proof | None:
+        return self.call("proof", lambda: cast(ProvingStore, self.below).proof(key))
+
+    def prove(self, key: str, read: Proof, *, is_right: bool) -> None:
+        self.call("prove", lambda: cast(ProvingStore, self.below).prove(key, read, is_right=is_right))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         found = self.call("list", lambda: self.below.list(prefix))
@@ -164,6 +175,9 @@ class ResumedWriting(Writing):
 
     def written(self) -> Iterator[bytes]:
         return Reading(self._layer, self._layer.call("open", self._resumed.written))
+
+    def cut(self, size: int) -> None:
+        self._layer.call("cut", lambda: self._resumed.cut(size))
 
     def suspend(self) -> int:
         return self._layer.call("suspend", self._resumed.suspend)

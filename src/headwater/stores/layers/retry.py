@@ -19,7 +19,7 @@ from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 T = TypeVar("T")
 
 _REPEATED: frozenset[Operation] = frozenset(
-    {"identity", "mark", "ping", "stat", "path", "delete", "require_unused", "open"}
+    {"identity", "mark", "ping", "stat", "path", "proof", "prove", "delete", "require_unused", "open"}
 )
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 from urllib3.exceptions import HTTPError
 
 from headwater.errors import HeadwaterError
@@ -32,6 +32,8 @@ _FULL = frozenset(
     {"EntityTooLarge", "InsufficientCapacity", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"}
 )
 _MAY_PASS = frozenset({"OperationAborted", "RequestTimeout", "SlowDown"})
+# The first may have been heard: the second would find no upload that could be completed.
+_NOT_TWICE = frozenset({"CompleteMultipartUpload"})
 # Two processes that make the same bucket at once.
 _IS_MADE = frozenset({"BucketAlreadyOwnedByYou", "OperationAborted"})
 
@@ -197,7 +199,7 @@ class Bucket:
         if settings.cafile is not None and not settings.cafile.is_file():
             raise S3Refused(self.store, f"there is no file {settings.cafile}, which 'cafile' names")
         session = boto3.session.Session(settings.access_key, settings.secret_key.get_secret_value())
-        return session.client(
+        client = session.client(
             "s3",
             endpoint_url=endpoint,
             region_name=settings.region,
@@ -214,6 +216,18 @@ class Bucket:
                 s3={"addressing_style": settings.addressing, "payload_signing_enabled": endpoint.startswith("http:")},
             ),
         )
+        client.meta.events.register("needs-retry.s3", _repeats)
+        return client
+
+
+def _repeats(*, attempts: int, caught_exception: object, operation: Any, **_: object) -> int | None:
+    """Return after how many seconds botocore is to make a request once more; ``None``: not at all.
+
+    A service gives up connections on which nothing comes, perhaps in the moment in which one is used again. That says
+    nothing of the service, so what does the same twice as once is sent on another one.
+    """
+    dropped = attempts == 1 and isinstance(caught_exception, ConnectionClosedError)
+    return 0 if dropped and operation.name not in _NOT_TWICE else None
 
 
 def sentence(said: object) -> str:

@@ -13,8 +13,12 @@ from keystoneauth1.identity import v3
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 from pydantic import SecretStr
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectionError as RequestsConnectionError
 from swiftclient.authv1 import PasswordPlugin
 from swiftclient.client import ClientException, Connection
+from urllib3.exceptions import ProtocolError
 
 from headwater import __version__
 from headwater.stores.store import StoreUnavailable
@@ -67,7 +71,7 @@ class Account:
         session = self._begun()
         settings = self._settings
         self.url()  # what the catalogue lacks is told here
-        return _Direct(
+        return DirectConnection(
             session=session,
             os_options={
                 "object_storage_url": settings.storage_url,
@@ -139,13 +143,32 @@ class Account:
             return self._session
 
 
-class _Direct(Connection):  # type: ignore[misc]  # swiftclient has no types
-    """Follows no redirect: it would carry the token along to wherever it leads."""
+class DirectConnection(Connection):  # type: ignore[misc]  # swiftclient has no types
+    """A connection that follows no redirect: it would carry the token along to wherever it leads."""
 
     def http_connection(self) -> tuple[Any, Any]:
         url, connection = super().http_connection()
         connection.requests_args["allow_redirects"] = False
+        for scheme in ("http://", "https://"):
+            connection.request_session.mount(scheme, _OnceMore())
         return url, connection
+
+
+class _OnceMore(HTTPAdapter):
+    """Makes a request once more whose connection was given up by the server, as idle ones are when one is used again.
+
+    Not one whose body is streamed, of which a part is gone: before each segment the container is asked for, so what
+    would fail so has failed already.
+    """
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        try:
+            return super().send(request, *args, **kwargs)
+        except RequestsConnectionError as error:
+            is_whole = request.body is None or isinstance(request.body, (bytes, str))
+            if not is_whole or not any(isinstance(each, ProtocolError) for each in error.args):
+                raise
+            return super().send(request, *args, **kwargs)
 
 
 def _proof(settings: SwiftStoreSettings) -> BaseIdentityPlugin:

@@ -11,13 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from headwater.cli.commands import config_drive, instance
-from headwater.cli.commands.instance import ArgumentWrong, FileArgumentUnreadable
+from headwater.cli.commands.instances import app as instance
+from headwater.cli.commands.instances.app import ArgumentWrong, FileArgumentUnreadable
+from headwater.cli.commands.media import arguments, config_drive
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, Invalid, NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound, UserDataTooLarge
-from headwater.instances.media.config_drive import DriveExists
-from headwater.instances.registry import Registry
+from headwater.instances.media.writing import iso
+from headwater.instances.media.writing.file import DriveExists
+from headwater.instances.registry import InstanceRows
 from templates import sqlite_catalogue
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
@@ -34,6 +36,9 @@ class OneImage:
         if id_or_name not in IMAGE:
             raise NotFound(f"no image {id_or_name}")
         return IMAGE
+
+    def used(self, image_id: str) -> None:
+        assert image_id == IMAGE[0]
 
 
 class Commands:
@@ -71,6 +76,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Comman
     commands = Commands(sqlite_catalogue(tmp_path / "catalogue.db"))
     monkeypatch.setattr(instance, "opened", commands.open)
     monkeypatch.setattr(config_drive, "opened", commands.open)
+    monkeypatch.setattr(arguments, "opened", commands.open)
     monkeypatch.setattr(instance, "ImagesByName", OneImage)
     monkeypatch.chdir(tmp_path)
     yield commands
@@ -140,7 +146,7 @@ def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:
 
 
 def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
+    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 1})
     for number in range(3):
         commands.run("add", "--name", f"web{number}")
     assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]
@@ -151,8 +157,8 @@ def test_the_table_goes_over_all_pages_and_reads_no_user_data(
 ) -> None:
     for number in range(5):
         commands.run("add", "--name", f"web{number}", "--address", f"10.0.0.{number}", "--user-data", "secret")
-    monkeypatch.setattr(Registry, "page", None)
-    monkeypatch.setattr(Registry.heads, "__kwdefaults__", {"after": None, "limit": 2})
+    monkeypatch.setattr(InstanceRows, "page", None)
+    monkeypatch.setattr(InstanceRows.heads, "__kwdefaults__", {"after": None, "limit": 2})
     lines = commands.run("list").splitlines()
     assert [line.split()[0] for line in lines] == ["Name", "web0", "web1", "web2", "web3", "web4"]
     assert lines[5].split()[1:3] == ["web4", "10.0.0.4"]
@@ -165,11 +171,11 @@ def test_an_empty_list_has_its_heading(commands: Commands) -> None:
 
 def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """All machines with their user data may be more than fits into memory."""
-    monkeypatch.setattr(Registry.page, "__kwdefaults__", {"after": None, "limit": 1})
+    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 1})
     for number in range(3):
         commands.run("add", "--name", f"web{number}", "--user-data", "a\nb")
     order: list[str] = []
-    page, echo = Registry.page, typer.echo
+    page, echo = InstanceRows.page, typer.echo
 
     def read(*given: Any, **named: Any) -> Any:
         order.append("read")
@@ -179,7 +185,7 @@ def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pyt
         order.append("print")
         echo(*given, **named)
 
-    monkeypatch.setattr(Registry, "page", read)
+    monkeypatch.setattr(InstanceRows, "page", read)
     monkeypatch.setattr(typer, "echo", told)
     printed = commands.run("list", "--json")
     assert order == ["read", "print"] * 4
@@ -261,3 +267,53 @@ def test_a_config_drive_of_an_unknown_machine_is_not_written(commands: Commands,
     with pytest.raises(InstanceNotFound):
         commands.build("web1", "-o", "web1.iso")
     assert not (tmp_path / "web1.iso").exists()
+
+
+def test_media_of_plain_files_need_no_catalogue(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_text(f"{KEY}\n")
+    (tmp_path / "user-data").write_bytes(b"#cloud-config\n")
+    words = ("-o", "seed.img", "--layout", "nocloud", "--format", "vfat", "--ssh-key", "@key.pub")
+    commands.build(*words, "--user-data", "user-data", "--hostname", "web1")
+    assert b"cidata" in (tmp_path / "seed.img").read_bytes()[:512]
+    assert commands.opened == 0
+    with pytest.raises(config_drive.PlainFileUnreadable, match="--meta-data: cannot read the file 'missing'"):
+        commands.build("-o", "other.img", "--meta-data", "missing")
+    with pytest.raises(config_drive.SourceUnclear):
+        commands.build("-o", "other.img")
+    with pytest.raises(config_drive.SourceUnclear):
+        commands.build("web1", "-o", "other.img", "--hostname", "web1")
+    assert not (tmp_path / "other.img").exists()
+
+
+def test_the_arguments_for_a_hypervisor_name_files_that_are_there(commands: Commands, tmp_path: Path) -> None:
+    added = commands.json("add", "--name", "web1", "--ssh-key", KEY, "--user-data", "#cloud-config")
+    said = commands.json("arguments", "web1")
+    assert said["arguments"][:2] == ["-uuid", added["id"]]
+    assert said["files"]
+    for file in map(Path, said["files"]):
+        assert file.parent == tmp_path / f"{added['id']}.d"
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert any("the user data" in note for note in said["notes"])
+    xml = commands.run("arguments", "web1", "--for", "libvirt", "--directory", "elsewhere")
+    assert f'file="{tmp_path}/elsewhere/fw_cfg-io.systemd.credentials-system.hostname"' in xml
+    assert KEY.split()[1] not in xml
+
+
+def test_a_medium_is_shown_without_what_its_files_hold(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "user-data").write_bytes(b"#cloud-config\npassword: secret\n")
+    commands.build("-o", "seed.iso", "--layout", "nocloud", "--hostname", "web1", "--user-data", "user-data")
+    result = CliRunner().invoke(config_drive.app, ["inspect", "seed.iso"])
+    assert "ISO 9660, label 'cidata'" in result.stdout
+    assert "user-data" in result.stdout
+    assert "secret" not in result.stdout
+    said = json.loads(CliRunner().invoke(config_drive.app, ["inspect", "seed.iso", "--json"]).stdout)
+    assert said["files"]["user-data"] == 31
+    assert {each["consumer"]: each["takes"] for each in said["consumers"]}["cloud-init, NoCloud"]
+
+
+def test_names_on_a_medium_do_nothing_to_a_terminal(commands: Commands, tmp_path: Path) -> None:
+    del commands
+    (tmp_path / "seed.iso").write_bytes(iso.image({"a\x1b[2J\nb": b""}, "cidata", 0))
+    printed = CliRunner().invoke(config_drive.app, ["inspect", "seed.iso"]).stdout
+    assert "a\\x1b[2J\\nb" in printed
+    assert "\x1b" not in printed

@@ -66,3 +66,15 @@ def test_a_wrong_file_is_named(data_dir: Path, tmp_path: Path) -> None:
     refused = run(data_dir, "load", tmp_path)
     assert refused.exit_code != 0
     assert "bad.json" in str(refused.exception)
+
+
+def test_the_definitions_of_scs_come_on_request_and_once(data_dir: Path, tmp_path: Path) -> None:
+    assert json.loads(run(data_dir, "load", "--set", "scs-0102", "--json").stdout) == {
+        "changed": ["SCS::ImageMetadata"]
+    }
+    assert run(data_dir, "load", "--set", "scs-0102").stdout == "nothing to do\n"
+    listed = {each["namespace"]: each for each in json.loads(run(data_dir, "list", "--json").stdout)}
+    assert (len(listed), listed["SCS::ImageMetadata"]["resource_types"]) == (33, ["OS::Glance::Image"])
+    assert run(data_dir, "load", "--set", "base").stdout == "nothing to do\n"
+    both = run(data_dir, "load", tmp_path, "--set", "scs-0102")
+    assert "not both" in str(both.exception)

@@ -16,16 +16,16 @@ from contracts.unheard import UnheardImages
 from headwater.activity.journal import Entry, Journal
 from headwater.activity.notifications.event import Event
 from headwater.asking import ask
-from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import members
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.images import ImageCatalogue, changed
+from headwater.images.catalogue.images import ImageRows, changed
 from headwater.images.catalogue.rows import ImageNotFound, if_there
 from headwater.images.catalogue.transaction import CatalogueBusy, Transaction
 from headwater.images.model import Image
+from templates import sqlite_catalogue
 
 ANN = Caller(user_id="ann", project_id="a")
 
@@ -33,7 +33,7 @@ ANN = Caller(user_id="ann", project_id="a")
 class Rules:
     """Judges by the image's name, which another server knows the meaning of."""
 
-    def __init__(self, catalogue: ImageCatalogue) -> None:
+    def __init__(self, catalogue: ImageRows) -> None:
         self._catalogue = catalogue
         self.asked: list[str | None] = []
         self.refused: set[str] = set()
@@ -69,8 +69,7 @@ class Told:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
     yield database
     database.close()
 

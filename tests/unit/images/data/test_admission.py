@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from headwater.cli.main import app
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher, FetchSettings
-from headwater.images.data.admission import SAMPLE, Admission, CatalogueAbsent, StoreAbsent
+from headwater.images.data.admission import SAMPLE, Admission, Admitted, CatalogueAbsent, StoreAbsent
 from headwater.images.model import Image
 from headwater.stores.file import MARK, FileStore, FileStoreSettings
+from headwater.stores.layers.awaited import AwaitedStore
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
-from headwater.stores.store import ObjectStore
+from headwater.stores.store import ObjectStore, Stored, StoreUnavailable
 from headwater.stores.web import HttpStore
 from headwater.testing.object_store import content, marked, put
 from templates import sqlite_catalogue
@@ -56,7 +59,7 @@ def admit(database: Database, root: Path) -> str:
     store = a_store(root)
     admitted = Admission(database).admit({"file": store})
     store.ping()
-    return admitted["file"]
+    return admitted.identities["file"]
 
 
 def with_images(database: Database, root: Path, count: int) -> list[str]:
@@ -93,7 +96,7 @@ def test_stores_that_keep_nothing_of_their_own_need_no_mark(database: Database) 
         "memory": MemoryStore("memory", MemoryStoreSettings(type="memory")),
         "web": HttpStore("web", Fetcher(FetchSettings())),
     }
-    assert Admission(database).admit(stores) == {}
+    assert Admission(database).admit(stores) == Admitted()
 
 
 def test_a_kill_between_the_mark_and_the_catalogues_row_is_no_harm(database: Database, root: Path) -> None:
@@ -105,7 +108,7 @@ def test_a_kill_between_the_mark_and_the_catalogues_row_is_no_harm(database: Dat
 def _admit_at_once(url: str, root: Path, start: Any, got: Any) -> None:
     database = Database(url)
     start.wait()
-    got.put(Admission(database).admit({"file": a_store(root)})["file"])
+    got.put(Admission(database).admit({"file": a_store(root)}).identities["file"])
     database.close()
 
 
@@ -185,7 +188,7 @@ def test_a_full_store_from_before_the_marks_is_taken_without_one(
 
     with monkeypatch.context() as full:
         full.setattr(os, "write", fill)
-        assert Admission(database).admit({"file": a_store(root)}) == {}
+        assert Admission(database).admit({"file": a_store(root)}) == Admitted()
     admit(database, root)
 
 
@@ -216,24 +219,97 @@ def _unreachable(root: Path) -> None:
     [
         (_away, "has no store-id; is it mounted?"),
         (_bare, "has no store-id; is it mounted?"),
-        (_another, "has the store-id of another store"),
         (_unreachable, "Not a directory"),
     ],
 )
-def test_a_start_without_the_store_is_refused_and_says_what_to_do(
+def test_a_start_without_a_store_finds_it_down_and_leaves_its_place_as_it_is(
     database: Database, root: Path, happens: Callable[[Path], None], told: str
 ) -> None:
     identity = admit(database, root)
     happens(root)
     before = sorted(root.parent.rglob("*"))
-    with pytest.raises(StoreAbsent) as caught:
-        admit(database, root)
-    for part in (f"section [stores.file]: the directory {root}"[:20], str(root), told, "headwater store adopt file"):
-        assert part in str(caught.value)
+    store = a_store(root)
+    found = Admission(database).admit({"file": store})
+    assert (found.identities, found.awaited) == ({"file": identity}, {})
+    for part in (str(root), told):
+        assert part in found.down["file"]
+    for use in (lambda: put(store, "k", b"data"), lambda: store.delete("k"), lambda: store.read("k")):
+        with pytest.raises(StoreUnavailable):
+            use()
     assert sorted(root.parent.rglob("*")) == before
     shutil.rmtree(root) if root.is_dir() else root.unlink(missing_ok=True)
     root.with_name("away").rename(root)
+    put(store, "k", b"data")
     assert admit(database, root) == identity
+
+
+def test_a_start_with_another_store_in_its_place_is_refused_and_says_what_to_do(database: Database, root: Path) -> None:
+    identity = admit(database, root)
+    _another(root)
+    before = sorted(root.parent.rglob("*"))
+    with pytest.raises(StoreAbsent) as caught:
+        admit(database, root)
+    for part in ("section [stores.file]", str(root), "has the store-id of another store", "headwater store adopt file"):
+        assert part in str(caught.value)
+    assert sorted(root.parent.rglob("*")) == before
+    shutil.rmtree(root)
+    root.with_name("away").rename(root)
+    assert admit(database, root) == identity
+
+
+class Deaf(MemoryStore):
+    """A store that answers when the test lets it."""
+
+    abilities = replace(MemoryStore.abilities, has_identity=True)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, MemoryStoreSettings(type="memory"))
+        self.answers = threading.Event()
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        self.answers.wait(20)
+        return super().list(prefix)
+
+    def mark(self, identity: str) -> str:
+        self.answers.wait(20)
+        return "d" * 32
+
+
+def test_a_store_that_hangs_holds_up_no_other_and_is_awaited(database: Database, root: Path) -> None:
+    deaf = Deaf("deaf")
+    try:
+        found = Admission(database).admit({"deaf": deaf, "file": a_store(root)}, wait_s=0.5)
+    finally:
+        deaf.answers.set()
+    assert set(found.identities) == {"file"}
+    assert found.down == found.awaited == {"deaf": "it did not answer within 0.5 s"}
+
+
+def test_a_store_that_was_never_reached_is_not_used_before_it_is_admitted(database: Database, root: Path) -> None:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    root.write_text("a file")
+    found = Admission(database).admit({"file": a_store(root)})
+    assert not found.identities
+    assert "Not a directory" in found.awaited["file"]
+    root.unlink()
+    store = AwaitedStore(a_store(root), found.awaited["file"])
+    for use in (
+        lambda: put(store, "k", b"data"),
+        lambda: store.delete("k"),
+        lambda: store.read("k"),
+        lambda: store.stat("k"),
+        lambda: list(store.list()),
+        store.ping,
+        lambda: store.mark("a" * 32),
+    ):
+        with pytest.raises(StoreUnavailable, match=r"was not reached yet.*Not a directory"):
+            use()
+    assert not root.exists()
+    identity = Admission(database).admit_one("file", store.below)
+    assert identity is not None
+    store.expect(identity)
+    put(store, "k", b"data")
+    assert content(store, "k") == b"data"
 
 
 @pytest.mark.parametrize("is_marked", [True, False])

@@ -20,7 +20,7 @@ from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
 from headwater.images.data.downloads import Download, Downloads
 from headwater.images.locations.known_stores import KnownStore, KnownStores
-from headwater.images.locations.reading import DataDamaged, DataRefused, NotReadYet
+from headwater.images.locations.reading import DataDamaged, DataMissing, DataRefused, NotReadYet
 from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
 from headwater.stores.file import FileStore, FileStoreSettings
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
@@ -52,9 +52,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.wrongs: list[str] = []
+        self.missed: list[str] = []
 
     def wrong(self, store: str) -> None:
         self.wrongs.append(store)
+
+    def missing(self, store: str) -> None:
+        self.missed.append(store)
 
 
 class House:
@@ -122,6 +126,71 @@ def test_what_is_wrong_is_read_to_be_verified_only(database: Database, tmp_path:
     assert house.open().path is not None
 
 
+def in_files(house: House, tmp_path: Path, data: bytes = DATA) -> FileStore:
+    """Let a store of files be the one that holds the image."""
+    files = marked(FileStore("files", FileStoreSettings(chunk_size=4096), tmp_path / "files"))
+    house.downloads._stores = {"files": files, "b": house.b}
+    put(files, "k", data)
+    return files
+
+
+def test_a_file_that_was_touched_is_read_and_hashed_once_and_then_sent_again(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, DATA, Location("files", "k"), **hashed(DATA))
+    files = in_files(house, tmp_path)
+    assert house.open().path == files.path("k")
+    files.path("k").touch()
+    assert house.open().path is None
+    assert b"".join(house.open().read(5, 10)) == DATA[5:15]  # a part proves nothing
+    assert house.open().path is None
+    assert house.whole() == DATA
+    assert house.open().path == files.path("k")
+    assert (house.verdicts, house.tally.wrongs) == ([None], [])
+
+
+def test_a_file_that_was_changed_is_given_to_nobody_whole_and_then_to_nobody_at_all(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, DATA, Location("files", "k"), **hashed(DATA))
+    files = in_files(house, tmp_path)
+    files.path("k").write_bytes(DAMAGED)
+    got: list[bytes] = []
+    reading = house.open().read(0, len(DATA))
+    with pytest.raises(DataDamaged):
+        got.extend(reading)
+    assert 0 < len(b"".join(got)) < len(DATA)
+    for _ in range(2):
+        with pytest.raises(DataDamaged, match="was not changed since it was found wrong"):
+            house.open()
+    assert (house.verdicts, house.tally.wrongs) == ([WRONG], ["files"])
+    files.path("k").write_bytes(DATA)  # the operator has brought it back
+    assert house.whole() == DATA
+    assert house.verdicts == [RIGHT]
+    assert house.open().path == files.path("k")
+
+
+def test_where_a_changed_file_is_one_of_two_copies_the_next_reader_gets_the_other(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, DATA, Location("files", "k"), Location("b", "k"), **hashed(DATA))
+    files = in_files(house, tmp_path)
+    house.b.put("k", DATA)
+    files.path("k").write_bytes(DAMAGED)
+    with pytest.raises(DataDamaged):
+        house.whole()
+    assert house.whole() == DATA
+    assert [place.store.name for place in house.open().places] == ["b"]
+
+
+def test_who_wants_speed_sends_files_that_were_touched(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("files", "k"), **hashed(DATA))
+    files = in_files(house, tmp_path)
+    house.downloads._known = KnownStores([KnownStore(name="files", verify_reads=False)])
+    files.path("k").touch()
+    assert house.open().path == files.path("k")
+
+
 def test_a_file_that_ends_too_early_is_told_of_and_another_one_is_not(database: Database, tmp_path: Path) -> None:
     house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
     house.a.put("k", DATA)
@@ -133,6 +202,52 @@ def test_a_file_that_ends_too_early_is_told_of_and_another_one_is_not(database: 
     assert house.verdicts == [WRONG, None]
     with pytest.raises(StoreUnavailable, match="Input/output error"):
         replace(house.open(), places=house.open().places[:1]).read_on(broken, range(len(DATA)))
+
+
+@pytest.mark.parametrize("there", [b"", DATA[:-1], DATA + b"x", DATA * 2])
+@pytest.mark.parametrize("verifies", [True, False])
+def test_an_object_of_another_size_is_told_of_once_and_not_read(
+    database: Database, there: bytes, *, verifies: bool
+) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
+    house.downloads._known = KnownStores([KnownStore(name=name, verify_reads=verifies) for name in "ab"])
+    house.a.put("k", there)
+    house.b.put("k", DATA)
+    for _ in range(2):
+        assert house.whole() == DATA
+        assert b"".join(house.open().read(5, 10)) == DATA[5:15]
+    assert (house.verdicts, house.tally.wrongs) == ([WRONG, None], ["a"])
+    house.b.put("k", there)
+    with pytest.raises(DataDamaged, match=f"has {len(there)} bytes, and the image {len(DATA)}"):
+        house.open()
+    house.a.put("k", DATA)  # the operator has brought it back
+    assert house.whole() == DATA
+    assert house.verdicts == [RIGHT, WRONG]
+
+
+def test_a_file_of_another_size_is_not_sent(database: Database, tmp_path: Path) -> None:
+    house = House(database, DATA, Location("files", "k"), Location("b", "k"), **hashed(DATA))
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    house.downloads._stores = {"files": files, "b": house.b}
+    put(files, "k", DATA + b"more")
+    house.b.put("k", DATA)
+    assert house.open().path is None
+    assert house.whole() == DATA
+    put(files, "k", DATA)
+    assert house.open().places[-1].store is files  # wrong until somebody has read it
+
+
+def test_missing_data_is_told_of_while_another_copy_is_read_and_is_used_when_it_is_back(database: Database) -> None:
+    house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
+    house.b.put("k", DATA)
+    assert house.whole() == DATA
+    assert (house.tally.missed, house.tally.wrongs, house.verdicts) == (["a"], [], [None, None])
+    house.a.put("k", DATA)
+    assert [place.store.name for place in house.open().places] == ["a", "b"]
+    house.a.delete("k")
+    house.b.delete("k")
+    with pytest.raises(DataMissing, match=r"missing from store b: restore the object k, or delete the image"):
+        house.open()
 
 
 def test_who_wants_speed_reads_unverified(database: Database) -> None:
@@ -174,7 +289,7 @@ def test_what_no_upload_could_bring_nobody_gets_from_a_location(
     with pytest.raises(DataRefused, match=reason):
         for piece in house.open().read(0, len(data)):
             got += piece
-    assert len(got) < len(data)
+    assert got == b""  # in however small pieces it came
     asked = house.web.asked
     with pytest.raises(DataRefused, match=reason):
         house.open()
@@ -209,9 +324,11 @@ def test_a_signed_image_is_not_read_where_nobody_can_verify_it(database: Databas
 
 def test_a_part_goes_on_only_where_parts_are_given(database: Database) -> None:
     house = House(database, DATA, Location("a", "k"), Location("web", URL))
+    house.a.put("k", DATA)
+    found = house.open()
     house.a.put("k", DATA[:2000])
     with pytest.raises(DataDamaged):
-        list(house.open().read(1500, 1000))
+        list(found.read(1500, 1000))
     assert house.web.asked == 0
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from contracts.image_catalogue import NOON
 from headwater.database.engine import Database
-from headwater.images.catalogue.discarded import DiscardedObjects, discard
+from headwater.images.catalogue.discarded import DiscardedObjectRows, discard
+from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.sweeping import EVERY_S, Sweeping
 from headwater.images.model import Location
 from headwater.jobs.queue import Job, Jobs
@@ -57,14 +58,14 @@ class Counted:
 
 
 @pytest.fixture
-def discarded(database: Database) -> DiscardedObjects:
-    return DiscardedObjects(database)
+def discarded(database: Database) -> DiscardedObjectRows:
+    return DiscardedObjectRows(database)
 
 
 class Sweeper:
     """Sweeps with a clock that the test moves."""
 
-    def __init__(self, discarded: DiscardedObjects, *stores: ObjectStore) -> None:
+    def __init__(self, discarded: DiscardedObjectRows, *stores: ObjectStore) -> None:
         self.now = 1000.0
         self.counted = Counted()
         named = {store.name: store for store in stores}
@@ -82,7 +83,7 @@ def throw_away(database: Database, store: str, *keys: str) -> None:
 
 
 def test_rows_of_a_store_that_is_gone_keep_nothing_else_from_being_removed(
-    database: Database, discarded: DiscardedObjects
+    database: Database, discarded: DiscardedObjectRows
 ) -> None:
     throw_away(database, "gone", *(f"k{number}" for number in range(1000)))
     throw_away(database, "here", *(f"k{number}" for number in range(250)))
@@ -93,7 +94,10 @@ def test_rows_of_a_store_that_is_gone_keep_nothing_else_from_being_removed(
 
 
 def test_bytes_in_a_store_that_the_settings_do_not_name_are_told_of_once_an_hour(
-    database: Database, discarded: DiscardedObjects, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    discarded: DiscardedObjectRows,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Libraries that configure logging switch off every logger that is there.
     monkeypatch.setattr("headwater.images.data.sweeping._log.disabled", False)
@@ -107,7 +111,7 @@ def test_bytes_in_a_store_that_the_settings_do_not_name_are_told_of_once_an_hour
 
 
 def test_a_store_that_is_away_is_asked_less_and_less_often_and_nothing_is_forgotten(
-    database: Database, discarded: DiscardedObjects
+    database: Database, discarded: DiscardedObjectRows
 ) -> None:
     throw_away(database, "here", "a", "b", "c")
     store = Store("here")
@@ -122,7 +126,7 @@ def test_a_store_that_is_away_is_asked_less_and_less_often_and_nothing_is_forgot
 
 
 def test_an_object_that_stays_is_passed_and_tried_after_pauses_that_grow(
-    database: Database, discarded: DiscardedObjects
+    database: Database, discarded: DiscardedObjectRows
 ) -> None:
     keys = [f"k{number:03}" for number in range(300)]
     throw_away(database, "here", *keys)
@@ -147,7 +151,10 @@ def test_an_object_that_stays_is_passed_and_tried_after_pauses_that_grow(
 
 
 def test_an_object_that_others_build_on_stays_without_noise_until_they_are_gone(
-    database: Database, discarded: DiscardedObjects, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    discarded: DiscardedObjectRows,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("headwater.images.data.sweeping._log.disabled", False)
     throw_away(database, "here", "a", "b", "c")
@@ -167,7 +174,7 @@ def test_an_object_that_others_build_on_stays_without_noise_until_they_are_gone(
 
 
 def test_an_error_nobody_thought_of_is_passed_too_and_does_not_end_the_only_job_that_sweeps(
-    database: Database, discarded: DiscardedObjects, monkeypatch: pytest.MonkeyPatch
+    database: Database, discarded: DiscardedObjectRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     throw_away(database, "here", "a", "b")
     store = Store("here")
@@ -185,7 +192,7 @@ def test_an_error_nobody_thought_of_is_passed_too_and_does_not_end_the_only_job_
 
 
 def test_a_store_that_hangs_holds_up_no_other_and_one_process_sweeps_a_store(
-    database: Database, discarded: DiscardedObjects
+    database: Database, discarded: DiscardedObjectRows
 ) -> None:
     throw_away(database, "hangs", "a")
     throw_away(database, "works", "a", "b")
@@ -218,7 +225,7 @@ def test_a_store_that_hangs_holds_up_no_other_and_one_process_sweeps_a_store(
     assert discarded.count() == {}
 
 
-def test_a_sweep_makes_way_for_the_end_of_its_process(database: Database, discarded: DiscardedObjects) -> None:
+def test_a_sweep_makes_way_for_the_end_of_its_process(database: Database, discarded: DiscardedObjectRows) -> None:
     throw_away(database, "here", "a")
     sweeping = Sweeping(discarded, {"here": Store("here")}, Counted(), stopping=lambda: True)
     with pytest.raises(Later) as later:
@@ -227,8 +234,51 @@ def test_a_sweep_makes_way_for_the_end_of_its_process(database: Database, discar
     assert discarded.count() == {"here": 1}
 
 
-def test_names_of_stores_as_long_as_may_be_have_jobs_of_their_own(discarded: DiscardedObjects) -> None:
+def test_names_of_stores_as_long_as_may_be_have_jobs_of_their_own(discarded: DiscardedObjectRows) -> None:
     names = ["x" * 63 + each for each in "ab"]
     kinds = list(Sweeper(discarded, *map(Store, names)).sweeping.handlers)
     assert len(set(kinds)) == 2
     assert all(len(kind) <= 64 for kind in kinds)
+
+
+def test_why_an_object_stays_is_noted_with_it_until_it_is_gone(
+    database: Database, discarded: DiscardedObjectRows
+) -> None:
+    throw_away(database, "here", "a", "b", "c", "d")
+    store = Store("here")
+    store.stays, store.cloned = {"b"}, {"c"}
+    sweeper = Sweeper(discarded, store)
+    sweeper.sweep("here")
+    sweeper.now += EVERY_S
+    sweeper.sweep("here")
+    b, c = discarded.page(10)
+    assert (b.at, b.attempts, c.at, c.attempts) == (Location("here", "b"), 2, Location("here", "c"), 2)
+    assert "it does not remove that" in (b.error or "")
+    assert "in use" in (c.error or "")
+    assert b.tried_at is not None
+    assert discarded.page(10, b.at) == [c]
+    store.stays, store.cloned = set(), set()
+    sweeper.now += 4 * EVERY_S
+    sweeper.sweep("here")
+    assert discarded.page(10) == []
+
+
+def test_a_store_that_is_away_is_the_reason_noted_with_the_object_that_was_tried(
+    database: Database, discarded: DiscardedObjectRows
+) -> None:
+    throw_away(database, "here", "a", "b")
+    store = Store("here")
+    store.is_away = True
+    Sweeper(discarded, store).sweep("here")
+    a, b = discarded.page(10)
+    assert (a.attempts, b.attempts, b.error) == (1, 0, None)
+    assert "does not work" in (a.error or "")
+
+
+def test_what_is_not_removed_at_once_is_noted_too(database: Database, discarded: DiscardedObjectRows) -> None:
+    throw_away(database, "here", "a", "b")
+    store = Store("here")
+    store.stays, store.cloned = {"a"}, {"b"}
+    scrubber = Scrubber(discarded, {"here": store}, clock=lambda: NOON)
+    assert not any(scrubber.remove(Location("here", key)) for key in "ab")
+    assert [(each.attempts, each.tried_at, bool(each.error)) for each in discarded.page(10)] == [(1, NOON, True)] * 2

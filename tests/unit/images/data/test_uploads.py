@@ -23,7 +23,7 @@ from headwater.identity.caller import OPERATOR, Caller
 from headwater.identity.policy.rules import Rules
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone, Upload, UploadLost
 from headwater.images.data.downloads import Downloads
@@ -75,8 +75,8 @@ def records(database: Database) -> UnheardUploads:
 
 
 @pytest.fixture
-def discarded(database: Database) -> DiscardedObjects:
-    return DiscardedObjects(database)
+def discarded(database: Database) -> DiscardedObjectRows:
+    return DiscardedObjectRows(database)
 
 
 def leftovers(uploads: Uploads) -> Leftovers:
@@ -90,7 +90,7 @@ def changing(records: UnheardUploads, rules: Rules | None = None, **more: Any) -
 
 
 def scrubbing(records: UnheardUploads, stores: Mapping[str, ObjectStore]) -> Scrubber:
-    return Scrubber(DiscardedObjects(records._database), stores)
+    return Scrubber(DiscardedObjectRows(records._database), stores)
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def test_an_active_image_never_loses_its_bytes_to_who_clears(
 
 
 def test_an_image_waits_again_when_the_store_cannot_remove_the_bytes(
-    uploads: Uploads, catalogue: UnheardImages, discarded: DiscardedObjects, store: BrokenStore, image: Image
+    uploads: Uploads, catalogue: UnheardImages, discarded: DiscardedObjectRows, store: BrokenStore, image: Image
 ) -> None:
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -506,10 +506,10 @@ def test_only_an_image_with_data_can_be_downloaded(
     assert downloads.open(OPERATOR, image.id) is not None
 
 
-def test_data_is_described_without_a_word_to_its_store(
+def test_data_is_described_where_it_is_there(
     uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
 ) -> None:
-    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {})  # no store that could be asked
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store})
     assert downloads.describe(OPERATOR, image.id) is None
     data = uploads.begin(OPERATOR, image.id)
     put(data, DATA)
@@ -519,6 +519,9 @@ def test_data_is_described_without_a_word_to_its_store(
     assert described.size == len(DATA)
     with pytest.raises(ImageNotFound):
         downloads.describe(OPERATOR, "nobody")
+    store.close()
+    with pytest.raises(DataMissing):
+        downloads.describe(OPERATOR, image.id)
 
 
 def test_lost_data_is_named(uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image) -> None:
@@ -604,7 +607,7 @@ def test_the_first_store_that_takes_uploads_takes_them(
 
 def test_bytes_in_a_store_that_went_away_are_not_forgotten(
     records: UnheardUploads,
-    discarded: DiscardedObjects,
+    discarded: DiscardedObjectRows,
     catalogue: UnheardImages,
     pools: Pools,
     clock: Clock,
@@ -661,7 +664,7 @@ def test_an_upload_that_cannot_be_set_up_leaves_nothing(
     uploads: Uploads,
     catalogue: UnheardImages,
     records: UnheardUploads,
-    discarded: DiscardedObjects,
+    discarded: DiscardedObjectRows,
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_new_image_is_told_with_the_payload_of_glance(told: Told) -> None:
         ("image.reactivate", replace(ACTIVE, status=Status.DEACTIVATED), ACTIVE, ["image.update"]),
         ("image.delete", ACTIVE, None, ["image.delete"]),
         ("image.delete", ACTIVE, replace(ACTIVE, status=Status.PENDING_DELETE), ["image.delete"]),
+        ("image.restore", replace(ACTIVE, status=Status.PENDING_DELETE), ACTIVE, ["image.update"]),
     ],
 )
 def test_what_happens_to_an_image_is_told_under_the_names_of_glance(

@@ -14,12 +14,14 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
+from headwater.images.http.paths import IMAGE_API
 from headwater.images.http_v2 import schemas
 from headwater.images.http_v2.openapi.document import Proof, document, serve
 from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.schemas import ImageSchemas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
+from headwater.streams.http.sources import source_routes
 
 SCHEMAS = ImageSchemas(ImagesSettings())
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -49,7 +51,8 @@ def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> Non
     use_cases = UseCases(**dict.fromkeys(UseCases.__slots__, nothing))
     use_cases = replace(use_cases, images=Images(nothing, nothing, nothing, ImagesSettings()))
     served = set()
-    api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint())
+    others = source_routes(nothing, nothing, nothing, IMAGE_API)
+    api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint(), others=others)
     for path, route in paths([*api.routes, *api.rest.routes]):
         methods: frozenset[str] = cast(Any, route.app).methods
         served |= {(path, method) for method in methods}

@@ -11,7 +11,7 @@ import pytest
 from contracts.image_catalogue import NOON
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import RemoteFailed
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.imports.location_import import LocationImport
 from headwater.images.model import RIGHT, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
@@ -27,7 +27,7 @@ HOUR = 3600 * 1_000_000
 @pytest.fixture
 def parts(database: Database, monkeypatch: pytest.MonkeyPatch) -> Parts:
     made = Parts(database, ImagesSettings(task_time_to_live_h=1, http_retries=2))
-    monkeypatch.setattr(made.fetcher, "open", lambda _url: nullcontext([b"01234", b"56789"]))
+    monkeypatch.setattr(made.fetcher, "open", lambda _url, **_look: nullcontext([b"01234", b"56789"]))
     return made
 
 
@@ -41,15 +41,15 @@ def begun(parts: Parts) -> tuple[str, Job]:
 def test_a_task_that_is_over_is_shown_for_as_long_as_the_settings_say(parts: Parts) -> None:
     task_id, job = begun(parts)
     parts.imports.run(job)
-    over = Tasks(parts.database).get(task_id)
+    over = TaskRows(parts.database).get(task_id)
     assert (over.status, over.expires_at) == (TaskStatus.SUCCESS, NOON + HOUR)
 
 
 def test_a_task_that_failed_is_shown_for_as_long(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     task_id, job = begun(parts)
-    monkeypatch.setattr(parts.fetcher, "size", lambda _url: None)
+    monkeypatch.setattr(parts.fetcher, "size", lambda _url, **_look: None)
     parts.imports.run(job)
-    over = Tasks(parts.database).get(task_id)
+    over = TaskRows(parts.database).get(task_id)
     assert (over.status, over.expires_at) == (TaskStatus.FAILURE, NOON + HOUR)
 
 
@@ -59,7 +59,7 @@ def test_a_stop_is_no_attempt_and_a_server_that_fails_is_one(parts: Parts, monke
     with pytest.raises(Later):
         parts.imports.run(job)
 
-    def fails(_url: str) -> AbstractContextManager[list[bytes]]:
+    def fails(_url: str, **_look: object) -> AbstractContextManager[list[bytes]]:
         raise RemoteFailed(URL, "the server answered 503", 503)
 
     monkeypatch.setattr(parts.fetcher, "open", fails)
@@ -67,7 +67,7 @@ def test_a_stop_is_no_attempt_and_a_server_that_fails_is_one(parts: Parts, monke
         with pytest.raises(TryAgain):
             parts.imports.run(replace(job, attempts=attempt))
     parts.imports.run(replace(job, attempts=3))
-    over = Tasks(parts.database).get(task_id)
+    over = TaskRows(parts.database).get(task_id)
     assert (over.status, "503" in over.message) == (TaskStatus.SUCCESS, True)  # the image is active, without hashes
 
 
@@ -79,8 +79,8 @@ UNSAFE = qcow2(backing="/etc/passwd")
 
 def brings(parts: Parts, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     """Let the server of others have this data."""
-    monkeypatch.setattr(parts.fetcher, "size", lambda _url: len(data))
-    monkeypatch.setattr(parts.fetcher, "open", lambda _url: nullcontext([data[:100], data[100:]]))
+    monkeypatch.setattr(parts.fetcher, "size", lambda _url, **_look: len(data))
+    monkeypatch.setattr(parts.fetcher, "open", lambda _url, **_look: nullcontext([data[:100], data[100:]]))
 
 
 def imported(parts: Parts, image: Image, validation: dict[str, str] | None = None) -> Task:
@@ -88,7 +88,7 @@ def imported(parts: Parts, image: Image, validation: dict[str, str] | None = Non
     task = parts.imports.begin(OWNER, image.id, {"url": URL, "validation_data": validation or {}})
     (job,) = Jobs(parts.database).claim(["location_import"], "here", NOON, limit=9)
     parts.imports.run(job)
-    return Tasks(parts.database).get(task.id)
+    return TaskRows(parts.database).get(task.id)
 
 
 def sha512(data: bytes) -> dict[str, str]:
@@ -163,6 +163,6 @@ def test_an_image_that_lies_elsewhere_too_loses_only_what_was_refused(
             LocationImport._present(parts.imports, work),
         )[1],
     )
-    monkeypatch.setattr("headwater.images.imports.location_import.LOOK_EVERY_S", -1)
+    monkeypatch.setattr("headwater.images.imports.tries.LOOK_EVERY_S", -1)
     assert imported(parts, image).status is TaskStatus.FAILURE
     assert (parts.catalogue.get(image.id).status, parts.rows.of(image.id)) == (Status.ACTIVE, (other,))

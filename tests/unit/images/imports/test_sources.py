@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
@@ -11,11 +11,13 @@ from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher, RemoteChanged, RemoteFailed
 from headwater.images.imports.sources import DataGone, KeptSource, WebSource
 from headwater.images.model import Location
+from headwater.jobs.queue import Cancelled
 from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import ObjectStore, StoreUnavailable
 
 URL = "http://good/x"
 DATA = bytes(range(256))
+HEADERS = {"X-Auth-Token": "of whoever asked"}
 
 
 class Part:
@@ -43,8 +45,18 @@ class Web:
         self.parts = list(parts)
         self.asked: list[tuple[int, str | None]] = []
 
-    def open(self, _url: str, start: int = 0, length: int | None = None, *, if_range: str | None = None) -> Part:
+    def open(
+        self,
+        _url: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        if_range: str | None = None,
+        headers: Mapping[str, str],
+        **_more: object,
+    ) -> Part:
         assert length is None
+        assert headers == HEADERS
         self.asked.append((start, if_range))
         part = self.parts.pop(0)
         if isinstance(part, HeadwaterError):
@@ -56,8 +68,15 @@ def broken(status: int | None = None) -> RemoteFailed:
     return RemoteFailed(URL, "the connection broke off", status)
 
 
-def read(web: Web, retries: int = 2) -> bytes:
-    source = WebSource(cast("Fetcher", web), URL, retries=retries, pause=lambda _s: None)
+def read(web: Web, retries: int = 2, *, is_verified: bool = False) -> bytes:
+    source = WebSource(
+        cast("Fetcher", web),
+        URL,
+        retries=retries,
+        headers=HEADERS,
+        is_verified=is_verified,
+        pause=lambda _s: None,
+    )
     source.open()
     try:
         return b"".join(source)
@@ -97,6 +116,12 @@ def test_data_that_nothing_tells_from_other_data_is_not_pieced_together() -> Non
     with pytest.raises(RemoteFailed):
         read(web)
     assert len(web.asked) == 1
+
+
+def test_data_that_is_held_to_a_hash_is_pieced_together_without_a_tag() -> None:
+    web = Web(Part(DATA[:100], broken(), validator=None), Part(DATA[100:], validator=None))
+    assert read(web, is_verified=True) == DATA
+    assert web.asked == [(0, None), (100, None)]
 
 
 # --- What lies in stores -----------------------------------------------------------------------------
@@ -144,3 +169,20 @@ def test_what_may_pass_is_told_before_what_does_not() -> None:
     lost: dict[str, Any] = {}
     with pytest.raises(StoreUnavailable, match=r"section \[stores\] has none"):
         b"".join(KeptSource(lost, [Location("a", "k")], 1))
+
+
+def test_who_looks_ends_the_pause_before_the_next_connection() -> None:
+    """A pause grows with each connection that gave nothing; whoever wants to end the reading is asked each second."""
+    web = Web(Part(DATA[:100], broken()), broken(), broken(), Part(DATA[100:]))
+    pauses: list[float] = []
+
+    def look() -> None:
+        if len(pauses) == 3:
+            raise Cancelled("ann")
+
+    source = WebSource(cast("Fetcher", web), URL, retries=9, look=look, headers=HEADERS, pause=pauses.append)
+    source.open()
+    with pytest.raises(Cancelled):
+        list(source)
+    assert pauses == [1, 1, 1]  # one before the second connection, two of two before the third
+    assert len(web.asked) == 3

@@ -7,7 +7,7 @@ import pytest
 from headwater.errors import Invalid, TooLarge, Unavailable
 from headwater.fetching.fetcher import RemoteFailed
 from headwater.images.catalogue.upload_records import UploadLost
-from headwater.images.imports.tries import Tries
+from headwater.images.imports.tries import ProcessesDied, Tries
 from headwater.jobs.runner import ATTEMPTS, TryAgain
 
 
@@ -41,3 +41,9 @@ def test_what_is_ours_runs_again_as_any_job(error: Exception) -> None:
 @pytest.mark.parametrize("error", [Invalid("no image"), TooLarge("no")])
 def test_what_is_wrong_with_the_data_is_given_up(error: Exception) -> None:
     Tries(5).again(1, error)
+
+
+def test_what_ends_each_process_that_runs_it_is_given_up() -> None:
+    Tries(5).begin(ATTEMPTS)
+    with pytest.raises(ProcessesDied):
+        Tries(5).begin(ATTEMPTS + 1)

@@ -13,7 +13,7 @@ from contracts.image_catalogue import add, an_image
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import RemoteFailed, RemoteTooLarge
 from headwater.fetching.url_filter import UrlRefused
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.imports.web_copy import Order
 from headwater.images.model import Image, Status
 from headwater.images.task import TaskStatus
@@ -191,4 +191,4 @@ def test_a_task_that_failed_says_why_and_its_image_waits(v1: Service) -> None:
     # Run once more, as after a crash: what it said stays.
     v1.web.pages[URL] = [failed(404)]
     v1.web_copy.run(job)
-    assert Tasks(v1.database).get(task.id) == over
+    assert TaskRows(v1.database).get(task.id) == over

@@ -58,7 +58,7 @@ class DyingStore(MemoryStore):
 class Told(list[str]):
     """The stores whose data was found wrong."""
 
-    def __call__(self, error: DataDamaged | DataRefused) -> None:
+    def __call__(self, error: DataMissing | DataDamaged | DataRefused) -> None:
         self.append(error.location.store)
 
 

@@ -19,9 +19,10 @@ from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
 from headwater.images.attributes import Operation
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.deletions.pending_deletes import PendingDeleteRows
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.rows import ImageNotFound
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.imports.location_import import ImageNotQueued, LocationImport, WebLocationsOnly
 from headwater.images.locations.content import Contents
@@ -57,7 +58,7 @@ class Shelf(Fetcher):
     def check(self, url: str) -> None:
         self._filter.target(url)
 
-    def size(self, url: str) -> int | None:
+    def size(self, url: str, **_more: Any) -> int | None:
         self.check(url)
         return {URL: 10, SAME: 10}.get(url)
 
@@ -92,13 +93,13 @@ class Parts:
         self.locations = Locations(self.rows, access, stores, web, settings)
         changes = Changes(database, access)
         self.images = Images(
-            access, changes, Scrubber(DiscardedObjects(database), stores), settings, locations=self.locations
+            access, changes, Scrubber(DiscardedObjectRows(database), stores), settings, locations=self.locations
         )
         self.imports = LocationImport(
             changes,
             self.catalogue,
             self.rows,
-            Tasks(database),
+            TaskRows(database),
             web=web,
             fetcher=fetcher,
             settings=settings,
@@ -216,9 +217,9 @@ def test_owners_and_services_begin_an_import_and_others_may_not(parts: Parts) ->
         parts.imports.begin(OWNER, image.id, {"url": "rbd://a/b/c/d"})
     with pytest.raises(InvalidLocation):
         parts.imports.begin(NOVA_FOR_OWNER, image.id, {"url": "file:///etc/passwd"})
-    assert Tasks(parts.database).of_image(image.id) == []
+    assert TaskRows(parts.database).of_image(image.id) == []
     task = parts.imports.begin(SERVICE, image.id, {"url": URL})
-    assert Tasks(parts.database).of_image(image.id) == [task]
+    assert TaskRows(parts.database).of_image(image.id) == [task]
 
 
 def test_a_task_knows_who_began_it_and_not_the_query_of_the_url(parts: Parts) -> None:
@@ -238,7 +239,7 @@ def test_of_two_imports_one_begins_and_nothing_is_uploaded_beside_it(parts: Part
         parts.imports.begin(OWNER, image.id, {"url": SAME})
     with pytest.raises(Conflict):
         parts.images.patch(OWNER, image.id, adding())
-    assert len(Tasks(parts.database).of_image(image.id)) == 1
+    assert len(TaskRows(parts.database).of_image(image.id)) == 1
     assert parts.catalogue.get(image.id).status is Status.IMPORTING
 
 
@@ -255,9 +256,9 @@ def test_a_run_that_stood_still_does_not_touch_what_was_begun_after_it(parts: Pa
     first = parts.imports.begin(OWNER, image.id, {"url": URL})
     (late,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
 
-    def elsewhere(_url: str) -> int | None:
+    def elsewhere(_url: str, **_look: object) -> int | None:
         """While this run waits for the server, another one gives the first import up, and a second one begins."""
-        Tasks(parts.database).move(first.id, TaskStatus.FAILURE, NOON, message="elsewhere")
+        TaskRows(parts.database).move(first.id, TaskStatus.FAILURE, NOON, message="elsewhere")
         parts.catalogue.change(image.id, lambda image: image.moved_to(Status.QUEUED))
         parts.imports.begin(OWNER, image.id, {"url": SAME})
         return size
@@ -266,7 +267,7 @@ def test_a_run_that_stood_still_does_not_touch_what_was_begun_after_it(parts: Pa
     parts.imports.run(late)
     assert parts.catalogue.get(image.id).status is Status.IMPORTING
     assert parts.rows.of(image.id) == ()
-    statuses = {task.input["loc_url"]: task.status for task in Tasks(parts.database).of_image(image.id)}
+    statuses = {task.input["loc_url"]: task.status for task in TaskRows(parts.database).of_image(image.id)}
     assert statuses == {URL: TaskStatus.FAILURE, SAME: TaskStatus.PENDING}
 
 
@@ -277,7 +278,7 @@ def test_an_import_whose_image_was_deleted_ends_as_a_failure(parts: Parts) -> No
     (job,) = Jobs(parts.database).claim(["location_import"], "me", NOON, limit=9)
     for _ in range(2):  # also when it runs once more, because its end could not be noted
         parts.imports.run(job)
-        ended = Tasks(parts.database).get(task.id)
+        ended = TaskRows(parts.database).get(task.id)
         assert (ended.status, "deleted" in ended.message) == (TaskStatus.FAILURE, True)
 
 
@@ -301,6 +302,18 @@ def test_an_image_that_volumes_were_cloned_from_stays_until_they_are_gone(parts:
         parts.images.get(OWNER, image.id)
 
 
+def test_an_image_in_use_that_can_be_restored_is_deleted_and_its_bytes_stay_until_they_are_unused(
+    database: Database,
+) -> None:
+    parts = Parts(database, SETTINGS.model_copy(update={"delayed_delete_s": 60}))
+    image = parts.image(ImageLocation(at=Location("c", "k")))
+    parts.images.delete(OWNER, image.id)
+    with pytest.raises(ImageNotFound):
+        parts.images.get(OWNER, image.id)
+    assert PendingDeleteRows(database).get(image.id).held[0].at == Location("c", "k")
+    assert DiscardedObjectRows(database).count() == {}
+
+
 def test_whether_an_image_is_in_use_is_told_to_those_who_may_delete_it(parts: Parts) -> None:
     image = parts.image(ImageLocation(at=Location("c", "k")))
     with pytest.raises(ImageNotFound):
@@ -317,3 +330,11 @@ def test_a_store_that_is_away_keeps_no_image_from_being_deleted(parts: Parts) ->
     parts.images.delete(OWNER, image.id)
     with pytest.raises(ImageNotFound):
         parts.images.get(OWNER, image.id)
+
+
+def test_who_has_to_be_certain_is_told_that_a_store_is_away(parts: Parts) -> None:
+    image = parts.image(ImageLocation(at=Location("c", "k")))
+    parts.cloned.is_away = True
+    parts.locations.require_unused(image.id)
+    with pytest.raises(StoreUnavailable):
+        parts.locations.require_unused(image.id, certainly=True)

@@ -22,7 +22,7 @@ from headwater.identity.caller import OPERATOR
 from headwater.identity.watched_file import WatchedFile
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
+from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools, UploadSession
 from headwater.images.data.uploads import Uploads
@@ -86,7 +86,7 @@ class Site:
         self.uploads = Uploads(
             Changes(self.database, Access(self.catalogue, EveryoneMay())),
             UnheardUploads(self.database),
-            Scrubber(DiscardedObjects(self.database), {"memory": self.store}),
+            Scrubber(DiscardedObjectRows(self.database), {"memory": self.store}),
             {"memory": self.store},
             ImagesSettings(),
             pools=self.pools,

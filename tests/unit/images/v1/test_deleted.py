@@ -12,15 +12,17 @@ import pytest
 from sqlalchemy import update
 
 from contracts.image_catalogue import NOON, SECOND, add, an_image, anything
-from contracts.unheard import UnheardImages
-from headwater.database import schema, tables
+from contracts.unheard import UnheardImages, UnheardLocations, commit
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue import images as images_module
 from headwater.images.catalogue import rows
+from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.lists.listing import Condition, Query
-from headwater.images.model import Image, Status
+from headwater.images.model import Image, ImageLocation, Location, Status
 from headwater.images.v1 import deleted
 from questions import plan, questions
+from templates import sqlite_catalogue
 
 COUNT = 120
 DEFAULT = Query(sort=(("created_at", "desc"), ("id", "desc")), limit=7)
@@ -29,8 +31,7 @@ DEFAULT = Query(sort=(("created_at", "desc"), ("id", "desc")), limit=7)
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Images of two projects that were deleted in another order than they were created; some by an older release."""
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('deleted') / 'catalogue.db'}")
-    schema.upgrade(database)
+    database = Database(sqlite_catalogue(tmp_path_factory.mktemp("deleted") / "catalogue.db"))
     catalogue, chance = UnheardImages(database), random.Random(1)
     images = [
         an_image(
@@ -90,6 +91,31 @@ def test_many_deleted_images_are_listed_as_few_are(
     monkeypatch.setattr(deleted, "_FEW", 10)
     monkeypatch.setattr(deleted, "_BLOCK", 8)
     assert pages(catalogue, query, since=since, owner=owner) == as_few
+
+
+def test_those_that_can_be_restored_have_a_status_of_their_own_by_which_lists_are_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
+    catalogue, locations = UnheardImages(database), UnheardLocations(database)
+    for n in range(20):
+        image = an_image(status=Status.ACTIVE, created_at=NOON + n)
+        add(catalogue, image)
+        locations.change(image.id, lambda now, _: (now, (ImageLocation(at=Location("s", "k")),)), NOON)
+        pending = Deletion(at=NOON, scrub_at=NOON + 1) if n % 3 else None
+        if pending is None:
+            locations.change(image.id, lambda now, _: (now, ()), NOON)
+        commit(database, images_module.deleted(image.id, anything, NOON, pending))
+        database.write(lambda c: c.execute(tables.discarded_objects.delete()))
+    query = replace(DEFAULT, sort=(("status", "asc"),), limit=4)
+    for few in (1000, 5):
+        monkeypatch.setattr(deleted, "_FEW", few)
+        shown: list[deleted.Shown] = []
+        while page := deleted.page(catalogue, query, since=0, owner=None, after=shown[-1].image if shown else None):
+            shown += page
+        statuses = [each.image.status for each in shown]
+        assert statuses == [Status.DELETED] * 7 + [Status.PENDING_DELETE] * 13
+    database.close()
 
 
 @pytest.mark.parametrize("owner", [None, "b"])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.image_catalogue import SECOND, add, an_image
+from contracts.image_catalogue import NOON, SECOND, add, an_image
+from contracts.unheard import UnheardLocations
 from headwater.errors import Forbidden, Invalid
 from headwater.fetching.url_filter import UrlRefused
 from headwater.identity.caller import OPERATOR, Caller
@@ -19,11 +20,11 @@ from headwater.images.catalogue.lists import pages
 from headwater.images.catalogue.lists.listing import Direction, Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.session import ChecksumMismatch, ImageTooLarge, SizeMismatch
-from headwater.images.model import Image, Status, Visibility
+from headwater.images.model import Image, ImageLocation, Location, Status, Visibility
 from headwater.images.properties.guard import PropertyGuard
 from headwater.images.properties.protection import read_protections
 from headwater.images.v1.attributes import Description
-from headwater.images.v1.images import DeletedImage, NotQueued, SourceFixed, Wanted
+from headwater.images.v1.images import DeletedImage, DeletionPending, NotQueued, SourceFixed, Wanted
 from unit.images.v1.v1_service import ADMIN, ANN, BOB, EVE, POLICY, READER, Service, says, service
 
 DATA = bytes(range(256)) * 10
@@ -97,6 +98,26 @@ def test_a_deleted_image_is_there_for_admins(v1: Service) -> None:
     assert (shown.image.status, shown.deleted_at, shown.image.name) == (Status.DELETED, v1.now, "x")
     with pytest.raises(ImageNotFound):
         v1.images.show(ANN, image.id)
+
+
+def test_a_deleted_image_that_can_be_restored_is_pending_for_admins_and_nobody_deletes_it_again(tmp_path: Path) -> None:
+    with service(tmp_path, delayed_delete_s=60) as v1:
+        image = an_image("x", owner="a", status=Status.ACTIVE, size=1)
+        add(v1.catalogue, image)
+        held = (ImageLocation(at=Location("memory", f"{image.id}.x")),)
+        UnheardLocations(v1.database).change(image.id, lambda now, _: (now, held), NOON)
+        v1.images.delete(ANN, image.id)
+        shown = v1.images.show(ADMIN, image.id)
+        assert (shown.image.status, shown.deleted_at) == (Status.PENDING_DELETE, v1.now)
+        with pytest.raises(DeletionPending):
+            v1.images.delete(ADMIN, image.id)
+        with pytest.raises(DeletedImage):
+            v1.images.update(ADMIN, image.id, Description(), brings=False, purge=True)
+        for caller in (ANN, BOB):
+            with pytest.raises(ImageNotFound):
+                v1.images.delete(caller, image.id)
+        assert named(v1, ADMIN, of_all=True, deleted=True) == ["x"]
+        assert named(v1, ADMIN, of_all=True) == []
 
 
 def test_what_lists_show_to_whom(v1: Service) -> None:

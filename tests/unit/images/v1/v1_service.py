@@ -19,8 +19,8 @@ from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
-from headwater.images.catalogue.discarded import DiscardedObjects
-from headwater.images.catalogue.tasks import Tasks
+from headwater.images.catalogue.discarded import DiscardedObjectRows
+from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.data.leftovers import Running
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Pools
@@ -80,7 +80,7 @@ class Web:
         if not url.startswith("http://good/"):
             raise UrlRefused(url, "it is not good")
 
-    def open(self, url: str) -> Page:
+    def open(self, url: str, **_look: object) -> Page:
         pages = self.pages[url]
         page = pages.pop(0) if len(pages) > 1 else pages[0]
         if isinstance(page, HeadwaterError):
@@ -151,10 +151,10 @@ def service(directory: Path, guard: PropertyGuard | None = None, **settings: Any
     access, heard = Access(catalogue, POLICY), Heard()
     changes = Changes(database, access, journal=Journal([heard]))
     locations = LocationWeb(stores, web, limits.size_cap)
-    scrubber = Scrubber(DiscardedObjects(database), stores)
+    scrubber = Scrubber(DiscardedObjectRows(database), stores)
     v2 = Images(access, changes, scrubber, limits, clock=clock)
     uploads = Uploads(changes, records, scrubber, stores, limits, pools=pools, clock=clock, running=Running("here"))
-    kept = Tasks(database)
+    kept = TaskRows(database)
     web_copy = WebCopy(catalogue, changes, uploads, web, kept, clock=clock, task_kept_s=3600, retries=5)
     made = Service(
         database,

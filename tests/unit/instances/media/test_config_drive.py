@@ -11,7 +11,8 @@ from pathlib import Path
 import pycdlib
 import pytest
 
-from headwater.instances.media.config_drive import DriveExists, DriveNotWritten, drive_files, write_config_drive
+from headwater.instances.media.config_drive import drive_files, write_config_drive
+from headwater.instances.media.writing.file import DriveExists, DriveNotWritten
 from headwater.instances.model import File, Instance
 from unit.instances.examples import BARE, EC2_META_DATA, META_DATA, NETWORK_DATA, WEB_1, zeros
 

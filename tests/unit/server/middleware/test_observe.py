@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from headwater.errors import ClientDisconnected, Conflict
+from headwater.http.context import context
 from headwater.server import log
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.observe import LEFT, Observed
@@ -30,7 +31,7 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def ask(app: ASGIApp, metrics: Metrics, method: str = "GET", **headers: str) -> list[Message]:
+def ask(app: ASGIApp, metrics: Metrics, method: str = "GET", path: str = "/x", **headers: str) -> list[Message]:
     """Return what the observed application sends in answer to one request."""
     sent: list[Message] = []
 
@@ -43,7 +44,7 @@ def ask(app: ASGIApp, metrics: Metrics, method: str = "GET", **headers: str) -> 
     scope = {
         "type": "http",
         "method": method,
-        "path": "/x",
+        "path": path,
         "query_string": b"",
         "client": ("192.0.2.1", 5),
         "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()],
@@ -121,6 +122,28 @@ def test_each_request_is_one_line(metrics: Metrics, logs: list[Any]) -> None:
     assert line["ms"] >= 0
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/streams/private/s3cret/streams/v1/index.json", "/streams/private/.../streams/v1/index.json"),
+        ("/streams/private/s3cret", "/streams/private/..."),
+        ("//streams//private//s3cret/", "//streams//private//.../"),
+        ("/Streams/./PRIVATE/s3cret/x", "/Streams/./PRIVATE/.../x"),
+        ("/streams/private/s3cret\nx/y", "/streams/private/.../y"),
+        ("/streams/private/", "/streams/private/"),
+        ("/v2/private/s", "/v2/private/s"),
+    ],
+)
+def test_the_log_shows_no_secret_of_a_path(metrics: Metrics, logs: list[Any], path: str, shown: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("hello")({**scope, "path": "/x"}, receive, send)
+
+    ask(app, metrics, path=path)
+    (line,) = logs
+    assert line["path"] == shown
+    assert "s3cret" not in str(logs)
+
+
 def test_an_error_of_ours_is_an_answer_and_no_failure(metrics: Metrics, logs: list[Any]) -> None:
     messages = ask(conflicts, metrics)
     assert messages[0]["status"] == 409
@@ -162,3 +185,16 @@ def test_requests_are_counted_by_method_and_status(metrics: Metrics, logs: list[
         'headwater_request_seconds_count{listener="images",method="GET"} 2.0',
     ):
         assert line in text
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_what_every_answer_is_to_tell_it_tells_unless_it_says_so_itself(metrics: Metrics, refuses: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        context(scope).told.update({"Upload-Limit": "max-size=5", "Content-Type": "of no matter"})
+        if refuses:
+            raise Conflict("not now")
+        await PlainTextResponse("done")(scope, receive, send)
+
+    headers = ask(app, metrics)[0]["headers"]
+    assert [value for name, value in headers if name == b"upload-limit"] == [b"max-size=5"]
+    assert [value for name, value in headers if name == b"content-type"] == [b"text/plain; charset=utf-8"]

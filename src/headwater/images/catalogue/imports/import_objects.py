@@ -36,7 +36,7 @@ class StagedObject:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ImportObjects:
+class ImportObjectRows:
     """Those of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
 from headwater.database import tables
 from headwater.database.engine import Database
+from headwater.images.catalogue.deletions.pending_deletes import objects_of
 from headwater.images.model import Location
 
 PAGE = 500
@@ -66,14 +67,20 @@ class NamedObjects:
 
         def work(connection: Connection) -> set[str]:
             found: set[str] = set()
-            # In the order in which an object goes from table to table, so that none slips through between two looks.
-            for table, here in (
+            looks: tuple[tuple[Table, ColumnElement[bool]], ...] = (
                 (tables.uploads, tables.uploads.c.image_id.in_(ids)),
                 (tables.resumable_uploads, tables.resumable_uploads.c.image_id.in_(ids)),
                 (tables.import_objects, tables.import_objects.c.object_key.in_(keys)),
                 (tables.image_locations, tables.image_locations.c.image_id.in_(ids)),
+                (tables.pending_deletes, tables.pending_deletes.c.image_id.in_(ids)),
+                (tables.image_locations, tables.image_locations.c.image_id.in_(ids)),  # what was restored meanwhile
                 (tables.discarded_objects, tables.discarded_objects.c.object_key.in_(keys)),
-            ):
+            )
+            # In the order in which an object goes from table to table, so that none slips through between two looks.
+            for table, here in looks:
+                if table is tables.pending_deletes:
+                    found.update(objects_of(connection, store, here))
+                    continue
                 found.update(connection.scalars(select(table.c.object_key).where(table.c.store == store, here)))
             if others:  # no index helps, and no release has given such keys
                 here = tables.image_locations.c.object_key.in_(others)

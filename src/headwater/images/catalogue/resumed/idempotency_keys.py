@@ -48,7 +48,7 @@ class KeyUsed(Conflict):
         self.creation = creation
 
 
-class IdempotencyKeys:
+class IdempotencyKeyRows:
     """The keys of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

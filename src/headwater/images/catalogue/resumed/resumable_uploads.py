@@ -52,7 +52,7 @@ def new_claim() -> str:
     return f"resumable/{secrets.token_hex(16)}"
 
 
-class ResumableUploads:
+class ResumableUploadRows:
     """The uploads of one database that can be resumed; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
@@ -75,6 +75,16 @@ class ResumableUploads:
             digests=msgspec.json.decode(row.digests),
             is_complete=row.is_complete,
         )
+
+    def under_way(self, image_id: str) -> str | None:
+        """Return the id of the upload that brings the data of an image; ``None``: it has none that can be resumed."""
+        query = (
+            select(resumable_uploads.c.id)
+            .join(uploads, _same_place())
+            .where(resumable_uploads.c.image_id == image_id, resumable_uploads.c.is_complete.is_(False))
+        )
+        found: str | None = self._database.read(lambda connection: connection.scalar(query))
+        return found
 
     def claim(self, upload: ResumableUpload, claim: str, expires_at: int) -> None:
         """Take the upload over from whoever works on it.
@@ -110,6 +120,19 @@ class ResumableUploads:
             if connection.execute(ours.values(expires_at=expires_at)).rowcount != 1:
                 raise UploadLost(upload.image_id)
             _changed(connection, upload, received=received, length=length, expires_at=expires_at)
+
+        self._database.write(work)
+
+    def hold_to(self, upload: ResumableUpload, claim: str) -> None:
+        """Note what all the data must hash to.
+
+        Raises:
+            UploadLost: Somebody else has claimed or ended it.
+        """
+
+        def work(connection: Connection) -> None:
+            _require_held(connection, upload, claim)
+            _changed(connection, upload, digests=msgspec.json.encode(upload.digests).decode())
 
         self._database.write(work)
 
@@ -166,8 +189,8 @@ def begun(upload: ResumableUpload, claim: str, change: Callable[[Image], Image])
     return step
 
 
-def finished(upload: ResumableUpload, claim: str, size: int, change: Callable[[Image], Image]) -> Step[Image]:
-    """Note that all bytes are durable and the image has them; its client can still ask.
+def finished(upload: ResumableUpload, claim: str, size: int, arrival: Step[Image]) -> Step[Image]:
+    """Note that all bytes are durable, and let them arrive; its client can still ask.
 
     Raises:
         UploadLost: Somebody else has claimed or ended it.
@@ -177,7 +200,7 @@ def finished(upload: ResumableUpload, claim: str, size: int, change: Callable[[I
     def step(transaction: Transaction) -> Image:
         _require_held(transaction.connection, upload, claim)
         _changed(transaction.connection, upload, received=size, length=size, is_complete=True)
-        return upload_records.finished(upload.image_id, upload.location, change)(transaction)
+        return arrival(transaction)
 
     return step
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from headwater.clock import Clock, now
 from headwater.database.engine import Database
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.objects.named_objects import NamedObjects
-from headwater.images.catalogue.store_marks import StoreMarks
+from headwater.images.catalogue.store_marks import StoreMarkRows
 from headwater.images.data.checking.finding import Finding, Kind
 from headwater.images.data.checking.losses import Losses
 from headwater.images.data.checking.orphans import Orphans
@@ -70,9 +70,9 @@ class StoreCheck:
     """Checks stores of one catalogue."""
 
     def __init__(self, database: Database, clock: Clock = now) -> None:
-        self._marks = StoreMarks(database)
+        self._marks = StoreMarkRows(database)
         self._rows = NamedObjects(database)
-        self._catalogue = ImageCatalogue(database)
+        self._catalogue = ImageRows(database)
         self._clock = clock
 
     def bytes_of(self, store: str) -> int:

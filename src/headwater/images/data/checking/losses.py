@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from headwater.images.catalogue.images import ImageCatalogue
+from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.objects.named_objects import NamedObject, NamedObjects
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.checking.finding import Finding, Kind
 from headwater.images.locations.reading import DataDamaged, HashCheck
 from headwater.images.model import RIGHT, WRONG
-from headwater.stores.store import ObjectNotFound, ObjectStore, StoreRefusesWrites, StoreUnavailable
+from headwater.stores.store import ObjectNotFound, ObjectStore, Proof, StoreRefusesWrites, StoreUnavailable, proving
 
 
 class Losses:
@@ -24,7 +24,7 @@ class Losses:
     def __init__(
         self,
         rows: NamedObjects,
-        catalogue: ImageCatalogue,
+        catalogue: ImageRows,
         store: ObjectStore,
         *,
         passed: Callable[[int], None] = lambda _count: None,
@@ -58,6 +58,8 @@ class Losses:
                 return self._finding(named, Kind.DAMAGED, size, f"it should have {named.size} bytes")
             if read and not named.is_staged:
                 self._read(named)
+            elif named.verdict == WRONG:
+                return self._finding(named, Kind.DAMAGED, size, "its bytes were wrong when they were read last")
         except ObjectNotFound:
             return self._finding(named, Kind.MISSING, named.size, "it is not there")
         except DataDamaged:
@@ -81,12 +83,25 @@ class Losses:
         image = self._catalogue.get(named.image_id)
         if not (image.os_hash_value or image.checksum):
             return
+        remembers = proving(self._store)
+        proof = remembers.proof(named.at.object_key) if remembers is not None else None
         check = HashCheck(image, named.at)
         for piece in self._store.read(named.at.object_key):
             check.feed(piece)
             self._passed(len(piece))
-        check.finish()
+        try:
+            check.finish()
+        except DataDamaged:
+            self._prove(named.at.object_key, proof, is_right=False)
+            raise
+        self._prove(named.at.object_key, proof, is_right=True)
         self._judge(named, RIGHT)
+
+    def _prove(self, key: str, read: Proof | None, *, is_right: bool) -> None:
+        remembers = proving(self._store)
+        if remembers is not None and read is not None and read.is_right is not is_right:
+            with contextlib.suppress(StoreUnavailable):  # what was read was read, whether that can be kept or not
+                remembers.prove(key, read, is_right=is_right)
 
     def _judge(self, named: NamedObject, verdict: str) -> None:
         is_ours = named.verdict in (None, RIGHT, WRONG)  # and not why somebody else's data is refused

@@ -15,8 +15,10 @@ from headwater.identity.caller import Caller
 from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload
 from headwater.images.catalogue.upload_records import UploadLost
 from headwater.images.data.pipeline import Lane, Pipeline
-from headwater.images.data.session import ImageTooLarge, SizeMismatch, UploadSession
+from headwater.images.data.resumable.checked import CheckedWriter, PartMismatch
+from headwater.images.data.session import Digests, DigestUnforeseen, ImageTooLarge, SizeMismatch, UploadSession
 from headwater.images.data.uploads import Growing
+from headwater.images.model import Image
 from headwater.stores.store import ResumedWriter
 from headwater.threads import Pool
 
@@ -29,6 +31,7 @@ class Held:
     claim: str
     writer: ResumedWriter
     caller: Caller  # of the request that works on it
+    check: CheckedWriter | None = None  # the writer, where this part has a digest of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Progress:
     offset: int  # bytes that are kept
     length: int | None  # of all the data, if the client has said so
     is_complete: bool
+    image: Image | None = None  # that has the data, once it is complete
 
 
 class Keeper(Protocol):
@@ -101,10 +105,19 @@ class Part:
         """Whether nobody else has taken the upload over."""
         return self._keeper.is_held(self._held)
 
+    def expect(self, digests: Digests) -> None:
+        """Hold this part to what was said of it behind it; see ``CheckedWriter.expect``."""
+        _expect(self._held, digests)
+
     def finish(self) -> Progress:
-        """Make the data durable, once every piece is released."""
+        """Make the data durable, once every piece is released.
+
+        Raises:
+            PartMismatch: It is not what a digest of this part said.
+        """
         if self._pipeline.error is not None:
             raise self._pipeline.error
+        _require_right(self._held)
         return self._keeper.rest(self._held, self._length)
 
     def abandon(self, error: BaseException) -> None:
@@ -128,22 +141,58 @@ class LastPart:
         """Whether nobody else has taken the upload over."""
         return self._keeper.is_held(self._held)
 
+    def expect(self, digests: Digests) -> None:
+        """Do as ``Part.expect``."""
+        _expect(self._held, digests)
+
     def finish(self) -> Progress:
-        """Make the data durable and the image active; see ``UploadSession.finish``."""
-        self._session.finish()
+        """Make the data durable and the image active; see ``Part.finish`` and ``UploadSession.finish``."""
+        _require_right(self._held)
+        try:
+            image = self._session.finish()
+        except HeadwaterError as error:
+            if _is_final(error):
+                # All of the data was there: it is what is refused, and sending it again would not help. Source: the
+                # draft, section 4.4.2.
+                error.headers = {**error.headers, "Upload-Complete": "?1"}
+            raise
         size = self._session.received
-        return Progress(self._held.upload, size, size, is_complete=True)
+        return Progress(self._held.upload, size, size, is_complete=True, image=image)
 
     def abandon(self, error: BaseException) -> None:
         """Do as ``Part.abandon``."""
         abandon(self._held, self._keeper, self._session.expected, error)
 
 
+def _expect(held: Held, digests: Digests) -> None:
+    if held.check is not None:
+        held.check.expect(digests)
+    elif digests:
+        raise DigestUnforeseen(next(name for name, _ in digests))
+
+
+def _require_right(held: Held) -> None:
+    if held.check is not None:
+        held.check.require_right()
+
+
 def abandon(held: Held, keeper: Keeper, length: int | None, error: BaseException) -> None:
-    """Keep what came, unless ``error`` says that no more of it could ever be taken."""
+    """Keep what came, unless ``error`` says that no more of it could ever be taken, or it was to be checked first."""
+    if held.check is not None:
+        try:
+            held.check.take_back()
+        except HeadwaterError:
+            held.writer.suspend()  # nobody is told of what stays, and others may go on
+            raise
     if isinstance(error, UploadLost):
         held.writer.suspend()  # it is another's by now
-    elif isinstance(error, HeadwaterError) and not isinstance(error, ClientDisconnected | Unavailable):
+    elif _is_final(error):
         keeper.end(held)
     else:
         keeper.rest(held, length)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Return whether no more of the upload could ever be taken."""
+    may_go_on = ClientDisconnected | Unavailable | UploadLost | PartMismatch | DigestUnforeseen
+    return isinstance(error, HeadwaterError) and not isinstance(error, may_go_on)

@@ -15,26 +15,29 @@ deleted is cleared soon.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from headwater.clock import Clock, now
-from headwater.errors import Conflict, Gone, HeadwaterError, Invalid, NotOffered
+from headwater.errors import Conflict, Forbidden, Gone, HeadwaterError, Invalid, NotOffered, ProblemType
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.resumed import resumable_uploads as steps
-from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload, ResumableUploads
+from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload, ResumableUploadRows
 from headwater.images.catalogue.upload_records import Upload, UploadLost, taken_over
+from headwater.images.data.resumable.checked import CheckedWriter
 from headwater.images.data.resumable.parts import Held, LastPart, Part, Progress, abandon
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import Digests, ImageTooLarge, Pools, Terms, UploadSession
 from headwater.images.data.uploads import Growing, Uploads
 from headwater.images.inspection.inspect import Finding
-from headwater.images.model import Image, Location, Status
+from headwater.images.model import Image, Location, Status, StatusConflict
 from headwater.images.settings import ImagesSettings
 from headwater.stores.store import ObjectStore, ResumedWriter, ResumingStore, WriterBusy, resuming
 
@@ -55,10 +58,16 @@ class NotResumable(NotOffered):
 class OffsetMismatch(Conflict):
     """A part that does not begin where the upload is."""
 
-    def __init__(self, given: int, offset: int) -> None:
-        super().__init__(f"Upload-Offset is {given}, and {offset} bytes are kept: go on there")
+    def __init__(self, given: int, offset: int, *, is_complete: bool = False) -> None:
+        what = "that is all of the data" if is_complete else "go on there"
+        super().__init__(f"Upload-Offset is {given}, and {offset} bytes are kept: {what}")
         self.offset = offset
-        self.headers = {"Upload-Offset": str(offset), "Upload-Complete": "?0"}
+        self.headers = {"Upload-Offset": str(offset), "Upload-Complete": f"?{is_complete:d}"}
+        self.problem_type = _problem(
+            "mismatching-upload-offset",
+            "The offset is not that of the upload",
+            {"expected-offset": offset, "provided-offset": given},
+        )
 
 
 class InconsistentLength(Invalid):
@@ -67,6 +76,15 @@ class InconsistentLength(Invalid):
     def __init__(self, before: int, given: int) -> None:
         super().__init__(f"The data is {before} bytes long, as was said before or is kept already, and not {given}")
         self.before, self.given = before, given
+        self.problem_type = _problem("inconsistent-upload-length", "The lengths of the upload contradict each other")
+
+
+class InconsistentDigest(Invalid):
+    """Another digest of all the data than was said before."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(f"Another digest of all the data by {algorithm} was said before; no data has both")
+        self.algorithm = algorithm
 
 
 class UploadComplete(Conflict):
@@ -75,6 +93,26 @@ class UploadComplete(Conflict):
     def __init__(self, upload: ResumableUpload) -> None:
         super().__init__(f"The upload {upload.id} is complete: image {upload.image_id} has the data")
         self.headers = {"Upload-Offset": str(upload.received), "Upload-Complete": "?1"}
+        self.problem_type = _problem("completed-upload", "The upload is complete")
+
+
+class MoreThanComplete(Invalid):
+    """More data for an upload that is complete: its length would be another."""
+
+    def __init__(self, upload: ResumableUpload) -> None:
+        super().__init__(f"The upload {upload.id} is complete with {upload.received} bytes, and takes no more")
+        self.headers = {"Upload-Offset": str(upload.received), "Upload-Complete": "?1"}
+        self.problem_type = _problem("inconsistent-upload-length", "The lengths of the upload contradict each other")
+
+
+class UploadUnderWay(Conflict):
+    """Another upload has begun to bring the image's data."""
+
+    def __init__(self, image_id: str, upload_id: str) -> None:
+        super().__init__(
+            f"Image {image_id} is saving: an upload of its data is under way, to be gone on with or given up (DELETE)"
+        )
+        self.image_id, self.upload_id = image_id, upload_id
 
 
 class UploadStateLost(Gone):
@@ -84,13 +122,17 @@ class UploadStateLost(Gone):
         super().__init__(f"Bytes of the upload {upload.id} are lost: upload the data of image {upload.image_id} again")
 
 
+def _problem(name: str, title: str, members: Mapping[str, int] = MappingProxyType({})) -> ProblemType:
+    return ProblemType(f"https://iana.org/assignments/http-problem-types#{name}", title, members)
+
+
 class ResumableUploading:
     """The use cases; safe to use from several threads and processes."""
 
     def __init__(
         self,
         uploads: Uploads,
-        records: ResumableUploads,
+        records: ResumableUploadRows,
         access: Access,
         changes: Changes,
         *,
@@ -113,8 +155,16 @@ class ResumableUploading:
     @property
     def is_offered(self) -> bool:
         """Whether the store that takes uploads can go on with one."""
-        store = self._stores.get(self._uploads.named_store(None))
-        return store is not None and resuming(store) is not None
+        return self.resumes(None)
+
+    def resumes(self, store: str | None) -> bool:
+        """Return whether this store can go on with an upload; ``None`` is the one that takes uploads.
+
+        Raises:
+            StoreUnknown: There is no such store to put data into.
+        """
+        found = self._stores.get(self._uploads.named_store(store))
+        return found is not None and resuming(found) is not None
 
     def begin(
         self,
@@ -124,6 +174,7 @@ class ResumableUploading:
         length: int | None = None,
         digests: Digests = (),
         store: str | None = None,
+        name: str | None = None,
     ) -> ResumableUpload:
         """Claim the image for an upload of which no byte has come.
 
@@ -131,27 +182,49 @@ class ResumableUploading:
             length: How many bytes will come in all, if the client said so.
             digests: What all the data must hash to.
             store: Where the data goes; ``None``: where all uploads go.
+            name: Of the file: that of the image, if it has none and the caller may give it one.
 
         Raises:
             StoreUnknown: There is no such store to put data into.
             NotResumable: The store that takes uploads cannot go on with one.
+            UploadUnderWay: Another upload of the image can be gone on with.
             HeadwaterError: As ``Uploads.begin`` says.
         """
         self._require_within_cap(length)
-        name = self._uploads.named_store(store)
-        self._resuming(name)
+        uploads = self._uploads.for_image(image_id) if store is None else self._uploads
+        place = uploads.named_store(store)
+        self._resuming(place)
         upload = ResumableUpload(
             id=secrets.token_hex(16),
             image_id=image_id,
-            location=Location(name, f"{image_id}.{secrets.token_hex(8)}"),
+            location=Location(place, f"{image_id}.{secrets.token_hex(8)}"),
             expires_at=self._expiry(),
             length=length,
             digests={algorithm: digest.hex() for algorithm, digest in digests},
         )
-        with self._changes.of(caller, "image.prepare", image_id, rule="upload_image") as change:
-            change.read_limits()
-            change.commit(steps.begun(upload, steps.new_claim(), lambda image: self._uploads.claimed(image, Terms())))
+        may_name = name is not None and self._may_change(caller, image_id)
+
+        def claimed(image: Image) -> Image:
+            moved = uploads.claimed(image, Terms())
+            return replace(moved, name=name) if may_name and image.name is None else moved
+
+        try:
+            with self._changes.of(caller, "image.prepare", image_id, rule="upload_image") as change:
+                change.read_limits()
+                change.commit(steps.begun(upload, steps.new_claim(), claimed))
+        except StatusConflict as conflict:
+            # A caller who comes this far may bring the data. The answer that told of the upload may have been lost.
+            under_way = self._records.under_way(image_id)
+            if under_way is None:
+                raise
+            raise UploadUnderWay(image_id, under_way) from conflict
         return upload
+
+    def _may_change(self, caller: Caller, image_id: str) -> bool:
+        with contextlib.suppress(Forbidden):
+            self._access.visible(caller, image_id, "modify_image")
+            return True
+        return False
 
     def progress(self, caller: Caller, image_id: str, upload_id: str) -> Progress:
         """Return how far an upload is; whoever works on it is stopped, so that it is so until the next part comes.
@@ -160,9 +233,9 @@ class ResumableUploading:
             ImageNotFound, Forbidden, UploadNotFound: There is no such upload for the caller.
             UploadStateLost: It was lost by the store.
         """
-        upload, _ = self._found(caller, image_id, upload_id)
+        upload, image = self._found(caller, image_id, upload_id)
         if upload.is_complete:
-            return Progress(upload, upload.received, upload.received, is_complete=True)
+            return Progress(upload, upload.received, upload.received, is_complete=True, image=image)
         return self.rest(self._hold(caller, upload), upload.length)
 
     def cancel(self, caller: Caller, image_id: str, upload_id: str) -> None:
@@ -185,40 +258,71 @@ class ResumableUploading:
         *,
         offset: int,
         length: int | None,
-        is_last: bool,
+        is_last: bool | None,
+        end: int | None = None,
+        digests: Digests = (),
+        checks: Digests = (),
+        foreseen: Collection[str] = (),
     ) -> Part | LastPart:
         """Begin a part of the data, whoever worked on an earlier one. Reads what there is before the last part.
 
         Args:
             offset: Where it begins.
             length: Of all the data, if the client said so now.
+            is_last: Whether no more will come; ``None``: it is the last if it ends at the length of all the data.
+            end: Where it ends, if the client said so.
+            digests: What all the data must hash to, besides what was said before.
+            checks: What this part must hash to.
+            foreseen: Algorithms by which a digest of this part may follow it.
 
         Raises:
             HeadwaterError: As for ``progress``.
             OffsetMismatch: It begins somewhere else than where the upload is.
             InconsistentLength: Another length was said before, or more is kept than that.
-            UploadComplete: All of the data has come already.
+            InconsistentDigest: Another digest of all the data was said before.
+            UploadComplete, MoreThanComplete: All of the data has come already.
         """
         upload, image = self._found(caller, image_id, upload_id)
         if upload.is_complete:
-            raise UploadComplete(upload)
+            if offset != upload.received:
+                raise OffsetMismatch(offset, upload.received, is_complete=True)
+            raise UploadComplete(upload) if end == offset else MoreThanComplete(upload)
         held = self._hold(caller, upload)
         known = upload.length if upload.length is not None else length
         try:
             self._require_consistent(held, offset, known, length)
+            held = self._held_to(held, digests)
         except HeadwaterError:
             self.rest(held, upload.length)
             raise
+        if checks or foreseen:
+            check = CheckedWriter(held.writer, checks, foreseen)
+            held = replace(held, writer=check, check=check)
         try:
             if known is not None and upload.length is None:
                 self.grant(upload, known)
-            if not is_last:
+            if not (is_last or (is_last is None and end is not None and end == known)):
                 return Part(held, self, length=known, cap=self.settings.size_cap, pool=self._pools.storing)
             session = self._session(caller, image, held, known)
             session.go_on(held.writer.written())
             return LastPart(held, self, session)
         except BaseException as error:
             abandon(held, self, known, error)
+            raise
+
+    def complete(self, caller: Caller, image_id: str, upload_id: str, offset: int) -> Progress:
+        """End an upload of which all bytes are there already, as an empty last part does.
+
+        Raises:
+            HeadwaterError: As for ``part``, and ``UploadSession.finish``.
+        """
+        part = self.part(caller, image_id, upload_id, offset=offset, length=None, is_last=True, end=offset)
+        try:
+            if part.needs_preparation:
+                part.prepare()
+            return part.finish()
+        except BaseException as error:
+            part.abandon(error)
             raise
 
     def _require_consistent(self, held: Held, offset: int, known: int | None, length: int | None) -> None:
@@ -231,13 +335,26 @@ class ResumableUploading:
             raise InconsistentLength(size, known)
         self._require_within_cap(known)
 
+    def _held_to(self, held: Held, digests: Digests) -> Held:
+        """Return the upload with what all its data must hash to, as was said now, which later parts are held to too."""
+        said = {name: digest.hex() for name, digest in digests}
+        for name in said.keys() & held.upload.digests.keys():
+            if said[name] != held.upload.digests[name]:
+                raise InconsistentDigest(name)
+        if said.keys() <= held.upload.digests.keys():
+            return held
+        upload = replace(held.upload, digests={**held.upload.digests, **said})
+        self._records.hold_to(upload, held.claim)
+        return replace(held, upload=upload)
+
     def _session(self, caller: Caller, image: Image, held: Held, length: int | None) -> UploadSession:
         upload = held.upload
+        uploads = self._uploads.of_claimed(image)
         digests = [(name, bytes.fromhex(digest)) for name, digest in upload.digests.items()]
         return UploadSession(
             Upload(upload.image_id, upload.location, held.claim, upload.expires_at, length),
-            self._uploads.work(caller, image, held.writer),
-            _Owner(self, held),
+            uploads.work(caller, image, held.writer),
+            _Owner(self, uploads, held),
             caller=caller,
             terms=Terms(digests=digests),
             pools=self._pools,
@@ -299,11 +416,12 @@ class ResumableUploading:
         held.writer.abort()
         self._scrubber.remove(upload.location)
 
-    def finish(self, held: Held, session: UploadSession, finding: Finding) -> Image:
+    def finish(self, held: Held, session: UploadSession, uploads: Uploads, finding: Finding) -> Image:
         """Give the durable bytes to the image."""
-        arrived = self._uploads.arrived(session, finding)
-        with self._changes.told(session.caller, "image.upload", held.upload.image_id) as change:
-            return change.commit(steps.finished(held.upload, held.claim, session.received, arrived))
+        arrival, *more = uploads.arrival(session, finding)
+        with self._changes.told(session.caller, uploads.arrives, held.upload.image_id) as change:
+            image: Image = change.commit(steps.finished(held.upload, held.claim, session.received, arrival), *more)
+        return image
 
     def _waiting(self, image: Image) -> Image:
         return replace(image.moved_to(Status.QUEUED), updated_at=self._clock())
@@ -323,14 +441,14 @@ class ResumableUploading:
 class _Owner:
     """The owner of a session that is the last part of an upload."""
 
-    def __init__(self, uploading: ResumableUploading, held: Held) -> None:
-        self._uploading, self._held = uploading, held
+    def __init__(self, uploading: ResumableUploading, uploads: Uploads, held: Held) -> None:
+        self._uploading, self._uploads, self._held = uploading, uploads, held
 
     def grant(self, session: UploadSession, needed: int) -> int:
         return self._uploading.grant(session, needed)
 
     def finish(self, session: UploadSession, finding: Finding) -> Image:
-        return self._uploading.finish(self._held, session, finding)
+        return self._uploading.finish(self._held, session, self._uploads, finding)
 
     def abandon(self, _session: UploadSession) -> None:
         self._uploading.end(self._held)

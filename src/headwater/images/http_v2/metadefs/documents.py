@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from headwater.images.http_v2.documents import timestamp
+from headwater.clock import timestamp
 from headwater.images.metadefs import documents
 from headwater.images.metadefs.model import Association, MetadefObject, Namespace, Property, ResourceType, Tag
 

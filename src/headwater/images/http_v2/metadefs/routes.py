@@ -16,8 +16,8 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.paging import BadQuery, clipped_limit
 from headwater.http.requests import caller, json_object
 from headwater.identity.caller import Caller
+from headwater.images.http.paths import IMAGE_API
 from headwater.images.http_v2.metadefs import documents
-from headwater.images.http_v2.paths import IMAGE_API
 from headwater.images.metadefs.catalogue import SORT_KEYS, Query, place
 from headwater.images.metadefs.model import NamespaceVisibility
 from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts

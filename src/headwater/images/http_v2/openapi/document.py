@@ -19,13 +19,16 @@ from starlette.responses import Response
 from headwater import __version__
 from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Handler
-from headwater.images.http_v2 import versions
+from headwater.images.http import versions
+from headwater.images.http_v2.openapi.cache_paths import of_cache
 from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
 from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_copies, of_images, of_members, of_the_service
+from headwater.images.http_v2.openapi.private_path_paths import of_private_paths
 from headwater.images.http_v2.openapi.schemas import components
+from headwater.images.http_v2.openapi.source_paths import of_stream_sources
 from headwater.images.http_v2.openapi.task_paths import of_imports, of_locations, of_tasks
-from headwater.images.http_v2.openapi.upload_paths import of_uploads
+from headwater.images.http_v2.openapi.upload_paths import of_tus, of_uploads
 from headwater.images.schemas import ImageSchemas
 
 Proof = Literal["none", "basic", "keystone"]
@@ -43,6 +46,9 @@ _TAGS = {
     "tasks": "How far work is that goes on after its answer.",
     "metadata definitions": "What may be said of images and other resources.",
     "schemas": "JSON Schemas of all that is answered.",
+    "cache": "Copies of images on the machine that answers.",
+    "streams": "Secret paths to the feeds of projects.",
+    "sources": "Feeds that images are brought from, again and again.",
     "service": "What the service is.",
 }
 
@@ -58,7 +64,9 @@ _SECURITY: dict[Proof, Json] = {
 _MAKES = {
     "createImage": {"image_id": "$response.body#/id"},
     "addMember": {"image_id": "$response.body#/image_id", "member": "$response.body#/member_id"},
+    "createPrivatePath": {"path_id": "$response.body#/id"},
     "createTask": {"task_id": "$response.body#/id"},
+    "createStreamSource": {"source": "$response.body#/name"},
     "createNamespace": {"namespace": "$response.body#/namespace"},
     **{
         name: {"namespace": "$request.path.namespace", "name": "$response.body#/name"}
@@ -78,11 +86,15 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
         *of_images(),
         *of_copies(),
         *of_uploads(),
+        *of_tus(),
         *of_locations(),
         *of_imports(),
         *of_members(),
         *of_tasks(),
         *of_metadefs(),
+        *of_cache(),
+        *of_private_paths(),
+        *of_stream_sources(),
         *of_the_service(schema_paths),
     ]
     written = {each.path: each.document() for each in paths}

@@ -19,6 +19,7 @@ FAILURES: Mapping[HTTPStatus, str] = {
     HTTPStatus.UNAUTHORIZED: "The request does not say who calls, or it cannot be believed.",
     HTTPStatus.FORBIDDEN: "The caller may not do this, or nobody may.",
     HTTPStatus.NOT_FOUND: "There is no such thing, or it is not the caller's to see.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The method is not for this path.",
     HTTPStatus.CONFLICT: "The thing is there already, or is in a state in which this cannot be done.",
     HTTPStatus.GONE: "The image was deleted meanwhile.",
     HTTPStatus.PRECONDITION_FAILED: "It is not, or no longer, what the request says that it is about.",
@@ -38,6 +39,8 @@ _SIZE: Json = {
         "schema": {"type": "string", "pattern": r"^bytes \*/[0-9]+$"},
     }
 }
+# Of these some have a type by which programs tell them (RFC 9457).
+_TYPED = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
 _OF_FAILURE: Mapping[HTTPStatus, Json] = {
     HTTPStatus.UNAUTHORIZED: _CHALLENGE,
     HTTPStatus.SERVICE_UNAVAILABLE: _LATER,
@@ -119,6 +122,8 @@ def _failure(kind: HTTPStatus) -> Json:
         "text/html": {"schema": {"type": "string"}},
         "text/plain": {"schema": {"type": "string"}},
     }
+    if kind in _TYPED:
+        forms["application/problem+json"] = {"schema": reference("Problem")}
     return _with_request_id({"description": FAILURES[kind], "content": forms, "headers": _OF_FAILURE.get(kind, {})})
 
 

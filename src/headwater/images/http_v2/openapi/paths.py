@@ -8,6 +8,7 @@ from typing import Any
 from headwater.http.values import LARGEST
 from headwater.images import attributes
 from headwater.images.catalogue.lists.listing import SORT_KEYS
+from headwater.images.http_v2.list_query import OF_LISTS_ONLY
 from headwater.images.http_v2.openapi.operations import (
     Json,
     Operation,
@@ -93,6 +94,11 @@ def of_images() -> Iterator[Path]:
             ),
         },
     )
+    for path, name, what in (
+        ("/v2/images/newest", "findNewestImage", "the newest image of those that are alike"),
+        ("/v2/images/newest/file", "findNewestImageData", "the data of the newest image of those that are alike"),
+    ):
+        yield Path(path, {"GET": _newest(name, what)})
     yield Path(
         "/v2/images/{image_id}",
         {
@@ -304,7 +310,7 @@ def _download() -> Operation:
             304: {"description": "The caller has it.", "headers": _OF_DATA},
             307: {"description": "The store gives it there, for a short time.", "headers": {**_OF_DATA, **_ELSEWHERE}},
         },
-        fails=(404, 412, 416),
+        fails=(404, 410, 412, 416),
     )
 
 
@@ -313,14 +319,28 @@ def _describe() -> Operation:
         id="describeImageData",
         tag="data",
         summary="Tell the size and the checksum of an image's data",
-        description="That is no download: nobody is told of it, and no store is asked.",
+        description="That is no download: nobody is told of it.",
         parameters=(*_CONDITIONS, *_WANTS),
         answers={
             200: {"description": "There is data.", "headers": _OF_ALL_DATA},
             204: no_content("The image has no data yet."),
             304: {"description": "The caller has it.", "headers": _OF_DATA},
         },
-        fails=(404, 412),
+        fails=(404, 410, 412),
+    )
+
+
+def _newest(name: str, what: str) -> Operation:
+    there = {"Location": _IN_IMAGE, "Cache-Control": {"description": "Ask again.", "schema": {"const": "no-store"}}}
+    return Operation(
+        id=name,
+        tag="images",
+        summary=f"Lead to {what}",
+        description="Takes the filters of a list, one at least, and looks at active images that are not hidden. `name` "
+        "is that of an image without the date at its end.",
+        parameters=tuple(each for each in _list_parameters() if each["name"] not in OF_LISTS_ONLY),
+        answers={307: {"description": "It is there now.", "headers": there}},
+        fails=(404,),
     )
 
 

@@ -49,6 +49,19 @@ def _common() -> Json:
                 "title": {"type": "string", "examples": ["Not Found"]},
             }
         ),
+        "Problem": _object(
+            {
+                "type": {
+                    "type": "string",
+                    "examples": ["https://iana.org/assignments/http-problem-types#mismatching-upload-offset"],
+                },
+                "title": {"type": "string", "description": "The same for all of the type."},
+                "status": {"type": "integer"},
+                "detail": {"type": "string", "description": "What is wrong, with what, and what would do."},
+                "message": {"type": "string", "description": "The same, for clients of the Image API."},
+                "code": {"type": "string", "pattern": "^[0-9]{3} "},
+            }
+        ),
         "Versions": _object(
             {
                 "versions": {
@@ -82,8 +95,10 @@ def _common() -> Json:
                 "type": _TEXT,
                 "weight": {"type": "integer"},
                 "properties": {"type": "object"},
+                "status": {"enum": ["up", "down"]},
+                "fault": _TEXT,
             },
-            optional=("description", "default", "read-only", "type", "weight", "properties"),
+            optional=("description", "default", "read-only", "type", "weight", "properties", "status", "fault"),
         ),
         "ImportInformation": _object(
             {
@@ -242,9 +257,10 @@ def _of_tasks() -> Json:
 
 
 def _new_import() -> Json:
+    name = {"type": "string", "minLength": 1, "maxLength": 255}
     method = _object(
         {
-            "name": {"enum": [rules.DIRECT, rules.WEB, rules.COPY]},
+            "name": {"enum": [rules.DIRECT, rules.WEB, rules.COPY, rules.REGION]},
             "uri": {"type": "string", "maxLength": MAX_URL, "description": "Where `web-download` gets the data."},
             "os_hash_algo": {"enum": list(rules.ALGORITHMS), "description": "Of `os_hash_value`."},
             "os_hash_value": {
@@ -252,8 +268,18 @@ def _new_import() -> Json:
                 "pattern": "^[0-9a-fA-F]+$",
                 "description": "What the hash of the data must be, or `web-download` fails.",
             },
+            "glance_region": {**name, "description": "Where `glance-download` gets the image."},
+            "glance_image_id": {"type": "string", "format": "uuid", "description": "The id of the image there."},
+            "glance_service_interface": {**name, "description": "Which endpoint of the catalogue is asked: `public`."},
         },
-        optional=("uri", "os_hash_algo", "os_hash_value"),
+        optional=(
+            "uri",
+            "os_hash_algo",
+            "os_hash_value",
+            "glance_region",
+            "glance_image_id",
+            "glance_service_interface",
+        ),
     )
     return _object(
         {

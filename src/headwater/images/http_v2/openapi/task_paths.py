@@ -23,6 +23,7 @@ from headwater.images.http_v2.openapi.upload_paths import DIGESTS
 from headwater.images.task import TaskStatus
 
 _IMAGE_ID = in_path("image_id", "Id of the image.", format="uuid")
+_TASK_ID = in_path("task_id", "Id of the task.", format="uuid")
 _IN_TASK: Json = {"description": "Where the task is.", "schema": {"type": "string", "format": "uri"}}
 
 
@@ -108,6 +109,21 @@ def of_tasks() -> Iterator[Path]:
         (_IMAGE_ID,),
     )
     yield Path(
+        "/v2/images/{image_id}/tasks/{task_id}",
+        {
+            "DELETE": Operation(
+                id="cancelImageTask",
+                tag="tasks",
+                summary="Cancel a task that works on an image",
+                description="An extension of Headwater. The task fails a moment later, and leaves the image as after "
+                "any other failure.",
+                answers={202: no_content("The task is told to end.")},
+                fails=(404, 409),
+            )
+        },
+        (_IMAGE_ID, _TASK_ID),
+    )
+    yield Path(
         "/v2/tasks",
         {
             "GET": Operation(
@@ -153,5 +169,5 @@ def of_tasks() -> Iterator[Path]:
                 fails=(404,),
             )
         },
-        (in_path("task_id", "Id of the task.", format="uuid"),),
+        (_TASK_ID,),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headwater.images.http_v2.documents import timestamp
+from headwater.clock import timestamp
 from headwater.images.model import Visibility
 from headwater.images.v1.deleted import Shown
 

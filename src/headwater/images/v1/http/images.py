@@ -9,10 +9,11 @@ from headwater.errors import Invalid, PreconditionFailed
 from headwater.http import requests
 from headwater.http.answers import json_answer
 from headwater.http.endpoint import Endpoint
+from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.images.catalogue.upload_records import ImageGone
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.transfer import OCTETS, Body, Sending, receive
+from headwater.images.data.transfer import Body, Sending, receive
 from headwater.images.model import Image, Status
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.deleted import Shown

@@ -8,8 +8,8 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Below, also, exactly
 from headwater.http.threads import Threads
 from headwater.images.data.downloads import Downloads
-from headwater.images.http_v2.paths import IMAGE_API, not_found
-from headwater.images.http_v2.versions import IDS_V1
+from headwater.images.http.paths import IMAGE_API, not_found
+from headwater.images.http.versions import IDS_V1
 from headwater.images.v1.http.images import ImageHandlers
 from headwater.images.v1.http.members import MemberHandlers
 from headwater.images.v1.images import ImagesV1

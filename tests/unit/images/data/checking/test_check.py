@@ -17,7 +17,7 @@ from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.discarded import discard
 from headwater.images.catalogue.objects import named_objects
-from headwater.images.catalogue.store_marks import StoreMarks
+from headwater.images.catalogue.store_marks import StoreMarkRows
 from headwater.images.data.checking import orphans
 from headwater.images.data.checking.check import StoreCheck, Totals, Wanted
 from headwater.images.data.checking.finding import Finding
@@ -383,7 +383,7 @@ def test_pages_of_rows_and_objects_leave_nothing_out(
 @pytest.fixture
 def files(tmp_path: Path, database: Database) -> FileStore:
     store = FileStore("here", FileStoreSettings(), tmp_path / "files")
-    StoreMarks(database).keep("here", store.mark("a" * 32), NOON)
+    StoreMarkRows(database).keep("here", store.mark("a" * 32), NOON)
     return store
 
 
@@ -424,7 +424,7 @@ def test_another_store_in_its_place_has_neither_orphans_nor_losses(
 ) -> None:
     image, _ = catalogue_of.image(files)
     put(files, new_key(image.id), b"left")
-    StoreMarks(database).replace("here", "b" * 32, NOON)
+    StoreMarkRows(database).replace("here", "b" * 32, NOON)
     found, totals = check(database, files, remove_orphans=True)
     assert found == []
     assert "another store" in (totals.error or "")

@@ -55,6 +55,21 @@ def test_its_memory_is_bounded(tmp_path: Path) -> None:
         python(f"bytearray({600 * MIB})", tmp_path)
 
 
+def test_as_many_threads_as_qemu_img_may_want_fit_into_the_least_memory(tmp_path: Path) -> None:
+    code = """
+import threading
+done = threading.Barrier(65)
+def work():
+    held = [bytes(1000) for _ in range(100)]
+    done.wait()
+for _ in range(64):
+    threading.Thread(target=work).start()
+done.wait()
+print("all")
+"""
+    assert python(code, tmp_path, replace(BOUNDS, memory=256 * MIB)) == "all\n"
+
+
 def test_the_files_that_it_writes_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(ProgramFailed, match=r"File too large|larger than an image may be"):
         python(f"open('out', 'wb').write(bytes({2 * MIB}))", tmp_path)

@@ -1,0 +1,1 @@
+"""What ``headwater image`` has besides the commands that ask a service."""

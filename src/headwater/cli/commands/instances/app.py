@@ -1,0 +1,249 @@
+"""``headwater instance``: register machines, so that they can read their metadata.
+
+The commands work on the catalogue itself, so they do not need a running server, and a running one
+answers by the change at once. Everything that is given is read and checked before the catalogue is
+opened.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from headwater.cli import output
+from headwater.cli.catalogue import ImagesByName, opened
+from headwater.cli.late import late
+from headwater.cli.output import AsJson
+from headwater.errors import SettingsError
+from headwater.instances.model import Instance
+from headwater.instances.registry import Head, InstanceRows
+from headwater.instances.service import Description, Instances, described
+
+_MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+app = typer.Typer(
+    cls=late(
+        {
+            "boot-log": "headwater.cli.commands.instances.boot_log:boot_log",
+            "hwdb": "headwater.cli.commands.instances.hwdb:hwdb",
+            "password": "headwater.cli.commands.instances.password:password",
+            "seed": "headwater.cli.commands.instances.seed:seed",
+            "import": "headwater.cli.commands.instances.bulk:import_",
+            "export": "headwater.cli.commands.instances.bulk:export",
+            "set": "headwater.cli.commands.instances.set:set_",
+            "user-data": "headwater.cli.commands.instances.user_data:app",
+            "lint": "headwater.cli.commands.instances.lint:lint",
+            "arguments": "headwater.cli.commands.media.arguments:arguments",
+            "rotate-identity-keys": "headwater.cli.commands.instances.rotate_identity_keys:rotate_identity_keys",
+            "rotate-tokens": "headwater.cli.commands.instances.rotate_tokens:rotate_tokens",
+        }
+    ),
+    no_args_is_help=True,
+    help="Register machines and show what they may learn about themselves.",
+)
+
+IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
+
+
+class FileArgumentUnreadable(SettingsError):
+    """An option names a file with ``@`` that cannot be read."""
+
+    def __init__(self, option: str, file: str, reason: str) -> None:
+        super().__init__(f"{option}: cannot read the file {file!r}: {reason}; nothing was changed")
+        self.option, self.file, self.reason = option, file, reason
+
+
+class ArgumentWrong(SettingsError):
+    """An option holds what it cannot mean."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}; nothing was changed")
+        self.option, self.problem = option, problem
+
+
+@app.command()
+def add(
+    *,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What people call it; unique.")],
+    address: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="An address it sends from. Repeatable.")
+    ] = None,
+    ssh_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY|@FILE", help="A public key, or a file with one on each line. Repeatable."),
+    ] = None,
+    user_data: Annotated[str | None, typer.Option(metavar="TEXT|@FILE", help="User data; kept byte for byte.")] = None,
+    user_data_template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT|@FILE", help="A Jinja template that is rendered now, with what is said of the machine."
+        ),
+    ] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Name or id of the image it starts from.")] = None,
+    instance_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its UUID; the SMBIOS system UUID is best.")
+    ] = None,
+    hostname: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its host name; made from the name if not given.")
+    ] = None,
+    meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A fact for it. Repeatable.")] = None,
+    availability_zone: Annotated[str, typer.Option(metavar="ZONE", help="Where it runs.")] = "nova",
+    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")] = None,
+    vendor_data: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")] = None,
+    network_data: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
+    ] = None,
+    project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
+    tokens: Annotated[
+        Literal["optional", "required"],
+        typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
+    ] = "optional",
+    hop_limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Through how many routers a token travels; 1: none.", min=1, max=64)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a machine."""
+    if user_data is not None and user_data_template is not None:
+        raise ArgumentWrong("--user-data-template", "it stands in place of --user-data; give one of them")
+    instance = described(
+        Description(
+            name=name,
+            id=instance_id,
+            hostname=hostname,
+            project_id=project_id,
+            addresses=address or [],
+            ssh_keys=[text_of("--ssh-key", value) for value in ssh_key or []],
+            user_data=None if user_data is None else bytes_of("--user-data", user_data),
+            user_data_template=(
+                None if user_data_template is None else bytes_of("--user-data-template", user_data_template)
+            ),
+            vendor_data=None if vendor_data is None else json_of("--vendor-data", vendor_data),
+            network_data=None if network_data is None else json_of("--network-data", network_data),
+            meta=meta_of(meta or []),
+            instance_type=instance_type,
+            availability_zone=availability_zone,
+            tokens=tokens,
+            hop_limit=hop_limit,
+        )
+    )
+    with opened_instances(writes=True) as instances:
+        registered = instances.register(instance, image=image)
+    print_one(registered, as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the registered machines by name."""
+    with opened_instances() as instances:
+        if as_json:
+            output.say_json_list(instance.to_dict() for instance in instances.all())
+            return
+        output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), (_row(head) for head in instances.heads()))
+
+
+def _row(head: Head) -> tuple[str, ...]:
+    return head.name, head.hostname, ", ".join(head.addresses), head.image_name or head.image_id or "", head.id
+
+
+@app.command()
+def show(instance: IdOrName, as_json: AsJson = False) -> None:
+    """Show one machine."""
+    with opened_instances() as instances:
+        found = instances.get(instance)
+    print_one(found, as_json)
+
+
+@app.command()
+def remove(instance: IdOrName, as_json: AsJson = False) -> None:
+    """Forget a machine: from now on it gets 404."""
+    with opened_instances(writes=True) as instances:
+        removed = instances.remove(instance)
+    if as_json:
+        output.say_json(removed.to_dict())
+    else:
+        output.say(f"removed {removed.name} ({removed.id})")
+
+
+@contextmanager
+def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
+    """Open the catalogue, and give what may be done with its machines."""
+    with opened(writes=writes) as database:
+        yield Instances(InstanceRows(database), ImagesByName(database))
+
+
+def bytes_of(option: str, value: str) -> bytes:
+    """Return what an option gives: the bytes of the file after ``@``, otherwise its text."""
+    if not value.startswith("@"):
+        return os.fsencode(value)
+    try:
+        return Path(value[1:]).read_bytes()
+    except OSError as error:
+        raise FileArgumentUnreadable(option, value[1:], error.strerror or str(error)) from error
+    except ValueError as error:  # a NUL in the name
+        raise FileArgumentUnreadable(option, value[1:], str(error)) from error
+
+
+def text_of(option: str, value: str) -> str:
+    """Return a text that is read here, in any of the codings that Windows' editors and shells write."""
+    data = bytes_of(option, value)
+    coding = next((coding for mark, coding in _MARKED.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(coding)
+    except UnicodeDecodeError as error:
+        name = "UTF-16" if coding == "utf-16" else "UTF-8"
+        raise ArgumentWrong(option, f"it is not {name} text (byte {error.start})") from error
+
+
+def json_of(option: str, value: str) -> Any:
+    """Return the JSON that an option gives, or the file after ``@``."""
+    try:
+        return msgspec.json.decode(text_of(option, value))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ArgumentWrong(option, f"it is not JSON: {error}") from error
+
+
+def meta_of(values: list[str]) -> dict[str, str]:
+    """Return facts that are given as KEY=VALUE."""
+    found: dict[str, str] = {}
+    for value in values:
+        key, separator, text = value.partition("=")
+        if not separator or not key:
+            raise ArgumentWrong("--meta", f"{value!r} is not of the form KEY=VALUE")
+        if key in found:
+            raise ArgumentWrong("--meta", f"the key {key!r} is given twice")
+        found[key] = text
+    return found
+
+
+def print_one(instance: Instance, as_json: bool) -> None:
+    """Print one machine, as JSON or as a table; of its user data only the size."""
+    document = instance.to_dict()
+    if as_json:
+        output.say_json(document)
+    else:
+        given = [(name, value) for name, value in document.items() if value not in (None, [], {}, ())]
+        output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
+
+
+def _shown(instance: Instance, name: str, value: object) -> str:
+    if name == "user_data":  # may be binary, and often holds secrets
+        return f"{len(instance.user_data or b'')} bytes"
+    if name == "files":
+        return ", ".join(f"{file.path} ({len(file.data)} bytes)" for file in instance.files)
+    if name == "keys":
+        return "\n".join(f"{key.name} ({key.type})" for key in instance.keys)
+    if name in ("addresses", "security_groups"):
+        return ", ".join(getattr(instance, name))
+    if name in ("created_at", "updated_at"):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(getattr(instance, name) // 1_000_000))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

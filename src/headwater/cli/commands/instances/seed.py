@@ -1,0 +1,47 @@
+"""``headwater instance seed``: a secret path by which a machine reads who it is, whatever its address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options, output
+from headwater.cli.catalogue import opened
+from headwater.cli.output import AsJson
+from headwater.clock import now
+from headwater.instances.callers.seeds import ROOT, digest_of, new_seed
+from headwater.instances.registry import InstanceRows
+
+
+def seed(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")],
+    *,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End all paths of the machine, and make none.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a secret path for cloud-init's NoCloud, for machines that no address tells apart.
+
+    It is shown once. Whoever has it reads the machine's user data, until it is revoked or the machine removed.
+    """
+    server = options.sources().load().settings.server
+    with opened(writes=True) as database:
+        registry = InstanceRows(database)
+        found = registry.get(instance)
+        if revoke:
+            count = registry.revoke_seeds(found.id)
+        else:
+            secret = new_seed()
+            registry.add_seed(found.id, digest_of(secret), now())
+    if revoke:
+        if as_json:
+            output.say_json({"id": found.id, "revoked": count})
+        else:
+            output.say(f"{count} paths of {found.name} are revoked")
+        return
+    path = f"{ROOT}{secret}/"
+    url = f"{server.metadata_url}{path}"
+    if as_json:
+        output.say_json({"id": found.id, "path": path, "url": url, "kernel": f"ds=nocloud;s={url}"})
+    else:
+        output.say(f"ds=nocloud;s={url}")

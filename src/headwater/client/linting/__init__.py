@@ -1,0 +1,1 @@
+"""What images say of themselves, held against what a standard wants of them."""

@@ -1,0 +1,1 @@
+"""What is found in passes over all of an image's data."""

@@ -1,0 +1,1 @@
+"""When images were last used, and what else decides whether one may go."""

@@ -1,0 +1,1 @@
+"""What projects show of their images to those who are no callers."""

@@ -1,0 +1,1 @@
+"""The cache of this machine in the API v2."""

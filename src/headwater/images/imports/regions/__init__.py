@@ -1,0 +1,1 @@
+"""Images that the Image services of other regions have."""

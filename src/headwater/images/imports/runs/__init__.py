@@ -1,0 +1,1 @@
+"""How an import is carried out: its job, where its bytes come from, their way, and what the catalogue is told."""

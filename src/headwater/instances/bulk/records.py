@@ -1,0 +1,262 @@
+"""A YAML file of machines, as people write it: a list of records, or a mapping whose ``instances`` is one.
+
+The keys of a record are those of ``Description``; ``user_data`` is a text, ``user_data_base64`` any bytes.
+A wrong record does not hide the next one: all that is wrong in a file is told at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from headwater.errors import HeadwaterError, Invalid
+from headwater.instances.model import Instance
+from headwater.instances.service import Description, described
+from headwater.instances.user_data.yaml_documents import Document, NotYaml
+
+MOST_BYTES = 64 << 20
+MOST_RECORDS = 100_000
+_SHOWN = 100  # of what is wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a record stands, as people find it again."""
+
+    number: int  # from 1
+    line: int
+    name: str | None
+
+    def __str__(self) -> str:
+        named = "" if self.name is None else f", {self.name!r}"
+        return f"record {self.number} (line {self.line}{named})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One machine of a file."""
+
+    place: Place
+    instance: Instance
+    image: str | None  # id or name of the image that it starts from
+    says_id: bool
+
+
+class FileUnreadable(Invalid):
+    """A file is no list of records at all."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(f"{problem}{'' if line is None else f' (line {line})'}; nothing was changed")
+        self.problem, self.line = problem, line
+
+
+class RecordsWrong(Invalid):
+    """Some records are wrong, so none was taken; ``faults`` has what is wrong, each with its place."""
+
+    def __init__(self, faults: Sequence[tuple[Place, str]], count: int) -> None:
+        lines = [f"{place}: {problem}" for place, problem in faults[:_SHOWN]]
+        if len(faults) > _SHOWN:
+            lines.append(f"and {len(faults) - _SHOWN} more")
+        wrong = len({place.number for place, _ in faults})
+        said = f"{wrong} of {count} records cannot be taken, so nothing was changed:"
+        super().__init__("\n  ".join([said, *lines]))
+        self.faults = tuple(faults)
+
+
+class _Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    id: str | None = None
+    hostname: str | None = None
+    project_id: str | None = None
+    addresses: list[str] = []
+    ssh_keys: list[str] = []
+    user_data: str | None = None
+    user_data_base64: str | None = None
+    vendor_data: Any = None
+    network_data: Any = None
+    meta: dict[str, str] = {}
+    image: str | None = None
+    instance_type: str | None = None
+    availability_zone: str | None = "nova"
+    tokens: Literal["optional", "required"] = "optional"
+    hop_limit: int | None = None
+
+
+def read(data: bytes) -> list[Record]:
+    """Return the records of a file.
+
+    Raises:
+        FileUnreadable: It is none, or too large.
+        RecordsWrong: Some records are wrong.
+    """
+    if len(data) > MOST_BYTES:
+        raise FileUnreadable(f"the file has more than {MOST_BYTES >> 20} MiB")
+    try:
+        document = Document(data)
+        nodes = _records(document.root)
+        lines = [node.start_mark.line + 1 for node in nodes]
+        _require_keys_once(document.root)
+        values = document.values()
+    except NotYaml as error:
+        raise FileUnreadable(f"the file is no YAML: {error.problem}", error.line) from error
+    values = values["instances"] if isinstance(values, dict) else values
+    found: list[Record] = []
+    faults: list[tuple[Place, str]] = []
+    for number, (line, value) in enumerate(zip(lines, values, strict=True), 1):
+        name = value.get("name") if isinstance(value, dict) else None
+        place = Place(number=number, line=line, name=name if isinstance(name, str) else None)
+        try:
+            found.append(_record(place, value))
+        except (HeadwaterError, msgspec.ValidationError) as error:
+            faults.append((place, str(error)))
+    faults += _claimed_twice(found)
+    if faults:
+        raise RecordsWrong(sorted(faults, key=lambda fault: fault[0].number), len(lines))
+    return found
+
+
+def _records(root: yaml.Node | None) -> list[yaml.Node]:
+    if isinstance(root, yaml.MappingNode):
+        named = {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
+        if set(named) != {"instances"}:
+            raise FileUnreadable("the file is neither a list of records nor a mapping with 'instances' alone")
+        root = named["instances"]
+    if not isinstance(root, yaml.SequenceNode):
+        raise FileUnreadable("the file is neither a list of records nor a mapping with 'instances' alone")
+    if len(root.value) > MOST_RECORDS:
+        raise FileUnreadable(f"the file has more than {MOST_RECORDS} records; give it in parts")
+    nodes: list[yaml.Node] = root.value
+    return nodes
+
+
+def _require_keys_once(root: yaml.Node | None) -> None:
+    """YAML's readers let the last of two equal keys win, and say nothing."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                    if key.value in keys:
+                        raise FileUnreadable(f"the key {key.value[:64]!r} stands twice", key.start_mark.line + 1)
+                    keys.add(key.value)
+                waiting.append(value)
+
+
+def _record(place: Place, value: object) -> Record:
+    said = msgspec.convert(value, _Said)
+    if said.user_data is not None and said.user_data_base64 is not None:
+        raise msgspec.ValidationError("user_data_base64 stands in place of user_data; give one of them")
+    description = Description(
+        name=said.name,
+        id=said.id,
+        hostname=said.hostname,
+        project_id=said.project_id,
+        addresses=said.addresses,
+        ssh_keys=said.ssh_keys,
+        user_data=_user_data(said),
+        vendor_data=said.vendor_data,
+        network_data=said.network_data,
+        meta=said.meta,
+        instance_type=said.instance_type,
+        availability_zone=said.availability_zone,
+        tokens=said.tokens,
+        hop_limit=said.hop_limit,
+    )
+    return Record(place=place, instance=described(description), image=said.image, says_id=said.id is not None)
+
+
+def _user_data(said: _Said) -> bytes | None:
+    if said.user_data is not None:
+        return said.user_data.encode()
+    if said.user_data_base64 is None:
+        return None
+    try:
+        return base64.b64decode(said.user_data_base64, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise msgspec.ValidationError("user_data_base64 is no base64") from error
+
+
+def _claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
+    owners: dict[tuple[str, str], Place] = {}
+    for record in records:
+        instance = record.instance
+        claims = [("id", instance.id), ("name", instance.name), *(("address", each) for each in instance.addresses)]
+        for claim in claims:
+            owner = owners.setdefault(claim, record.place)
+            if owner is not record.place:
+                yield record.place, f"the {claim[0]} {claim[1]} is that of {owner}"
+
+
+def written(instances: Iterator[Instance]) -> Iterator[str]:
+    """Yield a file of instances, piece by piece, which ``read`` reads: the same ids, and all that a record can say.
+
+    A record says neither what only another service knows (security groups, devices, kernel, reservation) nor files and
+    certificates; an import into the same registry leaves those as they are.
+    """
+    yield "instances:\n"
+    for instance in instances:
+        yield yaml.dump([_said(instance)], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases, and texts of several lines as people would."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    style = "|" if "\n" in value else None
+    if not _is_plain(value):
+        style = '"'  # with escapes: YAML knows more ends of lines than one
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _is_plain(text: str) -> bool:
+    return all(char.isprintable() or char in "\n\t" for char in text)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _said(instance: Instance) -> Mapping[str, Any]:
+    said: dict[str, Any] = {"name": instance.name, "id": instance.id, "hostname": instance.hostname}
+    if instance.project_id is not None:
+        said["project_id"] = instance.project_id
+    if instance.addresses:
+        said["addresses"] = list(instance.addresses)
+    if keys := [key.data for key in instance.keys if key.type == "ssh"]:
+        said["ssh_keys"] = keys
+    if instance.user_data is not None:
+        try:
+            text = instance.user_data.decode()
+        except UnicodeDecodeError:
+            text = None
+        if text is None or not _is_plain(text):
+            said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
+        else:
+            said["user_data"] = text
+    said["availability_zone"] = instance.availability_zone
+    for name in ("vendor_data", "network_data", "instance_type", "hop_limit"):
+        if (value := getattr(instance, name)) is not None:
+            said[name] = value
+    if instance.image_id is not None:
+        said["image"] = instance.image_id
+    if instance.meta:
+        said["meta"] = dict(instance.meta)
+    if instance.tokens != "optional":
+        said["tokens"] = instance.tokens
+    return said

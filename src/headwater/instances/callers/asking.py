@@ -1,0 +1,74 @@
+"""Who is asking, and for what: by an address, a secret path, an agent's signature, or the channel that it comes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from headwater.instances.callers.by_address import source_address
+from headwater.instances.callers.seeds import seed_in
+from headwater.instances.callers.signed import MachineUnknown, Signed, TokenNeeded, Values
+from headwater.instances.errors import InstanceNotFound
+from headwater.instances.snapshot import Snapshot, Snapshots
+from headwater.instances.trees import nocloud
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What tells a caller; one of the first three."""
+
+    address: str | None = None  # in its canonical form
+    seed: str | None = None  # the digest of a secret path
+    instance_id: str | None = None
+    project_id: str | None = None  # beside an id that an agent has signed
+
+
+def asked(
+    path: str, client: tuple[str, int] | None, headers: Values, *, only: str | None, signed: Signed | None
+) -> tuple[Caller, str]:
+    """Return who asks, and the path of the document that is asked for.
+
+    Args:
+        client: The connection's other end, as ASGI names it.
+        headers: Gives all values of a header.
+        only: The id of the one instance that can ask.
+        signed: Knows who asks by what an agent says; ``None``: the address tells.
+
+    Raises:
+        NotFound, Invalid, Forbidden: It cannot be anybody.
+    """
+    if only is not None:
+        return Caller(instance_id=only), path
+    if seeded := seed_in(path):
+        digest, below = seeded
+        return Caller(seed=digest), f"{nocloud.ROOT}/{below}"
+    if signed is not None:
+        instance_id, project_id = signed.instance(client, headers)
+        return Caller(instance_id=instance_id, project_id=project_id), path
+    return Caller(address=source_address(client)), path
+
+
+def snapshot_of(snapshots: Snapshots, caller: Caller) -> Snapshot:
+    """Return what a caller may read.
+
+    Raises:
+        NotFound: There is no such instance, or it is of another project.
+        TokenNeeded: It can show no token where it is, and has to.
+        Unavailable: The catalogue does not answer.
+    """
+    if caller.address is not None:
+        return snapshots.at(caller.address)
+    if caller.seed is not None:
+        # A server in the guest that is talked into reading does not know the path: it is the token.
+        return replace(snapshots.of_seed(caller.seed), needs_token=False)
+    assert caller.instance_id is not None
+    if caller.project_id is None:
+        return snapshots.of(caller.instance_id)
+    try:
+        snapshot = snapshots.of(caller.instance_id.lower())
+    except InstanceNotFound as error:
+        raise MachineUnknown(caller.instance_id) from error
+    if snapshot.project_id != caller.project_id:
+        raise MachineUnknown(caller.instance_id)
+    if snapshot.needs_token:
+        raise TokenNeeded
+    return snapshot

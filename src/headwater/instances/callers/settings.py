@@ -1,0 +1,33 @@
+"""Settings of who may read instance metadata."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+
+from headwater.config import Section
+
+
+class NeutronSettings(Section):
+    """Section ``[metadata.neutron]``."""
+
+    shared_secrets: Annotated[
+        tuple[SecretStr, ...],
+        Field(
+            description="What the metadata agents of Neutron or OVN have as metadata_proxy_shared_secret; several "
+            "while it is changed. With one, who asks the metadata port is whom an agent signs for, and addresses tell "
+            "nothing; without, addresses tell."
+        ),
+    ] = ()
+    agents: Annotated[
+        tuple[str, ...],
+        Field(description="Addresses and networks of the hosts where agents run. Default: a signature is enough."),
+    ] = ()
+
+    @field_validator("shared_secrets")
+    @classmethod
+    def _not_empty(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not each.get_secret_value().strip() for each in value):
+            raise ValueError("one of them is empty, as Neutron has it by default: with that anybody could sign")
+        return value

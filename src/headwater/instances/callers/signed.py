@@ -1,0 +1,104 @@
+"""Who is asking, behind Neutron: its agents name the machine, and sign that with a secret that they share with us.
+
+The signature covers the id of the instance alone, so it is a token for all that the machine may read, for ever. The
+agent passes on nine statuses, and makes 502 of any other; and no header of the guest, so session tokens cannot be had.
+Source: neutron/agent/metadata (2026.1), Nova's handler; OVN's agent sends the same headers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+from pydantic import SecretStr
+
+from headwater.errors import Forbidden, Invalid, NotFound
+
+Values = Callable[[str], Sequence[str]]  # of a header, by its name
+
+INSTANCE, SIGNATURE, PROJECT = "X-Instance-ID", "X-Instance-ID-Signature", "X-Tenant-ID"
+
+# What the agent would not pass on, and what it does that comes nearest.
+_INSTEAD = {
+    HTTPStatus.UNAUTHORIZED: HTTPStatus.FORBIDDEN,
+    HTTPStatus.METHOD_NOT_ALLOWED: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_IMPLEMENTED: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.TOO_MANY_REQUESTS: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class HeaderMissing(Invalid):
+    """An agent always sends these, each once."""
+
+    def __init__(self, name: str, times: int) -> None:
+        super().__init__(f"The header {name} is sent {times} times, and an agent of Neutron sends it once.")
+        self.name, self.times = name, times
+
+
+class SignatureWrong(Forbidden):
+    """None of our secrets has made the signature, or it comes from where no agent is."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid proxy request signature.")
+
+
+class MachineUnknown(NotFound):
+    """No instance has the id, or it is of another project."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(
+            f"No instance {instance_id[:64]} of this project is registered; its operator registers one with "
+            "'headwater instance add --id --project-id'."
+        )
+
+
+class TokenNeeded(Forbidden):
+    """The instance reads with a session token only, and none comes through an agent."""
+
+    def __init__(self) -> None:
+        super().__init__("This instance has to show session tokens, which do not come through Neutron's agents.")
+
+
+class Signed:
+    """Reads and judges what agents say of a request; safe to use from several threads."""
+
+    def __init__(self, secrets: Sequence[SecretStr], is_agent: Callable[[str], bool]) -> None:
+        """Take the secrets that agents may sign with; more than one while they are changed.
+
+        Args:
+            is_agent: Whether an agent may ask from an address.
+        """
+        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        self._is_agent = is_agent
+
+    def instance(self, client: tuple[str, int] | None, headers: Values) -> tuple[str, str]:
+        """Return the ids of the instance that asks and of its project, as an agent has signed them.
+
+        Raises:
+            HeaderMissing: One of the three is not there, or is there twice.
+            SignatureWrong: As its name says.
+        """
+        instance_id, signature, project_id = (_once(headers, name) for name in (INSTANCE, SIGNATURE, PROJECT))
+        if client is not None and not self._is_agent(client[0]):
+            raise SignatureWrong
+        signed = instance_id.encode("latin-1")
+        right = [hmac.new(secret, signed, hashlib.sha256).hexdigest() for secret in self._secrets]
+        given = signature.encode("latin-1")
+        if not any([hmac.compare_digest(each.encode(), given) for each in right]):  # noqa: C419 - all, in equal time
+            raise SignatureWrong
+        return instance_id, project_id
+
+
+def passed_on(status: HTTPStatus) -> HTTPStatus:
+    """Return the status that tells an agent of another one."""
+    return _INSTEAD.get(status, status)
+
+
+def _once(headers: Values, name: str) -> str:
+    values = headers(name)
+    if len(values) != 1 or not values[0]:
+        raise HeaderMissing(name, len(values))
+    return values[0]

@@ -1,0 +1,1 @@
+"""The rules of each program that reads instance metadata, with their sources."""

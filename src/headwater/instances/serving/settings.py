@@ -1,0 +1,51 @@
+"""What guests get, and how fast."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from headwater.config import Section
+from headwater.instances.callers.settings import NeutronSettings
+from headwater.instances.identity.settings import IdentitySettings
+from headwater.instances.serving.faults import FaultSettings
+
+
+class MetadataSettings(Section):
+    """Section ``[metadata]``: the metadata that instances read of themselves."""
+
+    neutron: NeutronSettings = NeutronSettings()
+    identity: IdentitySettings = IdentitySettings()
+    rate: Annotated[
+        float,
+        Field(
+            description="Requests a second that one instance gets from one worker for long; a boot is about 30 in all. "
+            "0: as many as it asks for.",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 20.0
+    burst: Annotated[
+        int,
+        Field(
+            description="Requests that one instance gets at once before the rate counts: several boots with all that "
+            "cloud-init reports.",
+            ge=60,
+            le=1_000_000,
+        ),
+    ] = 300
+    region: Annotated[
+        str | None,
+        Field(
+            description="What instances are told as placement/region. Default: there is none.",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        ),
+    ] = None
+    faults: Annotated[
+        dict[str, FaultSettings],
+        Field(
+            description="Faults that guests get on purpose, so that an image can be tested: a table for each, of any "
+            "name; the first that fits is taken. Never for machines that matter."
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies it for each section

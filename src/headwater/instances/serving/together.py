@@ -1,0 +1,69 @@
+"""Questions that come while others are being answered wait, and are then asked together, in one thread at once.
+
+A boot storm is many small questions to the catalogue. To hand each to a thread costs more than the question itself.
+While few ask nothing waits: a question that finds a thread free is asked at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+from headwater.errors import HeadwaterError
+from headwater.http.threads import InThread
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_AT_ONCE = 4  # threads
+_MOST = 64  # questions of one thread
+
+
+class Together(Generic[K, V]):
+    """Asks for one event loop; each question is asked after it came, so no answer is older than the request."""
+
+    def __init__(self, ask: Callable[[K], V], in_thread: InThread) -> None:
+        self._ask, self._in_thread = ask, in_thread
+        self._waiting: dict[K, list[asyncio.Future[V]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def of(self, key: K) -> V:
+        """Return the answer for a key; raises what the question raises."""
+        answer: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(answer)
+        if len(self._running) < _AT_ONCE:
+            task = asyncio.create_task(self._run())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            some = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
+            try:
+                answers = await self._in_thread(partial(self._answers, list(some)))
+            except Exception as error:  # noqa: BLE001 - who asked gets it
+                answers = [error] * len(some)
+            for futures, found in zip(some.values(), answers, strict=True):
+                _end(futures, found)
+
+    def _answers(self, keys: Sequence[K]) -> list[V | Exception]:
+        return [self._answer(key) for key in keys]
+
+    def _answer(self, key: K) -> V | Exception:
+        try:
+            return self._ask(key)
+        except HeadwaterError as error:
+            return error
+
+
+def _end(futures: list[asyncio.Future[V]], found: V | Exception) -> None:
+    for future in futures:
+        if future.done():  # who asked is gone
+            continue
+        if isinstance(found, Exception):
+            future.set_exception(found)
+        else:
+            future.set_result(found)

@@ -1,0 +1,84 @@
+"""Session tokens over HTTP: given with PUT, shown in a header from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.errors import HeadwaterError
+from headwater.http.context import context
+from headwater.http.routes import MethodNotAllowed
+from headwater.http.threads import InThread
+from headwater.instances.addresses import canonical_source
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.snapshot import Snapshot
+from headwater.instances.tokens.tokens import (
+    TOKEN_HEADERS,
+    TTL_HEADERS,
+    ForwardedForToken,
+    TokenRefused,
+    Tokens,
+    ttl_of,
+)
+from headwater.instances.trees.document import TEXT
+
+
+class OnlyPut(MethodNotAllowed):
+    """A token is asked for with PUT, which a page or a proxy is not easily talked into."""
+
+    def __init__(self) -> None:
+        HeadwaterError.__init__(self, "A token is asked for with PUT.")
+        self.headers = {"Allow": "PUT"}
+
+
+async def token(request: Request, snapshot: Snapshot, tokens: Tokens, in_thread: InThread) -> Response:
+    """Return the answer with a new token."""
+    if request.method != "PUT":
+        raise OnlyPut
+    require_nobody_between(request)
+    ttl_s = ttl_of(_first(request, TTL_HEADERS))
+    made = await in_thread(lambda: tokens.issue(snapshot.instance_id, ttl_s))
+    headers = {"content-type": TEXT, TTL_HEADERS[0]: str(ttl_s), "Cache-Control": "no-store"}
+    limit_hops = context(request.scope).limit_hops
+    if snapshot.hop_limit is not None and limit_hops is not None:
+        limit_hops(snapshot.hop_limit)
+    return Response(made, headers=headers)
+
+
+async def require_token(request: Request, snapshot: Snapshot, tokens: Tokens, in_thread: InThread) -> None:
+    """Raise ``TokenRefused`` unless the guest may read: a token that is shown is good, or none is needed."""
+    given = _first(request, TOKEN_HEADERS)
+    if given is None:
+        if snapshot.needs_token:
+            raise TokenRefused
+    elif not await in_thread(lambda: tokens.is_good(given, snapshot.instance_id)):
+        raise TokenRefused
+
+
+def require_nobody_between(request: Request) -> None:
+    """Raise ``ForwardedForToken`` when whoever asks is not the machine itself.
+
+    A proxy that the operator trusts may stand between: then the first that the chain names is the machine.
+    """
+    chain = [each.strip() for line in request.headers.getlist("x-forwarded-for") for each in line.split(",")]
+    elements = sum(line.count(",") + 1 for line in request.headers.getlist("forwarded"))
+    if not chain and not elements:
+        return
+    client = request.scope.get("client")
+    if not context(request.scope).proxied or client is None or elements > 1:
+        raise ForwardedForToken
+    if chain and not _same(chain[0], client[0]):
+        raise ForwardedForToken
+
+
+def _same(text: str, address: str) -> bool:
+    try:
+        return canonical_source(text) == canonical_source(address)
+    except InstanceInvalid:
+        return False
+
+
+def _first(request: Request, names: Sequence[str]) -> str | None:
+    return next((request.headers[name] for name in names if name in request.headers), None)

@@ -1,0 +1,1 @@
+"""User data: of what kind it is, several pieces in one, what is wrong with it, and templates of it."""

@@ -1,0 +1,89 @@
+"""What answers guests, put together: for the metadata port, and for one machine on a channel of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from headwater.clock import now
+from headwater.database.engine import Database
+from headwater.errors import Unavailable
+from headwater.http.threads import InThread
+from headwater.instances import http as instances_http
+from headwater.instances.boot_log.recording import BootLog, Recorded
+from headwater.instances.boot_log.rows import VisitRows
+from headwater.instances.callers.signed import Signed
+from headwater.instances.identity.keys import KeyRows, Keys
+from headwater.instances.identity.tokens import IdentityTokens
+from headwater.instances.password.rows import PasswordRows
+from headwater.instances.registry import InstanceRows
+from headwater.instances.serving.faults import Faulty
+from headwater.instances.serving.limits import Limits
+from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.serving.waiting import TURN_S, Changes
+from headwater.instances.snapshot import Snapshots
+from headwater.instances.tokens.secrets import SecretRows, Secrets
+from headwater.instances.tokens.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+
+_WRITES_EVERY_S = 1.0
+
+
+class Port:
+    """An ASGI application, ``app``, and the work beside it."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: MetadataSettings,
+        in_thread: InThread,
+        *,
+        issuer: str,
+        only: str | None = None,
+        signed: Signed | None = None,
+        drained: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            issuer: The URL of the image API, below which the keys of identities are, where the settings name no other.
+            only, signed: As of ``http.application``.
+            drained: Says, with anything that is true, that nobody should wait for a change any more.
+        """
+        instances = InstanceRows(database)
+        self._changes = Changes(instances.revisions, drained)
+        self._boot_log = BootLog(VisitRows(database))
+        issued_by = (settings.identity.issuer or issuer).rstrip("/")
+        self.identity = IdentityTokens(Keys(KeyRows(database)), issued_by, lambda: now() // 1_000_000)
+        documents = instances_http.application(
+            Snapshots(instances, region=settings.region),
+            in_thread,
+            tokens=Tokens(Secrets(SecretRows(database)), lambda: now() // 1_000_000),
+            passwords=PasswordRows(database),
+            only=only,
+            signed=signed,
+            identity=self.identity,
+            limits=Limits(settings.rate, settings.burst, time.monotonic),
+            changes=self._changes,
+        )
+        if settings.faults:
+            _log.warning("guests get faults on purpose, as section [metadata], key 'faults' says")
+            documents = Faulty(documents, list(settings.faults.values()))
+        self.app = Recorded(documents, self._boot_log, now)
+        # To be done again and again, in threads: what the log says when it fails, the work, how often in seconds.
+        self.loops = (
+            ("who waits for a change was not told of one", self._changes.look, TURN_S),
+            ("what guests fetched was not written down", self._boot_log.write, _WRITES_EVERY_S),
+        )
+
+    def stop(self) -> None:
+        """Let no request wait for a change any more."""
+        self._changes.stop()
+
+    def close(self) -> None:
+        """Write what was noted, after the last request."""
+        with contextlib.suppress(Unavailable):
+            self._boot_log.write()

@@ -1,0 +1,73 @@
+"""Answer one machine on its channel, until that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable
+
+from headwater.database.engine import Database
+from headwater.errors import Unavailable
+from headwater.server.edge.listener import Connections, Listener
+from headwater.server.guests.port import Port
+from headwater.server.metrics import Metrics
+from headwater.server.middleware.observe import Observed
+from headwater.server.middleware.whole_bodies import WholeBodies
+from headwater.server.settings import Settings
+from headwater.threads import Pool
+
+_THREADS = 4  # a guest that boots asks for one document after another
+_CONNECTIONS = 64
+
+
+def serve_one(
+    database: Database, settings: Settings, instance_id: str, channel: socket.socket, *, listens: bool
+) -> None:
+    """Answer an instance as the metadata port would; return on SIGTERM or SIGINT, or when the connection has ended.
+
+    Args:
+        channel: A connection, or a socket that listens.
+    """
+    asyncio.run(_serve(database, settings, instance_id, channel, listens=listens))
+
+
+async def _serve(
+    database: Database, settings: Settings, instance_id: str, channel: socket.socket, *, listens: bool
+) -> None:
+    guests, files = Pool("guests", _THREADS), Pool("files", 1)
+    port = Port(database, settings.metadata, guests.run, issuer=settings.image_url, only=instance_id)
+    app = Observed(WholeBodies(port.app), "metadata", Metrics())
+    beside = [asyncio.create_task(_again(guests, work, every_s)) for _, work, every_s in port.loops]
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, end.set)
+    connections: Connections
+    if listens:
+        connections = listener = Listener(app, channel, files, limit=_CONNECTIONS)
+        listener.start()
+        await end.wait()
+    else:
+        connections = Connections(app, files)
+        connections.serve(channel)
+        over = asyncio.create_task(connections.stopped())
+        asked = asyncio.create_task(end.wait())
+        await asyncio.wait([over, asked], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+    port.stop()
+    connections.stop()
+    await connections.stopped()
+    for task in beside:
+        task.cancel()
+    guests.close()
+    files.close()
+    port.close()
+
+
+async def _again(pool: Pool, work: Callable[[], None], every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        with contextlib.suppress(Unavailable):  # what was not written waits
+            await pool.run(work)

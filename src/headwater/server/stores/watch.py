@@ -1,0 +1,146 @@
+"""Which stores are down: each is looked at now and then, whether anybody asks for what it has or not.
+
+A look asks for an object that is not there, which a store says only when it is there itself, with its mark; nothing is
+written. A store that is down is looked at again after pauses that grow. Each look has a thread of its own, so one that
+hangs keeps no other store from being looked at, and costs one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from headwater.errors import HeadwaterError
+from headwater.images.data.admission import Admission, Admitted
+from headwater.stores.layers.awaited import AwaitedStore
+from headwater.stores.store import ObjectNotFound, ObjectStore, StoreRefusesWrites, StoreUnavailable
+
+EVERY_S = 30.0  # between two looks at a store that works, and the longest pause for one that does not
+LIMIT_S = 10.0  # a look that takes longer says that the store does not answer
+TURN_S = 1.0  # how often to see which looks are due
+
+_FIRST_PAUSE_S = 1.0
+_NOTHING = "headwater-watch"  # a key that no object has
+
+_log = logging.getLogger(__name__)
+
+
+class Tally(Protocol):
+    """Keeps which stores work, for the operator."""
+
+    def is_up(self, store: str, *, up: bool) -> None:
+        """Note whether a store works."""
+
+
+class StoreWatch:
+    """The stores of one process; safe to use from several threads."""
+
+    def __init__(
+        self,
+        stores: Mapping[str, ObjectStore],
+        tally: Tally,
+        *,
+        down: Mapping[str, str],
+        admit: Mapping[str, Callable[[], object]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the stores; those that keep nothing of their own are not looked at.
+
+        Args:
+            down: Those that did not work when the process began, and why.
+            admit: What is done, instead of a look, until it succeeds once.
+        """
+        self._tally, self._clock = tally, clock
+        self._admit = dict(admit)
+        self._stores = {name: store for name, store in stores.items() if store.abilities.has_identity}
+        self._lock = threading.Lock()
+        self._states = {name: _State(fault=down.get(name), due=clock()) for name in self._stores}
+        for name in self._states:
+            tally.is_up(name, up=name not in down)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why stores do not work, for the operator; those that do are not in it."""
+        with self._lock:
+            return {name: state.fault for name, state in self._states.items() if state.fault is not None}
+
+    def look(self) -> float:
+        """Begin the looks that are due, and wait for none; return after how many seconds to come again."""
+        now = self._clock()
+        for name, state in self._states.items():
+            with self._lock:
+                if state.began is not None and now >= state.began + LIMIT_S:
+                    self._found(name, f"it does not answer within {LIMIT_S:g} s")
+                begins = state.began is None and now >= state.due
+                if begins:
+                    state.began = now
+            if begins:
+                threading.Thread(target=self._look_at, args=(name,), name="headwater-watch", daemon=True).start()
+        return TURN_S
+
+    def _look_at(self, name: str) -> None:
+        fault = self._fault(name)
+        with self._lock:
+            self._found(name, fault)
+            state = self._states[name]
+            state.pause_s = min(EVERY_S, state.pause_s * 2 or _FIRST_PAUSE_S) if fault is not None else 0.0
+            state.began, state.due = None, self._clock() + (state.pause_s or EVERY_S)
+
+    def _fault(self, name: str) -> str | None:
+        try:
+            if name in self._admit:
+                self._admit[name]()
+                del self._admit[name]
+            else:
+                self._stores[name].stat(_NOTHING)
+        except ObjectNotFound:
+            return None
+        except StoreUnavailable as error:
+            return error.reason
+        except HeadwaterError as error:  # it is there, and is not what the catalogue means
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a store raises, it is looked at again
+            _log.exception("a store could not be looked at", extra={"store": name})
+            return f"it could not be looked at: {type(error).__name__}"
+        return None
+
+    def _found(self, name: str, fault: str | None) -> None:
+        """Note what a look found, and tell of it when that is news; called with the lock held."""
+        state = self._states[name]
+        before, state.fault = state.fault, fault
+        if fault == before:
+            return
+        self._tally.is_up(name, up=fault is None)
+        if fault is None:
+            _log.warning("a store works again", extra={"store": name})
+        else:
+            _log.error("a store is down: it is looked at again and again", extra={"store": name, "error": fault})
+
+
+def watched(stores: Mapping[str, ObjectStore], found: Admitted, admission: Admission, tally: Tally) -> StoreWatch:
+    """Return what looks after the stores, and admits those that the start waited for in vain."""
+
+    def admit(name: str, awaited: AwaitedStore) -> None:
+        identity = admission.admit_one(name, awaited.below)
+        if identity is None:
+            raise StoreRefusesWrites(name, is_full=True)
+        awaited.expect(identity)
+
+    awaited = {name: store for name, store in stores.items() if isinstance(store, AwaitedStore)}
+    admit_each = {name: partial(admit, name, store) for name, store in awaited.items()}
+    return StoreWatch(stores, tally, down=found.down, admit=admit_each)
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one store."""
+
+    fault: str | None
+    due: float  # when to look at it again
+    began: float | None = None  # when the look began that is not over
+    pause_s: float = 0.0  # the last one, of a store that is down

@@ -1,0 +1,81 @@
+"""One document as the answer to one request: whole, compressed, a part of it, or nothing new.
+
+Entity tags are exact, one for each form. ``Last-Modified`` has whole seconds, in which a document can change twice;
+while the second in which a document was made still runs, the header therefore names the second before, which no later
+request can match.
+
+A part is one of the plain form, as those who ask for parts cannot unpack the middle of a compressed one; but a client
+that goes on with a compressed one, and names its entity tag in ``If-Range``, goes on with that.
+"""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from functools import lru_cache
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.http.conditions import SeveralRanges, is_held, takes_gzip, wanted_range
+from headwater.http.threads import InThread
+from headwater.streams.live.document import Document, Form
+
+
+async def answer(
+    document: Document, request: Request, now_s: int, in_thread: InThread, *, is_private: bool = False
+) -> Response:
+    """Return the answer to a GET, or to a HEAD but for its body; a thread is needed only to compress, once.
+
+    Args:
+        is_private: No cache that others use may keep it.
+    """
+    headers = request.headers
+    if not takes_gzip(headers) or not document.is_worth_compressing:
+        return sent(document, document.plain, headers, now_s, is_private=is_private)
+    form = document.gzipped.at_hand
+    if form is None:
+        form = await in_thread(document.gzipped)
+    if "range" in headers and headers.get("if-range", "").strip() != form.etag:
+        form = document.plain
+    return sent(document, form, headers, now_s, is_private=is_private)
+
+
+def sent(document: Document, form: Form, headers: Headers, now_s: int, *, is_private: bool = False) -> Response:
+    """Return the answer to a request with these headers: 200, 206, or 304 when the client has it already.
+
+    Raises:
+        RangeNotSatisfiable: It asks for a part that there is not.
+        NotAsExpected: It wants the document as it is not.
+    """
+    validators = {
+        "ETag": form.etag,
+        "Last-Modified": _date(max(0, min(document.modified_at, now_s - 1))),
+        "Cache-Control": "private, no-cache" if is_private else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    if is_held(headers, form.etag, document.modified_at):
+        return Response(status_code=304, headers=validators)
+    more = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+    if form.coding is not None:
+        more["Content-Encoding"] = form.coding
+    body, status = form.body, 200
+    wanted = _wanted(headers, form)
+    if wanted is not None:
+        more["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(body)}"
+        body, status = body[wanted.start : wanted.stop], 206
+    return Response(body, status, validators | more, media_type=document.content_type)
+
+
+def _wanted(headers: Headers, form: Form) -> range | None:
+    if "range" not in headers:
+        return None
+    try:
+        return wanted_range(headers, len(form.body), form.etag)
+    except SeveralRanges:  # all of it is an answer too, and a document is small
+        return None
+
+
+@lru_cache(64)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,85 @@
+"""The files of images under the names that feeds give them, by the same way as downloads of the Image API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.http import structured
+from headwater.http.conditions import is_held, wanted_range
+from headwater.http.context import context
+from headwater.http.threads import Threads
+from headwater.identity.caller import Caller
+from headwater.images.data.downloads import Downloads
+from headwater.images.data.transfer import Sending
+from headwater.images.model import Image
+from headwater.streams.trees.tree import media_type_of
+from headwater.streams.views.views import View, ViewNotFound, Views
+
+
+class Files:
+    """Requests for files of views, answered."""
+
+    def __init__(self, views: Views, downloads: Downloads, threads: Threads) -> None:
+        self._views, self._downloads, self._threads = views, downloads, threads
+        self._sending = Sending(downloads, threads)
+
+    async def answer(self, request: Request, view: View, name: str, family: str | None) -> Response:
+        """Return the answer to a GET or a HEAD.
+
+        Raises:
+            ViewNotFound: The view has no such file.
+            RangeNotSatisfiable, SeveralRanges, NotAsExpected: As their names say.
+            HeadwaterError: As ``Downloads.open`` says.
+        """
+        image = await self._threads.catalogue.run(lambda: self._views.file(view, name, family))
+        reader = _reader(view, request)
+        if request.method == "HEAD":
+            described = await self._threads.catalogue.run(lambda: self._downloads.describe(reader, image.id))
+            return self._described(request, view, name, described)
+        found = await self._threads.catalogue.run(lambda: self._downloads.open(reader, image.id))
+        if found is None:
+            raise ViewNotFound
+        self._views.require_shown(view, found.image)
+        headers, size = _headers(view, name, found.image), found.image.size or 0
+        if is_held(request.headers, headers.get("ETag")):
+            return Response(status_code=304, headers=headers)
+        wanted = wanted_range(request.headers, size, headers.get("ETag"))
+        if wanted is None or not found.gives_parts:
+            return await self._sending.whole(found, headers, 200)
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+        headers["Content-Length"] = str(len(wanted))
+        return await self._sending.streamed(found, wanted, headers, 206)
+
+    def _described(self, request: Request, view: View, name: str, image: Image | None) -> Response:
+        if image is None:
+            raise ViewNotFound
+        self._views.require_shown(view, image)
+        headers = _headers(view, name, image)
+        if is_held(request.headers, headers.get("ETag")):
+            return Response(status_code=304, headers=headers)
+        return Response(headers={**headers, "Content-Length": str(image.size or 0)})
+
+
+def _reader(view: View, request: Request) -> Caller:
+    """Return in whose name the data is read, as the audit trail has it."""
+    client, known = request.scope.get("client"), context(request.scope)
+    return replace(view.caller, request_id=known.request_id, address=client[0] if client else None)
+
+
+def _headers(view: View, name: str, image: Image) -> dict[str, str]:
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Type": media_type_of(name),
+        # No character of a name means anything here: see ``views/names.py``.
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-cache" if view.public_of is not None else "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if image.os_hash_value:
+        headers["ETag"] = f'"{image.os_hash_value}"'
+        told = structured.digest_field({image.os_hash_algo or "": image.os_hash_value}, None)
+        headers |= {} if told is None else {structured.REPR_DIGEST: told}
+    return headers

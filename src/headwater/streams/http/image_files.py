@@ -1,0 +1,90 @@
+"""Image files of the live feed over HTTP: below ``images/images/`` of the path where the server mounts the feed.
+
+Readers ask for parts, and take up what was broken off. What lies behind a path never changes, so its entity tag is its
+hash; but it may be taken away, so caches ask again.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headwater.http.conditions import is_held, wanted_range
+from headwater.http.context import context
+from headwater.http.filesend import OCTETS
+from headwater.http.routes import Face
+from headwater.http.threads import InThread, Threads
+from headwater.identity.caller import Caller
+from headwater.images.data.downloads import Downloads
+from headwater.images.data.transfer import Sending
+from headwater.streams.http.pages import let_pages_read, preflight
+from headwater.streams.live.files.serving import ServedFile, ServedFiles
+from headwater.streams.writing.image_files import DIRECTORY
+
+METADATA_TYPE = "application/x-xz"
+_READ_ONLY = Face(names=("path",), tells_methods=False)
+
+
+def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, threads: Threads, below: str) -> Route:
+    """Return the route of the files.
+
+    Args:
+        in_thread: Runs what asks the catalogue.
+        threads: Run what moves data.
+        below: The path where the feed begins.
+    """
+    sending = Sending(downloads, threads)
+
+    async def get(request: Request) -> Response:
+        let_pages_read(request)
+        file, headers = await found(request)
+        if is_held(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        wanted = wanted_range(request.headers, file.size, headers["ETag"])
+        if file.content is not None:
+            return _part(file.content, wanted, headers)
+        download = await in_thread(lambda: files.download(_anybody(request), file))
+        if downloads.may_redirect(asked=False):
+            url = await threads.transfers.run(lambda: downloads.direct_url(download))
+            if url is not None:
+                return Response(status_code=307, headers={**headers, "Location": url, "Cache-Control": "no-store"})
+        if wanted is None or not download.gives_parts:
+            return await sending.whole(download, headers, 200)
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{file.size}"
+        headers["Content-Length"] = str(len(wanted))
+        return await sending.streamed(download, wanted, headers, 206)
+
+    async def head(request: Request) -> Response:
+        """Answer with what GET would say of all, without asking a store for it."""
+        let_pages_read(request)
+        file, headers = await found(request)
+        if is_held(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        kind = OCTETS if file.content is None else METADATA_TYPE
+        return Response(headers={**headers, "Content-Length": str(file.size)}, media_type=kind)
+
+    async def found(request: Request) -> tuple[ServedFile, dict[str, str]]:
+        path = f"{DIRECTORY}/{request.path_params['path']}"
+        file = await in_thread(lambda: files.find(path))
+        return file, {
+            "ETag": f'"{file.sha256}"',
+            "Accept-Ranges": "bytes",
+            "Cache-Control": "no-cache",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    return _READ_ONLY.route(f"{below}/images/{DIRECTORY}/{{path}}", GET=get, HEAD=head, OPTIONS=preflight)
+
+
+def _part(content: bytes, wanted: range | None, headers: dict[str, str]) -> Response:
+    if wanted is None:
+        return Response(content, headers=headers, media_type=METADATA_TYPE)
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
+    return Response(content[wanted.start : wanted.stop], 206, headers, METADATA_TYPE)
+
+
+def _anybody(request: Request) -> Caller:
+    """Return the caller of whom nobody makes sure."""
+    client = request.client
+    return Caller(request_id=context(request.scope).request_id, address=client.host if client else None)

@@ -1,0 +1,1 @@
+"""What each consumer of simplestreams sees in a feed, what it does not see, and why."""

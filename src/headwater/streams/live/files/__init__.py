@@ -1,0 +1,1 @@
+"""Images of the catalogue as files for LXD and Incus."""

@@ -1,0 +1,108 @@
+"""What lies behind the paths of image files: an image's data, and the metadata that was made of it.
+
+The data is that of a download, and comes the same way. Whoever asks needs no proof, so each request is judged anew by
+what the catalogue says now: an image that is not public any more is not there, and neither is a path of what it was
+before. All that is not there is not there in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from headwater.identity.caller import Caller
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.data.downloads import Download
+from headwater.images.model import Image
+from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.files.documents import ListedFile, listed_file, metadata_path, root_path
+from headwater.streams.live.files.placement import FilePlacement, place_files
+from headwater.streams.writing.image_files import DIRECTORY
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Images(Protocol):
+    """The images of the catalogue: see ``images.catalogue.images``."""
+
+    def get(self, image_id: str) -> Image:
+        """Return one image or raise ``ImageNotFound``."""
+
+
+class Fingerprints(Protocol):
+    """What is known of images: see ``images.catalogue.fingerprints``."""
+
+    def of(self, image_ids: Collection[str]) -> Mapping[str, Fingerprint]:
+        """Return it, by their ids."""
+
+
+class Data(Protocol):
+    """The data of images: see ``images.data.downloads``."""
+
+    def open_published(self, caller: Caller, image: Image) -> Download | None:
+        """Return the data of an image that was found to be for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """What lies behind a path."""
+
+    image: Image
+    size: int
+    sha256: str
+    content: bytes | None = None  # None: it is the image's data
+
+
+class ServedFiles:
+    """The files of the live feed; safe to use from several threads."""
+
+    def __init__(self, images: Images, fingerprints: Fingerprints, data: Data) -> None:
+        self._images, self._fingerprints, self._data = images, fingerprints, data
+
+    def find(self, path: str) -> ServedFile:
+        """Return what lies behind a path of the feed, such as ``images/ID/SHA256/disk.qcow2``.
+
+        Raises:
+            StreamNotFound: Nothing, or nothing for everybody.
+        """
+        directory, _, rest = path.partition("/")
+        image_id = rest.partition("/")[0]
+        if directory != DIRECTORY or not _ID.fullmatch(image_id):
+            raise StreamNotFound(path)
+        try:
+            image = self._images.get(image_id)
+        except ImageNotFound as error:
+            raise StreamNotFound(path) from error
+        known = self._fingerprints.of([image_id]).get(image_id)
+        file = _listed(image, known)
+        if file is not None and known is not None and path == metadata_path(file):
+            return ServedFile(image, file.metadata_size, file.metadata_sha256, known.metadata)
+        if file is None or path != root_path(file):
+            raise StreamNotFound(path)
+        return ServedFile(image, file.size, file.sha256)
+
+    def download(self, caller: Caller, file: ServedFile) -> Download:
+        """Return the image's data.
+
+        Args:
+            caller: Nobody in particular: from where it is asked for, for the audit trail.
+
+        Raises:
+            StreamNotFound: The image went meanwhile.
+            DataMissing, DataDamaged, StoreUnavailable: The data cannot be read.
+        """
+        try:
+            found = self._data.open_published(caller, file.image)
+        except ImageNotFound as error:
+            raise StreamNotFound(file.image.id) from error
+        if found is None:
+            raise StreamNotFound(file.image.id)
+        return found
+
+
+def _listed(image: Image, known: Fingerprint | None) -> ListedFile | None:
+    at = place_files(image)
+    return listed_file(image, at, known) if isinstance(at, FilePlacement) else None

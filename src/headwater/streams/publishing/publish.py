@@ -1,0 +1,155 @@
+"""Copy a feed to where its readers fetch it, so that it is whole for them at every moment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from headwater.errors import Conflict
+from headwater.streams.format.layout import SIGNED_INDEXES
+from headwater.streams.publishing.contents import Kind, Part, contents
+from headwater.streams.publishing.done import Done
+from headwater.streams.trees.tree import ABSENT, Opened, PathNotFound, Tree
+from headwater.streams.writing.feed import FeedSigned
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file, and what was done with it."""
+
+    path: str
+    done: Done
+    size: int  # bytes
+
+
+class NotAsNamed(Conflict):
+    """A file is not what the feed says of it; readers would refuse it."""
+
+    def __init__(self, place: str, path: str, problem: str) -> None:
+        super().__init__(f"{place}: {path} {problem}; mend the feed before it is published")
+        self.place, self.path = place, path
+
+
+def publish(
+    source: Tree,
+    target: Tree,
+    *,
+    public: bool = False,
+    dry_run: bool = False,
+    remove: bool = False,
+    told: Callable[[Step], None] = lambda _: None,
+) -> list[Step]:
+    """Make the feed in ``target`` that of ``source``, and return what was done with each file.
+
+    Files come first and indexes last, each index under the condition that it is still the one that was there at the
+    beginning. A file of the same size is taken for the same, as the content behind a path never changes; documents
+    are compared.
+
+    Args:
+        public: Let everybody read ``target``.
+        dry_run: Only say what would be done.
+        remove: Remove what is in ``target`` and not of the feed, in the end. Readers that know the index of before
+            may still ask for it.
+        told: Is told of each step as it is done.
+
+    Raises:
+        FeedSigned: Readers prefer a signed index in ``target`` that this feed has not, and it is not to be removed.
+        NotAsNamed: A file is missing, or has another size or hash than the feed says.
+        PathChanged: Somebody else wrote the index meanwhile.
+        TreeInUse: Somebody else publishes there.
+    """
+    parts = contents(source)
+    if not remove:
+        _require_no_older_signatures(target, parts)
+    if dry_run:
+        return list(_steps(source, target, parts, dry_run=True, remove=remove))
+    target.prepare(public=public)
+    done: list[Step] = []
+    with target.exclusive("headwater streams publish"):
+        for step in _steps(source, target, parts, dry_run=False, remove=remove):
+            done.append(step)
+            told(step)
+    return done
+
+
+def _steps(source: Tree, target: Tree, parts: list[Part], *, dry_run: bool, remove: bool) -> Iterator[Step]:
+    there = {part.path: _tag(target, part.path) for part in parts if part.kind is Kind.INDEX}
+    for part in parts:
+        step = _step(source, target, part)
+        if step.done is not Done.SAME and not dry_run:
+            if part.kind is Kind.FILE:
+                with source.open(part.path) as opened:
+                    body = cast("BinaryIO", _Checked(source, part, opened))
+                    target.write(part.path, body, size=opened.size)
+            else:
+                target.write(part.path, source.read(part.path).body, expect=there.get(part.path))
+        yield step
+    if remove:
+        named = {part.path for part in parts}
+        for entry in list(target.list()):
+            if entry.path not in named:
+                if not dry_run:
+                    target.delete(entry.path)
+                yield Step(entry.path, Done.REMOVED, entry.size)
+
+
+def _require_no_older_signatures(target: Tree, parts: list[Part]) -> None:
+    for path in set(SIGNED_INDEXES) - {part.path for part in parts}:
+        if _tag(target, path) != ABSENT:
+            raise FeedSigned(target.place, path)
+
+
+def _step(source: Tree, target: Tree, part: Part) -> Step:
+    try:
+        size = source.stat(part.path).size
+    except PathNotFound as error:
+        raise NotAsNamed(source.place, part.path, "is named by the feed and is not there") from error
+    if part.size is not None and part.size != size:
+        raise NotAsNamed(source.place, part.path, f"has {size} bytes, and the feed says {part.size}")
+    try:
+        found = target.stat(part.path)
+    except PathNotFound:
+        return Step(part.path, Done.ADDED, size)
+    is_same = found.size == size and (
+        part.kind is Kind.FILE or target.read(part.path).body == source.read(part.path).body
+    )
+    return Step(part.path, Done.SAME if is_same else Done.CHANGED, size)
+
+
+def _tag(target: Tree, path: str) -> str:
+    try:
+        return target.read(path).tag
+    except PathNotFound:
+        return ABSENT
+
+
+class _Checked(io.RawIOBase):
+    """A file on its way, which turns out to be what the feed says of it or does not come to its end."""
+
+    def __init__(self, source: Tree, part: Part, opened: Opened) -> None:
+        super().__init__()
+        self._source, self._part = source, part
+        self._pieces, self._left = iter(opened), b""
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._judge()
+                return b""
+            self._hash.update(piece)
+            self._left = piece
+        cut = len(self._left) if size < 0 else size
+        given, self._left = self._left[:cut], self._left[cut:]
+        return given
+
+    def _judge(self) -> None:
+        if self._part.sha256 not in (None, self._hash.hexdigest()):
+            raise NotAsNamed(self._source.place, self._part.path, "has another SHA-256 than the feed says")

@@ -1,0 +1,1 @@
+"""Questions to feeds: their items as rows of text, chosen by filters."""

@@ -1,0 +1,1 @@
+"""Sources: feeds that the service itself brings images from, again and again."""

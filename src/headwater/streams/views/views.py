@@ -1,0 +1,241 @@
+"""Who sees which images as a feed: everybody what a project has made public, callers what their project sees, and
+whoever knows a secret path what the project sees that made it.
+
+The catalogue is asked each time, so what is not theirs any more is not there any more. What was made of the same images
+is used again. A file is found by the digits of an id in its name, and what leads to it is the image's visibility alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from headwater.errors import NotFound
+from headwater.identity.caller import Caller
+from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
+from headwater.images.catalogue.lists.pages import Listed, goes_on
+from headwater.images.catalogue.public import Revision
+from headwater.images.catalogue.sharing.private_paths import PrivatePath
+from headwater.images.model import Image, Status, Visibility
+from headwater.streams.live.document import Document
+from headwater.streams.live.past_editions import PastEditions
+from headwater.streams.live.tags import without_tag
+from headwater.streams.settings import StreamsSettings
+from headwater.streams.views.documents import Signs, ViewDocuments
+from headwater.streams.views.names import by_file_name, family_name, ids_of
+
+_READS: Final = frozenset({"reader", "member"})
+_PAGE: Final = 1000
+_KEPT: Final = 500  # views whose documents are kept
+_KEPT_BYTES: Final = 64 << 20  # of the documents of views that are kept; those of one view always are
+_PAST: Final = 30  # of all views
+# Between the two requests of one reader. Who sees an image no more should not read of it for long.
+_GRACE_S: Final = 60
+_ACTIVE: Final = Condition("status", "eq", Status.ACTIVE.value)
+
+
+class ViewNotFound(NotFound):
+    """Nothing is here for who asks: no such view, or no such file in it. It says no more, as a path may be a secret."""
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing here")
+
+
+class SeenImages(Protocol):
+    """The images that callers see: see ``images.access.Access``."""
+
+    def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> Listed[Image]: ...
+
+
+class ListedImages(Protocol):
+    """All images: see ``images.catalogue.images.ImageRows``."""
+
+    def page(self, query: Query) -> Listed[Image]: ...
+
+
+class SecretPaths(Protocol):
+    """Where secrets lead: see ``images.sharing.private_paths.PrivatePaths``."""
+
+    def find(self, secret: str) -> PrivatePath | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Whose images, and for whom."""
+
+    key: str  # what tells it from others; no secret
+    caller: Caller  # in whose name data is read
+    query: Query
+    public_of: str | None = None  # the project of which everybody sees what is public
+
+
+class Views:
+    """The use cases; safe to use from several threads."""
+
+    def __init__(
+        self,
+        images: SeenImages,
+        catalogue: ListedImages,
+        paths: SecretPaths,
+        settings: StreamsSettings,
+        signer: Signs | None = None,
+        *,
+        revision: Callable[[], Revision | None] = lambda: None,
+        sha256: Callable[[Collection[Image]], Mapping[str, str]] = lambda _: {},
+        is_open: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take where images are.
+
+        Args:
+            revision: Returns what is another value after any change of a public image; ``None``: nobody knows.
+            sha256: Returns the SHA-256 of images whose own hash is another, by id, of those that it knows.
+            is_open: Everybody may read what is public, files too: ``StreamsSettings.lists_files``.
+        """
+        self._images, self._catalogue, self._paths = images, catalogue, paths
+        self._settings, self._signer, self._clock = settings, signer, clock
+        self._revision, self._sha256, self._is_open = revision, sha256, is_open
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # by the key of the view; used last, last
+        self._past = PastEditions[_Kept](_GRACE_S, clock, _PAST)
+
+    def public(self, project_id: str) -> View:
+        """Return what a project shows to everybody.
+
+        Raises:
+            ViewNotFound: Nothing is shown so here.
+        """
+        if not self._is_open:
+            raise ViewNotFound
+        its_own = Condition("owner", "eq", project_id)
+        query = Query(viewer=Viewer(), visibility="public", conditions=(_ACTIVE, its_own), limit=_PAGE)
+        return View(key=f"public:{project_id}", caller=Caller(roles=_READS), query=query, public_of=project_id)
+
+    def own(self, caller: Caller, *, with_community: bool) -> View:
+        """Return what the caller's project sees."""
+        return View(
+            key=f"own:{with_community}:{caller.project_id}:{caller.user_id}:{sorted(caller.roles)}",
+            caller=caller,
+            query=_seen(with_community=with_community),
+        )
+
+    def secret(self, secret: str) -> View:
+        """Return what a project sees, for who knows a secret of it.
+
+        Raises:
+            ViewNotFound: The secret leads nowhere: it never did, is revoked, or over.
+        """
+        path = self._paths.find(secret)
+        if path is None:
+            raise ViewNotFound
+        caller = Caller(user_id=f"path-{path.id}", project_id=path.project_id, roles=_READS)
+        return View(key=f"path:{path.id}", caller=caller, query=_seen(with_community=path.with_community))
+
+    def document(self, view: View, name: str) -> Document:
+        """Return a document of the view, as it is now.
+
+        Raises:
+            ViewNotFound: Everybody asks, and nothing is public.
+            StreamNotFound: It has none of this name.
+            Forbidden: The caller may not list images.
+        """
+        # Before the images are read: what is newer than its revision is read once more.
+        revision = self._revision() if view.public_of is not None else None
+        with self._lock:
+            kept = self._kept.get(view.key)
+        unchanged = kept is not None and revision is not None and kept.revision == revision
+        images = kept.images if kept is not None and unchanged else self._all(view)
+        if view.public_of is not None and not images:
+            raise ViewNotFound
+        kept = self._documents(view, images, revision)
+        plain, tag = without_tag(name)
+        past = None if tag is None or tag == kept.documents.tag else self._past.find(f"{view.key}/{tag}")
+        return (past or kept).documents.document(plain)
+
+    def file(self, view: View, name: str, family: str | None = None) -> Image:
+        """Return the image whose file in the view has this name.
+
+        Args:
+            family: Only of this family.
+
+        Raises:
+            ViewNotFound: The view has no such file.
+            Forbidden: The caller may not list images.
+        """
+        ids = ids_of(name)
+        if ids is None:
+            raise ViewNotFound
+        among = Condition("id", "between", ids)
+        query = replace(view.query, conditions=(*view.query.conditions, among))
+        image = by_file_name(self._page(view, query)).get(name)
+        if image is None or family not in (None, family_name(image)):
+            raise ViewNotFound
+        return image
+
+    def require_shown(self, view: View, image: Image) -> None:
+        """Raise ``ViewNotFound`` when what was opened is not in the view any more."""
+        if view.public_of is None:
+            return
+        if image.visibility is not Visibility.PUBLIC or image.os_hidden or image.owner != view.public_of:
+            raise ViewNotFound
+
+    def _all(self, view: View) -> list[Image]:
+        query = view.query
+        found: list[Image] = []
+        while True:
+            page = self._page(view, query)
+            found += page
+            if not goes_on(page, query.limit):
+                return found
+            query = replace(query, after=page[-1])
+
+    def _page(self, view: View, query: Query) -> Listed[Image]:
+        if view.public_of is not None:
+            return self._catalogue.page(query)
+        return self._images.page(view.caller, query, as_project=view.caller.project_id is not None)
+
+    def _documents(self, view: View, images: Sequence[Image], revision: Revision | None) -> _Kept:
+        known = self._sha256([image for image in images if image.os_hash_algo != "sha256"])
+        state = tuple(sorted((image.id, image.revision, known.get(image.id, "")) for image in images))
+        with self._lock:
+            kept = self._kept.get(view.key)
+            if kept is not None and kept.state == state:
+                self._kept[view.key] = kept = replace(kept, revision=revision)
+                self._kept.move_to_end(view.key)
+                return kept
+        made = ViewDocuments(images, self._settings, self._signer, known=known, modified_at=int(self._clock()))
+        new = _Kept(view.key, revision, tuple(images), state, made)
+        with self._lock:
+            before = self._kept.get(view.key)
+            if before is not None and before.documents.tag != made.tag:
+                self._past.put(before)
+            self._kept[view.key] = new
+            self._kept.move_to_end(view.key)
+            while len(self._kept) > 1 and (len(self._kept) > _KEPT or self._size() > _KEPT_BYTES):
+                self._kept.popitem(last=False)
+        return new
+
+    def _size(self) -> int:
+        return sum(each.documents.size for each in self._kept.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    key: str
+    revision: Revision | None  # up to which these are the images, where that is known
+    images: tuple[Image, ...]
+    state: tuple[tuple[str, int, str], ...]
+    documents: ViewDocuments
+
+    @property
+    def tag(self) -> str:
+        """What tells it from others, of this view and of others."""
+        return f"{self.key}/{self.documents.tag}"
+
+
+def _seen(*, with_community: bool) -> Query:
+    return Query(visibility="all" if with_community else None, conditions=(_ACTIVE,), limit=_PAGE)

@@ -1,0 +1,201 @@
+"""Ids of images in clouds, in a feed that every Juju from 1.21 on reads, and the simplestreams tools too.
+
+What Juju wants is kept by construction: arch and version on the product, region and endpoint on the item, no two
+items of one version that it cannot tell apart, keys of items that do not collide across regions, and in the index every
+spelling of the endpoint that users have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from headwater.clock import Clock, now
+from headwater.errors import Invalid
+from headwater.streams.format.arches import JUJU_ARCHES
+from headwater.streams.format.documents import Cloud, Item, Products
+from headwater.streams.writing.feed import Feed
+from headwater.streams.writing.merging import Place, with_item, without
+
+DATATYPE: Final = "image-ids"
+CONTENT_ID: Final = "com.ubuntu.cloud:custom"  # Source: what Juju's generate-image writes
+PRODUCTS_PATH: Final = "streams/v1/com.ubuntu.cloud-released-imagemetadata.json"  # Source: the same
+RELEASED: Final = "released"
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+class BadImageId(Invalid):
+    """What was given describes no image that a reader could find."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageId:
+    """One image of one region.
+
+    ``endpoints``: the Identity URL in every spelling of the users of the cloud; the first stands on the item.
+    """
+
+    id: str
+    region: str
+    endpoints: tuple[str, ...]
+    version: str  # of the operating system, such as 24.04
+    arch: str = "amd64"
+    stream: str = RELEASED
+    virt: str | None = None
+    root_store: str | None = None
+    release: str | None = None  # the code name, such as noble
+    aliases: str | None = None  # separated by commas
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise BadImageId("image id must be specified")
+        if not self.region:
+            raise BadImageId("image region must be specified")
+        if not self.endpoints or not all(self.endpoints):
+            raise BadImageId("cloud endpoint URL must be specified")
+        for name in ("version", "arch", "stream"):
+            value: str = getattr(self, name)
+            if not _WORD.fullmatch(value):
+                raise BadImageId(f"{name}: {value!r} is no word such as 24.04, amd64 or released")
+
+    @property
+    def product(self) -> str:
+        """The name under which Juju looks for it."""
+        stream = "" if self.stream == RELEASED else f".{self.stream}"
+        return f"com.ubuntu.cloud{stream}:server:{self.version}:{arch_of(self.arch)}"
+
+
+def arch_of(name: str) -> str:
+    """Return the name of an architecture that feeds use, as Debian and Juju do, of this or of the kernel's name."""
+    return JUJU_ARCHES.get(name, name)
+
+
+def add(
+    feed: Feed,
+    image: ImageId,
+    *,
+    content_id: str = CONTENT_ID,
+    version: str | None = None,
+    cloudname: str = "custom",
+    clock: Clock = now,
+) -> Place:
+    """Put an image into a feed, and return where.
+
+    Args:
+        version: The name of the version, which sorts as text. Default: today's date, in UTC.
+    """
+    path = PRODUCTS_PATH if content_id == CONTENT_ID else None
+    products = feed.products(content_id, path=path) or Products(products={}, content_id=content_id, datatype=DATATYPE)
+    at = version or datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
+    products = without(products, lambda place, item: _is_same(image, at, place, item))
+    place = Place(image.product, at, _key(products, image, at))
+    item = Item(
+        id=image.id, root_store=image.root_store, virt=image.virt, region=image.region, endpoint=image.endpoints[0]
+    )
+    facts = {"version": image.version, "arch": arch_of(image.arch)}
+    told = {"release": image.release, "aliases": image.aliases}
+    products = with_item(
+        products,
+        place,
+        item,
+        product=facts | {name: value for name, value in told.items() if value is not None},
+        version={} if image.label is None else {"label": image.label},
+    )
+    entry = feed.index.index.get(content_id)
+    clouds = (entry.clouds if entry else None) or ()
+    clouds = _clouds(products, (*clouds, *(Cloud(region=image.region, endpoint=each) for each in image.endpoints)))
+    cloudname = (entry.cloudname if entry else None) or cloudname
+    feed.put(content_id, products, path=path, cloudname=cloudname, clouds=clouds)
+    return place
+
+
+def replace_with(feed: Feed, image: ImageId, *, content_id: str = CONTENT_ID, clock: Clock = now) -> Place:
+    """Put an image into a feed in place of those of any version that Juju takes for the same."""
+    products = feed.products(content_id)
+    if products is not None:
+        left = without(products, lambda place, item: _is_same(image, place.version, place, item))
+        feed.put(content_id, left)
+    return add(feed, image, content_id=content_id, clock=clock)
+
+
+def remove(feed: Feed, image_id: str, *, region: str | None = None) -> list[Place]:
+    """Take an image out of all products of the feed, and return where it stood; nowhere is fine."""
+    gone: list[Place] = []
+    for content_id, entry in list(feed.index.index.items()):
+        if entry.datatype not in (None, DATATYPE) or entry.format == "index:1.0":
+            continue
+        products = feed.products(content_id)
+        if products is None:
+            continue
+        leaving = [
+            place
+            for place, item in items(products)
+            if item.id == image_id and (region is None or region_of(products, place, item) == region)
+        ]
+        if not leaving:
+            continue
+        gone += leaving
+        left = without(products, lambda place, _, leaving=leaving: place in leaving)  # type: ignore[misc]
+        feed.put(content_id, left, clouds=entry.clouds and _clouds(left, entry.clouds))
+    return gone
+
+
+def items(products: Products) -> Iterator[tuple[Place, Item]]:
+    """Yield every item and where it stands, in the order of the document."""
+    for name, product in products.products.items():
+        for at, version in product.versions.items():
+            for key, item in version.items.items():
+                yield Place(name, at, key), item
+
+
+def _is_same(image: ImageId, at: str, place: Place, item: Item) -> bool:
+    """Return whether Juju could not tell an item from ``image``."""
+    return (place.product, place.version) == (image.product, at) and (item.region, item.virt, item.root_store) == (
+        image.region,
+        image.virt,
+        image.root_store,
+    )
+
+
+def _key(products: Products, image: ImageId, at: str) -> str:
+    """Return a name for the item: the image's id, unless another item of the version has it."""
+    product = products.products.get(image.product)
+    version = product.versions.get(at) if product else None
+    taken = version.items if version else {}
+    wanted = [image.id, f"{image.id}-{image.region}", *(f"{image.id}-{image.region}-{n}" for n in range(2, 1000))]
+    return next(key for key in wanted if key not in taken)
+
+
+def _clouds(products: Products, wanted: tuple[Cloud, ...]) -> tuple[Cloud, ...]:
+    """Return the pairs that the index names: those of the items, and other spellings of their endpoints."""
+    regions = {region_of(products, place, item) for place, item in items(products)}
+    found = [cloud for cloud in wanted if cloud.region in regions]
+    for place, item in items(products):
+        region, endpoint = region_of(products, place, item), _endpoint(products, place, item)
+        if region is not None and endpoint is not None:
+            found.append(Cloud(region=region, endpoint=endpoint))
+    seen: dict[tuple[str | None, str | None], Cloud] = {}
+    for cloud in found:
+        seen.setdefault((cloud.region, cloud.endpoint), cloud)
+    return tuple(seen.values())
+
+
+def stream_of(product: str) -> str:
+    """Return the stream that the name of a product tells."""
+    return product.partition(":")[0].removeprefix("com.ubuntu.cloud").removeprefix(".") or RELEASED
+
+
+def region_of(products: Products, place: Place, item: Item) -> str | None:
+    """Return the region of an item, its own or that of what it stands in."""
+    product = products.products[place.product]
+    return item.region or product.versions[place.version].region or product.region or products.region
+
+
+def _endpoint(products: Products, place: Place, item: Item) -> str | None:
+    product = products.products[place.product]
+    return item.endpoint or product.versions[place.version].endpoint or product.endpoint or products.endpoint

@@ -1,0 +1,118 @@
+"""Servers of feeds that answer badly: each command names the address, what came, and does not wait for ever."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from headwater.cli.main import app
+from headwater.errors import HeadwaterError
+from headwater.streams.query.query import query
+from headwater.streams.trees.tree import TreeUnavailable
+from headwater.streams.trees.web import WebTree
+from servers.web import Asked, SendBytes, WebServer, content
+from unit.streams.lint.feeds import INDEX, PRODUCTS, image_ids
+
+CLOUD = ("--region", "RegionOne", "--endpoint", "https://keystone.example/v3")
+PAGE = b"<!DOCTYPE html><html><body>log in</body></html>"
+PRIVATE = "/feeds/"
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    made = WebServer()
+    for path, document in image_ids().items():
+        made.pages[f"{PRIVATE}{path}"] = content(json.dumps(document).encode())
+    yield made
+    made.close()
+
+
+def streams(*words: str) -> Result:
+    return CliRunner().invoke(app, ["streams", *words])
+
+
+def status(code: int, body: bytes = b"no") -> bytes:
+    return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%s" % (code, len(body), body)
+
+
+def short(_: Asked, send: SendBytes) -> None:
+    send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+
+
+FAULTS = {
+    "a page to log in": (content(PAGE), "web page"),
+    "403": (lambda _, send: send(status(403)), "403"),
+    "500": (lambda _, send: send(status(500)), "500"),
+    "a wrong length": (short, "ends"),
+}
+
+
+@pytest.mark.parametrize("path", [INDEX, PRODUCTS])
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_came_in_place_of_a_document_is_told(server: WebServer, name: str, path: str) -> None:
+    answer, word = FAULTS[name]
+    server.pages[f"{PRIVATE}{path}"] = answer
+    url = server.url(PRIVATE)
+    error = streams("query", url).exception
+    assert isinstance(error, HeadwaterError)
+    assert path in str(error), error
+    if name in ("403", "500"):
+        assert word in str(error)
+    said = streams("lint", url, "--consumer", "juju-3.6").stdout
+    assert path in said
+    assert "fix: " in said
+    juju = streams("find-image", *CLOUD, "--version", "24.04", "--no-defaults", "--url", url, "--for", "bootstrap")
+    assert juju.exit_code == 1
+    assert path in juju.stdout
+    assert "failed: " in juju.stdout
+
+
+def test_the_feed_is_right_before_anything_is_wrong(server: WebServer) -> None:
+    assert "image-1" in streams("query", server.url(PRIVATE)).stdout
+
+
+def test_a_server_that_sends_nothing_more_is_left(server: WebServer) -> None:
+    def stalled(_: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+        time.sleep(3)
+
+    server.pages[f"{PRIVATE}{PRODUCTS}"] = stalled
+    tree = WebTree(server.url(PRIVATE), sleep=lambda _: None, timeout_s=0.3)
+    with pytest.raises(TreeUnavailable):
+        list(query(tree, []))
+    tree.close()
+
+
+def test_a_document_that_drips_is_read_as_long_as_it_comes(server: WebServer) -> None:
+    body = json.dumps(image_ids()[PRODUCTS]).encode()
+
+    def dripping(_: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for start in range(0, len(body), 50):
+            time.sleep(0.01)
+            send(body[start : start + 50])
+
+    server.pages[f"{PRIVATE}{PRODUCTS}"] = dripping
+    tree = WebTree(server.url(PRIVATE), timeout_s=2)
+    assert [row["id"] for row in query(tree, [])] == ["image-1"]
+    tree.close()
+
+
+def test_a_server_that_drips_a_byte_now_and_then_is_left(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headwater.streams.trees.web._PATIENCE_S", 0.2)
+
+    def byte_by_byte(_: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _number in range(200):
+            time.sleep(0.05)
+            send(b"{")
+
+    server.pages[f"{PRIVATE}{PRODUCTS}"] = byte_by_byte
+    tree = WebTree(server.url(PRIVATE), sleep=lambda _: None, timeout_s=5)
+    with pytest.raises(TreeUnavailable, match=r"products\.json: the server sends less than 256 bytes a second"):
+        list(query(tree, []))
+    tree.close()

@@ -1,0 +1,133 @@
+"""A file of machines is read whole: what is right with what it means, what is wrong with its place."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.instances.bulk.records import FileUnreadable, RecordsWrong, read, written
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.model import Instance
+from unit.instances.examples import KEY
+
+ID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
+
+
+def one(text: str) -> Instance:
+    (record,) = read(text.encode())
+    return record.instance
+
+
+def test_a_record_says_what_the_command_line_says() -> None:
+    found = one(f"""
+- name: web1
+  id: {ID.upper()}
+  hostname: web1.example.org
+  project_id: blue
+  addresses: ["10.0.0.5", "2001:DB8::5"]
+  ssh_keys: ["{KEY}"]
+  user_data: |
+    #cloud-config
+    hostname: wörld
+  vendor_data: {{cloud-init: "#cloud-config"}}
+  network_data: {{links: [], networks: [], services: []}}
+  meta: {{role: db}}
+  instance_type: m1
+  availability_zone: attic
+  tokens: required
+  hop_limit: 2
+""")
+    assert (found.id, found.name, found.hostname, found.project_id) == (ID, "web1", "web1.example.org", "blue")
+    assert found.addresses == ("10.0.0.5", "2001:db8::5")
+    assert [key.data for key in found.keys] == [KEY]
+    assert found.user_data == "#cloud-config\nhostname: wörld\n".encode()
+    assert (found.vendor_data, found.meta) == ({"cloud-init": "#cloud-config"}, {"role": "db"})
+    assert (found.instance_type, found.availability_zone) == ("m1", "attic")
+    assert (found.tokens, found.hop_limit) == ("required", 2)
+
+
+def test_the_list_may_have_a_name_and_records_may_share_what_they_have_alike() -> None:
+    first, second = read(b"instances:\n- &a {name: a, meta: {role: db}}\n- {<<: *a, name: b}\n")
+    assert (first.instance.name, second.instance.name, dict(second.instance.meta)) == ("a", "b", {"role": "db"})
+    assert read(b"[]") == []
+
+
+def test_all_that_is_wrong_is_told_with_its_place() -> None:
+    text = f"""\
+- name: right
+- name: web2
+  adress: 10.0.0.5
+- {{name: web3, addresses: [10.0.0.999]}}
+- just a text
+- name: 5
+- {{name: web4, user_data: a, user_data_base64: YQ==}}
+- {{name: web5, user_data_base64: "%"}}
+- {{name: web6, id: {ID}, addresses: ["10.0.0.7"]}}
+- {{name: web7, id: {ID}, addresses: ["::ffff:10.0.0.7"]}}
+- name: right
+"""
+    with pytest.raises(RecordsWrong) as caught:
+        read(text.encode())
+    faults = [(place.number, place.line, place.name, problem) for place, problem in caught.value.faults]
+    said = "\n".join(map(str, faults))
+    assert [fault[0] for fault in faults] == [2, 3, 4, 5, 6, 7, 9, 9, 10], said
+    assert [fault[1] for fault in faults][:3] == [2, 4, 5]
+    for number, words in ((2, "`adress`"), (3, "10.0.0.999"), (4, "object"), (5, "`$.name`"), (6, "one of them")):
+        assert any(fault[0] == number and words in fault[3] for fault in faults), (number, said)
+    assert "the address 10.0.0.7 is that of record 8 (line 9, 'web6')" in said
+    assert "the name right is that of record 1 (line 1, 'right')" in said
+    assert str(caught.value).startswith("8 of 10 records cannot be taken, so nothing was changed:\n  record 2 (line 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", "neither a list"),
+        (b"name: web1", "neither a list"),
+        (b"instances: {name: web1}", "neither a list"),
+        (b"- {name: a, name: b}", "'name' stands twice (line 1)"),
+        (b"- name: a\n  meta: {x: 1,\n", "no YAML"),
+        (b"- !!python/object/apply:os.system ['true']", "no YAML"),
+        (b"\xff\xfe\x00", "no YAML"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"- name: a\n---\n- name: b\n", "no YAML"),
+    ],
+)
+def test_what_is_no_list_of_records_is_refused(text: bytes, says: str) -> None:
+    with pytest.raises(FileUnreadable) as caught:
+        read(text)
+    assert says in str(caught.value)
+
+
+def test_lines_that_repeat_each_other_nine_times_end_soon() -> None:
+    lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    with pytest.raises(FileUnreadable):
+        read("\n".join(lines).encode())
+
+
+@given(
+    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20),
+    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")),
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=9),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    ),
+)
+def test_what_is_written_reads_back_the_same(name: str, user_data: bytes, meta: dict[str, str]) -> None:
+    try:
+        before = dataclasses.replace(one("[{name: x}]"), name=name, user_data=user_data, meta=meta)
+    except InstanceInvalid:
+        return
+    after = one("".join(written(iter([before]))))
+    same = dataclasses.replace(after, created_at=before.created_at, updated_at=before.updated_at)
+    assert same == before
+
+
+def test_a_text_of_lines_is_written_as_people_write_it() -> None:
+    text = "".join(written(iter([one('[{name: x, user_data: "#cloud-config\\na: b\\n"}]')])))
+    assert "  user_data: |\n    #cloud-config\n    a: b\n" in text
+    assert yaml.safe_load(text)["instances"][0]["user_data"] == "#cloud-config\na: b\n"
