@@ -23,8 +23,11 @@ from headwater.errors import Invalid
 from headwater.http.context import context
 
 Trusts = Callable[[str], bool]
+Lines = Sequence[tuple[bytes, bytes]]
 
 UNKNOWN = "unknown"  # a proxy that does not tell by whom it was asked
+_NAMES = (b"forwarded", b"x-forwarded-")
+_KEPT, _KEPT_LENGTH = 4096, 200  # what proxies have said, and how long it may be
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110, 5.6.2
 # RFC 7239, section 4. Without quotes a value is a token; addresses and ports are nevertheless seen without.
@@ -55,6 +58,9 @@ class Told:
     prefix: str | None = None
 
 
+_NOTHING = Told()
+
+
 class Forwarded:
     """An application that sees the request as its client sent it to the first trusted proxy."""
 
@@ -62,14 +68,28 @@ class Forwarded:
         self._app = app
         self._trusts = trusts
 
+        @functools.lru_cache(_KEPT)  # a client asks again, and its proxy says the same of it
+        def kept(lines: Lines) -> Told:
+            return told(lines, trusts)
+
+        self._kept = kept
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
         if client is not None and self._trusts(client[0]):
             # In place: the log of requests reads it there.
-            said = told(scope["headers"], self._trusts)
+            said = self._told(scope["headers"])
             context(scope).proxied = said.client is not None
             _follow(scope, said)
         await self._app(scope, receive, send)
+
+    def _told(self, headers: Lines) -> Told:
+        lines = tuple(each for each in headers if each[0].startswith(_NAMES))
+        if not lines:
+            return _NOTHING
+        if sum(len(value) for _, value in lines) > _KEPT_LENGTH:
+            return told(lines, self._trusts)
+        return self._kept(lines)
 
 
 def behind(app: ASGIApp, proxies: Sequence[str]) -> ASGIApp:
@@ -97,7 +117,7 @@ def trusting(proxies: Sequence[str]) -> Trusts:
     return trusts
 
 
-def told(headers: Sequence[tuple[bytes, bytes]], trusts: Trusts) -> Told:
+def told(headers: Lines, trusts: Trusts) -> Told:
     """Return what the trusted proxies tell, of which one has sent these headers.
 
     Raises:
