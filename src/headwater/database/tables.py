@@ -424,9 +424,9 @@ catalogue_revisions = Table(
     metadata,
     # "public": grows with each change of an image that is or was public, so that a feed made of
     # them knows by one row whether it is still right. "metadefs": which edition of the base
-    # definitions was loaded; 0 when none was. "uses since", "uses until":
-    # when uses of images are noted, in microseconds since 1970. "schema 0005": the number of the oldest schema
-    # whose release may run on schema 0005.
+    # definitions was loaded; 0 when none was. "instances": grows with each change of an instance, or of what it is
+    # known by. "uses since", "uses until": when uses of images are noted, in microseconds since 1970.
+    # "schema 0005": the number of the oldest schema whose release may run on schema 0005.
     Column("scope", ExactString(32), primary_key=True),
     Column("revision", BigInteger, nullable=False),
 )

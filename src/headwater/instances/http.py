@@ -45,7 +45,7 @@ from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
 from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
-from headwater.instances.snapshot import Snapshot, Snapshots
+from headwater.instances.snapshot import Moment, Snapshot, Snapshots
 from headwater.instances.tokens.http import require_token, token
 from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
 from headwater.instances.trees import ec2, openstack
@@ -108,7 +108,7 @@ def application(
         patience_s: How long to ask an unavailable catalogue again before answering 503.
     """
 
-    callers: Together[Caller, Snapshot] = Together(partial(snapshot_of, snapshots), in_thread)
+    callers: Together[Caller, Moment, Snapshot] = Together(partial(snapshot_of, snapshots), in_thread, snapshots.moment)
 
     async def patiently(work: Callable[[], T]) -> T:
         return await _asked(lambda: in_thread(work), patience_s)

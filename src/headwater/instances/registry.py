@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from headwater.database.documents import part
 from headwater.database.engine import Database
-from headwater.database.tables import instance_addresses, instance_seeds, instances
+from headwater.database.tables import catalogue_revisions, instance_addresses, instance_seeds, instances
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.instances.errors import (
     InstanceChanged,
@@ -49,7 +49,14 @@ _IMAGES = select(
     instances.c.name, *(part(instances.c.document, "instance", name).label(name) for name in _IMAGE_KEYS)
 ).order_by(instances.c.name)
 
-# Asked for every request of every guest, so it is put together once.
+_REVISION = select(catalogue_revisions.c.revision).where(catalogue_revisions.c.scope == "instances")
+_CHANGED = (
+    update(catalogue_revisions)
+    .where(catalogue_revisions.c.scope == "instances")
+    .values(revision=catalogue_revisions.c.revision + 1)
+)
+
+# Asked for guests again and again, so it is put together once.
 _EDITION_AT = (
     select(instances.c.id, instances.c.revision, instances.c.updated_at)
     .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
@@ -134,6 +141,7 @@ class InstanceRows:
             _require_free(connection, instance)
             connection.execute(insert(instances).values(id=instance.id, created_at=instance.created_at, **values))
             _write_addresses(connection, instance)
+            connection.execute(_CHANGED)
 
         self._write(work)
 
@@ -161,6 +169,10 @@ class InstanceRows:
         if row is None:
             raise InstanceNotFound(id_or_name)
         return _record(row.document)
+
+    def revision(self) -> int:
+        """Return what is another number after each change of an instance, and of what one is known by."""
+        return int(self._database.read(lambda connection: connection.execute(_REVISION).scalar_one()))
 
     def edition_at(self, address: str) -> Edition | None:
         """Return which instance has an address (in its canonical form), in which state; the cheap question."""
@@ -196,13 +208,20 @@ class InstanceRows:
             _locked(connection, instance_id)
             values = {"digest": digest, "instance_id": instance_id, "made_at": at}
             connection.execute(insert(instance_seeds).values(values))
+            connection.execute(_CHANGED)
 
         self._database.write(work)
 
     def revoke_seeds(self, instance_id: str) -> int:
         """Let no secret path lead to an instance any more; return how many did."""
-        query = delete(instance_seeds).where(instance_seeds.c.instance_id == instance_id)
-        return self._database.write(lambda connection: connection.execute(query).rowcount)
+
+        def work(connection: Connection) -> int:
+            query = delete(instance_seeds).where(instance_seeds.c.instance_id == instance_id)
+            revoked = connection.execute(query).rowcount
+            connection.execute(_CHANGED)
+            return revoked
+
+        return self._database.write(work)
 
     def by_address(self, address: str) -> Instance | None:
         """Return the instance that has an address (in its canonical form)."""
@@ -274,6 +293,7 @@ class InstanceRows:
                 raise InstanceChanged(instance.id, instance.revision, changed.revision)
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == instance.id))
             _write_addresses(connection, changed)
+            connection.execute(_CHANGED)
 
         self._write(work)
         return changed
@@ -322,6 +342,7 @@ class InstanceRows:
                 raise SomeRefused(refused)
             if dry_run:
                 raise _Undone
+            connection.execute(_CHANGED)
 
         with contextlib.suppress(_Undone):
             self._write(work)
@@ -342,6 +363,7 @@ class InstanceRows:
                 raise InstanceNotFound(id_or_name) from error
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == wanted.id))
             connection.execute(delete(instances).where(instances.c.id == wanted.id))
+            connection.execute(_CHANGED)
             return _record(document).instance
 
         return self._database.write(work)

@@ -6,8 +6,9 @@ snapshot is a pure function of the record in the catalogue and, for the 60 secon
 (``GRACE_US``), holds as well the documents that the change took away: a crawl that began before it
 finds everything that was listed to it. Listings show the new state at once.
 
-Every answer asks the catalogue which state is current (one indexed row), so a change or a removal
-holds everywhere at once. When the catalogue does not answer, the last snapshot of the address
+Every answer asks the catalogue, at a moment after its request came, whether any instance has changed; only then, and
+every few seconds, which state of this one is current. So a change or a removal holds everywhere at once, and a crawl
+costs one look at its instance. When the catalogue does not answer, the last snapshot of the address
 serves for ``STALE_US`` more: one failed answer can cost a guest its boot.
 """
 
@@ -36,6 +37,8 @@ STALE_US = 300 * 1_000_000
 # A snapshot with a little user data takes about 80 KiB, so these are some 800 guests that boot at once.
 KEPT_BYTES = 64 * 1024 * 1024
 REMEMBERED = 65536  # addresses
+# A release that counts no changes may write too, and a catalogue be put back from a copy.
+COUNTED_US = 5 * 1_000_000
 _FACTS = ("project_id", "name", "hostname", "image_id")
 _DOCUMENT_BYTES = 250  # what a path and its entry take beside the body
 _LOG = structlog.get_logger(__name__)
@@ -86,6 +89,34 @@ def _trees(instance: Instance, region: str | None) -> dict[str, Document]:
     return ec2.tree(instance, region=region) | openstack.tree(instance) | nocloud.tree(instance)
 
 
+class Moment:
+    """Some moment after questions have come: how many changes the instances had seen then; asked when it is needed.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, ask: Callable[[], int]) -> None:
+        self._ask = ask
+        self._failed: Unavailable | None = None
+        self._revision: int | None = None
+
+    def revision(self) -> int:
+        """Return the revision of the registry.
+
+        Raises:
+            Unavailable: The catalogue did not answer the first time.
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._revision is None:
+            try:
+                self._revision = self._ask()
+            except Unavailable as error:
+                self._failed = error
+                raise
+        return self._revision
+
+
 _Key = tuple[Edition, bool]  # an edition, and whether it is in its time of grace
 
 
@@ -118,43 +149,65 @@ class Snapshots:
         self._weight = 0  # of all that is rendered in _kept
         # By address or secret path. The last microsecond counts too.
         self._last_good: TTLCache[str, _Key] = TTLCache(REMEMBERED, STALE_US + 1, now_us)
+        # By the same: what it was found to be, and after how many changes of the registry at least.
+        self._editions: TTLCache[str, tuple[int, Edition]] = TTLCache(REMEMBERED, COUNTED_US, now_us)
 
-    def at(self, address: str) -> Snapshot:
+    def moment(self) -> Moment:
+        """Return this moment, for questions that have come."""
+        return Moment(self._registry.revision)
+
+    def at(self, address: str, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot for who has an address, which is in its canonical form.
+
+        Args:
+            moment: What the answer has to be as new as; ``None``: now.
 
         Raises:
             CallerUnknown: No instance has it.
             Unavailable: The catalogue does not answer, and nothing fresh enough is remembered.
         """
-        return self._for(address, CallerUnknown(address), lambda: self._registry.edition_at(address))
+        return self._for(address, CallerUnknown(address), lambda: self._registry.edition_at(address), moment)
 
-    def of(self, instance_id: str) -> Snapshot:
-        """Return the snapshot of an instance.
+    def of(self, instance_id: str, moment: Moment | None = None) -> Snapshot:
+        """Return the snapshot of an instance, as ``at`` does.
 
         Raises:
             InstanceNotFound: It was removed.
             Unavailable: As ``at`` says.
         """
         gone = InstanceNotFound(instance_id)
-        return self._for(f"instance {instance_id}", gone, lambda: self._registry.edition_of(instance_id))
+        return self._for(f"instance {instance_id}", gone, lambda: self._registry.edition_of(instance_id), moment)
 
-    def of_seed(self, digest: str) -> Snapshot:
-        """Return the snapshot for who has a secret path, by its digest.
+    def of_seed(self, digest: str, moment: Moment | None = None) -> Snapshot:
+        """Return the snapshot for who has a secret path, by its digest, as ``at`` does.
 
         Raises:
             SeedUnknown: It leads to no instance.
             Unavailable: As ``at`` says.
         """
-        return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.edition_of_seed(digest))
+        return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.edition_of_seed(digest), moment)
 
-    def _for(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None]) -> Snapshot:
+    def _for(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None], moment: Moment | None) -> Snapshot:
         try:
-            return self._current(who, unknown, ask)
+            return self._current(who, unknown, self._edition(who, ask, moment or self.moment()))
         except Unavailable as error:
             return self._remembered(who, error)
 
-    def _current(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None]) -> Snapshot:
+    def _edition(self, who: str, ask: Callable[[], Edition | None], moment: Moment) -> Edition | None:
+        revision = moment.revision()
+        with self._lock:
+            counted, known = self._editions.get(who, (None, None))
+        if counted == revision:
+            return known
         edition = ask()
+        with self._lock:
+            if edition is None:
+                self._editions.pop(who, None)
+            else:
+                self._editions[who] = (revision, edition)
+        return edition
+
+    def _current(self, who: str, unknown: NotFound, edition: Edition | None) -> Snapshot:
         now = self._now_us()
         if edition is None:
             with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -79,6 +80,8 @@ async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says
         for name, each in certificates.items()
         if each is not None
     ]
+    # What is there now stays: no search for garbage has to look through it, with all requests standing still.
+    gc.freeze()
     for listener in listeners:
         listener.start()
     _say(says, READY)

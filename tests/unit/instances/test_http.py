@@ -21,7 +21,7 @@ from headwater.instances.password.posting import PasswordSet, Posted
 from headwater.instances.registry import InstanceRows
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.waiting import Changes
-from headwater.instances.snapshot import Snapshot, Snapshots
+from headwater.instances.snapshot import Moment, Snapshot, Snapshots
 from headwater.instances.tokens.tokens import Tokens
 from templates import sqlite_catalogue
 from unit.instances.examples import BARE, KEY, META_DATA, WEB_1, zeros
@@ -352,11 +352,14 @@ class Flaky(Snapshots):
     def __init__(self, inner: Snapshots, failures: int) -> None:
         self.inner, self.failures = inner, failures
 
-    def at(self, address: str) -> Snapshot:
+    def at(self, address: str, moment: Moment | None = None) -> Snapshot:
         if self.failures:
             self.failures -= 1
             raise Unavailable("postgresql://headwater@db.internal/headwater does not answer")
-        return self.inner.at(address)
+        return self.inner.at(address, moment)
+
+    def moment(self) -> Moment:
+        return self.inner.moment()
 
 
 def test_a_short_outage_of_the_catalogue_is_waited_out(port: Port) -> None:

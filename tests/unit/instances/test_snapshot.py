@@ -9,7 +9,7 @@ from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
 from headwater.instances.registry import Edition, InstanceRows, Record
-from headwater.instances.snapshot import GRACE_US, STALE_US, Snapshots
+from headwater.instances.snapshot import COUNTED_US, GRACE_US, STALE_US, Snapshots
 from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1
 
@@ -23,12 +23,17 @@ class WatchedRegistry(InstanceRows):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.loads = 0
+        self.loads = self.looks = self.counts = 0
         self.is_down = False
 
-    def edition_at(self, address: str) -> Edition | None:
+    def revision(self) -> int:
+        self.counts += 1
         if self.is_down:
             raise Unavailable("the database is away")
+        return super().revision()
+
+    def edition_at(self, address: str) -> Edition | None:
+        self.looks += 1
         return super().edition_at(address)
 
     def record(self, id_or_name: str) -> Record:
@@ -149,3 +154,41 @@ def test_what_is_kept_has_a_bound(registry: WatchedRegistry, clock: Clock) -> No
 def test_documents_cannot_be_changed(snapshots: Snapshots) -> None:
     with pytest.raises(TypeError):
         snapshots.at(ADDRESS).documents["x"] = None  # type: ignore[index]  # that is the point
+
+
+def test_a_crawl_costs_one_look_at_its_instance(snapshots: Snapshots, registry: WatchedRegistry, clock: Clock) -> None:
+    for _ in range(30):
+        snapshots.at(ADDRESS)
+    assert (registry.looks, registry.counts) == (1, 30)
+    clock.now += COUNTED_US  # a release that counts no changes may have written
+    snapshots.at(ADDRESS)
+    assert registry.looks == 2
+
+
+def test_questions_of_one_moment_cost_one_count(snapshots: Snapshots, registry: WatchedRegistry) -> None:
+    moment = snapshots.moment()
+    assert snapshots.at(ADDRESS, moment) is snapshots.of(WEB_1.id, moment)
+    assert registry.counts == 1
+    registry.is_down = True
+    away = snapshots.moment()
+    for _ in range(3):
+        assert snapshots.at(ADDRESS, away).instance_id == WEB_1.id
+    assert registry.counts == 2
+
+
+def test_whatever_changes_what_a_caller_gets_is_counted(registry: WatchedRegistry, clock: Clock) -> None:
+    seen = {registry.revision()}
+    other = replace(BARE, addresses=("10.0.0.6",))
+    for change in (
+        lambda: registry.add(other),
+        lambda: registry.replace(replace(WEB_1, addresses=()), at=clock.now),
+        lambda: registry.write_all([], [replace(other, addresses=(ADDRESS,))], at=clock.now),
+        lambda: registry.add_seed(WEB_1.id, "0" * 64, clock.now),
+        lambda: registry.revoke_seeds(WEB_1.id),
+        lambda: registry.remove(WEB_1.id),
+    ):
+        change()
+        assert registry.revision() not in seen
+        seen.add(registry.revision())
+    registry.write_all([], [registry.get(other.id)], at=clock.now, dry_run=True)
+    assert registry.revision() in seen

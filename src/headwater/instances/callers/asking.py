@@ -8,7 +8,7 @@ from headwater.instances.callers.by_address import source_address
 from headwater.instances.callers.seeds import seed_in
 from headwater.instances.callers.signed import MachineUnknown, Signed, TokenNeeded, Values
 from headwater.instances.errors import InstanceNotFound
-from headwater.instances.snapshot import Snapshot, Snapshots
+from headwater.instances.snapshot import Moment, Snapshot, Snapshots
 from headwater.instances.trees import nocloud
 
 
@@ -47,8 +47,11 @@ def asked(
     return Caller(address=source_address(client)), path
 
 
-def snapshot_of(snapshots: Snapshots, caller: Caller) -> Snapshot:
+def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = None) -> Snapshot:
     """Return what a caller may read.
+
+    Args:
+        moment: As of ``Snapshots.at``.
 
     Raises:
         NotFound: There is no such instance, or it is of another project.
@@ -56,15 +59,15 @@ def snapshot_of(snapshots: Snapshots, caller: Caller) -> Snapshot:
         Unavailable: The catalogue does not answer.
     """
     if caller.address is not None:
-        return snapshots.at(caller.address)
+        return snapshots.at(caller.address, moment)
     if caller.seed is not None:
         # A server in the guest that is talked into reading does not know the path: it is the token.
-        return replace(snapshots.of_seed(caller.seed), needs_token=False)
+        return replace(snapshots.of_seed(caller.seed, moment), needs_token=False)
     assert caller.instance_id is not None
     if caller.project_id is None:
-        return snapshots.of(caller.instance_id)
+        return snapshots.of(caller.instance_id, moment)
     try:
-        snapshot = snapshots.of(caller.instance_id.lower())
+        snapshot = snapshots.of(caller.instance_id.lower(), moment)
     except InstanceNotFound as error:
         raise MachineUnknown(caller.instance_id) from error
     if snapshot.project_id != caller.project_id:

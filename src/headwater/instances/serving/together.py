@@ -15,17 +15,24 @@ from headwater.errors import HeadwaterError
 from headwater.http.threads import InThread
 
 K = TypeVar("K", bound=Hashable)
+M = TypeVar("M")
 V = TypeVar("V")
 
 _AT_ONCE = 4  # threads
 _MOST = 64  # questions of one thread
 
 
-class Together(Generic[K, V]):
+class Together(Generic[K, M, V]):
     """Asks for one event loop; each question is asked after it came, so no answer is older than the request."""
 
-    def __init__(self, ask: Callable[[K], V], in_thread: InThread) -> None:
-        self._ask, self._in_thread = ask, in_thread
+    def __init__(self, ask: Callable[[K, M], V], in_thread: InThread, moment: Callable[[], M]) -> None:
+        """Take what asks.
+
+        Args:
+            ask: Answers one question, given the moment of all that are asked with it.
+            moment: Makes that, when all of them have come.
+        """
+        self._ask, self._in_thread, self._moment = ask, in_thread, moment
         self._waiting: dict[K, list[asyncio.Future[V]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -50,11 +57,12 @@ class Together(Generic[K, V]):
                 _end(futures, found)
 
     def _answers(self, keys: Sequence[K]) -> list[V | Exception]:
-        return [self._answer(key) for key in keys]
+        moment = self._moment()
+        return [self._answer(key, moment) for key in keys]
 
-    def _answer(self, key: K) -> V | Exception:
+    def _answer(self, key: K, moment: M) -> V | Exception:
         try:
-            return self._ask(key)
+            return self._ask(key, moment)
         except HeadwaterError as error:
             return error
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 TEXT = "text/plain; charset=UTF-8"
 JSON = "application/json"
@@ -17,19 +18,20 @@ BYTES = "text/plain; charset=ISO-8859-1"
 SEED_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+# gc=False: a hundred of each guest are kept, none can be part of a cycle, and to look through all of them would stop
+# every request for a quarter of a second, again and again.
+class Document(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one path answers. Only the random seed is not in it: that is new on every read."""
 
     body: bytes
     content_type: str
     seed_at: int | None = None  # where in body the base64 of a random seed goes
     # With its quotes, the same in every process; weak where each read has another random seed and the rest is the same.
-    etag: str = field(init=False, default="")
+    etag: str = ""
 
     def __post_init__(self) -> None:
         tag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
-        object.__setattr__(self, "etag", tag if self.seed_at is None else f"W/{tag}")
+        msgspec.structs.force_setattr(self, "etag", tag if self.seed_at is None else f"W/{tag}")
 
     def read(self, entropy: Callable[[int], bytes]) -> bytes:
         """Return the body, with a random seed from ``entropy`` where it has one."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -33,12 +34,12 @@ def run(test: Callable[[Thread], Awaitable[None]]) -> None:
 def test_what_comes_meanwhile_is_asked_together_and_the_same_only_once() -> None:
     asked: list[int] = []
 
-    def ask(key: int) -> int:
+    def ask(key: int, _moment: int) -> int:
         asked.append(key)
         return key * 2
 
     async def test(thread: Thread) -> None:
-        together = Together(ask, thread)
+        together = Together(ask, thread, int)
         waits = [asyncio.create_task(together.of(key)) for key in [*range(50), *range(50)]]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -53,14 +54,14 @@ def test_what_comes_meanwhile_is_asked_together_and_the_same_only_once() -> None
 
 
 def test_one_that_finds_nothing_costs_the_others_nothing() -> None:
-    def ask(key: int) -> int:
+    def ask(key: int, _moment: int) -> int:
         if key == 3:
             raise NotFound("no 3")
         return key
 
     async def test(thread: Thread) -> None:
         thread.open.set()
-        together = Together(ask, thread)
+        together = Together(ask, thread, int)
         found = await asyncio.gather(*(together.of(key) for key in range(5)), return_exceptions=True)
         assert isinstance(found[3], NotFound)
         assert [found[0], found[1], found[2], found[4]] == [0, 1, 2, 4]
@@ -73,12 +74,12 @@ def test_a_fault_reaches_who_asked_and_the_next_are_answered() -> None:
         thread.open.set()
         faults = [RuntimeError("broken")]
 
-        def ask(key: int) -> int:
+        def ask(key: int, _moment: int) -> int:
             if faults:
                 raise faults.pop()
             return key
 
-        together = Together(ask, thread)
+        together = Together(ask, thread, int)
         with pytest.raises(RuntimeError):
             await together.of(1)
         assert await together.of(1) == 1
@@ -88,12 +89,25 @@ def test_a_fault_reaches_who_asked_and_the_next_are_answered() -> None:
 
 def test_who_leaves_keeps_nobody_from_an_answer() -> None:
     async def test(thread: Thread) -> None:
-        together: Together[int, int] = Together(lambda key: key, thread)
+        together: Together[int, int, int] = Together(lambda key, _: key, thread, int)
         one, other = (asyncio.create_task(together.of(1)) for _ in range(2))
         await asyncio.sleep(0)
         one.cancel()
         await asyncio.sleep(0)
         thread.open.set()
         assert await other == 1
+
+    run(test)
+
+
+def test_the_moment_of_a_question_is_after_it_came() -> None:
+    async def test(thread: Thread) -> None:
+        moments = count(1)
+        together: Together[str, int, int] = Together(lambda _, moment: moment, thread, lambda: next(moments))
+        waits = [asyncio.create_task(together.of(key)) for key in "abc"]
+        await asyncio.sleep(0)
+        assert next(moments) == 1
+        thread.open.set()
+        assert min(await asyncio.gather(*waits)) == 2
 
     run(test)

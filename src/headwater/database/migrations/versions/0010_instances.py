@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Each part is a function below, for itself."""
     _visits()
     _identity_keys()
+    _revision()
 
 
 def _visits() -> None:
@@ -41,3 +42,7 @@ def _identity_keys() -> None:
         sa.Column("private_key", LongText(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _revision() -> None:
+    op.execute("INSERT INTO catalogue_revisions (scope, revision) VALUES ('instances', 0)")
