@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 from keystoneauth1.session import Session
@@ -25,6 +26,7 @@ from headwater.streams.trees.s3 import S3Tree
 from headwater.streams.trees.swift import SwiftTree
 from headwater.streams.trees.tree import (
     ABSENT,
+    PIECE,
     PathChanged,
     PathNotFound,
     Tree,
@@ -178,6 +180,35 @@ class TreeContract:
             tree.write("f", Broken(), size=2000)  # type: ignore[arg-type]  # what is read of it is there
         assert tree.read("f").body == b"before"
         assert [entry.path for entry in tree.list()] == ["f"]
+
+    def test_what_is_begun_is_the_beginning_or_nothing(self, tree: Tree) -> None:
+        mark, body = "0123456789abcdef", b"x" * PIECE + b"y" * PIECE
+
+        class BreaksOff(io.RawIOBase):
+            left = PIECE + 10
+
+            def readable(self) -> bool:
+                return True
+
+            def read(self, size: int = -1) -> bytes:
+                if self.left <= 0:
+                    raise TreeUnavailable("the source", "it broke off")
+                cut = min(size, self.left) if size >= 0 else self.left
+                at, self.left = PIECE + 10 - self.left, self.left - cut
+                return body[at : at + cut]
+
+        assert tree.begun("a/large.img", mark) is None
+        with pytest.raises(HeadwaterError):
+            tree.write("a/large.img", cast("BinaryIO", BreaksOff()), size=len(body), mark=mark)
+        assert tree.begun("a/large.img", "fedcba9876543210") is None
+        begun = tree.begun("a/large.img", mark)
+        if begun is not None:
+            with begun:
+                assert body.startswith(b"".join(begun))
+        assert list(tree.list()) == []
+        tree.write("a/large.img", io.BytesIO(body), size=len(body), mark=mark)
+        assert tree.read("a/large.img").body == body
+        assert tree.begun("a/large.img", mark) is None
 
     def test_a_feed_of_images_is_written_and_what_leaves_it_is_deleted(self, tree: Tree, tmp_path: Path) -> None:
         described = ImageDescription(os="TestOS", release="noble")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from keystoneauth1.session import Session
 from swiftclient.authv1 import PasswordPlugin
 
 from functional.conftest import FreshHeadwater
+from functional.headwater_process import wait_until
 from headwater.streams.format.layout import INDEX
 from headwater.streams.mirroring.mirror import mirror
 from headwater.streams.query.query import query
@@ -245,6 +247,36 @@ def test_a_mirror_that_is_killed_goes_on_and_was_whole(
     server.pages[FILE] = good
     code, told = report(server.url("/"), target.root)
     assert (code, told["fetched"], told["files"]["same"]) == (0, [FILE[1:]], 7)
+    require_whole(target)
+
+
+def test_what_a_killed_mirror_had_of_a_large_file_does_not_come_again(
+    server: WebServer, tmp_path: Path, target: DirectoryTree
+) -> None:
+    large = random.Random(7).randbytes(16 << 20)
+    source, path = DirectoryTree(tmp_path / "large"), path_of(ONE, "20260101", "root.squashfs")
+    put(source, {ONE: {"20260101": {"root.squashfs": large}}})
+    server.pages = {f"/{entry.path}": content(source.read(entry.path).body) for entry in source.list()}
+
+    def hangs_half_way(_asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large[: len(large) // 2])
+        time.sleep(60)
+
+    good, server.pages[f"/{path}"] = server.pages[f"/{path}"], hangs_half_way
+    running = subprocess.Popen([*HEADWATER, server.url("/"), target.root])
+    try:
+        left = target.root / path
+        wait_until(
+            lambda: sum(each.stat().st_size for each in left.parent.glob(".headwater-*")) >= len(large) // 4,
+            "a quarter of the file has come",
+        )
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    server.pages[f"/{path}"] = good
+    code, told = report(server.url("/"), target.root)
+    assert (code, told["fetched"]) == (0, [path])
+    assert told["files"]["bytes"] <= len(large) * 3 // 4
     require_whole(target)
 
 

@@ -1,8 +1,8 @@
 """A tree in a directory, which a web server may serve as it is.
 
 Files have mode 0644 and directories 0755 whatever the process's mask is, as another user serves them. What is being
-written has a name that begins with ``.headwater-`` beside its file; what a killed process leaves of that is removed by
-a later ``exclusive``.
+written has a name that begins with ``.headwater-`` beside its file, and its mark in it where it has one; what a killed
+process leaves of that is removed by a later ``exclusive``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from headwater.errors import Conflict
 from headwater.streams.format.json_objects import safe_path
 from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.tree import (
@@ -52,9 +53,12 @@ class DirectoryTree:
             return file.whole(limit)
 
     def open(self, path: str, start: int = 0, *, tag: str | None = None) -> Arriving:
+        return self._opened(path, self._at(path), start, tag=tag)
+
+    def _opened(self, path: str, file: Path, start: int = 0, *, tag: str | None = None) -> Arriving:
         with self._translated(path):
             # A named pipe would not return from being opened.
-            descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         found = os.fstat(descriptor)
         if not modes.S_ISREG(found.st_mode):
             os.close(descriptor)
@@ -100,9 +104,10 @@ class DirectoryTree:
         media_type: str | None = None,  # who serves the directory says it
         expect: str | None = None,
         max_age_s: int | None = None,
+        mark: str | None = None,
     ) -> str:
         target = self._at(path)
-        unfinished = target.parent / f"{_OURS}{secrets.token_hex(8)}"
+        unfinished = target.parent / f"{_unfinished(mark)}{secrets.token_hex(8)}"
         with self._translated(path, writes=True):
             descriptor = self._begun(unfinished)
             try:
@@ -117,11 +122,23 @@ class DirectoryTree:
                     if expect is not None and self._tag_of(target) != expect:
                         raise PathChanged(self.place, path)
                     unfinished.rename(target)
-            except BaseException:
-                unfinished.unlink(missing_ok=True)
+            except BaseException as error:
+                if mark is None or isinstance(error, (Conflict, OSError)):
+                    unfinished.unlink(missing_ok=True)
                 raise
             _make_durable(target.parent)
+        if mark is not None:
+            for left in self._left(target, mark):
+                left.unlink(missing_ok=True)
         return tag
+
+    def begun(self, path: str, mark: str) -> Arriving | None:
+        left = max(self._left(self._at(path), mark), key=lambda each: each.lstat().st_size, default=None)
+        return None if left is None else self._opened(path, left)
+
+    @staticmethod
+    def _left(target: Path, mark: str) -> tuple[Path, ...]:
+        return tuple(target.parent.glob(f"{_unfinished(mark)}*"))
 
     def delete(self, path: str) -> None:
         target = self._at(path)
@@ -249,6 +266,11 @@ class DirectoryTree:
 
 
 _UNFINISHED_S = 24 * 3600
+
+
+def _unfinished(mark: str | None) -> str:
+    """Return how the name of a file begins that is being written."""
+    return _OURS if mark is None else f"{_OURS}{mark}-"
 
 
 def _fill(file: BinaryIO, body: bytes | BinaryIO) -> None:

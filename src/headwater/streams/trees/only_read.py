@@ -26,8 +26,12 @@ class OnlyRead:
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
+        mark: str | None = None,
     ) -> NoReturn:
         raise TreeCannot(self.place, "written")
+
+    def begun(self, path: str, mark: str) -> None:
+        return None
 
     def delete(self, path: str) -> NoReturn:
         raise TreeCannot(self.place, "written")

@@ -148,6 +148,7 @@ class S3Tree:
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
+        mark: str | None = None,  # a service of objects keeps none that is not whole
     ) -> str:
         said = {"ContentType": media_type or media_type_of(path)}
         if max_age_s is not None:
@@ -182,6 +183,9 @@ class S3Tree:
             return self.stat(path).tag or ""
         except PathNotFound:
             return ABSENT
+
+    def begun(self, path: str, mark: str) -> None:
+        return None
 
     def delete(self, path: str) -> None:
         with contextlib.suppress(PathNotFound), self._translated(path, writes=True):

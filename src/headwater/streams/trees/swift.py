@@ -145,6 +145,7 @@ class SwiftTree:
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
+        mark: str | None = None,  # a service of objects keeps none that is not whole
     ) -> str:
         headers = {"Content-Type": media_type or media_type_of(path)}
         if max_age_s is not None:
@@ -187,6 +188,9 @@ class SwiftTree:
                 with contextlib.suppress(ClientException, *_FAILURES):
                     connection.delete_object(beside, each["path"].removeprefix(f"/{beside}/"))
             raise
+
+    def begun(self, path: str, mark: str) -> None:
+        return None
 
     def delete(self, path: str) -> None:
         with contextlib.suppress(PathNotFound), self._connection(path) as connection:

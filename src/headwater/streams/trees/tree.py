@@ -171,6 +171,7 @@ class Tree(Protocol):
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
+        mark: str | None = None,
     ) -> str:
         """Make ``body`` the file, and return its tag; durable and whole, or as if nothing had been done.
 
@@ -179,10 +180,19 @@ class Tree(Protocol):
             media_type: What HTTP shall say of it, where the tree keeps that; else it follows from the name.
             expect: The tag of the file that is replaced, or ``ABSENT``; ``None``: whatever is there.
             max_age_s: For how long readers may keep it, where the tree keeps that.
+            mark: Hexadecimal digits that name these bytes and no others: what came of them may be kept when ``body``
+                breaks off, or the process is killed.
 
         Raises:
             PathChanged: Something else is there than was expected.
             TreeCannot, TreeRefused, TreeUnavailable: As they say.
+        """
+
+    def begun(self, path: str, mark: str) -> Opened | None:
+        """Return what came of a file before a write with this mark broke off, as far as it was kept.
+
+        Raises:
+            TreeRefused, TreeUnavailable: As they say.
         """
 
     def delete(self, path: str) -> None:

@@ -100,6 +100,54 @@ def test_a_download_that_breaks_off_again_and_again_is_given_up(tmp_path: Path, 
     assert list(target.list()) == []
 
 
+def broken_off(tmp_path: Path, target: DirectoryTree) -> None:
+    """Leave the first 4 500 bytes of a file in the target."""
+    assert fetched(Flaky(tmp_path, cut=4500, times=99, ranges=False), target, file()) != []
+    assert list(target.list()) == []
+
+
+def left_in(target: DirectoryTree) -> list[int]:
+    return [each.stat().st_size for each in target.root.glob("images/.headwater-*")]
+
+
+def test_a_later_run_goes_on_where_an_earlier_one_broke_off(tmp_path: Path, target: DirectoryTree) -> None:
+    broken_off(tmp_path, target)
+    [left] = left_in(target)
+    assert 0 < left < 4500  # the last piece was held back
+    source = Flaky(tmp_path)
+    fetcher = Fetcher(source, target)
+    assert fetcher.fetch([file()])[1] == []
+    assert source.asked == [(left, None)]
+    assert (fetcher.received, left_in(target)) == (len(CONTENT) - left, [])
+    assert target.read("images/a").body == CONTENT
+
+
+def test_what_an_earlier_run_has_of_another_file_is_not_used(tmp_path: Path, target: DirectoryTree) -> None:
+    broken_off(tmp_path, target)
+    source, other = Flaky(tmp_path), CONTENT[::-1]
+    source.content = other
+    assert fetched(source, target, file(content=other)) == []
+    assert source.asked == [(0, None)]
+
+
+@pytest.mark.parametrize("spoil", [lambda left: left.write_bytes(b"x" * 2000), lambda left: left.write_bytes(CONTENT)])
+def test_what_an_earlier_run_has_and_is_spoiled_or_has_no_end_costs_only_itself(
+    tmp_path: Path, target: DirectoryTree, spoil: Callable[[Path], object]
+) -> None:
+    broken_off(tmp_path, target)
+    [left] = target.root.glob("images/.headwater-*")
+    spoil(left)
+    assert fetched(Flaky(tmp_path), target, file()) == []
+    assert (target.read("images/a").body, left_in(target)) == (CONTENT, [])
+
+
+def test_of_what_turned_out_to_be_wrong_nothing_is_kept(tmp_path: Path, target: DirectoryTree) -> None:
+    source = Flaky(tmp_path)
+    source.content = CONTENT[::-1]
+    assert fetched(source, target, file()) != []
+    assert left_in(target) == []
+
+
 def test_a_file_that_changes_while_it_is_fetched_is_fetched_from_its_beginning(
     tmp_path: Path, target: DirectoryTree
 ) -> None:

@@ -1,8 +1,8 @@
 """One file on its way from tree to tree.
 
-What writes the target reads a ``Download``. It goes on where the source broke off, as long as that is the same file,
-and gives its last piece away only when the whole is what the feed says: until then a tree makes nothing visible, so
-nothing wrong is ever seen under the file's name.
+What writes the target reads a ``Download``. It begins with what an earlier run has of the file, and goes on where the
+source broke off, as long as that is the same file. Its last piece is given away only when the whole is what the feed
+says: until then a tree makes nothing visible, so nothing wrong is ever seen under the file's name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from headwater.errors import HeadwaterError
 from headwater.streams.mirroring.files.file import Check, File
 from headwater.streams.mirroring.files.pace import Pace
-from headwater.streams.trees.tree import Tree, TreeUnavailable
+from headwater.streams.trees.tree import Opened, Tree, TreeUnavailable
 
 _PAUSES_S = (1.0, 2.0, 4.0)  # before a broken download goes on, while hardly anything comes
 _PROGRESS = 1 << 20  # bytes that make a try a success
@@ -36,18 +36,22 @@ class Download(io.RawIOBase):
         told: Callable[[int], None] = lambda _: None,
         is_over: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], object] = time.sleep,
+        begun: Opened | None = None,
     ) -> None:
         """Begin; nothing is asked yet.
 
         Args:
             told: Is told how many bytes came.
+            begun: What an earlier run has of it; it is closed with the download.
             is_over: Whether the run ends.
         """
         super().__init__()
         self.failure: HeadwaterError | None = None  # why it did not come to its end
-        self.resumed = False  # whether it broke off and went on
+        self.resumed = begun is not None  # whether it broke off and went on
+        self.found = 0  # bytes that did not have to come again
         self._source, self._file, self._pace = source, file, pace
         self._told, self._is_over, self._sleep = told, is_over, sleep
+        self._begun = begun
         self._pieces, self._left = self._judged(), memoryview(b"")
 
     def readable(self) -> bool:
@@ -66,6 +70,8 @@ class Download(io.RawIOBase):
 
     def close(self) -> None:
         self._pieces.close()
+        if self._begun is not None:
+            self._begun.__exit__()
         super().close()
 
     def _judged(self) -> Generator[bytes]:
@@ -82,7 +88,11 @@ class Download(io.RawIOBase):
             yield held
 
     def _arriving(self, check: Check) -> Iterator[bytes]:
-        received, tag, pauses = 0, None, list(_PAUSES_S)
+        for piece in self._begun or ():
+            self.found += len(piece)
+            self._told(len(piece))
+            yield piece
+        received, tag, pauses = self.found, None, list(_PAUSES_S)
         while True:
             began, opened_once = received, False
             try:

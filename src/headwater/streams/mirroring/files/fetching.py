@@ -13,7 +13,7 @@ from headwater.errors import HeadwaterError
 from headwater.streams.mirroring.files.downloads import Download
 from headwater.streams.mirroring.files.file import File, WrongFile
 from headwater.streams.mirroring.files.pace import Pace
-from headwater.streams.trees.tree import PathChanged, Tree, TreeUnavailable
+from headwater.streams.trees.tree import Opened, PathChanged, Tree, TreeUnavailable
 
 _MOST_SILENCE = 10  # files in a row for which the source did not answer: then it is not asked for the others
 
@@ -100,24 +100,35 @@ class Fetcher:
 
     def _fetch(self, file: File) -> None:
         try:
-            self._once(file)
+            self._once(file, self._begun(file))
         except _SourceFailed as error:
             # What was put together from two answers may be of two files; what was replaced is there anew.
             if not error.may_be_two and not isinstance(error.failure, PathChanged):
                 raise
             self._once(file)
 
-    def _once(self, file: File) -> None:
+    def _begun(self, file: File) -> Opened | None:
+        """Return what an earlier run has of a file and did not finish."""
+        begun = None if file.mark is None else self._target.begun(file.path, file.mark)
+        if begun is None or None in (begun.size, file.size) or (begun.size or 0) < (file.size or 0):
+            return begun
+        begun.__exit__()  # there is nothing left to ask for
+        return None
+
+    def _once(self, file: File, begun: Opened | None = None) -> None:
         with Download(
-            self._source, file, self._pace, told=self._told, is_over=self._over.is_set, sleep=self._sleep
+            self._source, file, self._pace, told=self._told, is_over=self._over.is_set, sleep=self._sleep, begun=begun
         ) as download:
             try:
-                self._target.write(file.path, cast("BinaryIO", download), size=file.size)
+                self._target.write(file.path, cast("BinaryIO", download), size=file.size, mark=file.mark)
             except Exception as error:
                 if download.failure is None:
                     raise
                 may_be_two = download.resumed and isinstance(download.failure, WrongFile)
                 raise _SourceFailed(download.failure, may_be_two=may_be_two) from error
+            finally:
+                with self._lock:
+                    self.received -= download.found
 
     def _told(self, size: int) -> None:
         with self._lock:

@@ -62,6 +62,13 @@ class File:
         return File(self.path, size, best.algorithm, best.digest)
 
     @property
+    def mark(self) -> str | None:
+        """What is the same for the same bytes, in hexadecimal digits; ``None``: nobody tells a hash of them."""
+        if self.digest is None:
+            return None
+        return hashlib.sha256(f"{self.algorithm}:{self.digest}:{self.size}".encode()).hexdigest()[:32]
+
+    @property
     def key(self) -> str:
         """What is the same for two paths that lead to one file of a directory."""
         path = self.path
