@@ -297,3 +297,30 @@ def test_data_needs_a_proof_where_the_api_wants_one_unless_the_settings_open_it(
             path = service.path_of(image_id, "disk.qcow2")
             assert httpx.get(f"{process.images_url}{FEED}/{path}").content == qcow2
             assert httpx.get(f"{process.images_url}/v2/images/{image_id}/file").status_code == 401
+
+
+def test_a_client_reads_by_a_secret_path_what_a_project_keeps_for_itself(
+    client_name: str, service: Service, authority: Authority, qcow2: bytes, tmp_path: Path
+) -> None:
+    variant = f"private-{client_name}"
+    project = {"owner": "a-project"}
+    image_id = service.add(qcow2, visibility="private", simplestreams_variant=variant, **project)
+    made = service.http.post("/v2/streams/paths", json={"project_id": project["owner"]})
+    secret = made.raise_for_status().json()["url"]
+    wait_until(lambda: variant in service.http.get(f"{secret}/streams/v1/images-lxd.json").text, "its data was read")
+    assert image_id not in service.listed()
+
+    client = image_client(client_name, secret, authority, tmp_path / "home")
+    assert "VIRTUAL-MACHINE" in client.run("image", "list", "t:", variant, "--format", "csv", "--columns", "t")
+    client.run("image", "export", f"t:ubuntu/noble/{variant}", tmp_path, "--vm")
+    assert qcow2 in [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()]
+    products = service.http.get(f"{secret}/streams/v1/images-lxd.json").json()["products"]
+    (version,) = next(each for name, each in products.items() if variant in name)["versions"].values()
+    for item in version["items"].values():
+        head = service.http.head(f"{secret}/{item['path']}")
+        assert (head.status_code, head.headers["Content-Length"]) == (200, str(item["size"]))
+        part = service.http.get(f"{secret}/{item['path']}", headers={"Range": "bytes=0-3"})
+        assert (part.status_code, len(part.content)) == (206, 4)
+        assert service.get(item["path"]).status_code == 404
+    service.http.delete(f"/v2/streams/paths/{made.json()['id']}").raise_for_status()
+    assert service.http.get(f"{secret}/{item['path']}").status_code == 404

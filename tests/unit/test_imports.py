@@ -93,7 +93,12 @@ ROOMS = {
         "headwater.streams.trees",
         "headwater.testing",
     ),
-    "cachetools": ("headwater.identity", "headwater.images.signatures", "headwater.instances"),
+    "cachetools": (
+        "headwater.identity",
+        "headwater.images.signatures",
+        "headwater.instances",
+        "headwater.streams.views",
+    ),
 }
 
 HOUSE = (

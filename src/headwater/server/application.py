@@ -20,7 +20,7 @@ from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules, with_passwords
 from headwater.images import policies
-from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows, sha256_of
+from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows
 from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
@@ -119,6 +119,7 @@ class Background:
             self.images.downloads.places_of,
             Jobs(self.database),
             rate=settings.streams.hashing_rate,
+            all_public=self.lists_files,
             tally=self.metrics,
         )
         self._sources = SourceRows(self.database)
@@ -145,11 +146,8 @@ class Background:
                 _Loop("no jobs could be looked for", self.images.jobs.look, POLL_S),
                 _Loop("no runs of sources could be looked for", self._source_work.look, POLL_S),
                 _Loop("no house-keeping could be looked for", self.images.house.look, POLL_S),
+                _Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S),
             ]
-            if self.lists_files:
-                self._loops.append(
-                    _Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S)
-                )
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
@@ -282,10 +280,10 @@ class Application(Background):
             images.access,
             images.catalogue,
             images.private_paths,
+            self.fingerprints,
             settings.streams,
-            signer,
+            signer=signer,
             revision=images.public.revision,
-            sha256=lambda some: sha256_of(self.fingerprints.of([each.id for each in some]).values(), some),
             is_open=self.lists_files,
         )
         return views_http.routes(views, Files(views, images.downloads, threads), threads.catalogue.run)

@@ -32,6 +32,13 @@ class Rows:
     def of(self, image_ids: Collection[str]) -> dict[str, Fingerprint]:
         return {each: self.found[each] for each in image_ids if each in self.found}
 
+    def unread(self) -> list[str]:
+        return [image_id for image_id, found in self.found.items() if found.sha256 is None]
+
+    def want(self, image: Image) -> None:
+        self.found.setdefault(image.id, Fingerprint(image_id=image.id, data_hash=image.os_hash_value or ""))
+        self.source.note(image.id)
+
     def keep(self, found: Fingerprint) -> bool:
         self.kept.append(found.image_id)
         if not list(self.source.get([found.image_id])):
@@ -59,12 +66,13 @@ class World:
         for each in images:
             self.put(each.id, data)
 
-    def a_process(self, rate: int = 1 << 40) -> Hashing:
+    def a_process(self, rate: int = 1 << 40, *, all_public: bool = True) -> Hashing:
         return Hashing(
             self.source,
             self.rows,
             self.places,
             rate=rate,
+            all_public=all_public,
             stopping=lambda: self.is_stopping,
             wait=self.waited.append,
             clock=lambda: self.at,
@@ -119,6 +127,22 @@ def test_an_image_that_is_not_for_everybody_is_not_read(changes: dict[str, Any])
     world = World(public(1, **changes))
     assert world.run() == {}
     assert world.read == []
+
+
+@pytest.mark.parametrize("all_public", [True, False])
+def test_an_image_for_some_is_read_when_somebody_wanted_it(all_public: bool) -> None:
+    private, other = (public(number, visibility=Visibility.PRIVATE) for number in (1, 2))
+    world = World(private, other, public(3))
+    world.hashing = world.a_process(all_public=all_public)
+    world.run()
+    assert world.read == [public(3).id] * all_public
+    world.rows.want(private)
+    assert world.run()[private.id].product == "ubuntu:noble:amd64:default"
+    assert world.read[all_public:] == [private.id]
+    world.rows.want(other)
+    world.hashing = world.a_process(all_public=all_public)  # the process before has ended
+    world.run()
+    assert world.read[all_public:] == [private.id, other.id]
 
 
 def test_an_image_is_read_when_it_becomes_public_and_again_only_as_another_product_or_with_other_data() -> None:

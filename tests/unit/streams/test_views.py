@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.public import Revision
@@ -22,6 +23,7 @@ from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.model import Image, Visibility
 from headwater.streams.format.documents import Index, Products
 from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views import views as module
 from headwater.streams.views.checksums import checksums
@@ -31,6 +33,7 @@ from unit.streams.catalogue import NOON, image
 from unit.streams.keys import OpenKey, open_key
 
 SAFE = re.compile(r"[A-Za-z0-9+_][A-Za-z0-9.+_-]*")
+INDEX = "streams/v1/index.json"
 SHA512, SHA256 = "ab" * 64, "cd" * 32
 PATH = PrivatePath(
     id="11111111-1111-4111-8111-111111111111",
@@ -55,7 +58,8 @@ class Place:
     def __init__(self, *images: Image, **settings: Any) -> None:
         self.images, self.now, self.revoked = list(images), 1_800_000_000.0, False
         self.asked: list[Query] = []
-        self.sha256: dict[str, str] = {}
+        self.found: dict[str, Fingerprint] = {}
+        self.wanted: list[str] = []
         self.number: int | None = None
         signer = settings.pop("signer", None)
         is_open = settings.pop("is_open", True)
@@ -63,10 +67,10 @@ class Place:
             self,
             Everything(self),
             self,
+            self,
             StreamsSettings(**settings),
-            signer,
+            signer=signer,
             revision=lambda: None if self.number is None else Revision(self.number, None),
-            sha256=self.known,
             is_open=is_open,
             clock=lambda: self.now,
         )
@@ -84,8 +88,16 @@ class Place:
     def find(self, secret: str) -> PrivatePath | None:
         return PATH if secret == "right" and not self.revoked else None
 
-    def known(self, images: Collection[Image]) -> Mapping[str, str]:
-        return {each.id: self.sha256[each.id] for each in images if each.id in self.sha256}
+    def of(self, image_ids: Collection[str]) -> Mapping[str, Fingerprint]:
+        return {each: self.found[each] for each in image_ids if each in self.found}
+
+    def want(self, image: Image) -> None:
+        self.wanted.append(image.id)
+
+    def knows(self, image: Image, sha256: str, **more: Any) -> None:
+        self.found[image.id] = Fingerprint(
+            image_id=image.id, data_hash=image.os_hash_value or "", sha256=sha256, **more
+        )
 
     def secret(self) -> View:
         return self.views.secret("right")
@@ -198,8 +210,37 @@ def test_a_list_has_those_whose_checksum_is_known_as_sha256sum_writes_it() -> No
 def test_sha256_that_somebody_else_knows_is_listed_and_a_new_one_shows_at_once() -> None:
     place = Place(hashed(1))
     assert place.views.document(place.secret(), "SHA256SUMS").body == b""
-    place.sha256 = {hashed(1).id: SHA256}
+    place.knows(hashed(1), SHA256)
     assert place.views.document(place.secret(), "SHA256SUMS").body.startswith(SHA256.encode())
+
+
+def test_what_machines_take_of_private_images_is_wanted_once_and_then_listed() -> None:
+    mine, raw = hashed(1, visibility=Visibility.PRIVATE), hashed(2, disk_format="raw")
+    place = Place(mine, raw)
+    for view in (place.views.own(Caller(project_id="p"), with_community=False), place.secret(), place.secret()):
+        index = place.views.document(view, INDEX).body
+        assert "images:lxd" not in Index.from_bytes(index).index
+    assert place.wanted == [mine.id]
+    at = place_files(mine, for_everybody=False)
+    assert isinstance(at, FilePlacement)
+    place.knows(mine, SHA256, product=at.product_id, metadata=b"metadata", combined="ef" * 32)
+    entry = Index.from_bytes(place.views.document(place.secret(), INDEX).body).index["images:lxd"]
+    assert entry.products == (at.product_id,)
+    products = Products.from_bytes(place.views.document(place.secret(), entry.path).body)
+    (version,) = products.products[at.product_id].versions.values()
+    assert place.wanted == [mine.id]
+    for item in version.items.values():
+        assert item.path is not None
+        found = place.views.root(place.secret(), item.path)
+        assert (found.image, found.size, found.sha256) == (mine, item.size, item.sha256)
+        assert (found.content == b"metadata") == item.path.endswith("metadata.tar.xz")
+        for path in (item.path.replace(mine.id, raw.id), f"{item.path}x", "images/nothing", "nothing"):
+            with pytest.raises(ViewNotFound):
+                place.views.root(place.secret(), path)
+    place.images.remove(mine)
+    for item in version.items.values():
+        with pytest.raises(ViewNotFound):
+            place.views.root(place.secret(), item.path or "")
 
 
 def test_each_family_has_its_lists_and_its_files_only() -> None:

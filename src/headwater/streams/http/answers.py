@@ -79,3 +79,11 @@ def _wanted(headers: Headers, form: Form) -> range | None:
 @lru_cache(64)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
+
+
+def content_answer(content: bytes, wanted: range | None, headers: dict[str, str]) -> Response:
+    """Return bytes at hand, whole or the part that is wanted; ``headers`` say what they are."""
+    if wanted is None:
+        return Response(content, headers=headers)
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
+    return Response(content[wanted.start : wanted.stop], 206, headers)

@@ -15,6 +15,7 @@ from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
 from headwater.images.model import Image
+from headwater.streams.http.answers import content_answer
 from headwater.streams.trees.tree import media_type_of
 from headwater.streams.views.views import View, ViewNotFound, Views
 
@@ -35,6 +36,24 @@ class Files:
             HeadwaterError: As ``Downloads.open`` says.
         """
         image = await self._threads.catalogue.run(lambda: self._views.file(view, name, family))
+        return await self._data(request, view, name, image)
+
+    async def root(self, request: Request, view: View, path: str) -> Response:
+        """Return the answer to a GET or a HEAD of what LXD and Incus read, which lies at a path below the view.
+
+        Raises:
+            HeadwaterError: As ``answer`` says.
+        """
+        found = await self._threads.catalogue.run(lambda: self._views.root(view, path))
+        name = path.rpartition("/")[2]
+        if found.content is None:
+            return await self._data(request, view, name, found.image)
+        headers = {**_told(view, name), "ETag": f'"{found.sha256}"'}
+        if is_held(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        return content_answer(found.content, wanted_range(request.headers, found.size, headers["ETag"]), headers)
+
+    async def _data(self, request: Request, view: View, name: str, image: Image) -> Response:
         reader = _reader(view, request)
         if request.method == "HEAD":
             described = await self._threads.catalogue.run(lambda: self._downloads.describe(reader, image.id))
@@ -70,7 +89,16 @@ def _reader(view: View, request: Request) -> Caller:
 
 
 def _headers(view: View, name: str, image: Image) -> dict[str, str]:
-    headers = {
+    headers = _told(view, name)
+    if image.os_hash_value:
+        headers["ETag"] = f'"{image.os_hash_value}"'
+        told = structured.digest_field({image.os_hash_algo or "": image.os_hash_value}, None)
+        headers |= {} if told is None else {structured.REPR_DIGEST: told}
+    return headers
+
+
+def _told(view: View, name: str) -> dict[str, str]:
+    return {
         "Accept-Ranges": "bytes",
         "Content-Type": media_type_of(name),
         # No character of a name means anything here: see ``views/names.py``.
@@ -78,8 +106,3 @@ def _headers(view: View, name: str, image: Image) -> dict[str, str]:
         "Cache-Control": "no-cache" if view.public_of is not None else "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    if image.os_hash_value:
-        headers["ETag"] = f'"{image.os_hash_value}"'
-        told = structured.digest_field({image.os_hash_algo or "": image.os_hash_value}, None)
-        headers |= {} if told is None else {structured.REPR_DIGEST: told}
-    return headers

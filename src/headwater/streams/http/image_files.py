@@ -18,6 +18,7 @@ from headwater.http.threads import InThread, Threads
 from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
+from headwater.streams.http.answers import content_answer
 from headwater.streams.http.pages import let_pages_read, preflight
 from headwater.streams.live.files.serving import ServedFile, ServedFiles
 from headwater.streams.writing.image_files import DIRECTORY
@@ -43,7 +44,7 @@ def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, t
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, file.size, headers["ETag"])
         if file.content is not None:
-            return _part(file.content, wanted, headers)
+            return content_answer(file.content, wanted, headers | {"Content-Type": METADATA_TYPE})
         download = await in_thread(lambda: files.download(_anybody(request), file))
         if downloads.may_redirect(asked=False):
             url = await threads.transfers.run(lambda: downloads.direct_url(download))
@@ -75,13 +76,6 @@ def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, t
         }
 
     return _READ_ONLY.route(f"{below}/images/{DIRECTORY}/{{path}}", GET=get, HEAD=head, OPTIONS=preflight)
-
-
-def _part(content: bytes, wanted: range | None, headers: dict[str, str]) -> Response:
-    if wanted is None:
-        return Response(content, headers=headers, media_type=METADATA_TYPE)
-    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
-    return Response(content[wanted.start : wanted.stop], 206, headers, METADATA_TYPE)
 
 
 def _anybody(request: Request) -> Caller:

@@ -7,8 +7,9 @@
 ``/streams/private/SECRET``        what a project sees, for who knows the secret
 =================================  ==================================================
 
-Below each are a feed (``streams/v1/index.json``), the files that it names, and lists of their checksums
-(``SHA256SUMS``), which are also there for each family of images (``families/NAME/SHA256SUMS``).
+Below each are a feed (``streams/v1/index.json``), the files that it names, those for LXD and Incus below ``images``,
+and lists of their checksums (``SHA256SUMS``), which are also there for each family of images
+(``families/NAME/SHA256SUMS``).
 
 What is not there is a plain 404 that repeats nothing of the path, in which a secret may stand; and a secret that leads
 nowhere is answered as a file that is not there.
@@ -36,6 +37,7 @@ from headwater.streams.http.pages import let_pages_read, preflight
 from headwater.streams.live.feed import StreamNotFound
 from headwater.streams.views.checksums import LISTS
 from headwater.streams.views.views import View, ViewNotFound, Views
+from headwater.streams.writing.image_files import DIRECTORY as ROOTS
 
 PUBLIC: Final = "/streams/public"
 OWN: Final = "/streams/project"
@@ -63,6 +65,7 @@ def routes(views: Views, files: Files, in_thread: InThread, clock: Callable[[], 
         for path, handler in (
             (f"{root}/{DIRECTORY}/{{name}}", handlers.stream),
             (f"{root}/families/{{family}}/{{name}}", handlers.of_family),
+            (f"{root}/{ROOTS}/{{image_id}}/{{digest}}/{{name}}", handlers.root),
             (f"{root}/{{name}}", handlers.file),
         ):
             is_public = root.startswith(PUBLIC)
@@ -90,6 +93,12 @@ class _Handlers:
         if name in _LISTS:
             return await self._document(request, f"families/{family}/{name}")
         return await self._file(request, name, family)
+
+    async def root(self, request: Request) -> Response:
+        said = request.path_params
+        view = await self._in_thread(lambda: self._view(request))
+        _tell(view, request)
+        return await self._files.root(request, view, f"{ROOTS}/{said['image_id']}/{said['digest']}/{said['name']}")
 
     async def file(self, request: Request) -> Response:
         name = request.path_params["name"]

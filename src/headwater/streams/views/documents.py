@@ -1,7 +1,8 @@
 """A view as documents: the feed of its image ids and of its files, and the lists of checksums beside the files.
 
-One index names both, as Juju reads the one kind and the others the other. The products are named by what they say, as
-in the feed for everybody (``live/feed.py``).
+One index names both, as Juju reads the one kind and the others the other, and beside them what LXD and Incus take of
+the images, once their data has been read for that. The products are named by what they say, as in the feed for
+everybody (``live/feed.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from headwater.clock import rfc2822
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint, sha256_of
 from headwater.images.model import Image
 from headwater.streams.format.arches import JUJU_ARCHES
 from headwater.streams.format.documents import (
@@ -27,6 +29,8 @@ from headwater.streams.format.documents import (
 from headwater.streams.format.layout import DIRECTORY
 from headwater.streams.live.document import Document, Once
 from headwater.streams.live.feed import JSON_TYPE, SIGNED_TYPE, StreamNotFound
+from headwater.streams.live.files.documents import ListedFiles
+from headwater.streams.live.files.kept_files import KeptFiles
 from headwater.streams.live.image_ids import NO_MIRRORS, version_name
 from headwater.streams.live.index import index_text
 from headwater.streams.live.kept_products import KeptProducts
@@ -34,8 +38,10 @@ from headwater.streams.live.tags import TAG_DIGITS, naming_tagged
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views.checksums import LISTS, checksum, checksums
 from headwater.streams.views.names import by_file_name, family_name, file_name
+from headwater.streams.writing.image_files import DATATYPE
 
 FILES: Final = "images"  # content id of the files
+ROOTS: Final = "images:lxd"  # of those that LXD and Incus take
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 SIGNATURE_TYPE: Final = "application/pgp-signature"
 # Source: the file types that LXD, Incus and the glance mirror know; others are called as their format is.
@@ -59,21 +65,25 @@ class ViewDocuments:
         settings: StreamsSettings,
         signer: Signs | None,
         *,
-        known: Mapping[str, str],
+        known: Mapping[str, Fingerprint],
         modified_at: int,
     ) -> None:
         """Take the images that are in the view.
 
         Args:
-            known: SHA-256 by image id, where the images themselves do not say it.
+            known: What was found of their data, by image id.
             modified_at: Second since 1970.
         """
         self._signer, self._modified_at, self._settings = signer, modified_at, settings
         self._documents: dict[str, Once[Document]] = {}
         listed = KeptProducts(settings, images, for_everybody=False).listed()
         products = {name: text() for name, text in listed.documents.items()}
-        files = _files(images, known)
+        sha256 = sha256_of(known.values(), images)
+        files = _files(images, sha256)
         products[f"{FILES}.json"] = files.to_bytes()
+        roots = _roots(images, known)
+        if roots.products:
+            products |= {name: text() for name, text in roots.documents.items()}
         self.size = sum(map(len, products.values()))  # bytes, about what is held in memory
         self.tag = hashlib.sha256(b"".join(products.values())).hexdigest()[:TAG_DIGITS]
         index = Index.from_bytes(index_text(listed.entries(), rfc2822(listed.updated_at)))
@@ -85,6 +95,15 @@ class ViewDocuments:
             products=tuple(files.products),
         )
         index = replace(index, index={**index.index, FILES: entry})
+        if roots.products:
+            entry = IndexEntry(
+                path=roots.path,
+                datatype=DATATYPE,
+                format=PRODUCTS_FORMAT,
+                updated=rfc2822(roots.updated_at),
+                products=tuple(roots.products),
+            )
+            index = replace(index, index={**index.index, ROOTS: entry})
         plain, signed = (
             naming_tagged(each.to_bytes(), products, self.tag) for each in (index, index.with_signed_paths())
         )
@@ -98,7 +117,7 @@ class ViewDocuments:
             families.setdefault(family_name(image), []).append(image)
         for below, some in {"": images, **{f"families/{name}/": some for name, some in families.items()}}.items():
             for name, algorithm in LISTS.items():
-                self._add_list(f"{below}{name}", some, algorithm, known)
+                self._add_list(f"{below}{name}", some, algorithm, sha256)
 
     def document(self, name: str) -> Document:
         """Return the document below the view of a name, such as ``streams/v1/index.json`` or ``SHA256SUMS``.
@@ -141,6 +160,14 @@ def _files(images: Collection[Image], known: Mapping[str, str]) -> Products:
         updated=rfc2822(max((image.updated_at for image in images), default=0)),
         products={name: _product(products[name], known) for name in sorted(products)},
     )
+
+
+def _roots(images: Iterable[Image], known: Mapping[str, Fingerprint]) -> ListedFiles:
+    """Return what LXD and Incus take of the images whose fingerprint is known."""
+    kept = KeptFiles(for_everybody=False)
+    for image in images:
+        kept.put(image, known.get(image.id))
+    return replace(kept.listed(), content_id=ROOTS)
 
 
 def _product(images: Collection[Image], known: Mapping[str, str]) -> Product:

@@ -3,6 +3,9 @@ whoever knows a secret path what the project sees that made it.
 
 The catalogue is asked each time, so what is not theirs any more is not there any more. What was made of the same images
 is used again. A file is found by the digits of an id in its name, and what leads to it is the image's visibility alone.
+
+LXD and Incus want to know what only a pass over an image's data tells. They can send no proof, so for an image that is
+not for everybody the pass is made when somebody reads it by a secret path.
 """
 
 from __future__ import annotations
@@ -14,14 +17,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from cachetools import LRUCache
+
 from headwater.errors import NotFound
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed, goes_on
 from headwater.images.catalogue.public import Revision
 from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.model import Image, Status, Visibility
 from headwater.streams.live.document import Document
+from headwater.streams.live.files.documents import is_known
+from headwater.streams.live.files.placement import FilePlacement, place_files
+from headwater.streams.live.files.serving import ServedFile, image_id_of, served_file
 from headwater.streams.live.past_editions import PastEditions
 from headwater.streams.live.tags import without_tag
 from headwater.streams.settings import StreamsSettings
@@ -33,6 +42,7 @@ _PAGE: Final = 1000
 _KEPT: Final = 500  # views whose documents are kept
 _KEPT_BYTES: Final = 64 << 20  # of the documents of views that are kept; those of one view always are
 _PAST: Final = 30  # of all views
+_WANTED: Final = 10_000  # images of which this process has said that it wants to know more
 # Between the two requests of one reader. Who sees an image no more should not read of it for long.
 _GRACE_S: Final = 60
 _ACTIVE: Final = Condition("status", "eq", Status.ACTIVE.value)
@@ -57,6 +67,14 @@ class ListedImages(Protocol):
     def page(self, query: Query) -> Listed[Image]: ...
 
 
+class KnownFingerprints(Protocol):
+    """What was found of the data of images: see ``images.catalogue.fingerprints``."""
+
+    def of(self, image_ids: Collection[str]) -> Mapping[str, Fingerprint]: ...
+
+    def want(self, image: Image) -> None: ...
+
+
 class SecretPaths(Protocol):
     """Where secrets lead: see ``images.sharing.private_paths.PrivatePaths``."""
 
@@ -71,6 +89,7 @@ class View:
     caller: Caller  # in whose name data is read
     query: Query
     public_of: str | None = None  # the project of which everybody sees what is public
+    is_for_machines: bool = False  # LXD and Incus may read it
 
 
 class Views:
@@ -81,11 +100,11 @@ class Views:
         images: SeenImages,
         catalogue: ListedImages,
         paths: SecretPaths,
+        fingerprints: KnownFingerprints,
         settings: StreamsSettings,
-        signer: Signs | None = None,
         *,
+        signer: Signs | None = None,
         revision: Callable[[], Revision | None] = lambda: None,
-        sha256: Callable[[Collection[Image]], Mapping[str, str]] = lambda _: {},
         is_open: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -93,15 +112,15 @@ class Views:
 
         Args:
             revision: Returns what is another value after any change of a public image; ``None``: nobody knows.
-            sha256: Returns the SHA-256 of images whose own hash is another, by id, of those that it knows.
             is_open: Everybody may read what is public, files too: ``StreamsSettings.lists_files``.
         """
         self._images, self._catalogue, self._paths = images, catalogue, paths
         self._settings, self._signer, self._clock = settings, signer, clock
-        self._revision, self._sha256, self._is_open = revision, sha256, is_open
+        self._revision, self._fingerprints, self._is_open = revision, fingerprints, is_open
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # by the key of the view; used last, last
         self._past = PastEditions[_Kept](_GRACE_S, clock, _PAST)
+        self._wanted: LRUCache[tuple[str, int], None] = LRUCache(_WANTED)  # ids and revisions of images
 
     def public(self, project_id: str) -> View:
         """Return what a project shows to everybody.
@@ -133,7 +152,8 @@ class Views:
         if path is None:
             raise ViewNotFound
         caller = Caller(user_id=f"path-{path.id}", project_id=path.project_id, roles=_READS)
-        return View(key=f"path:{path.id}", caller=caller, query=_seen(with_community=path.with_community))
+        query = _seen(with_community=path.with_community)
+        return View(key=f"path:{path.id}", caller=caller, query=query, is_for_machines=True)
 
     def document(self, view: View, name: str) -> Document:
         """Return a document of the view, as it is now.
@@ -176,6 +196,23 @@ class Views:
             raise ViewNotFound
         return image
 
+    def root(self, view: View, path: str) -> ServedFile:
+        """Return what LXD and Incus find at a path below the view, such as ``images/ID/SHA256/disk.qcow2``.
+
+        Raises:
+            ViewNotFound: The view has no such file.
+            Forbidden: The caller may not list images.
+        """
+        image_id = image_id_of(path)
+        if image_id is None:
+            raise ViewNotFound
+        query = replace(view.query, conditions=(*view.query.conditions, Condition("id", "eq", image_id)))
+        known = self._fingerprints.of([image_id]).get(image_id)
+        found = [served_file(path, image, known, for_everybody=False) for image in self._page(view, query)]
+        if not found or found[0] is None:
+            raise ViewNotFound
+        return found[0]
+
     def require_shown(self, view: View, image: Image) -> None:
         """Raise ``ViewNotFound`` when what was opened is not in the view any more."""
         if view.public_of is None:
@@ -199,8 +236,8 @@ class Views:
         return self._images.page(view.caller, query, as_project=view.caller.project_id is not None)
 
     def _documents(self, view: View, images: Sequence[Image], revision: Revision | None) -> _Kept:
-        known = self._sha256([image for image in images if image.os_hash_algo != "sha256"])
-        state = tuple(sorted((image.id, image.revision, known.get(image.id, "")) for image in images))
+        known = self._known(view, images)
+        state = tuple(sorted((image.id, image.revision, _facts(known.get(image.id))) for image in images))
         with self._lock:
             kept = self._kept.get(view.key)
             if kept is not None and kept.state == state:
@@ -219,6 +256,24 @@ class Views:
                 self._kept.popitem(last=False)
         return new
 
+    def _known(self, view: View, images: Sequence[Image]) -> Mapping[str, Fingerprint]:
+        """Return what is known of the data of images; what is not, and somebody may want, will be."""
+        known = self._fingerprints.of([image.id for image in images])
+        if view.is_for_machines:
+            for image in images:
+                at = place_files(image, for_everybody=False)
+                if isinstance(at, FilePlacement) and not is_known(image, at, known.get(image.id)):
+                    self._want(image)
+        return known
+
+    def _want(self, image: Image) -> None:
+        with self._lock:
+            key = image.id, image.revision
+            if key in self._wanted:
+                return
+            self._wanted[key] = None
+        self._fingerprints.want(image)
+
     def _size(self) -> int:
         return sum(each.documents.size for each in self._kept.values())
 
@@ -228,13 +283,17 @@ class _Kept:
     key: str
     revision: Revision | None  # up to which these are the images, where that is known
     images: tuple[Image, ...]
-    state: tuple[tuple[str, int, str], ...]
+    state: tuple[tuple[str, int, tuple[str | None, ...]], ...]
     documents: ViewDocuments
 
     @property
     def tag(self) -> str:
         """What tells it from others, of this view and of others."""
         return f"{self.key}/{self.documents.tag}"
+
+
+def _facts(known: Fingerprint | None) -> tuple[str | None, ...]:
+    return () if known is None else (known.sha256, known.product, known.combined)
 
 
 def _seen(*, with_community: bool) -> Query:

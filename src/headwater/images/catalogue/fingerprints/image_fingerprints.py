@@ -3,7 +3,7 @@
 A row of its own for each image that was read, so that neither the image nor its ``updated_at`` changes by that; it goes
 with its image. It says of which data it is, so what was found of an image's data is not taken for that of other data
 which came to it later. That it is there is noted as a change of the public images, in the same transaction: feeds see
-it as they see other changes.
+it as they see other changes. Of an image that is not for everybody there is a row once somebody wanted to know.
 
 The metadata tarball is kept as it was hashed: another release, or another library that compresses, might make other
 bytes of the same description.
@@ -74,6 +74,26 @@ class FingerprintRows:
                 return
             yield from map(_fingerprint, rows)
             after = rows[-1].image_id
+
+    def unread(self) -> list[str]:
+        """Return the ids of images of which somebody wants to know what nobody has found yet."""
+        query = select(_table.c.image_id).where(_table.c.sha256.is_(None)).order_by(_table.c.image_id)
+        return [row.image_id for row in self._rows(query)]
+
+    def want(self, image: Image) -> None:
+        """Note that somebody wants to know this of an image that is not for everybody."""
+
+        def work(connection: Connection) -> None:
+            there = select(tables.images.c.id).where(tables.images.c.id == image.id).with_for_update()
+            if connection.execute(there).first() is None:
+                return
+            known = select(_table.c.image_id).where(_table.c.image_id == image.id)
+            if connection.execute(known).first() is None:
+                wanted = Fingerprint(image_id=image.id, data_hash=image.os_hash_value or "")
+                connection.execute(insert(_table), _row(wanted))
+            note_public(connection, image.id)
+
+        self._database.write(work)
 
     def keep(self, found: Fingerprint) -> bool:
         """Keep what was found in the place of what was known; nothing, and ``False``, when the image is gone."""

@@ -57,6 +57,13 @@ class ListedFile:
         return "virtual-machine" if self.ftype.startswith("disk") else "container"
 
 
+def is_known(image: Image, at: FilePlacement, found: Fingerprint | None) -> bool:
+    """Return whether the fingerprint of an image at its place is known, or why it cannot be made."""
+    if found is None or not found.is_of(image):
+        return False
+    return found.error is not None or (found.combined is not None and found.product == at.product_id)
+
+
 def listed_file(image: Image, at: FilePlacement, found: Fingerprint | None) -> ListedFile | None:
     """Return what is said of an image; ``None`` while its fingerprint is not known, or that of what it was before."""
     if found is None or found.combined is None or found.sha256 is None:
@@ -92,6 +99,7 @@ class ListedFiles:
     """What the feed says of files; nothing of it changes any more."""
 
     products: Mapping[str, ListedFileProduct]  # in the order of their ids
+    content_id: str = CONTENT_ID
 
     @cached_property
     def updated_at(self) -> int:
@@ -99,14 +107,19 @@ class ListedFiles:
         return max((product.updated_at for product in self.products.values()), default=0)
 
     @property
+    def path(self) -> str:
+        """Where the products document lies in a feed."""
+        return path_of(self.content_id)
+
+    @property
     def documents(self) -> Mapping[str, Callable[[], bytes]]:
         """What gives the products document, by the name of its file."""
-        return {DOCUMENT: self.products_text}
+        return {self.path.rpartition("/")[2]: self.products_text}
 
     def products_text(self) -> bytes:
         """Return the products document."""
         updated = rfc2822(self.updated_at)
-        document = Products(content_id=CONTENT_ID, datatype=DATATYPE, updated=updated, products={})
+        document = Products(content_id=self.content_id, datatype=DATATYPE, updated=updated, products={})
         return filled(document.to_bytes(), "products", 1, [product.text for product in self.products.values()])
 
     def tag(self) -> str:
@@ -119,13 +132,13 @@ class ListedFiles:
         if not self.products:
             return
         entry = IndexEntry(
-            path=path_in(path_of(CONTENT_ID), signed=signed),
+            path=path_in(self.path, signed=signed),
             datatype=DATATYPE,
             format=PRODUCTS_FORMAT,
             updated=rfc2822(self.updated_at),
             products=(),
         )
-        yield entry_text(CONTENT_ID, entry, [product.in_index for product in self.products.values()])
+        yield entry_text(self.content_id, entry, [product.in_index for product in self.products.values()])
 
 
 def listed_product(

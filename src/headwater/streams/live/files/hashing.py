@@ -1,4 +1,5 @@
-"""A pass over the data of each public image, once: what feeds of files say cannot be known otherwise.
+"""A pass over the data of each public image, and of others when a project's feed wants it, once: what feeds of files
+say cannot be known otherwise.
 
 Of some of them the upload has made it already (``passing``). For the others there is one job that is never done, so one
 process of all reads one image at a time, at the rate that the settings allow. What it finds is kept at the end of each
@@ -51,6 +52,9 @@ class Known(Protocol):
     def of(self, image_ids: Collection[str]) -> Mapping[str, Fingerprint]:
         """Return what is known of images, by their ids."""
 
+    def unread(self) -> list[str]:
+        """Return the images of which something was wanted that is not known."""
+
     def keep(self, found: Fingerprint) -> bool:
         """Keep what was found; ``False`` when the image is gone."""
 
@@ -68,6 +72,7 @@ class Hashing:
         places: Places,
         *,
         rate: int,
+        all_public: bool = True,
         stopping: Callable[[], bool] = lambda: False,
         wait: Callable[[float], object] = time.sleep,
         clock: Clock = now,
@@ -76,10 +81,11 @@ class Hashing:
 
         Args:
             rate: Bytes a second at most.
+            all_public: Read each public image, and not only what somebody wanted.
             stopping: Says whether this process is about to end; the job then makes way.
             wait: Sleeps for so many seconds, or shorter when this process is about to end.
         """
-        self._images, self._known, self._places = images, known, places
+        self._images, self._known, self._places, self._all_public = images, known, places, all_public
         self._rate, self._stopping, self._wait, self._clock = rate, stopping, wait, clock
         self._seen: Revision | None = None  # up to which change it is known what there is to read
         self._waiting: dict[str, None] = {}  # ids of images that may have to be read, in their order
@@ -97,7 +103,7 @@ class Hashing:
         raise Later(EVERY_S, "every image that can be read is hashed")
 
     def catch_up(self) -> None:
-        """Read each public image of which something is wanted that is not known, one after the other.
+        """Read each image of which something is wanted that is not known, one after the other.
 
         Raises:
             Later: This process stops.
@@ -124,7 +130,7 @@ class Hashing:
         for image_id in some:
             image, found = images.get(image_id), known.get(image_id)
             self._resting.pop(image_id, None)
-            if image is not None and _is_wanted(image, found):
+            if image is not None and (found or self._all_public) and _is_wanted(image, found):
                 again_at = _again_at(image, found)
                 if again_at <= self._clock():
                     self._read(image, found)
@@ -140,12 +146,13 @@ class Hashing:
             return
         changed = None if self._seen is None else self._images.changed(self._seen, revision)
         if changed is None:
-            changed = [image.id for image in self._images.everything()]
+            everything = self._images.everything() if self._all_public else ()
+            changed = [*self._known.unread(), *(image.id for image in everything)]
         self._waiting.update(dict.fromkeys(changed))
         self._seen = revision
 
     def _read(self, image: Image, known: Fingerprint | None) -> None:
-        at = place_files(image)
+        at = place_files(image, for_everybody=False)
         making = Pass(image, at if isinstance(at, FilePlacement) else None)
         try:
             for piece in self._pieces(image):
@@ -194,12 +201,12 @@ def _checked(place: Place, image: Image) -> Place:
 
 
 def _is_wanted(image: Image, known: Fingerprint | None) -> bool:
-    """Return whether feeds want to know of an image what is not known."""
-    if any(hidden(image)) or not image.os_hash_value or not image.size:
+    """Return whether feeds want to know of an image what is not known; of one for some, if it was wanted."""
+    if any(hidden(image, for_everybody=known is None)) or not image.os_hash_value or not image.size:
         return False
     if known is None or known.sha256 is None or not known.is_of(image):
         return True
-    at = place_files(image)
+    at = place_files(image, for_everybody=False)
     return isinstance(at, FilePlacement) and at.product_id != known.product
 
 
@@ -207,10 +214,26 @@ class HashingJob:
     """Lets the job be done by one process of all, in a thread of its own."""
 
     def __init__(
-        self, images: ImageSource, known: Known, places: Places, jobs: Jobs, *, rate: int, tally: Tally | None = None
+        self,
+        images: ImageSource,
+        known: Known,
+        places: Places,
+        jobs: Jobs,
+        *,
+        rate: int,
+        all_public: bool,
+        tally: Tally | None = None,
     ) -> None:
         self._jobs, self._is_entered = jobs, False
-        self._hashing = hashing = Hashing(images, known, places, rate=rate, stopping=self._is_stopping, wait=self._wait)
+        self._hashing = hashing = Hashing(
+            images,
+            known,
+            places,
+            rate=rate,
+            all_public=all_public,
+            stopping=self._is_stopping,
+            wait=self._wait,
+        )
         self._runner = Runner(jobs, {KIND: hashing.run}, Pool("hashing-images", 1, nice=_NICE), tally=tally)
 
     def look(self) -> float:

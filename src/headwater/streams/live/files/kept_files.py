@@ -22,10 +22,14 @@ from headwater.streams.live.kept import Kept
 class KeptFiles(Kept["_Product", ListedFileProduct]):
     """What the feed lists of the images that it was told of; for one thread at a time."""
 
+    def __init__(self, *, for_everybody: bool = True) -> None:
+        super().__init__()
+        self._for_everybody = for_everybody
+
     def put(self, image: Image, found: Fingerprint | None) -> None:
         """Take an image in the place of what it was: listed where it has a place, and a fingerprint of that place."""
         self.drop(image.id)
-        at = place_files(image)
+        at = place_files(image, for_everybody=self._for_everybody)
         if not isinstance(at, FilePlacement) or (file := listed_file(image, at, found)) is None:
             return
         name, version = at.product_id, version_name(image)

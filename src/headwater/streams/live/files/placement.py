@@ -50,9 +50,9 @@ class FilePlacement:
         return self.about.product
 
 
-def place_files(image: Image) -> FilePlacement | Omission:
-    """Return where the files of ``image`` stand, or why they do not."""
-    reasons = list(hidden(image))
+def place_files(image: Image, *, for_everybody: bool = True) -> FilePlacement | Omission:
+    """Return where the files of ``image`` stand in a feed for everybody, or for some, or why they do not."""
+    reasons = list(hidden(image, for_everybody=for_everybody))
     kind = kind_of(image)
     release, variant = (
         image.properties.get(name, "").strip().lower() for name in ("simplestreams_release", "simplestreams_variant")

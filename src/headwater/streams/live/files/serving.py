@@ -18,7 +18,7 @@ from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.downloads import Download
 from headwater.images.model import Image
 from headwater.streams.live.feed import StreamNotFound
-from headwater.streams.live.files.documents import ListedFile, listed_file, metadata_path, root_path
+from headwater.streams.live.files.documents import listed_file, metadata_path, root_path
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.writing.image_files import DIRECTORY
 
@@ -68,21 +68,17 @@ class ServedFiles:
         Raises:
             StreamNotFound: Nothing, or nothing for everybody.
         """
-        directory, _, rest = path.partition("/")
-        image_id = rest.partition("/")[0]
-        if directory != DIRECTORY or not _ID.fullmatch(image_id):
+        image_id = image_id_of(path)
+        if image_id is None:
             raise StreamNotFound(path)
         try:
             image = self._images.get(image_id)
         except ImageNotFound as error:
             raise StreamNotFound(path) from error
-        known = self._fingerprints.of([image_id]).get(image_id)
-        file = _listed(image, known)
-        if file is not None and known is not None and path == metadata_path(file):
-            return ServedFile(image, file.metadata_size, file.metadata_sha256, known.metadata)
-        if file is None or path != root_path(file):
+        found = served_file(path, image, self._fingerprints.of([image_id]).get(image_id))
+        if found is None:
             raise StreamNotFound(path)
-        return ServedFile(image, file.size, file.sha256)
+        return found
 
     def download(self, caller: Caller, file: ServedFile) -> Download:
         """Return the image's data.
@@ -103,6 +99,19 @@ class ServedFiles:
         return found
 
 
-def _listed(image: Image, known: Fingerprint | None) -> ListedFile | None:
-    at = place_files(image)
-    return listed_file(image, at, known) if isinstance(at, FilePlacement) else None
+def image_id_of(path: str) -> str | None:
+    """Return of which image a file would be that lies at a path such as ``images/ID/SHA256/disk.qcow2``."""
+    directory, _, rest = path.partition("/")
+    image_id = rest.partition("/")[0]
+    return image_id if directory == DIRECTORY and _ID.fullmatch(image_id) else None
+
+
+def served_file(path: str, image: Image, known: Fingerprint | None, *, for_everybody: bool = True) -> ServedFile | None:
+    """Return what lies at a path of an image, given what is known of its data; ``None``: nothing."""
+    at = place_files(image, for_everybody=for_everybody)
+    file = listed_file(image, at, known) if isinstance(at, FilePlacement) else None
+    if file is None or known is None:
+        return None
+    if path == metadata_path(file):
+        return ServedFile(image, file.metadata_size, file.metadata_sha256, known.metadata)
+    return ServedFile(image, file.size, file.sha256) if path == root_path(file) else None
