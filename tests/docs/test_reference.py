@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,8 @@ from docs.pages import DOCS, README, all_pages, blocks
 from headwater.config import load
 from headwater.http.endpoint import Endpoint
 from headwater.http.threads import Threads
+from headwater.images.compute_proxy.http import faults
+from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.http.versions import IDS, IDS_CACHE, IDS_V1
 from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.service import Images
@@ -49,6 +51,24 @@ def test_every_route_of_the_image_api_is_on_its_page() -> None:
     paths += [route.path for route in others if isinstance(route, Route)]
     assert paths[-2:] == ["/versions", "/openapi.json"]
     assert [path for path in paths if f"`{path}`" not in page] == []
+
+
+def test_every_route_and_fault_of_the_compute_api_is_on_its_page() -> None:
+    page = (DOCS / "reference" / "compute-images.md").read_text(encoding="utf-8")
+    nothing = cast(Any, None)
+    paths = list(_paths(compute.routes(nothing, Threads(nothing, nothing, nothing), Endpoint())))
+    below = [path for path in paths if path.startswith("/compute/v2.1") and "{project_id}" not in path]
+    assert len(below) == 6
+    ours = [name for status, name in faults.NAMES.items() if status < 415 and status != 401]
+    assert [name for name in (*below, "/compute", *ours) if f"`{name}`" not in page] == []
+
+
+def _paths(routes: Sequence[BaseRoute], above: str = "") -> Iterator[str]:
+    for route in routes:
+        if isinstance(route, Route):
+            yield above + route.path
+        elif isinstance(route, Mount):
+            yield from _paths(route.routes, above + route.path)
 
 
 def test_every_route_and_header_of_v1_is_on_its_page() -> None:

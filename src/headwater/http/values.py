@@ -7,6 +7,7 @@ largest that is of any. No more digits than that are ever computed with.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 LARGEST = 2**63 - 1  # what a catalogue can hold
 
@@ -29,3 +30,13 @@ def whole(text: str, most: int = LARGEST) -> int | None:
 def canonical_id(text: str) -> str:
     """Return an id as the catalogue has it: in lower case, whatever the client wrote. What is no id stays as it is."""
     return text.lower() if _UUID.fullmatch(text) else text
+
+
+def moment(text: str) -> int | None:
+    """Return a time of ISO 8601, in UTC unless it says otherwise, in microseconds since 1970; ``None`` for no time."""
+    try:
+        # In a query a "+" that is not encoded is a space.
+        found = datetime.fromisoformat(text.replace(" ", "+") if re.search(r" \d\d:?\d\d$", text) else text)
+        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    except (ValueError, OverflowError):
+        return None

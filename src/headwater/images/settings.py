@@ -147,6 +147,13 @@ class ImagesSettings(Section):
     api_v1: Annotated[
         bool, Field(description="Answer the Image API v1 too, which OpenStack gave up in 2018 and old clients speak.")
     ] = False
+    compute_image_proxy: Annotated[
+        bool,
+        Field(
+            description="Answer what the Compute API had on images too, below /compute, for old clients: Nova gave it "
+            "up in 2016."
+        ),
+    ] = False
     task_time_to_live_h: Annotated[
         int, Field(description="How long a task that is over is shown, in hours.", ge=1, le=87600)
     ] = 48

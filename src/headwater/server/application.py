@@ -21,6 +21,7 @@ from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules, with_passwords
 from headwater.images import policies
 from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows
+from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
@@ -34,7 +35,7 @@ from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
 from headwater.server.guests.port import Port
 from headwater.server.health import Health
-from headwater.server.image_apis import image_api, image_api_v1, image_service, stores_known
+from headwater.server.image_apis import compute_image_proxy, image_api, image_api_v1, image_service, stores_known
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
 from headwater.server.middleware.forwarded import behind, trusting
@@ -244,6 +245,8 @@ class Application(Background):
         if settings.images.api_v1:
             routes += image_api_v1(images, threads, endpoint)
             known |= {"v1", *versions.IDS_V1}
+        if settings.images.compute_image_proxy:
+            routes += compute_image_proxy(images, threads, endpoint)
         routes += [exactly("/streams", _no_feed), Below("/streams", _no_feed)]
         image_side = Router(routes, redirect_slashes=False, default=api.rest)
         identified = Identified(
@@ -251,7 +254,8 @@ class Application(Background):
             self._authenticator,
             pools.identity,
             frozenset(known),
-            below=(FEED + streams_http.WHY,),
+            below=(FEED + streams_http.WHY, *(compute.BEHIND_CALLERS if settings.images.compute_image_proxy else ())),
+            but=compute.OPEN,
             by_password=self._by_password,
             for_passwords=(f"{views_http.OWN}/", f"{views_http.WITH_COMMUNITY}/"),
         )

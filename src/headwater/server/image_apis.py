@@ -13,6 +13,7 @@ from headwater.http.threads import Threads
 from headwater.identity.policy.rules import NamedRules
 from headwater.images.assembly.parts import ImagePools, Sections, known_stores
 from headwater.images.assembly.service import ImageService
+from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.session import Beside
 from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.locations.known_stores import KnownStores
@@ -118,3 +119,8 @@ def image_api(
 def image_api_v1(service: ImageService, threads: Threads, endpoint: Endpoint) -> list[BaseRoute]:
     """Return the routes of the API v1."""
     return v1.mounted(v1.routes(service.images_v1, service.downloads, service.sharing_v1, threads, endpoint))
+
+
+def compute_image_proxy(service: ImageService, threads: Threads, endpoint: Endpoint) -> list[BaseRoute]:
+    """Return the routes of what the Compute API had on images."""
+    return compute.routes(service.images, threads, endpoint)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from headwater.http.values import LARGEST, whole
+from headwater.http.values import LARGEST, moment, whole
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,22 @@ def test_no_time_is_lost_on_many_digits() -> None:
     began = time.perf_counter()
     assert whole("1" * 4_000_000) == LARGEST
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-02", 86400),
+        ("1970-01-01T01:00:00", 3600),
+        ("1970-01-01T01:00:00Z", 3600),
+        ("1970-01-01T01:00:00.5+01:00", 0.5),
+        ("1970-01-01T01:00:00 0100", 0),
+    ],
+)
+def test_a_time_is_utc_unless_it_says_otherwise(text: str, seconds: float) -> None:
+    assert moment(text) == int(seconds * 1_000_000)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1970-13-01", "now", "1970-01-01T25:00", "0001-01-01T00:00:00+23:59x"])
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert moment(text) is None

@@ -19,7 +19,12 @@ class NoSuchPath(NotFound):
         super().__init__("The resource could not be found.")
 
 
-def _check(request: Request) -> None:
+def check_path(request: Request) -> None:
+    """Write the ids of a path as the catalogue has them.
+
+    Raises:
+        NotText, NoSuchPath: It is no text, or names what cannot be there.
+    """
     require_text(request.scope)
     named = request.path_params
     for name, value in named.items():
@@ -30,7 +35,7 @@ def _check(request: Request) -> None:
             named[name] = canonical_id(value)
 
 
-IMAGE_API = Face(check=_check, names=("member", "name", "store", "tag"))
+IMAGE_API = Face(check=check_path, names=("member", "name", "store", "tag"))
 
 
 async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -158,7 +158,12 @@ class Family:
         if image.properties.get(_IMPORTING):
             return verdict.kept("it is being copied to further stores")
         days = self.rule.delete_unused_days
-        if days is not None:
+        if self.rule.rotate:
+            against = self._against(image, newer, facts, times)
+            if not against:
+                return replace(verdict, steps=(Step.DELETE,), why=(f"{newer.count} newer ones are there",))
+            verdict = replace(verdict, why_not=tuple(against))
+        elif days is not None:
             against = [*self._against(image, newer, facts, times), *_not_idle(image, newer, facts, times, days)]
             if not against:
                 return replace(verdict, steps=(Step.DELETE,), why=(f"nobody has used it for {days} days or more",))

@@ -63,6 +63,10 @@ class RetentionRule(Section):
     delete_unused_days: Annotated[
         int | None, Field(description="Delete an image that nobody has used for so long.", ge=1, le=36500)
     ] = None
+    rotate: Annotated[
+        bool,
+        Field(description="Delete all but the newest `keep`, used or not: as Nova rotates the backups of a server."),
+    ] = False
     keep: Annotated[
         int,
         Field(
@@ -120,7 +124,7 @@ class RetentionRule(Section):
     def does_something(self) -> bool:
         """Whether anything could become of an image under this rule."""
         days = (self.hide_after_days, self.community_after_days, self.delete_unused_days)
-        return bool(self.newest_name or self.older_name) or any(each is not None for each in days)
+        return bool(self.newest_name or self.older_name or self.rotate) or any(each is not None for each in days)
 
 
 class RetentionSettings(Section):

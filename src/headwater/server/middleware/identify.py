@@ -43,6 +43,7 @@ class Identified:
         versions: frozenset[str],
         *,
         below: tuple[str, ...] = (),
+        but: frozenset[str] = frozenset(),
         by_password: Authenticator | None = None,
         for_passwords: tuple[str, ...] = (),
     ) -> None:
@@ -51,6 +52,7 @@ class Identified:
         Args:
             versions: First parts of the paths that need a caller: ``v2``, ``v2.9``, ….
             below: Beginnings of further paths that need one.
+            but: Paths there that need none: they tell what there is.
             by_password: Asked in place of ``authenticator`` where clients know passwords only.
             for_passwords: Beginnings of the paths where that is so.
         """
@@ -59,7 +61,7 @@ class Identified:
         self._authenticator = authenticator
         self._pool = pool
         self._versions = versions
-        self._below = below
+        self._below, self._but = below, but
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +86,8 @@ class Identified:
         if scope["method"] == "OPTIONS":
             return False
         path = scope["path"]
+        if path in self._but:
+            return False
         if path[1:].partition("/")[0] in self._versions or path.startswith((*self._below, *self._for_passwords)):
             return True
         return any(name == b"accept" and value.startswith(_BY_ACCEPT) for name, value in scope["headers"])

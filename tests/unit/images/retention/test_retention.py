@@ -18,6 +18,7 @@ from headwater.errors import Forbidden, Unavailable
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjectRows
+from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.members import MemberRows
 from headwater.images.catalogue.retention.uses import ImageUseRows
 from headwater.images.catalogue.rows import ImageNotFound
@@ -121,6 +122,24 @@ class House:
 @pytest.fixture
 def house(database: Database, clock: Clock) -> House:
     return House(database, clock)
+
+
+def test_backups_of_each_kind_and_server_are_rotated_as_nova_does(house: House) -> None:
+    def backup(days_old: int, kind: str, server: str, owner: str = "p") -> Image:
+        said = {"image_type": "backup", "backup_type": kind, "instance_uuid": server}
+        return house.image(days_old, f"{kind}-{days_old}", visibility=Visibility.PRIVATE, owner=owner, properties=said)
+
+    daily = [backup(days, "daily", "s") for days in (1, 2, 3, 4)]
+    kept = [backup(9, "weekly", "s"), backup(9, "daily", "t"), backup(9, "daily", "s", owner="q"), house.image(9)]
+    rule = {
+        "properties": {"image_type": "backup"},
+        "family": ["instance_uuid", "backup_type"],
+        "rotate": True,
+        "keep": 2,
+    }
+    gone = {each.verdict.image.id for each in house.retention(backups=rule).apply() if each.verdict.steps}
+    assert gone == {image.id for image in daily[2:]}
+    assert {image.id for image in house.catalogue.page(Query())} == {image.id for image in (*daily[:2], *kept)}
 
 
 def test_a_plan_changes_nothing_and_a_run_does_what_it_says_and_tells_it(house: House) -> None:

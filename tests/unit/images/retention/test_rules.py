@@ -77,6 +77,36 @@ def test_what_is_needed_used_or_promised_is_not_deleted(fields: dict[str, Any], 
     assert reason in verdict.why_not
 
 
+def test_a_rotation_deletes_what_is_beyond_it_used_or_not_and_needs_no_time_of_noted_uses() -> None:
+    images = [image(days) for days in (1, 2, 3, 4)]
+    used = {images[3].id: Facts(last_used=NOON)}
+    verdicts = judged(*images, facts=used, since=None, rotate=True, delete_unused_days=None, keep=2)
+    assert [each.steps[-1:] == (Step.DELETE,) for each in verdicts] == [False, False, True, True]
+    assert verdicts[2].why == ("2 newer ones are there",)
+    assert "it is one of the newest 2" in verdicts[1].why_not
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts"),
+    [
+        ({"protected": True}, Facts()),
+        ({}, Facts(has_instances=True)),
+        ({}, Facts(has_members=True)),
+        ({}, Facts(needed_by="x")),
+    ],
+)
+def test_a_rotation_leaves_what_is_protected_or_needed(fields: dict[str, Any], facts: Facts) -> None:
+    old = image(500, **fields)
+    *_, verdict = judged(image(1), image(2), old, facts={old.id: facts}, rotate=True, keep=1)
+    assert Step.DELETE not in verdict.steps
+
+
+def test_a_rotation_does_not_count_what_is_not_active() -> None:
+    images = [image(1, status=Status.QUEUED), image(2), image(3)]
+    verdicts = judged(*images, rotate=True, keep=2)
+    assert [Step.DELETE in each.steps for each in verdicts] == [False, False, False]
+
+
 @pytest.mark.parametrize("validity", ["none", "last-1", "2023-11-13", "", "last-x", "soon"])
 def test_a_promise_that_is_over_or_none_keeps_nothing(validity: str) -> None:
     *_, verdict = judged(image(200), image(300), image(500, properties={"uuid_validity": validity}))

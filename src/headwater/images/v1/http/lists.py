@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from headwater.http import paging
 from headwater.http.paging import BadQuery
-from headwater.http.values import whole
+from headwater.http.values import moment, whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Comparison, Condition, Direction, Query
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings
@@ -80,12 +79,10 @@ def _switch(name: str, value: str) -> bool:
 
 
 def _time(value: str) -> int:
-    try:
-        # In a query a "+" that is not encoded is a space.
-        moment = datetime.fromisoformat(value.replace(" ", "+") if re.search(r" \d\d:?\d\d$", value) else value)
-    except ValueError as error:
-        raise BadQuery(f"Unrecognized changes-since value {value[:40]!r}: write 2026-11-20T09:53:25") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    at = moment(value)
+    if at is None:
+        raise BadQuery(f"Unrecognized changes-since value {value[:40]!r}: write 2026-11-20T09:53:25")
+    return at
 
 
 def _sort(key: str, direction: str) -> tuple[tuple[str, Direction], ...]:
