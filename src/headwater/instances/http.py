@@ -50,6 +50,8 @@ from headwater.instances.tokens.http import require_token, token
 from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
 from headwater.instances.trees import ec2, openstack
 from headwater.instances.trees.document import TEXT, Document, text
+from headwater.instances.vendor_data import documents as vendor_documents
+from headwater.instances.vendor_data.answers import Answers
 
 T = TypeVar("T")
 
@@ -93,6 +95,7 @@ def application(
     identity: IdentityTokens | None = None,
     limits: Limits | None = None,
     changes: Changes | None = None,
+    vendor_data: Answers | None = None,
     entropy: Callable[[int], bytes] = os.urandom,
     patience_s: float = PATIENCE_S,
 ) -> ASGIApp:
@@ -104,6 +107,7 @@ def application(
         identity: What makes tokens by which a machine proves who it is; ``None``: nothing does.
         limits: How often one instance may ask; ``None``: as often as it likes.
         changes: Where requests wait for changes; ``None``: none does.
+        vendor_data: What asks services about instances; ``None``: nothing does.
         entropy: Gives as many random bytes as asked for, new ones each time.
         patience_s: How long to ask an unavailable catalogue again before answering 503.
     """
@@ -124,6 +128,14 @@ def application(
         await require_token(request, snapshot, tokens, patiently)
         return snapshot
 
+    async def current(name: str, snapshot: Snapshot) -> Document:
+        found = _found(snapshot, name)
+        if vendor_data is None or not vendor_documents.is_asked_for(name):
+            return found
+        names = (vendor_documents.FOR_CLOUD_INIT,) if vendor_documents.is_nocloud(name) else ()
+        parts = await vendor_data.of(snapshot.instance, *names)
+        return vendor_documents.completed(name, found, snapshot.instance.vendor_data, parts)
+
     async def document(request: Request) -> Response:
         if signed is not None and document_name(request.scope["path"]) == ec2.ROOT and request.method in READING:
             return _sent(request, ec2.ROOT_LISTING, entropy)  # whoever asks
@@ -141,7 +153,7 @@ def application(
         if identity is not None and name == IDENTITY_TOKEN:
             _require_method(request.method, ("POST",))
             return await identity_http.post(request, snapshot, identity, patiently, by_agent=signed is not None)
-        found = _found(snapshot, name)
+        _found(snapshot, name)
         is_password = openstack.is_password(name)
         _require_method(request.method, (*READING, "POST") if is_password else READING)
         if request.method == "POST":
@@ -153,7 +165,9 @@ def application(
             and request.scope.get("query_string")
             and is_wanted(request.query_params.get("wait_for_change"))
         ):
-            found = await _newer(request, snapshot, name, changes, again)
+            found = await _newer(request, snapshot, partial(current, name), changes, again)
+        else:
+            found = await current(name, snapshot)
         return _sent(request, found, entropy)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,17 +202,21 @@ async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:
 
 
 async def _newer(
-    request: Request, snapshot: Snapshot, name: str, changes: Changes, again: Callable[[Request], Awaitable[Snapshot]]
+    request: Request,
+    snapshot: Snapshot,
+    current: Callable[[Snapshot], Awaitable[Document]],
+    changes: Changes,
+    again: Callable[[Request], Awaitable[Snapshot]],
 ) -> Document:
     """Return the document once it is another than the request has seen last, or its time is over."""
-    found = _found(snapshot, name)
+    found = await current(snapshot)
     seen = request.query_params.get("last_etag", found.etag)
     until = anyio.current_time() + timeout_of(request.query_params.get("timeout_sec"))
     while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
         if not await changes.after(snapshot.instance_id, snapshot.revision, left_s):
             break
         snapshot = await again(request)
-        found = _found(snapshot, name)
+        found = await current(snapshot)
     return found
 
 

@@ -10,6 +10,7 @@ from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
 from headwater.instances.registry import Edition, InstanceRows, Record
 from headwater.instances.snapshot import GRACE_US, STALE_US, Snapshots
+from headwater.instances.vendor_data.static import Static
 from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1
 
@@ -149,3 +150,15 @@ def test_what_is_kept_has_a_bound(registry: WatchedRegistry, clock: Clock) -> No
 def test_documents_cannot_be_changed(snapshots: Snapshots) -> None:
     with pytest.raises(TypeError):
         snapshots.at(ADDRESS).documents["x"] = None  # type: ignore[index]  # that is the point
+
+
+def test_what_all_are_told_is_rendered_anew_when_it_changes(registry: WatchedRegistry, clock: Clock) -> None:
+    registry.replace(replace(WEB_1, vendor_data=None), at=WEB_1.updated_at + 1)
+    told = [Static({"a": 1}, "first")]
+    snapshots = Snapshots(registry, static=lambda: told[-1], now_us=clock)
+    path = "openstack/latest/vendor_data.json"
+    assert snapshots.at(ADDRESS).documents[path].body == b'{"a": 1}'
+    told.append(Static({"a": 2}, "second"))
+    assert snapshots.at(ADDRESS).documents[path].body == b'{"a": 2}'
+    assert snapshots.at(ADDRESS) is snapshots.at(ADDRESS)
+    assert snapshots.at(ADDRESS).instance.vendor_data == {"a": 2}
