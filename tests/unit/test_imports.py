@@ -78,6 +78,7 @@ ROOMS = {
         "headwater.identity.keystone.sealing",
         "headwater.images",
         "headwater.instances.identity.keys",
+        "headwater.instances.identity.proofs",
         "headwater.instances.password.opening",
         "headwater.server.edge.certificates",
         "headwater.streams.signing.old_keys",

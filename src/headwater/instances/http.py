@@ -37,6 +37,7 @@ from headwater.instances.boot_log import reports
 from headwater.instances.callers.asking import Caller, asked, snapshot_of
 from headwater.instances.callers.signed import Signed, passed_on
 from headwater.instances.identity import http as identity_http
+from headwater.instances.identity.proofs import SIGNED
 from headwater.instances.identity.tokens import PATH as IDENTITY_TOKEN
 from headwater.instances.identity.tokens import IdentityTokens
 from headwater.instances.password.http import post
@@ -50,6 +51,8 @@ from headwater.instances.tokens.http import require_token, token
 from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
 from headwater.instances.trees import ec2, openstack
 from headwater.instances.trees.document import TEXT, Document, text
+from headwater.instances.vendor_data import documents as vendor_documents
+from headwater.instances.vendor_data.answers import Answers
 
 T = TypeVar("T")
 
@@ -93,6 +96,7 @@ def application(
     identity: IdentityTokens | None = None,
     limits: Limits | None = None,
     changes: Changes | None = None,
+    vendor_data: Answers | None = None,
     entropy: Callable[[int], bytes] = os.urandom,
     patience_s: float = PATIENCE_S,
 ) -> ASGIApp:
@@ -101,9 +105,10 @@ def application(
     Args:
         only: The id of the instance that asks, whatever comes.
         signed: Knows who asks by what Neutron's agents sign. With neither, an address tells, or a secret path.
-        identity: What makes tokens by which a machine proves who it is; ``None``: nothing does.
+        identity: What makes that by which a machine proves who it is; ``None``: nothing does.
         limits: How often one instance may ask; ``None``: as often as it likes.
         changes: Where requests wait for changes; ``None``: none does.
+        vendor_data: What asks services about instances; ``None``: nothing does.
         entropy: Gives as many random bytes as asked for, new ones each time.
         patience_s: How long to ask an unavailable catalogue again before answering 503.
     """
@@ -112,6 +117,8 @@ def application(
 
     async def patiently(work: Callable[[], T]) -> T:
         return await _asked(lambda: in_thread(work), patience_s)
+
+    current = partial(_current, identity=identity, vendor_data=vendor_data, in_thread=patiently)
 
     async def called(request: Request) -> tuple[Snapshot, str]:
         """Return who asks, and for which document."""
@@ -141,7 +148,7 @@ def application(
         if identity is not None and name == IDENTITY_TOKEN:
             _require_method(request.method, ("POST",))
             return await identity_http.post(request, snapshot, identity, patiently, by_agent=signed is not None)
-        found = _found(snapshot, name)
+        _require_there(snapshot, name)
         is_password = openstack.is_password(name)
         _require_method(request.method, (*READING, "POST") if is_password else READING)
         if request.method == "POST":
@@ -153,7 +160,9 @@ def application(
             and request.scope.get("query_string")
             and is_wanted(request.query_params.get("wait_for_change"))
         ):
-            found = await _newer(request, snapshot, name, changes, again)
+            found = await _newer(request, snapshot, partial(current, name), changes, again)
+        else:
+            found = await current(name, snapshot)
         return _sent(request, found, entropy)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,18 +196,41 @@ async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:
             await anyio.sleep(PAUSE_S)
 
 
+async def _current(
+    name: str,
+    snapshot: Snapshot,
+    *,
+    identity: IdentityTokens | None,
+    vendor_data: Answers | None,
+    in_thread: InThread,
+) -> Document:
+    """Return a document as it is now: what is signed is made of the snapshot, and answers of services stand in it."""
+    if identity is not None and name in SIGNED:
+        return await identity_http.signed(name, snapshot, identity.keys, in_thread)
+    found = _found(snapshot, name)
+    if vendor_data is None or not vendor_documents.is_asked_for(name):
+        return found
+    names = (vendor_documents.FOR_CLOUD_INIT,) if vendor_documents.is_nocloud(name) else ()
+    parts = await vendor_data.of(snapshot.instance, *names)
+    return vendor_documents.completed(name, found, snapshot.instance.vendor_data, parts)
+
+
 async def _newer(
-    request: Request, snapshot: Snapshot, name: str, changes: Changes, again: Callable[[Request], Awaitable[Snapshot]]
+    request: Request,
+    snapshot: Snapshot,
+    current: Callable[[Snapshot], Awaitable[Document]],
+    changes: Changes,
+    again: Callable[[Request], Awaitable[Snapshot]],
 ) -> Document:
     """Return the document once it is another than the request has seen last, or its time is over."""
-    found = _found(snapshot, name)
+    found = await current(snapshot)
     seen = request.query_params.get("last_etag", found.etag)
     until = anyio.current_time() + timeout_of(request.query_params.get("timeout_sec"))
     while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
         if not await changes.after(snapshot.instance_id, snapshot.revision, left_s):
             break
         snapshot = await again(request)
-        found = _found(snapshot, name)
+        found = await current(snapshot)
     return found
 
 
@@ -206,6 +238,11 @@ def _require_method(method: str, allowed: Collection[str]) -> None:
     """Last: who is not registered gets 404 for everything."""
     if method not in allowed:
         raise NotTaken(method, allowed)
+
+
+def _require_there(snapshot: Snapshot, name: str) -> None:
+    if name not in SIGNED:
+        _found(snapshot, name)
 
 
 def _found(snapshot: Snapshot, name: str) -> Document:

@@ -106,7 +106,7 @@ class Instance:
                 )
         for name in self.meta:
             require_text("meta key", name)
-        _require_vendor_data(self.vendor_data)
+        require_vendor_data(self.vendor_data)
         if self.network_data is not None:
             require_shape(self.network_data)
         _require_json("meta", self.meta)
@@ -163,8 +163,12 @@ class Instance:
             raise InstanceInvalid(what, f"{twice!r} is given twice")
 
 
-def _require_vendor_data(vendor_data: object) -> None:
-    """Refuse what makes cloud-init drop the vendor data, or with it the whole data source."""
+def require_vendor_data(vendor_data: object) -> None:
+    """Refuse what makes cloud-init drop the vendor data, or with it the whole data source.
+
+    Raises:
+        InstanceInvalid: It would; ``None`` would not.
+    """
     if vendor_data is None:
         return
     if not isinstance(vendor_data, Mapping | list | tuple | str) or vendor_data == "":

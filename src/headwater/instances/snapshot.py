@@ -31,6 +31,7 @@ from headwater.instances.model import Instance
 from headwater.instances.registry import Edition, InstanceRows, Record
 from headwater.instances.trees import ec2, nocloud, openstack
 from headwater.instances.trees.document import Document
+from headwater.instances.vendor_data.static import NOTHING, Static
 
 GRACE_US = 60 * 1_000_000
 STALE_US = 300 * 1_000_000
@@ -55,6 +56,7 @@ class Snapshot:
     needs_token: bool = False  # for whatever is read
     hop_limit: int | None = None
     facts: Mapping[str, str | None] = field(default_factory=dict)  # that a token of its identity tells
+    instance: Instance  # as its guest is told of it
 
     @property
     def weight(self) -> int:
@@ -63,18 +65,21 @@ class Snapshot:
         return sum(bodies.values()) + _DOCUMENT_BYTES * len(self.documents)
 
 
-def render(record: Record, *, in_grace: bool, region: str | None = None) -> Snapshot:
+def render(record: Record, *, in_grace: bool, region: str | None = None, static: Static = NOTHING) -> Snapshot:
     """Return the snapshot of a record.
 
     Args:
         in_grace: Whether the last change is so fresh that what it took away must still answer.
         region: Where the instance runs; ``None``: that is not told.
+        static: The vendor data of instances that have none of their own.
     """
     documents: dict[str, Document] = {}
     if in_grace and record.replaced is not None:
-        documents |= _trees(record.replaced, region)
-    documents |= _trees(record.instance, region)
+        documents |= _trees(static.told(record.replaced), region)
+    told = static.told(record.instance)
+    documents |= _trees(told, region)
     return Snapshot(
+        instance=told,
         instance_id=record.instance.id,
         project_id=record.instance.project_id,
         revision=record.instance.revision,
@@ -117,7 +122,7 @@ class Moment:
         return self._revision
 
 
-_Key = tuple[Edition, bool]  # an edition, and whether it is in its time of grace
+_Key = tuple[Edition, bool, Static]  # an edition, whether it is in its time of grace, and what all are told
 
 
 def _now_us() -> int:
@@ -132,6 +137,7 @@ class Snapshots:
         registry: InstanceRows,
         *,
         region: str | None = None,
+        static: Callable[[], Static] = lambda: NOTHING,
         now_us: Callable[[], int] = _now_us,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
@@ -139,9 +145,10 @@ class Snapshots:
 
         Args:
             region: Where the instances run; ``None``: they are not told.
+            static: Returns the vendor data of instances that have none of their own.
             now_us: The clock, in microseconds since 1970, UTC.
         """
-        self._registry, self._region = registry, region
+        self._registry, self._region, self._static = registry, region, static
         self._now_us = now_us
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()
@@ -213,7 +220,7 @@ class Snapshots:
             with self._lock:
                 self._last_good.pop(who, None)
             raise unknown
-        key = (edition, edition.revision > 0 and now - edition.updated_at < GRACE_US)
+        key = (edition, edition.revision > 0 and now - edition.updated_at < GRACE_US, self._static())
         try:
             snapshot = self._of(key)
         except InstanceNotFound as error:  # removed after the first question
@@ -241,12 +248,12 @@ class Snapshots:
                 mine = self._kept[key] = Future()
         if future is not None:
             return future.result()
-        edition, in_grace = key
+        edition, in_grace, static = key
         try:
             record = self._registry.record(edition.instance_id)
             # A record newer than the edition was changed just now.
             is_newer = record.instance.revision != edition.revision
-            snapshot = render(record, in_grace=in_grace or is_newer, region=self._region)
+            snapshot = render(record, in_grace=in_grace or is_newer, region=self._region, static=static)
         except BaseException as error:
             with self._lock:
                 self._kept.pop(key, None)

@@ -221,6 +221,8 @@ class Application(Background):
             settings.metadata,
             pools.guests.run,
             issuer=settings.image_url,
+            keystone=settings.auth.keystone,
+            metrics=self.metrics,
             signed=_signed(settings.metadata.neutron),
             drained=drained,
         )

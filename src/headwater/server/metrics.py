@@ -249,6 +249,12 @@ class Metrics:
             multiprocess_mode="livemostrecent",
             registry=self._registry,
         )
+        self._vendor_data = Counter(
+            "headwater_vendor_data",
+            "Answers of the services of vendor data: given (answered), still known (kept), not to be had (failed)",
+            ["target", "what"],
+            registry=self._registry,
+        )
         self._certificate_days = Gauge(
             "headwater_certificate_days_left",
             "Days until the certificate of a listener ends",
@@ -294,6 +300,10 @@ class Metrics:
     def pulled_size(self, tree: str, size: int) -> None:
         """Note how many bytes of files of others are kept."""
         self._pulled_size.labels(tree).set(size)
+
+    def vendor_data(self, target: str, what: str) -> None:
+        """Note what became of a question about an instance: see the metric."""
+        self._vendor_data.labels(target, what).inc()
 
     def days_left(self, listener: str, days: float) -> None:
         """Note how long the certificate of a listener is good."""

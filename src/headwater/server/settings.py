@@ -211,6 +211,7 @@ class Settings(Section):
         self._require_writing_store()
         self._require_converted_uploads()
         self._require_one_who_tells()
+        self._require_token_to_send()
         alone = self.alone
         if alone is not None and self.workers > 1:
             raise ValueError(
@@ -286,6 +287,14 @@ class Settings(Section):
             raise ValueError(
                 "section [metadata.neutron], key 'shared_secrets' lets agents say who asks, and section [server], key "
                 "'metadata_trusted_proxies' lets proxies say it; leave one of them out"
+            )
+
+    def _require_token_to_send(self) -> None:
+        absent = ", ".join(self.auth.keystone.lacks)
+        if absent and self.metadata.vendor_data.send_token:
+            raise ValueError(
+                f"section [auth.keystone] lacks {absent}: section [metadata.vendor_data], key 'send_token' is true, so "
+                "that services are shown a token of that user"
             )
 
     def _require_writing_store(self) -> None:

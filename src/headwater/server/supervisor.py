@@ -39,6 +39,7 @@ from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.properties.guard import open_guard
 from headwater.images.signatures.registry import open_signatures
+from headwater.instances.vendor_data import opening as vendor_data
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
 from headwater.server.drain import Drain
@@ -131,6 +132,7 @@ def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
         certificates.check(settings.server.tls, "server.tls")
         certificates.check(settings.server.metadata_tls, "server.metadata_tls")
         open_authenticator(settings.auth).close()
+        vendor_data.check(settings.metadata.vendor_data, settings.auth.keystone)
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
     database = Database(settings.database_url)

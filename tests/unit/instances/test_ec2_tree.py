@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from headwater.instances.identity.proofs import SIGNED
 from headwater.instances.keys import Key
 from headwater.instances.trees import ec2
 from headwater.instances.trees.document import BYTES, TEXT, Document
@@ -46,7 +47,7 @@ HOSTS = ["local-hostname", "public-hostname", "public-ipv4"]
 )
 def test_each_version_lists_its_keys(version: str, more: list[str]) -> None:
     assert body(f"{version}/meta-data").split("\n") == sorted([*FIRST, *more])
-    assert body(version) == "meta-data/\nuser-data"
+    assert body(version) == ("dynamic/\n" if version == "latest" else "") + "meta-data/\nuser-data"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_each_key_has_its_value(path: str, expected: str) -> None:
 
 def test_a_bare_machine_has_what_every_guest_needs_and_lists_nothing_that_is_not_there() -> None:
     tree = ec2.tree(BARE)
-    assert tree["ec2/latest"].body == b"meta-data/"
+    assert tree["ec2/latest"].body == b"dynamic/\nmeta-data/"
     assert tree["ec2/latest/meta-data/instance-id"].body == b"i-11111111"
     assert tree["ec2/latest/meta-data/ami-id"].body == b"ami-00000000"
     assert tree["ec2/latest/meta-data/reservation-id"].body == b"r-11111111"
@@ -142,11 +143,11 @@ def test_every_entry_of_every_listing_is_there() -> None:
             parent, line = waiting.pop()
             name, _, label = line.rstrip("/").partition("=")
             path = f"{parent}/{name}"
-            assert path in tree, path
+            assert path in tree or path in SIGNED, path
             reached.add(path)
             if line.endswith("/") or label:
                 waiting += [(path, inner) for inner in tree[path].body.decode().split("\n")]
-        assert reached == set(tree)
+        assert reached == set(tree) | SIGNED
 
 
 def listing(tree: dict[str, Document], version: str) -> list[str]:

@@ -138,7 +138,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
         ("/openstack/latest/meta_data.json", META_DATA, "application/json"),
         ("/openstack/latest/vendor_data.json", b"{}", "application/json"),
         ("/openstack/latest/password", b"", "text/plain; charset=UTF-8"),
-        ("/latest", b"meta-data/\nuser-data", "text/plain; charset=UTF-8"),
+        ("/latest", b"dynamic/\nmeta-data/\nuser-data", "text/plain; charset=UTF-8"),
         ("//latest///user-data/", WEB_1.user_data, "text/plain; charset=UTF-8"),
     ],
 )

@@ -10,6 +10,7 @@ from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
 from headwater.instances.registry import Edition, InstanceRows, Record
 from headwater.instances.snapshot import COUNTED_US, GRACE_US, STALE_US, Snapshots
+from headwater.instances.vendor_data.static import Static
 from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1
 
@@ -192,3 +193,15 @@ def test_whatever_changes_what_a_caller_gets_is_counted(registry: WatchedRegistr
         seen.add(registry.revision())
     registry.write_all([], [registry.get(other.id)], at=clock.now, dry_run=True)
     assert registry.revision() in seen
+
+
+def test_what_all_are_told_is_rendered_anew_when_it_changes(registry: WatchedRegistry, clock: Clock) -> None:
+    registry.replace(replace(WEB_1, vendor_data=None), at=WEB_1.updated_at + 1)
+    told = [Static({"a": 1}, "first")]
+    snapshots = Snapshots(registry, static=lambda: told[-1], now_us=clock)
+    path = "openstack/latest/vendor_data.json"
+    assert snapshots.at(ADDRESS).documents[path].body == b'{"a": 1}'
+    told.append(Static({"a": 2}, "second"))
+    assert snapshots.at(ADDRESS).documents[path].body == b'{"a": 2}'
+    assert snapshots.at(ADDRESS) is snapshots.at(ADDRESS)
+    assert snapshots.at(ADDRESS).instance.vendor_data == {"a": 2}

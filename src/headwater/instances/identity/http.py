@@ -1,4 +1,4 @@
-"""Tokens of identity over HTTP: machines post for one, and everybody reads the keys."""
+"""Identities over HTTP: machines post for a token or read their document, and everybody reads the keys."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from starlette.routing import BaseRoute, Route
 
 from headwater.http.requests import body_within
 from headwater.http.threads import InThread
-from headwater.instances.identity.keys import PUBLISHED_S
+from headwater.instances.identity.keys import PUBLISHED_S, Keys
+from headwater.instances.identity.proofs import Proofs
 from headwater.instances.identity.tokens import IdentityTokens, TokenRequestInvalid
 from headwater.instances.snapshot import Snapshot
 from headwater.instances.tokens.http import require_nobody_between
-from headwater.instances.trees.document import TEXT
+from headwater.instances.trees import identity_document
+from headwater.instances.trees.document import JSON, TEXT, Document, text
 
 _BODY_LIMIT = 4096  # bytes
+_CERTIFICATES = "application/pem-certificate-chain"  # RFC 8555, section 9.1
 
 
 async def post(
@@ -42,18 +45,25 @@ async def post(
 def routes(tokens: IdentityTokens, in_thread: InThread) -> list[BaseRoute]:
     """Return the routes by which those who check tokens find the keys; they need no caller."""
 
-    def public(read: Callable[[], object]) -> Callable[[Request], object]:
+    def public(read: Callable[[], bytes], content_type: str = JSON) -> Callable[[Request], object]:
         async def answer(_request: Request) -> Response:
-            body = msgspec.json.encode(await in_thread(read))
-            headers = {"content-type": "application/json", "Cache-Control": f"public, max-age={PUBLISHED_S}"}
-            return Response(body, headers={**headers, "Access-Control-Allow-Origin": "*"})
+            headers = {"content-type": content_type, "Cache-Control": f"public, max-age={PUBLISHED_S}"}
+            return Response(await in_thread(read), headers={**headers, "Access-Control-Allow-Origin": "*"})
 
         return answer
 
+    proofs = Proofs(tokens.keys)
     return [
-        Route("/.well-known/jwks.json", public(lambda: {"keys": tokens.keys.published()})),
-        Route("/.well-known/openid-configuration", public(tokens.configuration)),
+        Route("/.well-known/jwks.json", public(lambda: msgspec.json.encode({"keys": tokens.keys.published()}))),
+        Route("/.well-known/openid-configuration", public(lambda: msgspec.json.encode(tokens.configuration()))),
+        Route("/.well-known/instance-identity.pem", public(proofs.certificates, _CERTIFICATES)),
     ]
+
+
+async def signed(name: str, snapshot: Snapshot, keys: Keys, in_thread: InThread) -> Document:
+    """Return one of ``SIGNED``, a signature of the machine's document."""
+    document = snapshot.documents[identity_document.NAME].body
+    return text(await in_thread(lambda: Proofs(keys).of(name, document)))
 
 
 def _form(body: bytes) -> dict[str, str]:

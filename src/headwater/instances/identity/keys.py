@@ -104,7 +104,11 @@ class Keys:
 
     def published(self) -> list[dict[str, Any]]:
         """Return what is to be published, the newest first."""
-        return [each.published() for each in reversed(_needed(self._all(), self._clock()))]
+        return [each.published() for each in self.good()]
+
+    def good(self) -> list[Key]:
+        """Return the keys that signed what may still be good, and those that will sign, the newest first."""
+        return _needed(self._all(), self._clock())[::-1]
 
     def _all(self) -> list[Key]:
         at = self._clock()

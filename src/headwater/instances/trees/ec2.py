@@ -3,7 +3,7 @@
 A listing names its entries sorted, one a line, without a newline at the end; a directory has a
 trailing slash. ``public-keys`` names its entries ``INDEX=NAME``. Nothing newer than 2009-04-04 is
 claimed: guests would prefer it, and expect a network tree in it. Two newer keys that systemd-imdsd reads are in
-``latest`` only, which cloud-init does not ask for.
+``latest`` only, which cloud-init does not ask for, and so is ``dynamic`` (``identity_document.py``).
 
 What a machine does not have is not listed and is 404, as in EC2; Nova says an empty value, which guests
 take for an address.
@@ -15,7 +15,9 @@ from typing import Any
 
 from headwater.instances.addresses import is_ipv4
 from headwater.instances.model import Instance
+from headwater.instances.trees import identity_document
 from headwater.instances.trees.document import Document, raw, text
+from headwater.instances.trees.short_id import short_id
 
 VERSIONS = (
     "1.0",
@@ -42,7 +44,7 @@ def tree(instance: Instance, *, region: str | None = None) -> dict[str, Document
     Args:
         region: Where the instance runs; ``None``: that is not told.
     """
-    documents = {ROOT: ROOT_LISTING}
+    documents = {ROOT: ROOT_LISTING} | identity_document.tree(instance, region=region)
     user_data = None if instance.user_data is None else raw(instance.user_data)
     known: dict[str, dict[str, Document]] = {}  # versions with equal keys share their documents
     for version in (*VERSIONS, LATEST):
@@ -53,7 +55,12 @@ def tree(instance: Instance, *, region: str | None = None) -> dict[str, Document
         if signature not in known:
             known[signature] = {}
             _walk("meta-data", content, known[signature])
-        below = {"": text("meta-data/" if user_data is None else "meta-data/\nuser-data")}
+        names = (
+            *(["dynamic/"] if version == LATEST else []),
+            "meta-data/",
+            *([] if user_data is None else ["user-data"]),
+        )
+        below = {"": text("\n".join(names))}
         below |= {f"/{path}": document for path, document in known[signature].items()}
         if user_data is not None:
             below["/user-data"] = user_data
@@ -114,11 +121,6 @@ def _for_imdsd(instance: Instance, content: dict[str, Any], region: str | None) 
     if region is not None:
         more["placement"] = {**content.get("placement", {}), "region": region}
     return more
-
-
-def short_id(prefix: str, uuid: str | None) -> str:
-    """Return an EC2 id: the prefix and the first eight hex digits of the UUID; zeros when there is none."""
-    return f"{prefix}-{uuid[:8] if uuid is not None else '00000000'}"
 
 
 def _walk(path: str, node: Any, into: dict[str, Document]) -> None:

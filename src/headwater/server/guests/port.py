@@ -11,6 +11,7 @@ from headwater.clock import now
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.http.threads import InThread
+from headwater.identity.settings import KeystoneSettings
 from headwater.instances import http as instances_http
 from headwater.instances.boot_log.recording import BootLog, Recorded
 from headwater.instances.boot_log.rows import VisitRows
@@ -26,6 +27,8 @@ from headwater.instances.serving.waiting import TURN_S, Changes
 from headwater.instances.snapshot import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens
+from headwater.instances.vendor_data import opening, static
+from headwater.server.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Port:
         in_thread: InThread,
         *,
         issuer: str,
+        keystone: KeystoneSettings,
+        metrics: Metrics,
         only: str | None = None,
         signed: Signed | None = None,
         drained: Callable[[], object] = lambda: None,
@@ -50,16 +55,23 @@ class Port:
 
         Args:
             issuer: The URL of the image API, below which the keys of identities are, where the settings name no other.
+            keystone: As whom services are asked about instances, where they want to know.
+            metrics: Count what these answer.
             only, signed: As of ``http.application``.
             drained: Says, with anything that is true, that nobody should wait for a change any more.
+
+        Raises:
+            SettingsError: The file of vendor data, or one of certificates, is no good.
         """
+        file = static.opened(settings.vendor_data.file)
+        self._vendor_data = opening.answers(settings.vendor_data, keystone, metrics)
         instances = InstanceRows(database)
         self._changes = Changes(instances.revisions, drained)
         self._boot_log = BootLog(VisitRows(database))
         issued_by = (settings.identity.issuer or issuer).rstrip("/")
         self.identity = IdentityTokens(Keys(KeyRows(database)), issued_by, lambda: now() // 1_000_000)
         documents = instances_http.application(
-            Snapshots(instances, region=settings.region),
+            Snapshots(instances, region=settings.region, static=file.value if file else lambda: static.NOTHING),
             in_thread,
             tokens=Tokens(Secrets(SecretRows(database)), lambda: now() // 1_000_000),
             passwords=PasswordRows(database),
@@ -68,6 +80,7 @@ class Port:
             identity=self.identity,
             limits=Limits(settings.rate, settings.burst, time.monotonic),
             changes=self._changes,
+            vendor_data=self._vendor_data,
         )
         if settings.faults:
             _log.warning("guests get faults on purpose, as section [metadata], key 'faults' says")
@@ -84,6 +97,8 @@ class Port:
         self._changes.stop()
 
     def close(self) -> None:
-        """Write what was noted, after the last request."""
+        """Write what was noted, after the last request, and ask no more."""
+        if self._vendor_data is not None:
+            self._vendor_data.close()
         with contextlib.suppress(Unavailable):
             self._boot_log.write()

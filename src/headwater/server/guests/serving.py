@@ -37,8 +37,17 @@ async def _serve(
     database: Database, settings: Settings, instance_id: str, channel: socket.socket, *, listens: bool
 ) -> None:
     guests, files = Pool("guests", _THREADS), Pool("files", 1)
-    port = Port(database, settings.metadata, guests.run, issuer=settings.image_url, only=instance_id)
-    app = Observed(WholeBodies(port.app), "metadata", Metrics())
+    metrics = Metrics()
+    port = Port(
+        database,
+        settings.metadata,
+        guests.run,
+        issuer=settings.image_url,
+        keystone=settings.auth.keystone,
+        metrics=metrics,
+        only=instance_id,
+    )
+    app = Observed(WholeBodies(port.app), "metadata", metrics)
     beside = [asyncio.create_task(_again(guests, work, every_s)) for _, work, every_s in port.loops]
     end = asyncio.Event()
     loop = asyncio.get_running_loop()

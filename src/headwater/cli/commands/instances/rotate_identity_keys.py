@@ -1,4 +1,4 @@
-"""``headwater instance rotate-identity-keys``: a new key for the tokens by which machines prove who they are."""
+"""``headwater instance rotate-identity-keys``: a new key for that by which machines prove who they are."""
 
 from __future__ import annotations
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from headwater.cli import output
+from headwater.cli import options, output
 from headwater.cli.catalogue import opened
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
+from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
 
 app = typer.Typer(
@@ -80,6 +83,10 @@ def build(
     vendor_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="vendor-data of NoCloud, or vendor_data.json of OpenStack.")
     ] = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about a registered machine."),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -97,8 +104,11 @@ def build(
     if instance is not None:
         with opened() as database:
             found = InstanceRows(database).get(instance)
-        files = drive_files(found, layout=layout)
-        whose, known = f"{found.name} ({found.id})", {"instance": found.id}
+        told, parts, failing = _vendor_data(found, ask=dynamic)
+        files = drive_files(told, layout=layout, parts=parts)
+        whose, known = f"{found.name} ({found.id})", dict[str, object](instance=found.id, failing_targets=failing)
+        for name, reason in failing.items():
+            output.say_error(f"the target {name!r} of vendor data: {reason}; {{}} stands on the medium in its place")
     else:
         given = Given(
             instance_id=instance_id,
@@ -110,12 +120,29 @@ def build(
             vendor_data=read_plain("--vendor-data", vendor_data),
         )
         files = plain_files(given, layout)
-        whose, known = hostname or "a machine that is not registered", {}
+        whose, known = hostname or "a machine that is not registered", dict[str, object]()
     size = write_files(files, LABELS[layout], file, int(time.time()), kind=format_, replace=force)
     if as_json:
         output.say_json({**known, "path": str(file), "size": size, "label": LABELS[layout], "format": format_})
     else:
         output.say(f"wrote {file}: {size} bytes for {whose}")
+
+
+def _vendor_data(instance: Instance, *, ask: bool) -> tuple[Instance, Mapping[str, bytes], dict[str, str]]:
+    """Return an instance as it is told of by the settings, what services say of it, and why which of them do not."""
+    # What asks services is for this command only.
+    from headwater.instances.vendor_data import opening, static  # noqa: PLC0415 - see above
+
+    settings = options.sources().load().settings
+    file = settings.metadata.vendor_data.file
+    told = instance if file is None else static.read(file).told(instance)
+    answers = opening.answers(settings.metadata.vendor_data, settings.auth.keystone)
+    if answers is None or not ask:
+        return told, {}, {}
+    try:
+        return told, asyncio.run(answers.of(told)), dict(answers.failing())
+    finally:
+        answers.close()
 
 
 def read_key(value: str) -> str:
