@@ -10,12 +10,14 @@ from headwater.config import Section
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.identity.settings import IdentitySettings
 from headwater.instances.serving.faults import FaultSettings
+from headwater.instances.sources.openstack.settings import OpenStackSettings
 
 
 class MetadataSettings(Section):
     """Section ``[metadata]``: the metadata that instances read of themselves."""
 
     neutron: NeutronSettings = NeutronSettings()
+    openstack: OpenStackSettings = OpenStackSettings()
     identity: IdentitySettings = IdentitySettings()
     rate: Annotated[
         float,
