@@ -10,6 +10,8 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess
+from headwater import distribution
+from needs import not_run
 
 
 @pytest.fixture
@@ -150,6 +152,23 @@ def test_a_domain_of_libvirt_is_answered_and_changes_what_it_says_alone(service:
     code, out, _ = domain(service, "", "--json")  # a domain without interfaces gives up no address
     assert (code, list(json.loads(out)["changed"][0]["fields"])) == (0, ["devices"])
     assert httpx.get(f"{service.metadata_url}/latest/user-data").text == "by hand"
+
+
+def test_the_domains_of_a_libvirt_that_runs_are_taken_with_their_addresses(service: HeadwaterProcess) -> None:
+    try:
+        distribution.module("libvirtmod")
+    except ImportError as error:
+        if "another Python" in str(error):
+            pytest.skip(str(error))
+        not_run("the module libvirt", "install python3-libvirt")
+    arguments = ("instance", "import", "--libvirt-uri", "test:///default")  # libvirt's own driver for tests
+    assert service.command(*arguments).stdout == "1 added, 0 changed, 0 unchanged\n"
+    assert service.command(*arguments).stdout == "0 added, 0 changed, 1 unchanged\n"
+    (found,) = json.loads(service.command("instance", "list", "--json").stdout)
+    assert (found["name"], found["addresses"], found["instance_type"]) == ("test", ["192.168.122.3"], "2cpu-8192mib")
+    assert [each.get("tags") for each in found["devices"]] == [["default"], []]
+    done = service.command("instance", "import", "--libvirt-uri", "nonsense:///x")
+    assert (done.returncode != 0, "does not tell its domains" in done.stderr) == (True, True), done.stderr
 
 
 def test_sources_of_two_kinds_are_refused(service: HeadwaterProcess) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from headwater.errors import Unavailable
 from headwater.instances.callers.by_address import source_address
 from headwater.instances.callers.seeds import seed_in
 from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values
@@ -33,6 +34,10 @@ class Elsewhere(Protocol):
         Raises:
             Unavailable: That cannot be told at the moment.
         """
+        ...
+
+    def held(self, caller: Caller) -> Snapshot | None:
+        """Return what a caller read before, from memory; ``None``: nothing that may still be given."""
         ...
 
 
@@ -100,6 +105,11 @@ async def known(
         return await registered(caller)
     except OtherProject:
         raise
+    except Unavailable:  # without the registry, who was not in it until now is taken for not being there
+        held = None if elsewhere is None else elsewhere.held(caller)
+        if held is None:
+            raise
+        return held
     except (CallerUnknown, MachineUnknown):
         found = None if elsewhere is None else await elsewhere.snapshot(caller)
         if found is None:

@@ -102,7 +102,8 @@ class Remembered(Generic[K, V]):
         self._weight = 0
         self._under_way: dict[K, asyncio.Task[V | None]] = {}
         self._failure: tuple[str, float] | None = None  # the last one of the source itself, and when
-        self._is_silent = False  # it failed, or did not answer in time, and has not answered since
+        self._is_silent = False  # it failed, and has not answered since
+        self._slow: set[K] = set()  # whose questions are under way for longer than somebody waits
         self._unserved: TTLCache[K, Unserved] = TTLCache(most, _LEFT_ALONE_S, clock)
 
     async def of(self, key: K) -> V | None:
@@ -126,7 +127,7 @@ class Remembered(Generic[K, V]):
                 self._begin(key)
                 self._tally.given("ageing", age_s)
                 return known.value
-        if self._is_silent and known is not None and (old := self._old(known)) is not None:
+        if (self._is_silent or key in self._slow) and known is not None and (old := self._old(known)) is not None:
             self._begin(key)
             return old
         try:
@@ -139,6 +140,11 @@ class Remembered(Generic[K, V]):
             raise
         self._tally.given("missing" if found is None else "loaded", 0.0)
         return found
+
+    def held(self, key: K) -> V | None:
+        """Return what is remembered and may still be given; nothing is asked."""
+        known = self._answers.get(key)
+        return None if known is None else self._old(known)
 
     def _old(self, known: _Answer[V]) -> V | None:
         """Return what may be given in place of a new answer."""
@@ -156,7 +162,8 @@ class Remembered(Generic[K, V]):
             async with asyncio.timeout(self._times.waits_s):
                 return await asyncio.shield(task)
         except TimeoutError:
-            self._is_silent = True
+            if key in self._under_way:
+                self._slow.add(key)
             raise SourceSilent("it does not answer in time") from None
 
     def _begin(self, key: K) -> asyncio.Task[V | None] | Unavailable:
@@ -193,6 +200,7 @@ class Remembered(Generic[K, V]):
             raise SourceSilent(type(error).__name__) from error
         finally:
             del self._under_way[key]
+            self._slow.discard(key)
         self._is_silent = False
         self._keep(key, found)
         return found

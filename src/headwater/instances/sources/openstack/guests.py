@@ -110,6 +110,11 @@ class CloudGuests:
             return None  # it has lost the address since
         return state.snapshot
 
+    def held(self, caller: Caller) -> Snapshot | None:
+        """Return what a caller read before, by its id; addresses tell nothing that is not asked for."""
+        state = None if caller.instance_id is None else self._by_id.held(caller.instance_id.lower())
+        return None if state is None or state.instance.project_id != caller.project_id else state.snapshot
+
     def _loaded(self, instance_id: str, known: _State | None) -> _State | None:
         """Return the state of an instance now; an equal one stays the same object, once it is in no time of grace."""
         found = self._cloud.instance(instance_id)

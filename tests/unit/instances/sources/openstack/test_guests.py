@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from headwater.errors import Unavailable
-from headwater.instances.callers.asking import Caller
+from headwater.instances.callers.asking import Caller, known
+from headwater.instances.callers.signed import MachineUnknown
 from headwater.instances.model import Instance
 from headwater.instances.snapshot import GRACE_US, Snapshot
 from headwater.instances.sources.openstack.guests import CloudGuests
@@ -135,6 +136,29 @@ def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str
         with pytest.raises(Unavailable):
             await guests.snapshot(caller)
         assert cloud.told[-1] == "failed"
+
+    asyncio.run(ask())
+
+
+def test_without_the_registry_those_who_asked_before_are_answered() -> None:
+    async def absent(caller: Caller) -> Snapshot:
+        raise MachineUnknown(str(caller.instance_id))
+
+    async def silent(_: Caller) -> Snapshot:
+        raise Unavailable("the catalogue is away")
+
+    async def ask() -> None:
+        guests = Cloud().guests()
+        for caller in (by_id(), Caller(address=ADDRESS)):
+            with pytest.raises(Unavailable):
+                await known(caller, silent, guests)
+        assert await read(known(by_id(), absent, guests)) == b"of the first"
+        assert await read(known(by_id(), silent, guests)) == b"of the first"
+        for other in (by_id("red"), Caller(address=ADDRESS)):
+            with pytest.raises(Unavailable):
+                await known(other, silent, guests)
+        with pytest.raises(Unavailable):
+            await known(by_id(), silent, None)
 
     asyncio.run(ask())
 
