@@ -57,6 +57,7 @@ GROUPS = {
     "tests/functional/test_import_attacks.py": KEYSTONE,
     "tests/functional/test_keystone_limits.py": KEYSTONE,
     "tests/functional/test_glance_download.py": KEYSTONE,
+    "tests/functional/test_openstack_source.py": KEYSTONE,
     "tests/functional/test_publish_feeds.py": KEYSTONE,
     "tests/functional/test_sharing.py": KEYSTONE,
     "tests/functional/test_signatures.py": KEYSTONE,

@@ -62,6 +62,7 @@ need wrk wrk
 need curl curl
 need chromium chromium
 need haproxy haproxy
+[[ -e /usr/lib/python3/dist-packages/libvirt.py ]] || missing+=(python3-libvirt)
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 # Debian's package would make a cluster and start it; a file that somebody else wrote is left alone.

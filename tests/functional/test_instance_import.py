@@ -10,6 +10,8 @@ import httpx2 as httpx
 import pytest
 
 from functional.headwater_process import HeadwaterProcess
+from headwater import distribution
+from needs import not_run
 
 
 @pytest.fixture
@@ -119,3 +121,57 @@ def test_a_file_that_is_not_there_is_named(service: HeadwaterProcess) -> None:
     done = service.command("instance", "import", "/nowhere.yaml")
     assert done.returncode == 2
     assert "cannot read the file '/nowhere.yaml'" in done.stderr
+
+
+def domain(service: HeadwaterProcess, inside: str, *more: str) -> tuple[int, str, str]:
+    uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+    (service.directory / "domain.xml").write_text(f"<domain><name>web1</name><uuid>{uuid}</uuid>{inside}</domain>")
+    done = service.command("instance", "import", "--libvirt", service.directory / "domain.xml", *more)
+    return done.returncode, done.stdout, done.stderr
+
+
+def interface(address: str) -> str:
+    mac = "<mac address='52:54:00:00:00:01'/>"
+    return f"<devices><interface>{mac}<ip address='{address}' prefix='8'/></interface></devices>"
+
+
+def test_a_domain_of_libvirt_is_answered_and_changes_what_it_says_alone(service: HeadwaterProcess) -> None:
+    assert domain(service, interface("127.0.0.1"))[:2] == (0, "1 added, 0 changed, 0 unchanged\n")
+    read = httpx.get(f"{service.metadata_url}/openstack/latest/network_data.json").json()
+    assert read["networks"][0]["ip_address"] == "127.0.0.1"
+    assert service.command("instance", "set", "web1", "--user-data", "by hand").returncode == 0
+    assert domain(service, interface("127.0.0.1"))[:2] == (0, "0 added, 0 changed, 1 unchanged\n")
+    code, out, _ = domain(service, interface("127.0.0.2"), "--dry-run")
+    assert (code, out.splitlines()[:2]) == (
+        0,
+        [
+            "0 added, 1 changed, 0 unchanged (nothing was done: --dry-run)",
+            '  web1: addresses: ["127.0.0.1"] -> ["127.0.0.2"]',
+        ],
+    )
+    code, out, _ = domain(service, "", "--json")  # a domain without interfaces gives up no address
+    assert (code, list(json.loads(out)["changed"][0]["fields"])) == (0, ["devices"])
+    assert httpx.get(f"{service.metadata_url}/latest/user-data").text == "by hand"
+
+
+def test_the_domains_of_a_libvirt_that_runs_are_taken_with_their_addresses(service: HeadwaterProcess) -> None:
+    try:
+        distribution.module("libvirtmod")
+    except ImportError as error:
+        if "another Python" in str(error):
+            pytest.skip(str(error))
+        not_run("the module libvirt", "install python3-libvirt")
+    arguments = ("instance", "import", "--libvirt-uri", "test:///default")  # libvirt's own driver for tests
+    assert service.command(*arguments).stdout == "1 added, 0 changed, 0 unchanged\n"
+    assert service.command(*arguments).stdout == "0 added, 0 changed, 1 unchanged\n"
+    (found,) = json.loads(service.command("instance", "list", "--json").stdout)
+    assert (found["name"], found["addresses"], found["instance_type"]) == ("test", ["192.168.122.3"], "2cpu-8192mib")
+    assert [each.get("tags") for each in found["devices"]] == [["default"], []]
+    done = service.command("instance", "import", "--libvirt-uri", "nonsense:///x")
+    assert (done.returncode != 0, "does not tell its domains" in done.stderr) == (True, True), done.stderr
+
+
+def test_sources_of_two_kinds_are_refused(service: HeadwaterProcess) -> None:
+    for arguments in ((), ("a.yaml", "b.yaml"), ("a.xml", "--libvirt-uri", "test:///default")):
+        done = service.command("instance", "import", *arguments)
+        assert (done.returncode, "nothing was changed" in done.stderr) == (2, True), done.stderr

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import urllib3
 from keystoneauth1 import exceptions
@@ -18,9 +20,10 @@ from keystoneauth1.session import Session
 from headwater import __version__
 from headwater.errors import SettingsError, Unavailable
 from headwater.identity.keystone.service_user import service_session
-from headwater.identity.settings import KeystoneSettings
+from headwater.identity.settings import KeystoneUser
 
 _PIECE = 16 << 10  # bytes
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Peer:
 
     def __init__(
         self,
-        service: KeystoneSettings | None,
+        service: KeystoneUser | None,
         *,
         cafile: Path | None,
         cafile_setting: str,
@@ -73,12 +76,13 @@ class Peer:
         self._verify: str | bool = str(cafile) if cafile is not None else not insecure
         self._timeout_s = timeout_s
 
-    def get(self, url: str, *, token: str | None, accept: str, limit: int) -> Reply:
+    def get(self, url: str, *, token: str | None, accept: str, limit: int, headers: Mapping[str, str] = _NONE) -> Reply:
         """Return what the service answers.
 
         Args:
             token: Whose question it is; ``None`` asks as Headwater's own user.
             limit: Most bytes of the body to read.
+            headers: What else the question says.
 
         Raises:
             PeerUnavailable: There is no answer, or none in time; or there is nobody to ask as.
@@ -86,13 +90,13 @@ class Peer:
         if token is None and not self._has_user:
             raise PeerUnavailable("cannot be asked without a token")
         deadline = time.monotonic() + self._timeout_s
-        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        sent = {**headers, "Accept": accept, "Accept-Encoding": "identity"}
         if token is not None:
-            headers["X-Auth-Token"] = token
+            sent["X-Auth-Token"] = token
         try:
             answer = self._session.get(
                 url,
-                headers=headers,
+                headers=sent,
                 authenticated=token is None,
                 raise_exc=False,
                 redirect=False,

@@ -12,8 +12,8 @@ from headwater.config import Section
 _CREDENTIAL = ("application_credential_id", "application_credential_name", "application_credential_secret")
 
 
-class KeystoneSettings(Section):
-    """Section ``[auth.keystone]``: how Headwater asks Keystone who calls."""
+class KeystoneUser(Section):
+    """The parent of sections that say as whom Headwater asks Keystone, and the services that its catalogue names."""
 
     auth_url: Annotated[
         str | None,
@@ -22,15 +22,8 @@ class KeystoneSettings(Section):
             pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
         ),
     ] = None
-    www_authenticate_uri: Annotated[
-        str | None,
-        Field(
-            description="URL of Keystone as clients see it, named in every 401. Default: auth_url.",
-            pattern=r'^https?://[^\s/?#@"\\]+(/[^\s?#"\\]*)?$',
-        ),
-    ] = None
-    username: Annotated[str | None, Field(description="The service user that may validate tokens.")] = None
-    password: Annotated[SecretStr | None, Field(description="The service user's password.")] = None
+    username: Annotated[str | None, Field(description="The user that Headwater is there.")] = None
+    password: Annotated[SecretStr | None, Field(description="The user's password.")] = None
     application_credential_id: Annotated[
         str | None,
         Field(description="An application credential of the service user, in place of its name and password."),
@@ -47,40 +40,22 @@ class KeystoneSettings(Section):
     region: Annotated[
         str | None,
         Field(
-            description="Region of this service: other services are looked for there in Keystone's catalogue, and the "
-            "limits of projects are its own. Default: any, where the catalogue has one."
+            description="Region in which other services are looked for in Keystone's catalogue. Default: any, where "
+            "the catalogue has one."
         ),
     ] = None
     interface: Annotated[
         Literal["public", "internal", "admin"],
         Field(description="Which endpoints of other services are taken from the catalogue."),
     ] = "internal"
-    cache_s: Annotated[
-        int,
-        Field(
-            description="How long the answer for a token is kept, in seconds; a revoked token works for that long. "
-            "0 asks Keystone at each request.",
-            ge=0,
-            le=86400,
-        ),
-    ] = 300
-    service_token_roles: Annotated[
-        tuple[str, ...],
-        Field(
-            description="Roles of which an X-Service-Token needs one, so that it lets an expired user token pass.",
-            min_length=1,
-        ),
-    ] = ("service",)
-    timeout_s: Annotated[
-        float, Field(description="How long an answer of Keystone is waited for, in seconds.", gt=0, le=300)
-    ] = 10
+    timeout_s: Annotated[float, Field(description="How long an answer is waited for, in seconds.", gt=0, le=300)] = 10
     cafile: Annotated[
         Path | None, Field(description="Certificates (PEM) that prove Keystone's. Default: those of the system.")
     ] = None
     insecure: Annotated[bool, Field(description="Take any certificate of Keystone. Never in production.")] = False
 
     @model_validator(mode="after")
-    def _one_proof(self) -> KeystoneSettings:
+    def _one_proof(self) -> KeystoneUser:
         if not self.has_application_credential:
             return self
         by_id = self.application_credential_id is not None
@@ -109,6 +84,46 @@ class KeystoneSettings(Section):
             by_name = self.application_credential_name is not None
             wanted = ["auth_url", *(named if by_name else _CREDENTIAL[:1]), "application_credential_secret"]
         return [name for name in wanted if getattr(self, name) is None]
+
+
+class KeystoneSettings(KeystoneUser):
+    """Section ``[auth.keystone]``: how Headwater asks Keystone who calls."""
+
+    www_authenticate_uri: Annotated[
+        str | None,
+        Field(
+            description="URL of Keystone as clients see it, named in every 401. Default: auth_url.",
+            pattern=r'^https?://[^\s/?#@"\\]+(/[^\s?#"\\]*)?$',
+        ),
+    ] = None
+    username: Annotated[str | None, Field(description="The service user that may validate tokens.")] = None
+    password: Annotated[SecretStr | None, Field(description="The service user's password.")] = None
+    region: Annotated[
+        str | None,
+        Field(
+            description="Region of this service: other services are looked for there in Keystone's catalogue, and the "
+            "limits of projects are its own. Default: any, where the catalogue has one."
+        ),
+    ] = None
+    cache_s: Annotated[
+        int,
+        Field(
+            description="How long the answer for a token is kept, in seconds; a revoked token works for that long. "
+            "0 asks Keystone at each request.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 300
+    service_token_roles: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Roles of which an X-Service-Token needs one, so that it lets an expired user token pass.",
+            min_length=1,
+        ),
+    ] = ("service",)
+    timeout_s: Annotated[
+        float, Field(description="How long an answer of Keystone is waited for, in seconds.", gt=0, le=300)
+    ] = 10
 
     @property
     def public_uri(self) -> str:

@@ -34,7 +34,7 @@ from headwater.http.errors import Failure, failure
 from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
 from headwater.instances.boot_log import reports
-from headwater.instances.callers.asking import Caller, asked, snapshot_of
+from headwater.instances.callers.asking import Caller, Elsewhere, asked, known, snapshot_of
 from headwater.instances.callers.signed import Signed, passed_on
 from headwater.instances.identity import http as identity_http
 from headwater.instances.identity.proofs import SIGNED
@@ -93,6 +93,7 @@ def application(
     passwords: Posted,
     only: str | None = None,
     signed: Signed | None = None,
+    elsewhere: Elsewhere | None = None,
     identity: IdentityTokens | None = None,
     limits: Limits | None = None,
     changes: Changes | None = None,
@@ -105,6 +106,7 @@ def application(
     Args:
         only: The id of the instance that asks, whatever comes.
         signed: Knows who asks by what Neutron's agents sign. With neither, an address tells, or a secret path.
+        elsewhere: Who knows of instances that are not registered; ``None``: nobody does.
         identity: What makes that by which a machine proves who it is; ``None``: nothing does.
         limits: How often one instance may ask; ``None``: as often as it likes.
         changes: Where requests wait for changes; ``None``: none does.
@@ -124,7 +126,7 @@ def application(
         """Return who asks, and for which document."""
         scope, headers = request.scope, request.headers
         caller, path = asked(scope["path"], scope.get("client"), headers.getlist, only=only, signed=signed)
-        return await _asked(lambda: callers.of(caller), patience_s), document_name(path)
+        return await _asked(lambda: known(caller, callers.of, elsewhere), patience_s), document_name(path)
 
     async def again(request: Request) -> Snapshot:
         snapshot, _ = await called(request)
@@ -134,8 +136,8 @@ def application(
     async def document(request: Request) -> Response:
         if signed is not None and document_name(request.scope["path"]) == ec2.ROOT and request.method in READING:
             return _sent(request, ec2.ROOT_LISTING, entropy)  # whoever asks
-        known, (snapshot, name) = context(request.scope), await called(request)
-        known.instance_id, known.document = snapshot.instance_id, name
+        about, (snapshot, name) = context(request.scope), await called(request)
+        about.instance_id, about.document = snapshot.instance_id, name
         if limits is not None:
             await limits.turn(snapshot.instance_id)
         if name in reports.DOCUMENTS and request.method == "POST":

@@ -26,9 +26,12 @@ from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
+from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.callers.signed import Signed
 from headwater.instances.identity import http as identity_http
+from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.vendor_data import static
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview
 from headwater.jobs.queue import Jobs
@@ -72,6 +75,7 @@ FEED = "/simplestreams"
 
 _CACHE_EVERY_S = 5.0  # how often is looked whether something is due in the cache
 _TREES_EVERY_S = 15.0  # how often is looked whether something is due where feeds of others are kept
+_MINUTE_S = 60.0
 _START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
 
 
@@ -224,9 +228,12 @@ class Application(Background):
             keystone=settings.auth.keystone,
             metrics=self.metrics,
             signed=_signed(settings.metadata.neutron),
+            elsewhere=self._cloud(settings.metadata),
             drained=drained,
         )
         self._loops += [_Loop(*each) for each in self._port.loops]
+        if settings.metadata.openstack.auth_url is not None:
+            self._loops.append(_Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S))
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
@@ -270,6 +277,23 @@ class Application(Background):
         )
         metadata = behind(WholeBodies(self._port.app), settings.server.metadata_trusted_proxies)
         self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+
+    def _cloud(self, settings: MetadataSettings) -> Elsewhere | None:
+        """Return who knows of instances that are not registered, if a cloud does."""
+        if settings.openstack.auth_url is None:
+            return None
+        file = static.opened(settings.vendor_data.file)
+        from headwater.instances.sources.openstack.cloud import Cloud  # noqa: PLC0415 - only what is used
+        from headwater.instances.sources.openstack.guests import CloudGuests  # noqa: PLC0415 - only what is used
+
+        return CloudGuests(
+            Cloud(settings.openstack),
+            settings.openstack,
+            self.pools.cloud.run,
+            self.metrics,
+            region=settings.region,
+            static=file.value if file else lambda: static.NOTHING,
+        )
 
     def _files_routes(self, threads: Threads) -> list[BaseRoute]:
         """Return the routes of image files, if the feed has any."""

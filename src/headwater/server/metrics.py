@@ -255,6 +255,19 @@ class Metrics:
             ["target", "what"],
             registry=self._registry,
         )
+        self._cloud_answers = Counter(
+            "headwater_cloud_answers",
+            "Answers for instances that a cloud knows and nobody registered, by how they were had",
+            ["how"],
+            registry=self._registry,
+        )
+        self._cloud_age = Gauge(
+            "headwater_cloud_oldest_answer_seconds",
+            "Age of the oldest answer of the cloud that an instance was given in the present minute",
+            multiprocess_mode="livemax",
+            registry=self._registry,
+        )
+        self._cloud_oldest_s = 0.0
         self._certificate_days = Gauge(
             "headwater_certificate_days_left",
             "Days until the certificate of a listener ends",
@@ -331,6 +344,17 @@ class Metrics:
     def missing(self, store: str) -> None:
         """Note that data of an image was not where it should be."""
         self._missing_data.labels(store).inc()
+
+    def given(self, how: str, age_s: float) -> None:
+        """Note that an instance of the cloud was answered, with something so old."""
+        self._cloud_answers.labels(how).inc()
+        self._cloud_oldest_s = max(self._cloud_oldest_s, age_s)
+        self._cloud_age.set(self._cloud_oldest_s)
+
+    def begin_minute(self) -> None:
+        """Forget how old answers were until now."""
+        self._cloud_oldest_s = 0.0
+        self._cloud_age.set(0.0)
 
     def ran(self, kind: str, end: End, seconds: float) -> None:
         """Note that an attempt of a job took so long."""

@@ -36,6 +36,7 @@ class Pools:
         self.storing = self._pool("storing", server.transfer_threads)
         self.hashing = self._pool("hashing", hashing_threads(settings.workers), asks=False, nice=5)
         self.guests = self._pool("guests", server.catalogue_threads)
+        self.cloud = self._pool("cloud", settings.metadata.openstack.threads, asks=False)
         self.syncing = self._pool("syncing", _SYNC_THREADS)
         self.feeds = self._pool("feeds", _FEED_THREADS)
         self.caching = self._pool("caching", server.transfer_threads, asks=settings.cache.directory is not None)

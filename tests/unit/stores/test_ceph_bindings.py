@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from headwater.stores.rbd import bindings
+from headwater import distribution
 from headwater.stores.rbd.bindings import NoCephBindings, ceph_bindings
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The one directory where the distribution keeps its modules; nothing is loaded yet."""
-    monkeypatch.setattr(bindings, "PLACES", (tmp_path,))
+    monkeypatch.setattr(distribution, "PLACES", (tmp_path,))
     for name in ("rados", "rbd"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     ceph_bindings.cache_clear()

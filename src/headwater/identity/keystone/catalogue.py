@@ -6,13 +6,13 @@ from keystoneauth1 import exceptions
 
 from headwater.identity.keystone.service_user import service_session
 from headwater.identity.peer import PeerUnavailable
-from headwater.identity.settings import KeystoneSettings
+from headwater.identity.settings import KeystoneUser
 
 
 class ServiceCatalogue:
     """The catalogue, read with the token of Headwater's own user and as long as that is good."""
 
-    def __init__(self, settings: KeystoneSettings) -> None:
+    def __init__(self, settings: KeystoneUser) -> None:
         """Prepare; nothing is asked yet.
 
         Raises:

@@ -8,16 +8,16 @@ from pydantic import SecretStr
 
 from headwater import __version__
 from headwater.errors import SettingsError
-from headwater.identity.settings import KeystoneSettings
+from headwater.identity.settings import KeystoneUser
 
 
-def keystone_url(settings: KeystoneSettings) -> str:
+def keystone_url(settings: KeystoneUser) -> str:
     """Return the URL of Keystone's v3."""
     url = (settings.auth_url or "").rstrip("/")
     return url if url.endswith("/v3") else f"{url}/v3"
 
 
-def service_session(settings: KeystoneSettings, *, system: bool = False, with_catalogue: bool = False) -> Session:
+def service_session(settings: KeystoneUser, *, system: bool = False, with_catalogue: bool = False) -> Session:
     """Return a session that gets itself a new token when its own has expired; nothing is asked yet.
 
     Args:
@@ -39,7 +39,7 @@ def service_session(settings: KeystoneSettings, *, system: bool = False, with_ca
     )
 
 
-def _proof(settings: KeystoneSettings, *, system: bool, with_catalogue: bool) -> v3.Auth:
+def _proof(settings: KeystoneUser, *, system: bool, with_catalogue: bool) -> v3.Auth:
     if settings.has_application_credential:
         by_name = settings.application_credential_name is not None
         return v3.ApplicationCredential(

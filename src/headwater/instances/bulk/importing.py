@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,24 +13,6 @@ from headwater.instances.errors import InstanceNotFound
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows, SomeRefused
 from headwater.instances.service import Images
-
-# What a record says; the rest of a machine that is there already stays as it is.
-_SAID = (
-    "name",
-    "hostname",
-    "project_id",
-    "addresses",
-    "user_data",
-    "vendor_data",
-    "network_data",
-    "meta",
-    "image_id",
-    "image_name",
-    "instance_type",
-    "availability_zone",
-    "tokens",
-    "hop_limit",
-)
 
 
 class MeantTwice(HeadwaterError):
@@ -54,6 +36,7 @@ class Outcome:
     added: tuple[Instance, ...]
     changed: tuple[Instance, ...]  # as they are now
     unchanged: tuple[Instance, ...]
+    before: Mapping[str, Instance]  # the changed, by their ids, as they were
 
 
 def import_all(
@@ -77,6 +60,7 @@ def import_all(
     added: list[Instance] = []
     changed: list[Instance] = []
     unchanged: list[Instance] = []
+    before: dict[str, Instance] = {}
     places: dict[str, Place] = {}
     faults: list[tuple[Place, str]] = []
     find = cache(images.find)  # many machines start from few images
@@ -95,8 +79,9 @@ def import_all(
             added.append(wanted)
             places[wanted.id] = record.place
             continue
-        after = _changed(there, wanted)
+        after = _changed(there, wanted, record.says)
         (unchanged if after == there else changed).append(after)
+        before[there.id] = there
         places[after.id] = record.place
     if faults:
         raise RecordsWrong(faults, len(records))
@@ -110,7 +95,7 @@ def import_all(
         for image_id in {each.image_id for each in (*added, *changed)} - {None}:
             assert image_id is not None
             images.used(image_id)
-    return Outcome(added=tuple(added), changed=tuple(kept), unchanged=tuple(unchanged))
+    return Outcome(added=tuple(added), changed=tuple(kept), unchanged=tuple(unchanged), before=before)
 
 
 def _with_image(find: Callable[[str], tuple[str, str]], record: Record, there: Instance | None) -> Instance:
@@ -129,7 +114,8 @@ def _there(registry: InstanceRows, record: Record) -> Instance | None:
         return None
 
 
-def _changed(there: Instance, wanted: Instance) -> Instance:
-    certificates = tuple(key for key in there.keys if key.type != "ssh")
-    said = {name: getattr(wanted, name) for name in _SAID}
-    return replace(there, **said, keys=(*wanted.keys, *certificates))
+def _changed(there: Instance, wanted: Instance, says: frozenset[str]) -> Instance:
+    said = {name: getattr(wanted, name) for name in says}
+    if "keys" in said:
+        said["keys"] = (*wanted.keys, *(key for key in there.keys if key.type != "ssh"))
+    return replace(there, **said)

@@ -23,6 +23,26 @@ from headwater.instances.user_data.yaml_documents import Document, NotYaml
 MOST_BYTES = 64 << 20
 MOST_RECORDS = 100_000
 _SHOWN = 100  # of what is wrong
+# What a record of a file says, whatever is in it; the rest of a machine that is there already stays as it is.
+SAYS = frozenset(
+    {
+        "name",
+        "hostname",
+        "project_id",
+        "addresses",
+        "keys",
+        "user_data",
+        "vendor_data",
+        "network_data",
+        "meta",
+        "image_id",
+        "image_name",
+        "instance_type",
+        "availability_zone",
+        "tokens",
+        "hop_limit",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +52,12 @@ class Place:
     number: int  # from 1
     line: int
     name: str | None
+    source: str | None = None  # where there are several
 
     def __str__(self) -> str:
+        source = "" if self.source is None else f"{self.source}, "
         named = "" if self.name is None else f", {self.name!r}"
-        return f"record {self.number} (line {self.line}{named})"
+        return f"record {self.number} ({source}line {self.line}{named})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +68,7 @@ class Record:
     instance: Instance
     image: str | None  # id or name of the image that it starts from
     says_id: bool
+    says: frozenset[str] = SAYS  # which fields of the instance, its id apart
 
 
 class FileUnreadable(Invalid):
@@ -115,7 +138,7 @@ def read(data: bytes) -> list[Record]:
             found.append(_record(place, value))
         except (HeadwaterError, msgspec.ValidationError) as error:
             faults.append((place, str(error)))
-    faults += _claimed_twice(found)
+    faults += claimed_twice(found)
     if faults:
         raise RecordsWrong(sorted(faults, key=lambda fault: fault[0].number), len(lines))
     return found
@@ -189,7 +212,8 @@ def _user_data(said: _Said) -> bytes | None:
         raise msgspec.ValidationError("user_data_base64 is no base64") from error
 
 
-def _claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
+def claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
+    """Yield each record that claims an id, a name or an address that an earlier one has claimed."""
     owners: dict[tuple[str, str], Place] = {}
     for record in records:
         instance = record.instance

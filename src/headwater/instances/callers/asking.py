@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from headwater.errors import Unavailable
 from headwater.instances.callers.by_address import source_address
 from headwater.instances.callers.seeds import seed_in
-from headwater.instances.callers.signed import MachineUnknown, Signed, TokenNeeded, Values
-from headwater.instances.errors import InstanceNotFound
+from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values
+from headwater.instances.errors import CallerUnknown, InstanceNotFound
 from headwater.instances.snapshot import Moment, Snapshot, Snapshots
 from headwater.instances.trees import nocloud
 
@@ -20,6 +23,22 @@ class Caller:
     seed: str | None = None  # the digest of a secret path
     instance_id: str | None = None
     project_id: str | None = None  # beside an id that an agent has signed
+
+
+class Elsewhere(Protocol):
+    """Who knows of instances that nobody registered."""
+
+    async def snapshot(self, caller: Caller) -> Snapshot | None:
+        """Return what a caller may read; ``None``: it is not known there either.
+
+        Raises:
+            Unavailable: That cannot be told at the moment.
+        """
+        ...
+
+    def held(self, caller: Caller) -> Snapshot | None:
+        """Return what a caller read before, from memory; ``None``: nothing that may still be given."""
+        ...
 
 
 def asked(
@@ -71,7 +90,31 @@ def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = No
     except InstanceNotFound as error:
         raise MachineUnknown(caller.instance_id) from error
     if snapshot.project_id != caller.project_id:
-        raise MachineUnknown(caller.instance_id)
+        raise OtherProject(caller.instance_id)
     if snapshot.needs_token:
         raise TokenNeeded
     return snapshot
+
+
+async def known(
+    caller: Caller, registered: Callable[[Caller], Awaitable[Snapshot]], elsewhere: Elsewhere | None
+) -> Snapshot:
+    """Return what a caller may read, as ``registered`` answers, and elsewhere only for who is not registered.
+
+    Raises:
+        NotFound, TokenNeeded, Unavailable: As of ``snapshot_of``; elsewhere cannot tell.
+    """
+    try:
+        return await registered(caller)
+    except OtherProject:
+        raise
+    except Unavailable:  # without the registry, who was not in it until now is taken for not being there
+        held = None if elsewhere is None else elsewhere.held(caller)
+        if held is None:
+            raise
+        return held
+    except (CallerUnknown, MachineUnknown):
+        found = None if elsewhere is None else await elsewhere.snapshot(caller)
+        if found is None:
+            raise
+        return found

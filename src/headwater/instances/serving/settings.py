@@ -10,6 +10,7 @@ from headwater.config import Section
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.identity.settings import IdentitySettings
 from headwater.instances.serving.faults import FaultSettings
+from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.vendor_data.settings import VendorDataSettings
 
 
@@ -17,6 +18,7 @@ class MetadataSettings(Section):
     """Section ``[metadata]``: the metadata that instances read of themselves."""
 
     neutron: NeutronSettings = NeutronSettings()
+    openstack: OpenStackSettings = OpenStackSettings()
     identity: IdentitySettings = IdentitySettings()
     vendor_data: VendorDataSettings = VendorDataSettings()
     rate: Annotated[

@@ -15,6 +15,7 @@ from headwater.identity.settings import KeystoneSettings
 from headwater.instances import http as instances_http
 from headwater.instances.boot_log.recording import BootLog, Recorded
 from headwater.instances.boot_log.rows import VisitRows
+from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.signed import Signed
 from headwater.instances.identity.keys import KeyRows, Keys
 from headwater.instances.identity.tokens import IdentityTokens
@@ -49,6 +50,7 @@ class Port:
         metrics: Metrics,
         only: str | None = None,
         signed: Signed | None = None,
+        elsewhere: Elsewhere | None = None,
         drained: Callable[[], object] = lambda: None,
     ) -> None:
         """Put it together.
@@ -57,7 +59,7 @@ class Port:
             issuer: The URL of the image API, below which the keys of identities are, where the settings name no other.
             keystone: As whom services are asked about instances, where they want to know.
             metrics: Count what these answer.
-            only, signed: As of ``http.application``.
+            only, signed, elsewhere: As of ``http.application``.
             drained: Says, with anything that is true, that nobody should wait for a change any more.
 
         Raises:
@@ -77,6 +79,7 @@ class Port:
             passwords=PasswordRows(database),
             only=only,
             signed=signed,
+            elsewhere=elsewhere,
             identity=self.identity,
             limits=Limits(settings.rate, settings.burst, time.monotonic),
             changes=self._changes,

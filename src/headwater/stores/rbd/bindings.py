@@ -1,29 +1,13 @@
-"""The distribution's Python modules for Ceph, ``rados`` and ``rbd``.
-
-They are in no package index: a distribution builds them for its own Python, with the libraries that fit its cluster.
-A virtual environment does not see them, so they are looked up where distributions keep them, these two files and
-nothing beside them. A Python of the same version loads them, whoever built it; another one cannot.
-"""
+"""The distribution's Python modules for Ceph, ``rados`` and ``rbd``, which are in no package index."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from pathlib import Path
 from typing import Any
 
+from headwater import distribution
 from headwater.errors import SettingsError
-
-_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-PLACES = (
-    Path("/usr/lib/python3/dist-packages"),  # Debian, Ubuntu
-    Path(f"/usr/lib64/{_VERSION}/site-packages"),  # Fedora, CentOS, openSUSE
-    Path(f"/usr/lib/{_VERSION}/site-packages"),
-)
 
 
 class NoCephBindings(SettingsError):
@@ -53,31 +37,8 @@ def ceph_bindings() -> CephBindings:
         NoCephBindings: They cannot be used here.
     """
     try:
-        return CephBindings(_module("rados"), _module("rbd"))  # in this order: rbd imports rados
+        return CephBindings(
+            distribution.module("rados"), distribution.module("rbd")
+        )  # in this order: rbd imports rados
     except ImportError as error:
         raise NoCephBindings(str(error)) from error
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        return _module_of_distribution(name)
-
-
-def _module_of_distribution(name: str) -> Any:
-    spec = PathFinder.find_spec(name, [str(place) for place in PLACES])
-    if spec is None or spec.loader is None:
-        others = sorted(str(path) for place in PLACES for path in place.glob(f"{name}.*.so"))
-        raise ModuleNotFoundError(
-            f"{others[0]} is for another Python than this {sys.implementation.cache_tag}"
-            if others
-            else f"there is no module '{name}' in {', '.join(map(str, PLACES))}"
-        )
-    module = sys.modules[name] = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

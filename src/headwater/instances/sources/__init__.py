@@ -1,0 +1,1 @@
+"""Where instances come from besides the registry and its files: what others know of machines."""

@@ -1,0 +1,1 @@
+"""Domains of libvirt: their XML read, and what each says of a machine."""

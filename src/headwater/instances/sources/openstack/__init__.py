@@ -1,0 +1,1 @@
+"""An OpenStack cloud: what Nova and Neutron know of an instance that asks."""

@@ -1,0 +1,195 @@
+"""Instances of a cloud are given to those whose they are, as long as they are theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+
+from headwater.errors import Unavailable
+from headwater.instances.callers.asking import Caller, known
+from headwater.instances.callers.signed import MachineUnknown
+from headwater.instances.model import Instance
+from headwater.instances.snapshot import GRACE_US, Snapshot
+from headwater.instances.sources.openstack.guests import CloudGuests
+from headwater.instances.sources.openstack.settings import OpenStackSettings
+from headwater.instances.vendor_data.static import Static
+
+T = TypeVar("T")
+ID, NEXT = "b65cee2f-8c69-4aeb-be2f-f79742548fc2", "b65cee2f-8c69-4aeb-be2f-f79742548fc3"
+ADDRESS = "10.0.0.5"
+SETTINGS = OpenStackSettings.model_validate(
+    {"auth_url": "http://keystone/v3", "username": "u", "password": "p", "refresh_s": 10, "stale_s": 1000}
+)
+USER_DATA = "openstack/latest/user_data"
+VENDOR_DATA = "openstack/latest/vendor_data.json"
+
+
+def an_instance(instance_id: str = ID, **given: Any) -> Instance:
+    fields = {"name": "a", "hostname": "a", "created_at": 1, "updated_at": 1, "project_id": "blue", **given}
+    return Instance(id=instance_id, **fields)
+
+
+class Cloud:
+    """Knows what a test says; the clock as well."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.instances = {ID: an_instance(addresses=(ADDRESS,), user_data=b"of the first")}
+        self.at = {ADDRESS: ID}
+        self.is_down = False
+        self.for_all = Static({"a": 1}, "first")
+        self.told: list[str] = []
+
+    def instance(self, instance_id: str) -> Instance | None:
+        return self._said(self.instances.get(instance_id))
+
+    def id_at(self, address: str) -> str | None:
+        return self._said(self.at.get(address))
+
+    def _said(self, value: T) -> T:
+        if self.is_down:
+            raise Unavailable("down")
+        return value
+
+    def given(self, how: str, _: float) -> None:
+        self.told.append(how)
+
+    def guests(self) -> CloudGuests:
+        async def in_thread(work: Callable[[], Any]) -> Any:
+            return work()
+
+        def clock() -> float:
+            return self.now
+
+        return CloudGuests(
+            self,
+            SETTINGS,
+            in_thread,
+            self,
+            static=lambda: self.for_all,
+            clock=clock,
+            now_us=lambda: int(self.now * 1_000_000),
+        )
+
+
+async def read(answer: Awaitable[Snapshot | None], name: str = USER_DATA) -> bytes | None:
+    snapshot = await answer
+    document = None if snapshot is None else snapshot.documents.get(name)
+    return None if document is None else document.body
+
+
+def by_id(project: str = "blue", instance_id: str = ID) -> Caller:
+    return Caller(instance_id=instance_id, project_id=project)
+
+
+def test_an_instance_is_given_to_its_own_project_alone() -> None:
+    async def ask() -> None:
+        guests = Cloud().guests()
+        assert await read(guests.snapshot(by_id())) == b"of the first"
+        assert await read(guests.snapshot(by_id(instance_id=ID.upper()))) == b"of the first"
+        assert await guests.snapshot(by_id("red")) is None
+        assert await guests.snapshot(by_id(instance_id=NEXT)) is None
+        assert await guests.snapshot(Caller(seed="x")) is None
+
+    asyncio.run(ask())
+
+
+def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too() -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests()
+        assert await read(guests.snapshot(by_id()), VENDOR_DATA) == b'{"a": 1}'
+        cloud.for_all = Static({"a": 2}, "second")
+        cloud.now += 50
+        assert await read(guests.snapshot(by_id()), VENDOR_DATA) == b'{"a": 2}'
+
+    asyncio.run(ask())
+
+
+def test_what_a_change_took_away_can_be_read_for_a_minute() -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests()
+        await guests.snapshot(by_id())
+        cloud.instances[ID] = replace(cloud.instances[ID], user_data=None, hostname="b")
+        cloud.now += 50  # no answer of before is given
+        changed = await guests.snapshot(by_id())
+        assert changed is not None
+        assert (changed.revision, changed.documents[USER_DATA].body) == (1, b"of the first")
+        assert b"user_data" not in changed.documents["openstack/latest"].body
+        for _ in range(3):  # equal answers are no further change
+            cloud.now += GRACE_US / 1_000_000
+            changed = await guests.snapshot(by_id())
+        assert changed is not None
+        assert (changed.revision, USER_DATA in changed.documents) == (1, False)
+
+    asyncio.run(ask())
+
+
+def test_an_address_that_goes_to_another_instance_takes_nothing_along() -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests()
+        assert await read(guests.snapshot(Caller(address=ADDRESS))) == b"of the first"
+        cloud.at[ADDRESS] = NEXT
+        cloud.instances = {NEXT: an_instance(NEXT, addresses=(ADDRESS,), user_data=b"of the next")}
+        cloud.now += 10
+        assert await read(guests.snapshot(Caller(address=ADDRESS))) == b"of the next"
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("by", ["id", "address"])
+def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests()
+        caller = by_id() if by == "id" else Caller(address=ADDRESS)
+        assert await read(guests.snapshot(caller)) == b"of the first"
+        cloud.is_down = True
+        cloud.now += 500
+        if by == "id":
+            assert await read(guests.snapshot(caller)) == b"of the first"
+            assert cloud.told[-1] == "stale"
+            cloud.now += 500
+        with pytest.raises(Unavailable):
+            await guests.snapshot(caller)
+        assert cloud.told[-1] == "failed"
+
+    asyncio.run(ask())
+
+
+def test_without_the_registry_those_who_asked_before_are_answered() -> None:
+    async def absent(caller: Caller) -> Snapshot:
+        raise MachineUnknown(str(caller.instance_id))
+
+    async def silent(_: Caller) -> Snapshot:
+        raise Unavailable("the catalogue is away")
+
+    async def ask() -> None:
+        guests = Cloud().guests()
+        for caller in (by_id(), Caller(address=ADDRESS)):
+            with pytest.raises(Unavailable):
+                await known(caller, silent, guests)
+        assert await read(known(by_id(), absent, guests)) == b"of the first"
+        assert await read(known(by_id(), silent, guests)) == b"of the first"
+        for other in (by_id("red"), Caller(address=ADDRESS)):
+            with pytest.raises(Unavailable):
+                await known(other, silent, guests)
+        with pytest.raises(Unavailable):
+            await known(by_id(), silent, None)
+
+    asyncio.run(ask())
+
+
+def test_who_lost_an_address_is_not_found_by_it() -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        cloud.instances[ID] = replace(cloud.instances[ID], addresses=("10.0.0.6",))
+        assert await cloud.guests().snapshot(Caller(address=ADDRESS)) is None
+
+    asyncio.run(ask())
