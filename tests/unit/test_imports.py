@@ -139,6 +139,7 @@ CATALOGUES = (
     "images/metadefs/catalogue",
     "instances/boot_log/rows",
     "instances/identity/keys",
+    "instances/lists/rows",
     "instances/password/rows",
     "instances/registry",
     "instances/tokens/secrets",

@@ -15,10 +15,12 @@ from headwater.clock import Clock, now
 from headwater.instances.addresses import canonical
 from headwater.instances.errors import InstanceChanged
 from headwater.instances.keys import Key, free_name, ssh_keys
+from headwater.instances.lists.rows import Head, InstanceLists, Page
+from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Head, InstanceRows
+from headwater.instances.registry import InstanceRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +127,9 @@ class Images(Protocol):
 class Instances:
     """What may be done with instances; safe to use from several threads."""
 
-    def __init__(self, registry: InstanceRows, images: Images) -> None:
+    def __init__(self, registry: InstanceRows, lists: InstanceLists, images: Images) -> None:
         self._registry = registry
+        self._lists = lists
         self._images = images
 
     def register(self, instance: Instance, *, image: str | None = None) -> Instance:
@@ -155,19 +158,17 @@ class Instances:
         """
         return self._registry.get(id_or_name)
 
-    def all(self) -> Iterator[Instance]:
-        """Yield every instance by name; a page of them, with their user data, is in memory at a time."""
-        after = None
-        while page := self._registry.page(after=after):
-            yield from page
-            after = page[-1].name
+    def all(self, wanted: Wanted = EVERY, *, after: str | None = None) -> Iterator[Instance]:
+        """Yield instances by name, those after the name ``after``; see ``InstanceLists.all``."""
+        return self._lists.all(wanted, after=after)
 
-    def heads(self) -> Iterator[Head]:
-        """Yield what tells every instance from the others, by name; a page of it is in memory at a time."""
-        after = None
-        while page := self._registry.heads(after=after):
-            yield from page
-            after = page[-1].name
+    def all_heads(self, wanted: Wanted = EVERY, *, after: str | None = None) -> Iterator[Head]:
+        """Yield what tells instances from each other, by name, those after the name ``after``."""
+        return self._lists.all_heads(wanted, after=after)
+
+    def heads(self, wanted: Wanted = EVERY, *, after: str | None = None, limit: int) -> Page[Head]:
+        """Return one page of it."""
+        return self._lists.heads(wanted, after=after, limit=limit)
 
     def change(
         self, id_or_name: str, said: Mapping[str, Any], *, image: str | None = None, revision: int | None = None

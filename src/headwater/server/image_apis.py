@@ -18,7 +18,7 @@ from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
 from headwater.images.v1.http import routes as v1
-from headwater.instances.registry import InstanceRows
+from headwater.instances.lists.needed_images import NeededImages
 from headwater.server.metrics import Metrics
 from headwater.server.pools import Pools
 from headwater.server.settings import Settings
@@ -71,7 +71,7 @@ def image_service(
         known=stores_known(settings),
         tally=metrics,
         data_dir=settings.data_dir,
-        instances=InstanceRows(database),
+        instances=NeededImages(database),
         store_faults=store_faults,
         beside=beside,
     )
