@@ -30,6 +30,10 @@ from headwater.instances.names import is_uuid
 
 T = TypeVar("T")
 
+# Hears in the transaction what an instance was (``None``: it is new) and is (``None``: it goes). What it writes is kept
+# with the change, and what it raises undoes it; it is called again when the transaction is run again.
+Heard = Callable[[Connection, Instance | None, Instance | None], None]
+
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statements not much larger
 _ATTEMPTS = 3
 _IDS_AT_ONCE = 500  # in one statement; SQLite took 999 values for long
@@ -69,6 +73,10 @@ class Record:
     replaced: Instance | None
 
 
+def nobody(_connection: Connection, _before: Instance | None, _after: Instance | None) -> None:
+    """Hear of nothing."""
+
+
 class _Undone(Exception):
     """Ends a transaction that was only tried."""
 
@@ -93,7 +101,7 @@ class InstanceRows:
         self._database = database
         self._user_data_limit = user_data_limit
 
-    def add(self, instance: Instance) -> None:
+    def add(self, instance: Instance, *, heard: Heard = nobody) -> None:
         """Register ``instance`` as it is.
 
         Raises:
@@ -107,6 +115,7 @@ class InstanceRows:
             _require_free(connection, instance)
             connection.execute(insert(instances).values(id=instance.id, created_at=instance.created_at, **values))
             _write_addresses(connection, instance)
+            heard(connection, None, instance)
 
         self._write(work)
 
@@ -187,7 +196,7 @@ class InstanceRows:
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else record_of(row.document).instance
 
-    def replace(self, instance: Instance, *, at: int) -> Instance:
+    def replace(self, instance: Instance, *, at: int, heard: Heard = nobody) -> Instance:
         """Put ``instance`` in the place of the revision that it was made from, and return it as it is kept.
 
         Args:
@@ -218,6 +227,7 @@ class InstanceRows:
                 raise InstanceChanged(instance.id, instance.revision, changed.revision)
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == instance.id))
             _write_addresses(connection, changed)
+            heard(connection, before, changed)
 
         self._write(work)
         return changed
@@ -271,22 +281,30 @@ class InstanceRows:
             self._write(work)
         return after
 
-    def remove(self, id_or_name: str) -> Instance:
+    def remove(self, id_or_name: str, *, revision: int | None = None, heard: Heard = nobody) -> Instance:
         """Forget an instance, and return what it was; its name and addresses are free at once.
+
+        Args:
+            revision: The one that must be there; ``None``: whatever is.
 
         Raises:
             InstanceNotFound: There is none.
+            InstanceChanged: Another revision is there.
         """
         wanted = self.get(id_or_name)
 
         def work(connection: Connection) -> Instance:
             try:
-                _, document = _locked(connection, wanted.id)
+                there, document = _locked(connection, wanted.id)
             except InstanceNotFound as error:  # somebody else removed it: name it as the caller did
                 raise InstanceNotFound(id_or_name) from error
+            if revision is not None and revision != there:
+                raise InstanceChanged(wanted.id, revision, there)
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == wanted.id))
             connection.execute(delete(instances).where(instances.c.id == wanted.id))
-            return record_of(document).instance
+            removed = record_of(document).instance
+            heard(connection, removed, None)
+            return removed
 
         return self._database.write(work)
 

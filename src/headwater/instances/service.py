@@ -20,7 +20,7 @@ from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry import Heard, InstanceRows, nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +132,12 @@ class Instances:
         self._lists = lists
         self._images = images
 
-    def register(self, instance: Instance, *, image: str | None = None) -> Instance:
+    def register(self, instance: Instance, *, image: str | None = None, heard: Heard = nobody) -> Instance:
         """Register what ``described`` returned, and return it as it is kept.
 
         Args:
             image: Id or name of the image that it starts from.
+            heard: Hears of it in its transaction.
 
         Raises:
             NotFound, Conflict: ``image`` means none or several.
@@ -146,7 +147,7 @@ class Instances:
         if image is not None:
             image_id, image_name = self._images.find(image)
             instance = replace(instance, image_id=image_id, image_name=image_name)
-        self._registry.add(instance)
+        self._registry.add(instance, heard=heard)
         self._note_use(instance)
         return instance
 
@@ -171,13 +172,20 @@ class Instances:
         return self._lists.heads(wanted, after=after, limit=limit)
 
     def change(
-        self, id_or_name: str, said: Mapping[str, Any], *, image: str | None = None, revision: int | None = None
+        self,
+        id_or_name: str,
+        said: Mapping[str, Any],
+        *,
+        image: str | None = None,
+        revision: int | None = None,
+        heard: Heard = nobody,
     ) -> Instance:
         """Change an instance as ``changed`` says, and return it as it is kept.
 
         Args:
             image: Id or name of the image that it is said to start from.
             revision: The one that must be there; ``None``: whatever is.
+            heard: Hears of it in its transaction; of nothing, when nothing changes.
 
         Raises:
             InstanceNotFound, NotFound, Conflict: There is no such instance, or ``image`` means none or several.
@@ -195,19 +203,24 @@ class Instances:
             after = replace(after, image_id=image_id, image_name=image_name)
         if after == before:
             return before
-        kept = self._registry.replace(after, at=max(now(), before.updated_at + 1))
+        kept = self._registry.replace(after, at=max(now(), before.updated_at + 1), heard=heard)
         for each in {before.image_id, after.image_id} - {None}:
             assert each is not None
             self._images.used(each)
         return kept
 
-    def remove(self, id_or_name: str) -> Instance:
+    def remove(self, id_or_name: str, *, revision: int | None = None, heard: Heard = nobody) -> Instance:
         """Forget an instance, and return what it was: from now on its guest gets 404.
+
+        Args:
+            revision: The one that must be there; ``None``: whatever is.
+            heard: Hears of it in its transaction.
 
         Raises:
             InstanceNotFound: There is none of this id or name.
+            InstanceChanged: Another revision is there.
         """
-        removed = self._registry.remove(id_or_name)
+        removed = self._registry.remove(id_or_name, revision=revision, heard=heard)
         self._note_use(removed)
         return removed
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from starlette.routing import BaseRoute
 
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
 from headwater.http.endpoint import Endpoint
+from headwater.http.openapi.operations import Path
 from headwater.http.threads import Threads
 from headwater.identity.policy.rules import NamedRules
 from headwater.images.assembly.parts import ImagePools, Sections, known_stores
@@ -78,12 +79,19 @@ def image_service(
 
 
 def image_api(
-    service: ImageService, settings: Settings, threads: Threads, endpoint: Endpoint, others: Sequence[BaseRoute] = ()
+    service: ImageService,
+    settings: Settings,
+    threads: Threads,
+    endpoint: Endpoint,
+    *,
+    others: Sequence[BaseRoute] = (),
+    described: Iterable[Path] = (),
 ) -> ImageApi:
     """Return the API v2, which also tells what versions there are.
 
     Args:
         others: Routes of other capabilities below the same path.
+        described: What else the OpenAPI document describes.
     """
     use_cases = UseCases(
         images=service.images,
@@ -112,6 +120,7 @@ def image_api(
         with_cache=service.cache.is_on,
         with_v1=settings.images.api_v1,
         others=others,
+        described=described,
     )
 
 

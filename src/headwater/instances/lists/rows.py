@@ -27,6 +27,7 @@ T = TypeVar("T")
 PAGE = 100
 PAGE_OF_HEADS = 1000
 
+_COLUMNS = ("id", "name", "project_id", "image_id")  # that a question names
 _OF_ROW = ("id", "name", "created_at", "updated_at", "revision")
 _OF_DOCUMENT = ("hostname", "addresses", "image_id", "image_name", "project_id")
 _HEADS = select(
@@ -124,16 +125,16 @@ def _narrowed(query: Select[Any], wanted: Wanted, after: str | None) -> Select[A
         query = query.join(instance_addresses, instances.c.id == instance_addresses.c.instance_id).where(
             instance_addresses.c.address == wanted.address
         )
-    for name in ("name", "project_id", "image_id"):
+    for name in _COLUMNS:
         if (value := getattr(wanted, name)) is not None:
             query = query.where(instances.c[name] == value)
     return query if after is None else query.where(instances.c.name > after)
 
 
 def _is_wanted(found: Any, wanted: Wanted) -> bool:
-    return all(
-        getattr(wanted, name) in (None, getattr(found, name)) for name in ("name", "project_id", "image_id")
-    ) and (wanted.address is None or wanted.address in found.addresses)
+    return all(getattr(wanted, name) in (None, getattr(found, name)) for name in _COLUMNS) and (
+        wanted.address is None or wanted.address in found.addresses
+    )
 
 
 def _head(connection: Connection, row: Any) -> Head | None:

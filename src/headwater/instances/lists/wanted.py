@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 class Wanted:
     """All that is said holds; nothing said: every instance."""
 
+    id: str | None = None  # lower-case UUID
     name: str | None = None
     project_id: str | None = None
     image_id: str | None = None  # lower-case UUID
