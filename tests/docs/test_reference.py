@@ -24,6 +24,9 @@ from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
 from headwater.images.v1.attributes import FIELDS
 from headwater.images.v1.http import routes as v1
+from headwater.instances.api import policies as instance_policies
+from headwater.instances.api.openapi import of_instances
+from headwater.instances.bulk.records import Said
 from headwater.server.settings import Settings
 from needs import CHECKOUT
 
@@ -69,6 +72,18 @@ def _paths(routes: Sequence[BaseRoute], above: str = "") -> Iterator[str]:
             yield above + route.path
         elif isinstance(route, Mount):
             yield from _paths(route.routes, above + route.path)
+
+
+def test_every_path_key_and_rule_of_the_api_of_instances_is_on_its_page() -> None:
+    page = (DOCS / "reference" / "instance-api.md").read_text(encoding="utf-8")
+    described = [each for path in of_instances() for each in path.operations.values()]
+    document = described[0].answers[200]["content"]["application/json"]["schema"]["properties"]["instances"]["items"]
+    named = [f"`{method} {path.path}`" for path in of_instances() for method in path.operations]
+    named += [
+        f"`{name}`"
+        for name in (*document["properties"], *Said.__struct_fields__, *(rule.name for rule in instance_policies.RULES))
+    ]
+    assert [name for name in named if name not in page] == []
 
 
 def test_every_route_and_header_of_v1_is_on_its_page() -> None:

@@ -26,6 +26,7 @@ import yaml
 from headwater.database.engine import Database
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
+from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.media.config_drive import Layout, write_config_drive
 from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
@@ -58,10 +59,11 @@ class Port:
 
     url: str
     registry: InstanceRows
+    lists: InstanceLists
 
     def becomes(self, instance: Instance) -> None:
         """Let this machine's address belong to ``instance``, and to no other."""
-        for other in self.registry.page():
+        for other in self.lists.page().found:
             self.registry.remove(other.id)
         self.registry.add(replace(instance, updated_at=time.time_ns() // 1000))
 
@@ -102,7 +104,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
         except httpx.TransportError:
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.05)
-    yield Port(url, registry)
+    yield Port(url, registry, InstanceLists(database))
     ends[0]()
     thread.join(20)
     database.close()

@@ -38,6 +38,7 @@ from tools.benches import (
     metadata_port,
     mirror,
     query,
+    registry,
     report,
     request_rate,
     slow_readers,
@@ -64,6 +65,7 @@ _BENCHES: Mapping[str, Callable[[Plan, Results], None]] = {
     metadata_port.BENCH: metadata_port.measure,
     config_drives.BENCH: config_drives.measure,
     boot_storm.BENCH: boot_storm.measure,
+    registry.BENCH: registry.measure,
     decompression.BENCH: decompression.measure,
     query.BENCH: query.measure,
     mirror.BENCH: mirror.measure,
@@ -150,6 +152,7 @@ def _plan(given: argparse.Namespace, rooms: Path) -> Plan:
             pages=60,
             starts=2,
             catalogues=(100, 10_000),
+            registries=(100, 10_000),
             feed_sizes=(10 * MIB,),
             mirrored_files=2000,
         )
@@ -180,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache-readers", type=_count, help="readers of one cold image at a time")
     parser.add_argument("--readers", type=_count, help="slow readers at a time")
     parser.add_argument("--catalogues", type=_counts, metavar="N,…", help="images in each catalogue, ascending")
+    parser.add_argument(
+        "--registries", type=_registries, metavar="N,N", help="instances in a small registry and in a large one"
+    )
     parser.add_argument("--databases", type=_databases, metavar="NAME,…", help="sqlite, postgresql or both")
     parser.add_argument("--seconds", type=float, help="each burst of small requests")
     parser.add_argument("--pages", type=_count, help="how often each page is asked for")
@@ -220,6 +226,13 @@ def _databases(text: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in Plan(rooms=Path()).databases]:
         raise argparse.ArgumentTypeError(f"there is no catalogue on {unknown[0]!r} here; there are sqlite, postgresql")
     return names
+
+
+def _registries(text: str) -> tuple[int, ...]:
+    counts = tuple(_count(each) for each in text.split(","))
+    if len(counts) != 2 or counts[0] >= counts[1] or counts[1] >= 1 << 24:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a small number and a larger one, below {1 << 24}")
+    return counts
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class Plan:
     cache_readers: int = 200  # of an image that is not in the cache yet
     readers: int = 600
     catalogues: tuple[int, ...] = (100, 100_000, 1_000_000)  # images, ascending
+    registries: tuple[int, ...] = (100, 1_000_000)  # instances, a few and many
     databases: tuple[str, ...] = ("sqlite", "postgresql")
     seconds: float = 2.0  # each burst of requests
     pages: int = 200  # how often each page is asked for

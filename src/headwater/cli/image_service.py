@@ -8,10 +8,10 @@ from contextlib import ExitStack, closing, contextmanager
 from headwater.cli.catalogue import opened
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.registry import open_rules
-from headwater.images import policies
 from headwater.images.assembly.service import ImageService
 from headwater.images.catalogue.store_marks import StoreMarkRows
 from headwater.server import log
+from headwater.server.apis import policies
 from headwater.server.image_apis import image_service
 from headwater.server.metrics import Metrics
 from headwater.server.pools import Pools

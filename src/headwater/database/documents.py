@@ -1,9 +1,10 @@
 """JSON documents kept in rows as text: by releases that know more or less of them, and shown in part by lists.
 
-A document is the one truth: nothing of it is kept a second time, which a release that does not know that would let go
-stale. The database takes out the parts that a list shows, and the rest is not loaded. Where it cannot, the part is
-NULL, and who asks reads the document: PostgreSQL takes nothing out of one that holds a NUL character anywhere, and
-no database of one that is nested deeper than it likes (MariaDB: 32).
+A document is the one truth. What columns repeat of it, to be searched by, goes stale where a release writes that does
+not know them, so what is found by them is held against the document. The database takes out the parts that a list
+shows, and the rest is not loaded. Where it cannot, the part is NULL, and who asks reads the document: PostgreSQL takes
+nothing out of one that holds a NUL character anywhere, and no database of one that is nested deeper than it likes
+(MariaDB: 32).
 """
 
 from __future__ import annotations
@@ -39,7 +40,18 @@ class part(FunctionElement[str]):  # noqa: N801 - stands in statements as SQL fu
         super().__init__(document, literal_column(f"'{'.'.join(keys)}'"))
 
 
-def _terms(element: part, compiler: SQLCompiler, options: dict[str, Any]) -> tuple[str, str]:
+class text_part(FunctionElement[str]):  # noqa: N801 - as ``part``
+    """The text that stands under these keys; NULL: there is none (``null``), or the database cannot tell."""
+
+    type = String()
+    inherit_cache = True
+
+    def __init__(self, document: ColumnElement[str], *keys: str) -> None:
+        """Ask for a text, as ``part`` does."""
+        super().__init__(document, literal_column(f"'{'.'.join(keys)}'"))
+
+
+def _terms(element: part | text_part, compiler: SQLCompiler, options: dict[str, Any]) -> tuple[str, str]:
     document, keys = (compiler.process(each, **options) for each in element.clauses)
     return document, keys.strip("'")
 
@@ -61,3 +73,22 @@ def _of_postgresql(element: part, compiler: SQLCompiler, **options: Any) -> str:
 def _of_mysql(element: part, compiler: SQLCompiler, **options: Any) -> str:
     document, keys = _terms(element, compiler, options)
     return f"CASE WHEN JSON_VALID({document}) THEN JSON_EXTRACT({document}, '$.{keys}') END"
+
+
+@compiles(text_part, "sqlite")
+def _text_of_sqlite(element: text_part, compiler: SQLCompiler, **options: Any) -> str:
+    document, keys = _terms(element, compiler, options)
+    return f"CASE WHEN json_valid({document}) THEN json_extract({document}, '$.{keys}') END"
+
+
+@compiles(text_part, "postgresql")
+def _text_of_postgresql(element: text_part, compiler: SQLCompiler, **options: Any) -> str:
+    document, keys = _terms(element, compiler, options)
+    there = f"CAST({document} AS json) #>> '{{{keys.replace('.', ',')}}}'"
+    return rf"CASE WHEN strpos({document}, '\u0000') = 0 THEN {there} END"
+
+
+@compiles(text_part, "mysql", "mariadb")
+def _text_of_mysql(element: text_part, compiler: SQLCompiler, **options: Any) -> str:
+    document, keys = _terms(element, compiler, options)
+    return f"CASE WHEN JSON_VALID({document}) THEN JSON_VALUE({document}, '$.{keys}') END"

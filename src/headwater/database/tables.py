@@ -460,6 +460,11 @@ instances = Table(
     Column("revision", Integer, nullable=False),
     # The instance as one JSON document; see instances/model.py.
     Column("document", LongText, nullable=False),
+    # Of the document again, to be searched for. NULL in rows that schema 0009 wrote and could not be read, too.
+    Column("project_id", ExactString(255)),
+    Column("image_id", ExactString(36)),
+    Index("ix_instances_project_id", "project_id", "name"),
+    Index("ix_instances_image_id", "image_id", "name"),
 )
 
 instance_addresses = Table(

@@ -183,7 +183,11 @@ def require_vendor_data(vendor_data: object) -> None:
 def _require_json(field_name: str, value: object) -> None:
     try:
         msgspec.json.encode(value)
-    except (TypeError, ValueError) as error:  # a type that JSON lacks, NaN, half a surrogate pair
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:  # a type that JSON lacks, NaN, half a surrogate pair, 10**30
         _refuse(field_name, str(error), error)
     except RecursionError as error:
         _refuse(field_name, "it is nested too deeply", error)

@@ -16,7 +16,6 @@ import msgspec
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from headwater.database.documents import part
 from headwater.database.engine import Database
 from headwater.database.tables import catalogue_revisions, instance_addresses, instance_seeds, instances
 from headwater.errors import HeadwaterError, Unavailable
@@ -31,23 +30,13 @@ from headwater.instances.names import is_uuid
 
 T = TypeVar("T")
 
+# Hears in the transaction what an instance was (``None``: it is new) and is (``None``: it goes). What it writes is kept
+# with the change, and what it raises undoes it; it is called again when the transaction is run again.
+Heard = Callable[[Connection, Instance | None, Instance | None], None]
+
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statements not much larger
-PAGE = 100
-PAGE_OF_HEADS = 1000
 _ATTEMPTS = 3
 _IDS_AT_ONCE = 500  # in one statement; SQLite took 999 values for long
-
-_OF_DOCUMENT = ("hostname", "addresses", "image_id", "image_name")
-_HEADS = select(
-    instances.c.id,
-    instances.c.name,
-    *(part(instances.c.document, "instance", name).label(name) for name in _OF_DOCUMENT),
-).order_by(instances.c.name)
-
-_IMAGE_KEYS = ("image_id", "kernel_id", "ramdisk_id")
-_IMAGES = select(
-    instances.c.name, *(part(instances.c.document, "instance", name).label(name) for name in _IMAGE_KEYS)
-).order_by(instances.c.name)
 
 _REVISION = select(catalogue_revisions.c.revision).where(catalogue_revisions.c.scope == "instances")
 _CHANGED = (
@@ -91,16 +80,8 @@ class Record:
     replaced: Instance | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What a list shows of an instance; user data, which may be large, is no part of it."""
-
-    id: str
-    name: str
-    hostname: str
-    addresses: tuple[str, ...]
-    image_id: str | None
-    image_name: str | None
+def nobody(_connection: Connection, _before: Instance | None, _after: Instance | None) -> None:
+    """Hear of nothing."""
 
 
 class _Undone(Exception):
@@ -127,7 +108,7 @@ class InstanceRows:
         self._database = database
         self._user_data_limit = user_data_limit
 
-    def add(self, instance: Instance) -> None:
+    def add(self, instance: Instance, *, heard: Heard = nobody) -> None:
         """Register ``instance`` as it is.
 
         Raises:
@@ -141,6 +122,7 @@ class InstanceRows:
             _require_free(connection, instance)
             connection.execute(insert(instances).values(id=instance.id, created_at=instance.created_at, **values))
             _write_addresses(connection, instance)
+            heard(connection, None, instance)
             connection.execute(_CHANGED)
 
         self._write(work)
@@ -161,14 +143,14 @@ class InstanceRows:
         """
         lowered = id_or_name.lower()
         column, value = (instances.c.id, lowered) if is_uuid(lowered) else (instances.c.name, id_or_name)
-        if not _is_storable(value):
+        if not is_storable(value):
             raise InstanceNotFound(id_or_name)
         row = self._database.read(
             lambda connection: connection.execute(select(instances.c.document).where(column == value)).one_or_none()
         )
         if row is None:
             raise InstanceNotFound(id_or_name)
-        return _record(row.document)
+        return record_of(row.document)
 
     def revision(self) -> int:
         """Return what is another number after each change of an instance, and of what one is known by."""
@@ -231,38 +213,9 @@ class InstanceRows:
             .where(instance_addresses.c.address == address)
         )
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
-        return None if row is None else _record(row.document).instance
+        return None if row is None else record_of(row.document).instance
 
-    def page(self, *, after: str | None = None, limit: int = PAGE) -> list[Instance]:
-        """Return up to ``limit`` instances in the order of their names, those after the name ``after``."""
-        query = select(instances.c.document).order_by(instances.c.name).limit(limit)
-        if after is not None:
-            query = query.where(instances.c.name > after)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [_record(row.document).instance for row in rows]
-
-    def heads(self, *, after: str | None = None, limit: int = PAGE_OF_HEADS) -> list[Head]:
-        """Return what lists show of up to ``limit`` instances in the order of their names, those after ``after``."""
-        query = _HEADS.limit(limit)
-        if after is not None:
-            query = query.where(instances.c.name > after)
-
-        def work(connection: Connection) -> list[Head]:
-            heads = (_head(connection, row) for row in connection.execute(query).all())
-            return [head for head in heads if head is not None]
-
-        return self._database.read(work)
-
-    def image_ids(self) -> set[str]:
-        """Return the ids of all images that instances need: what they start from, kernels and RAM disks."""
-        found: set[str] = set()
-        after = ""
-        while rows := self._database.read(partial(_rows_of_images, after)):
-            found.update(*(ids for _, ids in rows))
-            after = rows[-1][0]
-        return found
-
-    def replace(self, instance: Instance, *, at: int) -> Instance:
+    def replace(self, instance: Instance, *, at: int, heard: Heard = nobody) -> Instance:
         """Put ``instance`` in the place of the revision that it was made from, and return it as it is kept.
 
         Args:
@@ -283,7 +236,7 @@ class InstanceRows:
             if revision != instance.revision:
                 raise InstanceChanged(instance.id, instance.revision, revision)
             _require_free(connection, changed, own=True)
-            before = _record(document).instance
+            before = record_of(document).instance
             result = connection.execute(
                 update(instances)
                 .where(instances.c.id == instance.id, instances.c.revision == instance.revision)
@@ -293,6 +246,7 @@ class InstanceRows:
                 raise InstanceChanged(instance.id, instance.revision, changed.revision)
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == instance.id))
             _write_addresses(connection, changed)
+            heard(connection, before, changed)
             connection.execute(_CHANGED)
 
         self._write(work)
@@ -322,7 +276,7 @@ class InstanceRows:
                     continue
                 if revision != each.revision - 1:
                     refused.append((each, InstanceChanged(each.id, each.revision - 1, revision)))
-                befores[each.id] = _record(document).instance
+                befores[each.id] = record_of(document).instance
                 connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == each.id))
             for each in (*after, *added):
                 is_there = each.id in befores
@@ -348,23 +302,31 @@ class InstanceRows:
             self._write(work)
         return after
 
-    def remove(self, id_or_name: str) -> Instance:
+    def remove(self, id_or_name: str, *, revision: int | None = None, heard: Heard = nobody) -> Instance:
         """Forget an instance, and return what it was; its name and addresses are free at once.
+
+        Args:
+            revision: The one that must be there; ``None``: whatever is.
 
         Raises:
             InstanceNotFound: There is none.
+            InstanceChanged: Another revision is there.
         """
         wanted = self.get(id_or_name)
 
         def work(connection: Connection) -> Instance:
             try:
-                _, document = _locked(connection, wanted.id)
+                there, document = _locked(connection, wanted.id)
             except InstanceNotFound as error:  # somebody else removed it: name it as the caller did
                 raise InstanceNotFound(id_or_name) from error
+            if revision is not None and revision != there:
+                raise InstanceChanged(wanted.id, revision, there)
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == wanted.id))
             connection.execute(delete(instances).where(instances.c.id == wanted.id))
+            removed = record_of(document).instance
+            heard(connection, removed, None)
             connection.execute(_CHANGED)
-            return _record(document).instance
+            return removed
 
         return self._database.write(work)
 
@@ -380,6 +342,9 @@ class InstanceRows:
             "updated_at": instance.updated_at,
             "revision": instance.revision,
             "document": document.decode(),
+            # Of the document again, for lists.
+            "project_id": instance.project_id,
+            "image_id": instance.image_id,
         }
 
     def _write(self, work: Callable[[Connection], T]) -> T:
@@ -433,7 +398,8 @@ def _locked(connection: Connection, instance_id: str) -> tuple[int, str]:
     return row.revision, row.document
 
 
-def _record(document: str) -> Record:
+def record_of(document: str) -> Record:
+    """Return what a row's document holds."""
     kept = msgspec.json.decode(document)
     replaced = kept["replaced"]
     return Record(
@@ -442,36 +408,6 @@ def _record(document: str) -> Record:
     )
 
 
-def _head(connection: Connection, row: Any) -> Head | None:
-    """Return what a list shows of the instance of a row; ``None`` when it has been removed since the row was read."""
-    texts = {name: getattr(row, name) for name in _OF_DOCUMENT}
-    if None not in texts.values():
-        parts = {name: msgspec.json.decode(text) for name, text in texts.items()}
-        return msgspec.convert({"id": row.id, "name": row.name, **parts}, Head)
-    query = select(instances.c.document).where(instances.c.id == row.id)
-    document = connection.execute(query).scalar_one_or_none()
-    if document is None:
-        return None
-    found = _record(document).instance
-    return Head(**{name: getattr(found, name) for name in Head.__slots__})
-
-
-def _rows_of_images(after: str, connection: Connection) -> list[tuple[str, set[str]]]:
-    """Return the images that each of some instances needs, by the instance's name, of those after a name."""
-    query = _IMAGES.where(instances.c.name > after).limit(PAGE_OF_HEADS)
-    found = []
-    for row in connection.execute(query).all():
-        texts = [getattr(row, name) for name in _IMAGE_KEYS]
-        if None in texts:  # the database cannot tell
-            document = connection.scalar(select(instances.c.document).where(instances.c.name == row.name))
-            kept = {} if document is None else msgspec.json.decode(document)["instance"]
-            ids = [kept.get(name) for name in _IMAGE_KEYS]
-        else:
-            ids = [msgspec.json.decode(text) for text in texts]
-        found.append((row.name, {each for each in ids if each is not None}))
-    return found
-
-
-def _is_storable(value: str) -> bool:
-    """Whether a database takes the text at all: not when it holds NUL or half a surrogate pair."""
+def is_storable(value: str) -> bool:
+    """Return whether a database takes the text at all: not when it holds NUL or half a surrogate pair."""
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

@@ -15,10 +15,12 @@ from headwater.clock import Clock, now
 from headwater.instances.addresses import canonical
 from headwater.instances.errors import InstanceChanged
 from headwater.instances.keys import Key, free_name, ssh_keys
+from headwater.instances.lists.rows import Head, InstanceLists, Page
+from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Head, InstanceRows
+from headwater.instances.registry import Heard, InstanceRows, nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,15 +127,17 @@ class Images(Protocol):
 class Instances:
     """What may be done with instances; safe to use from several threads."""
 
-    def __init__(self, registry: InstanceRows, images: Images) -> None:
+    def __init__(self, registry: InstanceRows, lists: InstanceLists, images: Images) -> None:
         self._registry = registry
+        self._lists = lists
         self._images = images
 
-    def register(self, instance: Instance, *, image: str | None = None) -> Instance:
+    def register(self, instance: Instance, *, image: str | None = None, heard: Heard = nobody) -> Instance:
         """Register what ``described`` returned, and return it as it is kept.
 
         Args:
             image: Id or name of the image that it starts from.
+            heard: Hears of it in its transaction.
 
         Raises:
             NotFound, Conflict: ``image`` means none or several.
@@ -143,7 +147,7 @@ class Instances:
         if image is not None:
             image_id, image_name = self._images.find(image)
             instance = replace(instance, image_id=image_id, image_name=image_name)
-        self._registry.add(instance)
+        self._registry.add(instance, heard=heard)
         self._note_use(instance)
         return instance
 
@@ -155,28 +159,33 @@ class Instances:
         """
         return self._registry.get(id_or_name)
 
-    def all(self) -> Iterator[Instance]:
-        """Yield every instance by name; a page of them, with their user data, is in memory at a time."""
-        after = None
-        while page := self._registry.page(after=after):
-            yield from page
-            after = page[-1].name
+    def all(self, wanted: Wanted = EVERY, *, after: str | None = None) -> Iterator[Instance]:
+        """Yield instances by name, those after the name ``after``; see ``InstanceLists.all``."""
+        return self._lists.all(wanted, after=after)
 
-    def heads(self) -> Iterator[Head]:
-        """Yield what tells every instance from the others, by name; a page of it is in memory at a time."""
-        after = None
-        while page := self._registry.heads(after=after):
-            yield from page
-            after = page[-1].name
+    def all_heads(self, wanted: Wanted = EVERY, *, after: str | None = None) -> Iterator[Head]:
+        """Yield what tells instances from each other, by name, those after the name ``after``."""
+        return self._lists.all_heads(wanted, after=after)
+
+    def heads(self, wanted: Wanted = EVERY, *, after: str | None = None, limit: int) -> Page[Head]:
+        """Return one page of it."""
+        return self._lists.heads(wanted, after=after, limit=limit)
 
     def change(
-        self, id_or_name: str, said: Mapping[str, Any], *, image: str | None = None, revision: int | None = None
+        self,
+        id_or_name: str,
+        said: Mapping[str, Any],
+        *,
+        image: str | None = None,
+        revision: int | None = None,
+        heard: Heard = nobody,
     ) -> Instance:
         """Change an instance as ``changed`` says, and return it as it is kept.
 
         Args:
             image: Id or name of the image that it is said to start from.
             revision: The one that must be there; ``None``: whatever is.
+            heard: Hears of it in its transaction; of nothing, when nothing changes.
 
         Raises:
             InstanceNotFound, NotFound, Conflict: There is no such instance, or ``image`` means none or several.
@@ -194,19 +203,24 @@ class Instances:
             after = replace(after, image_id=image_id, image_name=image_name)
         if after == before:
             return before
-        kept = self._registry.replace(after, at=max(now(), before.updated_at + 1))
+        kept = self._registry.replace(after, at=max(now(), before.updated_at + 1), heard=heard)
         for each in {before.image_id, after.image_id} - {None}:
             assert each is not None
             self._images.used(each)
         return kept
 
-    def remove(self, id_or_name: str) -> Instance:
+    def remove(self, id_or_name: str, *, revision: int | None = None, heard: Heard = nobody) -> Instance:
         """Forget an instance, and return what it was: from now on its guest gets 404.
+
+        Args:
+            revision: The one that must be there; ``None``: whatever is.
+            heard: Hears of it in its transaction.
 
         Raises:
             InstanceNotFound: There is none of this id or name.
+            InstanceChanged: Another revision is there.
         """
-        removed = self._registry.remove(id_or_name)
+        removed = self._registry.remove(id_or_name, revision=revision, heard=heard)
         self._note_use(removed)
         return removed
 

@@ -19,13 +19,13 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules, with_passwords
-from headwater.images import policies
 from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows
 from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
+from headwater.instances.api.openapi import of_instances
 from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.callers.signed import Signed
@@ -36,6 +36,8 @@ from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
+from headwater.server.apis import policies
+from headwater.server.apis.instances import instance_api
 from headwater.server.guests.port import Port
 from headwater.server.health import Health
 from headwater.server.image_apis import compute_image_proxy, image_api, image_api_v1, image_service, stores_known
@@ -237,10 +239,11 @@ class Application(Background):
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
-        api = image_api(images, settings, threads, endpoint, also)
+        api = image_api(images, settings, threads, endpoint, others=also, described=of_instances())
         routes: list[BaseRoute] = [
             *api.routes,
             *self.health.routes(),
+            *instance_api(self.database, images, self.policy, threads, endpoint),
             *identity_http.routes(self._port.identity, threads.catalogue.run),
             streams_http.why_route(feed, images.access, pools.feeds.run, FEED),
             *self._files_routes(threads),
@@ -248,7 +251,7 @@ class Application(Background):
             *self._views_routes(settings, signer, threads),
             *trees_http.routes(self._trees, agents, pools.trees, pools.far_trees),
         ]
-        known = {"v2", *versions.IDS}
+        known = {"v2", "instances", *versions.IDS}
         if settings.cache.directory is not None:
             known |= set(versions.IDS_CACHE)
         if settings.images.api_v1:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from starlette.routing import BaseRoute
 
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher
 from headwater.http.endpoint import Endpoint
+from headwater.http.openapi.operations import Path
 from headwater.http.threads import Threads
 from headwater.identity.policy.rules import NamedRules
 from headwater.images.assembly.parts import ImagePools, Sections, known_stores
@@ -19,7 +20,7 @@ from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
 from headwater.images.v1.http import routes as v1
-from headwater.instances.registry import InstanceRows
+from headwater.instances.lists.needed_images import NeededImages
 from headwater.server.metrics import Metrics
 from headwater.server.pools import Pools
 from headwater.server.settings import Settings
@@ -72,19 +73,26 @@ def image_service(
         known=stores_known(settings),
         tally=metrics,
         data_dir=settings.data_dir,
-        instances=InstanceRows(database),
+        instances=NeededImages(database),
         store_faults=store_faults,
         beside=beside,
     )
 
 
 def image_api(
-    service: ImageService, settings: Settings, threads: Threads, endpoint: Endpoint, others: Sequence[BaseRoute] = ()
+    service: ImageService,
+    settings: Settings,
+    threads: Threads,
+    endpoint: Endpoint,
+    *,
+    others: Sequence[BaseRoute] = (),
+    described: Iterable[Path] = (),
 ) -> ImageApi:
     """Return the API v2, which also tells what versions there are.
 
     Args:
         others: Routes of other capabilities below the same path.
+        described: What else the OpenAPI document describes.
     """
     use_cases = UseCases(
         images=service.images,
@@ -113,6 +121,7 @@ def image_api(
         with_cache=service.cache.is_on,
         with_v1=settings.images.api_v1,
         others=others,
+        described=described,
     )
 
 

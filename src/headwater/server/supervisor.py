@@ -25,7 +25,6 @@ from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.policy.rules import NamedRules
 from headwater.identity.registry import open_authenticator, open_rules
-from headwater.images import policies
 from headwater.images.access import Access
 from headwater.images.assembly.parts import open_changes
 from headwater.images.catalogue.discarded import DiscardedObjectRows
@@ -42,6 +41,7 @@ from headwater.images.signatures.registry import open_signatures
 from headwater.instances.vendor_data import opening as vendor_data
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log, metrics
+from headwater.server.apis import policies
 from headwater.server.drain import Drain
 from headwater.server.edge import certificates
 from headwater.server.settings import Settings, address

@@ -8,6 +8,7 @@ import pytest
 from headwater.database.engine import Database
 from headwater.errors import NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound
+from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
 from templates import sqlite_catalogue
@@ -39,7 +40,7 @@ def images() -> OneImage:
 @pytest.fixture
 def instances(tmp_path: Path, images: OneImage) -> Iterator[Instances]:
     database = Database(sqlite_catalogue(tmp_path / "catalogue.db"))
-    yield Instances(InstanceRows(database), images)
+    yield Instances(InstanceRows(database), InstanceLists(database), images)
     database.close()
 
 
@@ -97,7 +98,7 @@ def test_a_taken_address_is_refused_and_free_once_its_owner_is_removed(instances
 
 
 def test_all_goes_over_every_page(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 2})
+    monkeypatch.setattr(InstanceLists.page, "__kwdefaults__", {"after": None, "limit": 2})
     for number in range(5):
         instances.register(described(Description(name=f"web{number}")))
     assert [each.name for each in instances.all()] == [f"web{number}" for number in range(5)]

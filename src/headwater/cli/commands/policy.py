@@ -12,8 +12,8 @@ import typer
 from headwater.cli import exits, options, output
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
-from headwater.images.policies import BY_NAME, RULES
 from headwater.images.settings import ImagesSettings
+from headwater.server.apis.policies import BY_NAME, RULES
 
 app = typer.Typer(help="What callers may do.", no_args_is_help=True)
 

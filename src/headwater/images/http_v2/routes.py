@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from headwater.http.endpoint import Endpoint
+from headwater.http.openapi.operations import Path
 from headwater.http.routes import VERBS, Below, UnknownVerb, also
 from headwater.http.threads import Threads
 from headwater.images.access import Access
@@ -166,6 +167,7 @@ class ImageApi:
         with_cache: bool = False,
         with_v1: bool = False,
         others: Sequence[BaseRoute] = (),
+        described: Iterable[Path] = (),
     ) -> None:
         """Take the use cases and the threads to call them in.
 
@@ -175,6 +177,7 @@ class ImageApi:
             with_cache: This machine has a cache, so the versions that announce it are listed.
             with_v1: The API v1 is there too, and is listed among the versions.
             others: Of other capabilities, below the same path.
+            described: What else the OpenAPI document describes.
         """
         below = Router(routes(use_cases, threads, endpoint, others), redirect_slashes=False, default=not_found)
         self._versions = VersionHandlers(endpoint, with_v1=with_v1, with_cache=with_cache)
@@ -184,12 +187,12 @@ class ImageApi:
             also(Below("/v2", below), names),
             also(route("/v2", GET=self._versions.to_slash), names),
         ]
-        described = use_cases.images.schemas
+        known = use_cases.images.schemas
         self.rest = Router(
             [
                 _MountByAccept("", below),
                 route("/versions", GET=self._versions.versions),
-                route("/openapi.json", GET=openapi.serve(described, schemas.by_path(described), proof, endpoint)),
+                route("/openapi.json", GET=openapi.serve(known, schemas.by_path(known), proof, endpoint, described)),
             ],
             redirect_slashes=False,
             default=self._otherwise,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,7 +92,9 @@ class RecordsWrong(Invalid):
         self.faults = tuple(faults)
 
 
-class _Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One record, as people write it."""
+
     name: str
     id: str | None = None
     hostname: str | None = None
@@ -179,10 +181,19 @@ def _require_keys_once(root: yaml.Node | None) -> None:
 
 
 def _record(place: Place, value: object) -> Record:
-    said = msgspec.convert(value, _Said)
+    said = msgspec.convert(value, Said)
+    return Record(place=place, instance=described(description(said)), image=said.image, says_id=said.id is not None)
+
+
+def description(said: Said) -> Description:
+    """Return what a record says of its machine; its image is for who asks to find.
+
+    Raises:
+        msgspec.ValidationError: Its user data is said twice, or no base64.
+    """
     if said.user_data is not None and said.user_data_base64 is not None:
         raise msgspec.ValidationError("user_data_base64 stands in place of user_data; give one of them")
-    description = Description(
+    return Description(
         name=said.name,
         id=said.id,
         hostname=said.hostname,
@@ -198,10 +209,9 @@ def _record(place: Place, value: object) -> Record:
         tokens=said.tokens,
         hop_limit=said.hop_limit,
     )
-    return Record(place=place, instance=described(description), image=said.image, says_id=said.id is not None)
 
 
-def _user_data(said: _Said) -> bytes | None:
+def _user_data(said: Said) -> bytes | None:
     if said.user_data is not None:
         return said.user_data.encode()
     if said.user_data_base64 is None:
@@ -232,7 +242,7 @@ def written(instances: Iterator[Instance]) -> Iterator[str]:
     """
     yield "instances:\n"
     for instance in instances:
-        yield yaml.dump([_said(instance)], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
+        yield yaml.dump([said_of(instance)], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -256,7 +266,8 @@ def _is_plain(text: str) -> bool:
 _Dumper.add_representer(str, _text)
 
 
-def _said(instance: Instance) -> Mapping[str, Any]:
+def said_of(instance: Instance) -> dict[str, Any]:
+    """Return the record of an instance, without what is not said."""
     said: dict[str, Any] = {"name": instance.name, "id": instance.id, "hostname": instance.hostname}
     if instance.project_id is not None:
         said["project_id"] = instance.project_id

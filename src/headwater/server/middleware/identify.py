@@ -1,9 +1,9 @@
 """Before the image listener's applications: who calls.
 
-A request to a version of the Image API needs a caller, who is then in its context; so does the question
-why the streams list an image. All else is open: the versions document, ``/healthcheck``, ``/metrics`` (counts, read
-by Prometheus without a token), the streams (made for clients that have none, and only of public images), and
-``OPTIONS``, which browsers send without credentials.
+A request to a version of the Image API or to the API of instances needs a caller, who is then in its context; so does
+the question why the streams list an image. All else is open: the versions document, ``/healthcheck``, ``/metrics``
+(counts, read by Prometheus without a token), the streams (made for clients that have none, and only of public images),
+and ``OPTIONS``, which browsers send without credentials.
 
 A caller who is known already costs no thread. The others wait in threads of their own, so that a slow
 Keystone holds up nobody who does not need it; when too many wait, further ones are told to come back.

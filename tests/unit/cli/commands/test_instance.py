@@ -17,9 +17,9 @@ from headwater.cli.commands.media import arguments, config_drive
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, Invalid, NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound, UserDataTooLarge
+from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.media.writing import iso
 from headwater.instances.media.writing.file import DriveExists
-from headwater.instances.registry import InstanceRows
 from templates import sqlite_catalogue
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
@@ -146,7 +146,7 @@ def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:
 
 
 def test_the_list_goes_over_all_pages(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 1})
+    monkeypatch.setattr(InstanceLists.page, "__kwdefaults__", {"after": None, "limit": 1})
     for number in range(3):
         commands.run("add", "--name", f"web{number}")
     assert [found["name"] for found in commands.json("list")] == ["web0", "web1", "web2"]
@@ -157,11 +157,29 @@ def test_the_table_goes_over_all_pages_and_reads_no_user_data(
 ) -> None:
     for number in range(5):
         commands.run("add", "--name", f"web{number}", "--address", f"10.0.0.{number}", "--user-data", "secret")
-    monkeypatch.setattr(InstanceRows, "page", None)
-    monkeypatch.setattr(InstanceRows.heads, "__kwdefaults__", {"after": None, "limit": 2})
+    monkeypatch.setattr(InstanceLists, "page", None)
+    monkeypatch.setattr(InstanceLists.heads, "__kwdefaults__", {"after": None, "limit": 2})
     lines = commands.run("list").splitlines()
     assert [line.split()[0] for line in lines] == ["Name", "web0", "web1", "web2", "web3", "web4"]
     assert lines[5].split()[1:3] == ["web4", "10.0.0.4"]
+
+
+def test_a_list_shows_what_is_asked_for(commands: Commands) -> None:
+    commands.run("add", "--name", "a", "--project-id", "p1", "--address", "::FFFF:10.0.0.5", "--image", "noble")
+    commands.run("add", "--name", "b", "--project-id", "p1")
+    commands.run("add", "--name", "c")
+
+    def names(*options: str) -> list[str]:
+        shown = [each["name"] for each in commands.json("list", *options)]
+        assert [line.split()[0] for line in commands.run("list", *options).splitlines()[1:]] == shown
+        return shown
+
+    assert names("--project", "p1") == ["a", "b"]
+    assert names("--image", "noble") == names("--image", IMAGE[0].upper()) == ["a"]
+    assert names("--address", "10.0.0.5") == names("--name", "a") == ["a"]
+    assert names("--image", "00000000-1111-4111-8111-111111111111") == names("--project", "p") == []
+    assert names("--limit", "2") == ["a", "b"]
+    assert names("--limit", "1", "--marker", "a") == ["b"]
 
 
 def test_an_empty_list_has_its_heading(commands: Commands) -> None:
@@ -171,24 +189,24 @@ def test_an_empty_list_has_its_heading(commands: Commands) -> None:
 
 def test_a_list_is_printed_while_it_is_read(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """All machines with their user data may be more than fits into memory."""
-    monkeypatch.setattr(InstanceRows.page, "__kwdefaults__", {"after": None, "limit": 1})
+    monkeypatch.setattr(InstanceLists.page, "__kwdefaults__", {"after": None, "limit": 1})
     for number in range(3):
         commands.run("add", "--name", f"web{number}", "--user-data", "a\nb")
     order: list[str] = []
-    page, echo = InstanceRows.page, typer.echo
+    page, echo = InstanceLists.page, typer.echo
 
     def read(*given: Any, **named: Any) -> Any:
         order.append("read")
-        return page(*given, limit=1, **named)
+        return page(*given, **{**named, "limit": 1})
 
     def told(*given: Any, **named: Any) -> None:
         order.append("print")
         echo(*given, **named)
 
-    monkeypatch.setattr(InstanceRows, "page", read)
+    monkeypatch.setattr(InstanceLists, "page", read)
     monkeypatch.setattr(typer, "echo", told)
     printed = commands.run("list", "--json")
-    assert order == ["read", "print"] * 4
+    assert order == [*["read", "print"] * 3, "print"]
     assert printed == json.dumps(json.loads(printed), indent=2) + "\n"
 
 

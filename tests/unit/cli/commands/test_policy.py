@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from headwater.cli.commands import policy
 from headwater.errors import SettingsError
 from headwater.identity.policy.file import read_policy
-from headwater.images.policies import BY_NAME, RULES
+from headwater.server.apis.policies import BY_NAME, RULES
 
 
 def test_the_sample_holds_every_rule_with_its_default() -> None:

@@ -21,6 +21,8 @@ from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.schemas import ImageSchemas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
+from headwater.instances.api.openapi import of_instances
+from headwater.instances.api.routes import instance_routes
 from headwater.streams.http.sources import source_routes
 
 SCHEMAS = ImageSchemas(ImagesSettings())
@@ -28,7 +30,7 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 
 def described(proof: Proof = "none") -> dict[str, Any]:
-    return document(SCHEMAS, schemas.by_path(SCHEMAS), proof)
+    return document(SCHEMAS, schemas.by_path(SCHEMAS), proof, of_instances())
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -53,7 +55,8 @@ def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> Non
     served = set()
     others = source_routes(nothing, nothing, nothing, IMAGE_API)
     api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint(), others=others)
-    for path, route in paths([*api.routes, *api.rest.routes]):
+    instances = instance_routes(nothing, nothing, Endpoint())
+    for path, route in paths([*api.routes, *api.rest.routes, *instances]):
         methods: frozenset[str] = cast(Any, route.app).methods
         served |= {(path, method) for method in methods}
     assert len(served) > 50

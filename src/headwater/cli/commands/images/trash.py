@@ -20,7 +20,6 @@ from headwater.errors import HeadwaterError, Invalid
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.caller import OPERATOR
 from headwater.identity.registry import open_rules
-from headwater.images import policies
 from headwater.images.access import Access
 from headwater.images.catalogue.deletions.pending_deletes import NotPending, PendingDelete, PendingDeleteRows
 from headwater.images.catalogue.discarded import DiscardedObject, DiscardedObjectRows
@@ -34,6 +33,7 @@ from headwater.images.data.trash import Restored, Trash
 from headwater.images.quotas.limits import open_limits
 from headwater.images.quotas.service import Quotas
 from headwater.server import log
+from headwater.server.apis import policies
 from headwater.stores.registry import open_stores
 from headwater.stores.store import ObjectStore
 from headwater.stores.store_type import Surroundings

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,8 +25,12 @@ from headwater.cli.catalogue import ImagesByName, opened
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
+from headwater.instances.addresses import canonical
+from headwater.instances.lists.rows import Head, InstanceLists
+from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
-from headwater.instances.registry import Head, InstanceRows
+from headwater.instances.names import is_uuid
+from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -142,13 +147,36 @@ def add(
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the registered machines by name."""
-    with opened_instances() as instances:
+def list_(
+    *,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The one of this name.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="PROJECT", help="Those that this project owns.")] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Those that start from an image: its id, or its name.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The one that sends from it.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="No more than so many.", min=1)] = None,
+    marker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Those behind this name: the last one of the list before.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered machines by name: all, or those of which everything holds that is given."""
+    canonical_address = None if address is None else canonical(address)
+    with opened() as database:
+        lists = InstanceLists(database)
+        image_id = None if image is None else _image_id(ImagesByName(database), image)
+        wanted = Wanted(name=name, project_id=project, image_id=image_id, address=canonical_address)
         if as_json:
-            output.say_json_list(instance.to_dict() for instance in instances.all())
+            output.say_json_list(each.to_dict() for each in islice(lists.all(wanted, after=marker), limit))
             return
-        output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), (_row(head) for head in instances.heads()))
+        rows = (_row(head) for head in islice(lists.all_heads(wanted, after=marker), limit))
+        output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), rows)
+
+
+def _image_id(images: ImagesByName, id_or_name: str) -> str:
+    lowered = id_or_name.lower()
+    return lowered if is_uuid(lowered) else images.find(id_or_name)[0]  # by its id also when it has been deleted
 
 
 def _row(head: Head) -> tuple[str, ...]:
@@ -178,7 +206,7 @@ def remove(instance: IdOrName, as_json: AsJson = False) -> None:
 def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
     """Open the catalogue, and give what may be done with its machines."""
     with opened(writes=writes) as database:
-        yield Instances(InstanceRows(database), ImagesByName(database))
+        yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
 
 
 def bytes_of(option: str, value: str) -> bytes:

@@ -17,8 +17,8 @@ from headwater.errors import SettingsError
 from headwater.instances.bulk import records
 from headwater.instances.bulk.differences import differences
 from headwater.instances.bulk.importing import Outcome, import_all
+from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.registry import InstanceRows
-from headwater.instances.service import Instances
 from headwater.instances.sources.libvirt import domains, live
 
 
@@ -125,9 +125,9 @@ def _bytes(file: Path) -> bytes:
 def export(as_json: AsJson = False) -> None:
     """Print all machines as YAML that 'import' reads, with their user data."""
     with opened() as database:
-        instances = Instances(InstanceRows(database), ImagesByName(database))
+        every = InstanceLists(database).all()
         if as_json:
-            output.say_json_list(each.to_dict() for each in instances.all())
+            output.say_json_list(each.to_dict() for each in every)
             return
-        for piece in records.written(instances.all()):
+        for piece in records.written(every):
             sys.stdout.write(piece)

@@ -16,6 +16,7 @@ from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.lint.check import CONSUMERS, Consumer, worst, worst_first
 from headwater.instances.lint.check import lint as linted
+from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
 from headwater.instances.user_data.yaml_documents import NotYaml, loaded
@@ -76,14 +77,10 @@ def _records(names: list[str], every: bool, file: Path | None) -> Iterator[Insta
         yield from map(Instance.from_dict, _read(file))
         return
     with opened() as database:
-        rows = InstanceRows(database)
         if not every:
-            yield from map(rows.get, names)
+            yield from map(InstanceRows(database).get, names)
             return
-        after = None
-        while page := rows.page(after=after):
-            yield from page
-            after = page[-1].name
+        yield from InstanceLists(database).all()
 
 
 def _read(file: Path) -> list[Any]:

@@ -16,13 +16,13 @@ from headwater.cli.output import AsJson
 from headwater.clock import timestamp
 from headwater.identity.caller import OPERATOR
 from headwater.identity.registry import open_rules
-from headwater.images import policies
 from headwater.images.access import Access
 from headwater.images.assembly.parts import open_changes
 from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.sharing.private_paths import PrivatePath, PrivatePathRows
 from headwater.images.sharing.private_paths import BELOW, LIFETIMES_S, PrivatePaths
 from headwater.server import log
+from headwater.server.apis import policies
 
 app = typer.Typer(help="Secret paths to what projects see.", no_args_is_help=True)
 

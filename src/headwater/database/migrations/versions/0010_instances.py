@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from headwater.database.documents import text_part
 from headwater.database.tables import ExactString, LongText
 
 revision = "0010"
@@ -18,6 +19,7 @@ def upgrade() -> None:
     _visits()
     _identity_keys()
     _revision()
+    _what_lists_search()
 
 
 def _visits() -> None:
@@ -46,3 +48,18 @@ def _identity_keys() -> None:
 
 def _revision() -> None:
     op.execute("INSERT INTO catalogue_revisions (scope, revision) VALUES ('instances', 0)")
+
+
+def _what_lists_search() -> None:
+    instances = sa.table(
+        "instances",
+        sa.column("document", LongText()),
+        sa.column("project_id", ExactString(255)),
+        sa.column("image_id", ExactString(36)),
+    )
+    op.add_column("instances", sa.Column("project_id", ExactString(255), nullable=True))
+    op.add_column("instances", sa.Column("image_id", ExactString(36), nullable=True))
+    found = {name: text_part(instances.c.document, "instance", name) for name in ("project_id", "image_id")}
+    op.execute(instances.update().values(**found))
+    op.create_index("ix_instances_project_id", "instances", ["project_id", "name"])
+    op.create_index("ix_instances_image_id", "instances", ["image_id", "name"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.images.http_v2.openapi.operations import (
+from headwater.http.openapi.operations import (
     Json,
     Operation,
     Path,

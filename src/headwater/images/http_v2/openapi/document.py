@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from headwater import __version__
 from headwater.http.endpoint import Endpoint
+from headwater.http.openapi.operations import Json, Path, failures
 from headwater.http.routes import Handler
 from headwater.images.http import versions
 from headwater.images.http_v2.openapi.cache_paths import of_cache
 from headwater.images.http_v2.openapi.metadef_paths import of_metadefs
-from headwater.images.http_v2.openapi.operations import Json, Path, failures
 from headwater.images.http_v2.openapi.paths import of_copies, of_images, of_members, of_the_service
 from headwater.images.http_v2.openapi.private_path_paths import of_private_paths
 from headwater.images.http_v2.openapi.schemas import components
@@ -49,6 +49,7 @@ _TAGS = {
     "cache": "Copies of images on the machine that answers.",
     "streams": "Secret paths to the feeds of projects.",
     "sources": "Feeds that images are brought from, again and again.",
+    "instances": "Machines, and what they are told of themselves.",
     "service": "What the service is.",
 }
 
@@ -67,6 +68,7 @@ _MAKES = {
     "createPrivatePath": {"path_id": "$response.body#/id"},
     "createTask": {"task_id": "$response.body#/id"},
     "createStreamSource": {"source": "$response.body#/name"},
+    "createInstance": {"instance": "$response.body#/id"},
     "createNamespace": {"namespace": "$response.body#/namespace"},
     **{
         name: {"namespace": "$request.path.namespace", "name": "$response.body#/name"}
@@ -75,12 +77,13 @@ _MAKES = {
 }
 
 
-def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -> Json:
+def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof, others: Iterable[Path] = ()) -> Json:
     """Return the document, but for the URL of the service.
 
     Args:
         schema_paths: What lies below ``/v2/schemas/``.
         proof: How callers prove who they are.
+        others: Paths of other capabilities.
     """
     paths = [
         *of_images(),
@@ -95,6 +98,7 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
         *of_cache(),
         *of_private_paths(),
         *of_stream_sources(),
+        *others,
         *of_the_service(schema_paths),
     ]
     written = {each.path: each.document() for each in paths}
@@ -133,9 +137,11 @@ def document(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof) -
     }
 
 
-def serve(schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof, endpoint: Endpoint) -> Handler:
+def serve(
+    schemas: ImageSchemas, schema_paths: Iterable[str], proof: Proof, endpoint: Endpoint, others: Iterable[Path] = ()
+) -> Handler:
     """Return the handler of ``/openapi.json``; it adds the URL under which the client reaches the service."""
-    whole = document(schemas, schema_paths, proof)
+    whole = document(schemas, schema_paths, proof, others)
     encoded = {name: msgspec.Raw(msgspec.json.encode(part)) for name, part in whole.items()}
 
     async def answer(request: Request) -> Response:

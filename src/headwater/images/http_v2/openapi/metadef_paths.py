@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.http.values import LARGEST
-from headwater.images.http_v2.openapi.operations import (
+from headwater.http.openapi.operations import (
     AFTER,
     Json,
     Operation,
@@ -19,6 +18,7 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.http.values import LARGEST
 from headwater.images.metadefs.catalogue import SORT_KEYS
 from headwater.images.metadefs.model import NAME_LIMIT, NamespaceVisibility
 

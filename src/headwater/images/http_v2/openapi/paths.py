@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from headwater.http.values import LARGEST
-from headwater.images import attributes
-from headwater.images.catalogue.lists.listing import SORT_KEYS
-from headwater.images.http_v2.list_query import OF_LISTS_ONLY
-from headwater.images.http_v2.openapi.operations import (
+from headwater.http.openapi.operations import (
     Json,
     Operation,
     Path,
@@ -21,6 +17,10 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.http.values import LARGEST
+from headwater.images import attributes
+from headwater.images.catalogue.lists.listing import SORT_KEYS
+from headwater.images.http_v2.list_query import OF_LISTS_ONLY
 from headwater.images.http_v2.openapi.upload_paths import upload
 from headwater.images.model import Visibility
 

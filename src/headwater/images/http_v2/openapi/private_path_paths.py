@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.images.http_v2.openapi.operations import Json, Operation, Path, in_path, json_answer, no_content
+from headwater.http.openapi.operations import Json, Operation, Path, in_path, json_answer, no_content
 from headwater.images.sharing.private_paths import LIFETIMES_S, NAME_LIMIT
 
 _TEXT_OR_NONE: Json = {"type": ["string", "null"]}

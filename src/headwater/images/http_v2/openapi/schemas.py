@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headwater.fetching.url_filter import MAX_URL
+from headwater.http.openapi.operations import Json, reference
 from headwater.images.attributes import WRITABLE
-from headwater.images.http_v2.openapi.operations import Json, reference
 from headwater.images.imports import rules
 from headwater.images.imports import schemas as task_schemas
 from headwater.images.imports.location_import import ALGORITHMS

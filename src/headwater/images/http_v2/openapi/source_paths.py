@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.images.http_v2.openapi.operations import Json, Operation, Path, in_path, json_answer, no_content
+from headwater.http.openapi.operations import Json, Operation, Path, in_path, json_answer, no_content
 
 _TEXT: Json = {"type": "string"}
 _TEXT_OR_NULL: Json = {"type": ["string", "null"]}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headwater.http.values import LARGEST
-from headwater.images.catalogue.tasks import SORT_KEYS
-from headwater.images.http_v2.openapi.operations import (
+from headwater.http.openapi.operations import (
     AFTER,
     Json,
     Operation,
@@ -19,6 +17,8 @@ from headwater.images.http_v2.openapi.operations import (
     no_content,
     reference,
 )
+from headwater.http.values import LARGEST
+from headwater.images.catalogue.tasks import SORT_KEYS
 from headwater.images.http_v2.openapi.upload_paths import DIGESTS
 from headwater.images.task import TaskStatus
 

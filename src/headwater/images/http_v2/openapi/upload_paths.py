@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from headwater.http.openapi.operations import Json, Operation, Path, in_header, in_path, no_content
 from headwater.http.values import LARGEST
-from headwater.images.http_v2.openapi.operations import Json, Operation, Path, in_header, in_path, no_content
 
 _OCTETS: Json = {"application/octet-stream": {}}
 _PARTIAL: Json = {"application/partial-upload": {}}

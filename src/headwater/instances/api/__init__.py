@@ -1,0 +1,1 @@
+"""Instances for callers: what a project does with its own over HTTP."""

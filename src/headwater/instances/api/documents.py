@@ -1,0 +1,128 @@
+"""An instance as JSON: the record that ``headwater instance export`` writes, whole, with what nobody sets beside it.
+
+User data is answered as ``user_data_base64``, whatever bytes it holds; it is taken as ``user_data`` (a text) too.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headwater.clock import timestamp
+from headwater.instances.api.errors import DocumentWrong, RevisionDiffers
+from headwater.instances.bulk.records import Said, description, said_of
+from headwater.instances.lists.rows import Head
+from headwater.instances.model import Instance
+from headwater.instances.service import Description
+
+READ_ONLY = ("id", "image_name", "revision", "created_at", "updated_at")
+_NOT_SAID: Mapping[str, Any] = {
+    **dict.fromkeys(name for name in Said.__struct_fields__ if name != "user_data"),
+    "addresses": [],
+    "ssh_keys": [],
+    "meta": {},
+    "tokens": "optional",
+}
+# By the name of what a record says, that of ``changed``.
+_CALLED = {"user_data_base64": "user_data"}
+
+
+def instance_document(instance: Instance) -> dict[str, Any]:
+    """Return the whole of it."""
+    said = said_of(instance)
+    said.pop("user_data", None)
+    if instance.user_data is not None:
+        said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
+    return {
+        **_NOT_SAID,
+        **said,
+        "image_name": instance.image_name,
+        "revision": instance.revision,
+        "created_at": timestamp(instance.created_at),
+        "updated_at": timestamp(instance.updated_at),
+    }
+
+
+def head_document(head: Head) -> dict[str, Any]:
+    """Return what a list shows of it."""
+    return {
+        "id": head.id,
+        "name": head.name,
+        "hostname": head.hostname,
+        "project_id": head.project_id,
+        "addresses": head.addresses,
+        "image": head.image_id,
+        "image_name": head.image_name,
+        "revision": head.revision,
+        "created_at": timestamp(head.created_at),
+        "updated_at": timestamp(head.updated_at),
+    }
+
+
+def said_in(document: Mapping[str, Any]) -> Said:
+    """Return what a document says of an instance.
+
+    Raises:
+        DocumentWrong: A field is not known, missing, or of a wrong type.
+    """
+    try:
+        return msgspec.convert(document, Said)
+    except msgspec.ValidationError as error:
+        raise DocumentWrong(str(error)) from error
+
+
+def description_of(said: Said) -> Description:
+    """Return what it says as the use cases take it.
+
+    Raises:
+        DocumentWrong: Its user data is said twice, or is no base64.
+    """
+    try:
+        return description(said)
+    except msgspec.ValidationError as error:
+        raise DocumentWrong(str(error)) from error
+
+
+def merged(instance: Instance, patch: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return what a merge patch (RFC 7396) changes, as ``service.changed`` takes it, and the image if it names one.
+
+    Raises:
+        DocumentWrong: It cannot be so, or changes what nobody sets.
+        RevisionDiffers: It is for another revision.
+    """
+    document = instance_document(instance)
+    revision = patch.get("revision", instance.revision)
+    if type(revision) is not int:
+        raise DocumentWrong("revision: it is a whole number")
+    if revision != instance.revision:
+        raise RevisionDiffers(instance.id, revision, instance.revision)
+    for name in READ_ONLY:
+        if name in patch and patch[name] != document[name]:
+            raise DocumentWrong(f"{name}: nobody changes it; leave it out, or as it is")
+    asked = {name: value for name, value in patch.items() if name not in READ_ONLY}
+    if "user_data" in asked and "user_data_base64" not in asked:  # a text in place of what there is
+        document.pop("user_data_base64")
+    after = _merged({name: value for name, value in document.items() if name not in READ_ONLY}, asked)
+    # What is taken away is as if nobody had said it, but for the zone: then there is none.
+    kept = {name: value for name, value in after.items() if value is not None}
+    kept["availability_zone"] = after.get("availability_zone")
+    said = description_of(said_in(kept))
+    values = {called: getattr(said, called) for name in asked if (called := _CALLED.get(name, name)) != "image"}
+    if values.get("hostname", "") is None:
+        raise DocumentWrong("hostname: a machine has one; give another")
+    return values, asked.get("image")
+
+
+def _merged(before: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
+    after = dict(before) if isinstance(before, Mapping) else {}
+    for name, value in patch.items():
+        if isinstance(value, Mapping):
+            after[name] = _merged(after.get(name), value)
+        elif value is None:
+            after.pop(name, None)
+        else:
+            after[name] = value
+    return after

@@ -1,0 +1,1 @@
+"""Which instances a list shows, a page at a time."""
