@@ -63,6 +63,7 @@ GROUPS = {
     "tests/functional/test_signatures.py": KEYSTONE,
     "tests/functional/test_streams_keystone.py": KEYSTONE,
     "tests/functional/test_streams_search.py": KEYSTONE,
+    "tests/functional/test_vendor_data.py": KEYSTONE,
     "tests/functional/test_notifications.py": "rabbitmq",
     "tests/functional/test_notifications_tls.py": "rabbitmq",
 }

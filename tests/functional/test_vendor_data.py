@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import ssl
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -170,6 +172,29 @@ def test_nocloud_has_what_cloud_init_reads_of_both(place: Place) -> None:
     assert head == "#cloud-config-archive"
     assert json.loads(rest) == [FILE["cloud-init"], "#cloud-config\nntp: {enabled: true}\n"]
     assert place.read(2, "/nocloud/vendor-data") == "#cloud-config\nntp: {enabled: true}\n"
+
+
+def test_cloud_init_takes_what_services_say(place: Place, clients_python: Path, cloud_init_modules: Path) -> None:
+    def read(kind: str, url: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [clients_python, "-m", "functional.cloud_init.harness", kind, url],
+            env={
+                "PYTHONPATH": f"{cloud_init_modules}{os.pathsep}{Path(__file__).parent.parent}",
+                "PATH": os.environ["PATH"],
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        understood: dict[str, Any] = json.loads(done.stdout)
+        return understood
+
+    found = read("openstack", place.service.metadata_url)
+    assert found["found"] is True
+    assert found["vendor_data"] == FILE["cloud-init"]
+    assert found["vendor_data2"] == "#cloud-config\nntp: {enabled: true}\n"
 
 
 def test_other_documents_wait_for_no_service(place: Place) -> None:
