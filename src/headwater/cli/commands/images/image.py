@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from headwater.cli import output
+from headwater.cli.commands.images import definitions
 from headwater.cli.output import AsJson
 from headwater.client.clouds import chosen
 from headwater.client.downloading import download as downloaded
@@ -149,8 +150,10 @@ def change(
     operations += [{"op": "remove", "path": _pointer(key)} for key in removed or ()]
     if not operations:
         raise SettingsError("nothing is said that would change the image")
+    definitions.warn(_pairs(properties))
     with service_at(url, cloud) as service:
-        _say(service.change(service.find(wanted)["id"], operations), as_json=as_json)
+        changed = service.change(service.find(wanted)["id"], operations)
+    _say(changed, as_json=as_json)
 
 
 @app.command()
@@ -200,6 +203,7 @@ def upload(
         **({"tags": tags} if tags else {}),
         **_pairs(properties),
     }
+    definitions.warn(_pairs(properties))
     with service_at(url, cloud) as service:
         patience = Patience(patience_s)
         if from_url is not None:

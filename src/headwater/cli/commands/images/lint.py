@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import exits, output
+from headwater.cli.commands.images import definitions
 from headwater.cli.commands.images.image import Cloud, Url, service_at
 from headwater.cli.output import AsJson
 from headwater.client.linting import scs_0102
@@ -19,13 +20,14 @@ from headwater.client.service import ImageService
 
 
 class Profile(StrEnum):
-    """The standards that there are."""
+    """What images are held against: standards, or the metadata definitions of the service."""
 
     SCS_0102 = "scs-0102"
     SCS_0102_V2 = "scs-0102-v2"
+    DEFINITIONS = "definitions"
 
 
-_PROFILES = {Profile.SCS_0102: scs_0102.V1, Profile.SCS_0102_V2: scs_0102.V2}
+_STANDARDS = {Profile.SCS_0102: scs_0102.V1, Profile.SCS_0102_V2: scs_0102.V2}
 
 
 def check(
@@ -33,13 +35,17 @@ def check(
         list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Ids or names of images; else all public ones.")
     ] = None,
     *,
-    profile: Annotated[Profile, typer.Option("--profile", help="The standard.")] = Profile.SCS_0102,
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="The standard; definitions: those of the service.")
+    ] = Profile.SCS_0102,
     with_hidden: Annotated[bool, typer.Option("--hidden", help="All public images that are hidden, too.")] = False,
     cloud: Cloud = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what images lack, or have wrong, by a standard; exit with 1 when there is more than advice.
+
+    By the metadata definitions of the service: properties that nobody knows, and values that they cannot have.
 
     Looks at any service that speaks the Image API v2. Changes nothing.
     """
@@ -52,7 +58,8 @@ def check(
             yield image
 
     with service_at(url, cloud) as service:
-        found = list(lint(images(service), _PROFILES[profile], datetime.now(UTC).date()))
+        wanted_of_images = _STANDARDS.get(profile) or definitions.of_service(service)
+        found = list(lint(images(service), wanted_of_images, datetime.now(UTC).date()))
     errors = sum(each.level is Level.ERROR for each in found)
     if as_json:
         output.say_json({"profile": profile.value, "images": seen, "findings": [asdict(each) for each in found]})
