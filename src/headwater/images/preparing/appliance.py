@@ -28,6 +28,7 @@ _MEMORY: Final = 5 << 30  # bytes of address space, of each process: QEMU's own,
 _APPLIANCE: Final = 8 << 30  # bytes of the largest file that it writes: the disk of its machine, which is sparse
 _LARGEST_ANSWER: Final = 64 << 20  # bytes
 _OPEN_FILES: Final = 256
+_KVM: Final = Path("/dev/kvm")
 Form = TypeVar("Form", bound=msgspec.Struct)
 _CACHE: Final = "/var/tmp"  # noqa: S108 - libguestfs looks there after who owns what it keeps
 
@@ -132,8 +133,9 @@ def _run(
     try:
         confined.run([*command, str(scratch)], scratch, bounds, look)
     except ProgramFailed as error:
-        hint = "; try --no-kvm" if kvm and Path("/dev/kvm").exists() else ""
-        raise LookFailed(f"{error}{hint}") from error
+        reason = str(error).removeprefix("env failed (1): ")
+        hint = "; try --no-kvm" if kvm and _KVM.exists() else ""
+        raise LookFailed(f"{reason.rstrip('.')}{hint}; libguestfs-test-tool shows more") from error
 
 
 def _seen(scratch: Path) -> tuple[Gathered, Path | None]:

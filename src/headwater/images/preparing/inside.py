@@ -239,7 +239,14 @@ def _steps(directory: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    directory = Path(sys.argv[1])
+    """Do what the request says; what libguestfs cannot do ends it with one line on standard error."""
+    try:
+        _serve(Path(sys.argv[1]))
+    except RuntimeError as error:
+        sys.exit(str(error).partition("\n")[0])
+
+
+def _serve(directory: Path) -> None:
     request = json.loads((directory / "request.json").read_text())
     handle = _opened(request)
     guest = Guest(handle, request)

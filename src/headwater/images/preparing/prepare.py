@@ -174,7 +174,8 @@ def _packages(directory: Path, scratch: Path) -> mending.Packages:
         raise NothingToMendWith(f"cannot read {directory}: {error.strerror}; name a directory of packages") from error
     kinds = {each.suffix for each in files}
     if len(kinds) != 1:
-        raise NothingToMendWith(f"{directory} has to hold either .deb files or .rpm files, and holds {kinds or 'none'}")
+        held = " and ".join(sorted(kinds)) or "none"
+        raise NothingToMendWith(f"{directory} has to hold either .deb files or .rpm files, and holds {held}")
     if size > _PACKAGES_SIZE:
         raise NothingToMendWith(f"the packages in {directory} have {size} bytes, and {_PACKAGES_SIZE} are taken")
     (scratch / "packages").mkdir()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from headwater.cli import output
+from headwater.cli import exits, output
 from headwater.cli.findings import LevelOption, Threshold, exit_for
 from headwater.cli.output import AsJson
 
@@ -69,6 +69,8 @@ def prepare(
         output.say_json(_document(report))
     else:
         _say(report, write)
+    if report.failed:
+        raise typer.Exit(exits.FAILED)
     exit_for(max((each.level for each in report.findings), default=None), level)
 
 
