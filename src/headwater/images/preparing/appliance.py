@@ -1,6 +1,7 @@
 """libguestfs, in a child that can do little besides: ``inside.py``, run by the distribution's Python.
 
-The child has no network, bounded memory, processor time and file sizes, a directory of its own, and ends with the call.
+The child has bounded memory, processor time and file sizes, a directory of its own, no network where root starts it,
+and ends with the call. Its machine has no network at all.
 What it finds is read back as data of a form that is checked. Its machine is emulated where KVM is not wanted.
 """
 
@@ -131,7 +132,8 @@ def _run(
         open_files=_OPEN_FILES,
     )
     try:
-        confined.run([*command, str(scratch)], scratch, bounds, look)
+        # libguestfs copies programs of this host into its machine, with who owns them: mount, say, has to be root's.
+        confined.run([*command, str(scratch)], scratch, bounds, look, users_of_its_own=False)
     except ProgramFailed as error:
         reason = str(error).removeprefix("env failed (1): ")
         hint = "; try --no-kvm" if kvm and _KVM.exists() else ""
