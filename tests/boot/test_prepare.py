@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import uuid
 from pathlib import Path
@@ -67,13 +68,25 @@ def text_in(disk: Path, path: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_what_a_legacy_host_left_is_mended_in_a_copy(tmp_path: Path) -> None:
-    tree, legacy, copy = tmp_path / "tree", tmp_path / "legacy.raw", tmp_path / "copy.raw"
+@pytest.fixture
+def legacy(tmp_path: Path) -> Path:
+    """A raw disk with what an old host leaves, and files on which a reader would wait, or go round, for ever."""
+    tree, file = tmp_path / "tree", tmp_path / "legacy.raw"
     for name, text in FILES.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
-    command = [str(program("mkfs.ext4")), "-q", "-d", str(tree), "-U", str(uuid.uuid4()), str(legacy), "32M"]
+    for name in ("etc/network", "etc/cloud/cloud.cfg.d"):
+        (tree / name).mkdir(parents=True)
+    os.mkfifo(tree / "etc/network/interfaces")
+    (tree / "etc/cloud/cloud.cfg").symlink_to("/dev/zero")
+    (tree / "etc/cloud/cloud.cfg.d/round.cfg").symlink_to("round.cfg")
+    command = [str(program("mkfs.ext4")), "-q", "-d", str(tree), "-U", str(uuid.uuid4()), str(file), "32M"]
     subprocess.run(command, check=True)
+    return file
+
+
+def test_what_a_legacy_host_left_is_mended_in_a_copy(legacy: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.raw"
     before = hashlib.sha256(legacy.read_bytes()).digest()
 
     code, said = prepared(tmp_path, legacy, "--write", copy, "--skip", "persistent-net")
@@ -95,6 +108,17 @@ def test_what_a_legacy_host_left_is_mended_in_a_copy(tmp_path: Path) -> None:
     consoles = "console=tty0 console=ttyS0,115200"
     assert text_in(copy, "/etc/default/grub") == f'GRUB_CMDLINE_LINUX="quiet {consoles}"\n'
     assert text_in(copy, "/boot/grub/grub.cfg") == GRUB_CFG.replace("ro\n", f"ro {consoles}\n")
+
+
+def test_what_takes_too_long_leaves_nothing(legacy: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("image", "prepare", legacy, "--write", tmp_path / "copy.raw", "--time", "1", "--no-kvm")
+    done = run_headwater(*words, directory=tmp_path, env={"TMPDIR": str(scratch)}, timeout_s=LOOK_S)
+    assert done.returncode != 0
+    assert "it took longer than 1 s" in done.stderr
+    assert list(scratch.iterdir()) == []
+    assert [each.name for each in tmp_path.iterdir() if "copy" in each.name] == []
 
 
 def test_a_package_is_put_in_by_the_guest_itself(tmp_path: Path) -> None:
