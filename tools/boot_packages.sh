@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests of tests/boot need from the distribution, as far as it is missing: a machine (QEMU), and what
-# makes a disk for it.
+# Install what the tests of tests/boot need from the distribution, as far as it is missing: a machine (QEMU), what makes
+# a disk for it, and what looks into one (libguestfs, which boots a kernel of the distribution).
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -20,6 +20,8 @@ need mtools mcopy
 need fdisk sfdisk
 need syslinux syslinux
 [[ -e /usr/lib/syslinux/mbr/mbr.bin ]] || missing+=(syslinux-common)
+/usr/bin/python3 -I -c 'import guestfs' 2>/dev/null || missing+=(python3-guestfs)
+compgen -G '/boot/vmlinuz-*' >/dev/null || missing+=(linux-image-cloud-amd64)
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 status=0

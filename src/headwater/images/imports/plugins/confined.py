@@ -48,12 +48,16 @@ def run(
     directory: Path,
     bounds: Bounds,
     look: Callable[[str], None] = lambda _: None,
+    *,
+    users_of_its_own: bool = True,
 ) -> bytes:
     """Run a program to its end, and return what it writes to its output, the last 256 KiB of it.
 
     Args:
         directory: In which it runs.
         look: Called about twice a second with what it has written since; what it raises ends the program.
+        users_of_its_own: Whether it may see files as owned by nobody, which is the price of a network of its own for
+            who is not root. Where it may not, it keeps the network of this process then.
 
     Raises:
         ProgramFailed: It is not there, failed, or took too long.
@@ -62,7 +66,7 @@ def run(
     if path is None:
         raise ProgramFailed(f"the program {command[0]} is not installed")
     process = subprocess.Popen(  # noqa: S603 - a list, no shell; every file is named by us
-        [*_confinement(bounds), path, *command[1:]],
+        [*_confinement(bounds, users_of_its_own=users_of_its_own), path, *command[1:]],
         cwd=directory,
         env={"PATH": os.defpath, "LC_ALL": "C", "TMPDIR": str(directory), **_ONE_HEAP},
         stdin=subprocess.DEVNULL,
@@ -131,7 +135,7 @@ def _reason(name: str, code: int, errors: bytes) -> str:
     return f"{name} failed ({code}): {said or 'it does not say why'}"
 
 
-def _confinement(bounds: Bounds) -> list[str]:
+def _confinement(bounds: Bounds, *, users_of_its_own: bool) -> list[str]:
     limits = [
         f"--as={bounds.memory}",
         f"--cpu={bounds.processor_s}",
@@ -140,8 +144,9 @@ def _confinement(bounds: Bounds) -> list[str]:
         f"--stack={_STACK}",
         "--core=0",
     ]
+    network = _without_network()
     return [
-        *_without_network(),
+        *(network if users_of_its_own or "--user" not in network else ()),
         _program("prlimit"),
         *limits,
         "--",

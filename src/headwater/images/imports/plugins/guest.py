@@ -73,10 +73,11 @@ def found_on(file: Path) -> dict[str, str]:
     """Return what can be told of the system on a raw disk, by the name of the property that says it."""
     with file.open("rb") as opened:
         disk = disks.disk_in(lambda at, length: os.pread(opened.fileno(), length, at))
-    return {**_told_by(disk), **_told_by_linux(disk, file)}
+    return {**told_by(disk), **_told_by_linux(disk, file)}
 
 
-def _told_by(disk: Disk) -> dict[str, str]:
+def told_by(disk: Disk) -> dict[str, str]:
+    """Return what the partitions alone tell, as ``found_on`` does."""
     found: dict[str, str] = {}
     kinds = disk.kinds
     if (disks.ESP in kinds or disks.ESP_IN_MBR in kinds) and disks.BIOS_BOOT not in kinds and not disk.has_boot_code:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -48,6 +50,19 @@ def test_it_has_no_network(tmp_path: Path) -> None:
     theirs, devices = python(code, tmp_path).split()
     assert theirs != ours
     assert devices == "1"  # its own loopback, which is down
+
+
+@pytest.mark.parametrize("of_its_own", [True, False])
+def test_it_has_users_of_its_own_only_where_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, of_its_own: bool
+) -> None:
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "--user", "--net", "true"], check=False).returncode:
+        pytest.skip("this system lets nobody make users of his own")
+    monkeypatch.setattr(confined, "_without_network", lambda: (unshare, "--user", "--net", "--"))
+    ours = Path("/proc/self/ns/user").readlink()
+    said = python("import os; print(os.readlink('/proc/self/ns/user'))", tmp_path, users_of_its_own=of_its_own)
+    assert (said.strip() != str(ours)) is of_its_own
 
 
 def test_its_memory_is_bounded(tmp_path: Path) -> None:

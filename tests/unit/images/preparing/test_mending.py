@@ -1,0 +1,80 @@
+"""What is planned for a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headwater.images.preparing.mending import NAMES, plan
+from unit.images.preparing.guests import CLEAN, DEFAULTS, GRUB_CFG, LEGACY, guest, more
+
+
+def steps(gathered: Any, packages: Any = None) -> dict[str, tuple[tuple[str, ...], ...]]:
+    found = plan(gathered, guest(gathered), packages)
+    assert {each.name for each in found} <= set(NAMES)
+    return {each.name: each.does for each in found}
+
+
+def test_nothing_is_planned_for_a_clean_guest() -> None:
+    assert steps(CLEAN) == {}
+
+
+def test_host_keys_stay_where_nothing_makes_new_ones() -> None:
+    assert set(steps(LEGACY)) == {"machine-id", "persistent-net", "serial-console"}
+    keys = (("remove", "/etc/ssh/ssh_host_rsa_key"), ("remove", "/etc/ssh/ssh_host_rsa_key.pub"))
+    assert steps(more(LEGACY, "/usr/bin/cloud-init"))["host-keys"] == keys
+    assert steps(more(LEGACY, "/usr/lib/systemd/system/sshd-keygen@.service"))["host-keys"] == keys
+    assert steps(LEGACY, "deb")["host-keys"] == keys
+
+
+def test_packages_come_first() -> None:
+    assert next(iter(steps(LEGACY, "deb").items())) == ("cloud-init", (("install", "deb"),))
+
+
+def test_a_console_is_added_to_the_defaults_and_to_lines_that_start_a_kernel() -> None:
+    written = {path: text for _, path, text in steps(LEGACY)["serial-console"]}
+    added = "console=tty0 console=ttyS0,115200"
+    assert written["/etc/default/grub"] == DEFAULTS.replace('LINUX=""', f'LINUX="{added}"')
+    assert written["/boot/grub/grub.cfg"] == GRUB_CFG.replace("ro quiet", f"ro quiet {added}")
+    again = msgspec.structs.replace(LEGACY, texts={**LEGACY.texts, **written})
+    assert "serial-console" not in steps(again)
+
+
+def test_defaults_without_the_line_get_one() -> None:
+    changed = more(LEGACY, **{"/etc/default/grub": "GRUB_TIMEOUT=5\n"})
+    written = {path: text for _, path, text in steps(changed)["serial-console"]}
+    assert written["/etc/default/grub"].splitlines()[-1].startswith('GRUB_CMDLINE_LINUX="console=tty0 ')
+
+
+def test_what_is_not_understood_is_not_changed() -> None:
+    continued = "linux /vmlinuz root=/dev/sda1 \\\n  quiet\n"
+    texts = {"/etc/default/grub": 'GRUB_CMDLINE_LINUX="a$(b "c")"\n', "/boot/grub/grub.cfg": continued}
+    assert "serial-console" not in steps(more(LEGACY, **texts))
+
+
+def test_text_that_is_no_utf_8_is_not_written_back() -> None:
+    assert "serial-console" not in steps(
+        more(LEGACY, **{"/etc/default/grub": "\ufffd\n" + DEFAULTS, "/boot/grub/grub.cfg": "\ufffd\n" + GRUB_CFG})
+    )
+
+
+def test_the_seed_of_cloud_init_stays() -> None:
+    state = ("/var/lib/cloud/instance", "/var/lib/cloud/seed", "/var/lib/cloud/instances")
+    assert steps(more(CLEAN, *state))["cloud-init-state"] == (
+        ("remove", "/var/lib/cloud/instance"),
+        ("remove", "/var/lib/cloud/instances"),
+    )
+
+
+def test_a_file_that_disables_cloud_init_goes() -> None:
+    changed = more(CLEAN, "/etc/cloud/cloud-init.disabled")
+    assert steps(changed) == {"cloud-init-enabled": (("remove", "/etc/cloud/cloud-init.disabled"),)}
+
+
+def test_both_machine_ids_go() -> None:
+    changed = more(LEGACY, **{"/var/lib/dbus/machine-id": "0123456789abcdef0123456789abcdef\n"})
+    assert steps(changed)["machine-id"] == (
+        ("write", "/etc/machine-id", ""),
+        ("remove", "/var/lib/dbus/machine-id"),
+    )
