@@ -99,6 +99,24 @@ class RegistryContract:
         assert registry.edition_at("10.0.0.1") == Edition(instance_id=one.id, revision=0, updated_at=NOON)
         assert registry.edition_at("10.0.0.3") is None
 
+    def test_the_same_address_on_two_networks_leads_to_two_instances(self, registry: InstanceRows) -> None:
+        there = [an_instance(name, f"{name}/10.0.0.5", "10.0.0.6") for name in ("blue",)]
+        there += [an_instance("red", "red/10.0.0.5"), an_instance("none", "10.0.0.5")]
+        for each in there:
+            registry.add(each)
+        found = [registry.by_address(address) for address in ("blue/10.0.0.5", "red/10.0.0.5", "10.0.0.5", "10.0.0.6")]
+        assert found == [*there, there[0]]
+        edition = registry.edition_at("red/10.0.0.5")
+        assert edition is not None
+        assert edition.instance_id == there[1].id
+        for address in ("green/10.0.0.5", "blue/10.0.0.6", "Blue/10.0.0.5"):
+            assert registry.edition_at(address) is None
+        with pytest.raises(InstanceExists, match=r"address red/10\.0\.0\.5 .*'red'"):
+            registry.add(an_instance("late", "red/10.0.0.5"))
+        moved = registry.replace(replace(there[0], addresses=("green/10.0.0.5",)), at=NOON + 1)
+        assert registry.by_address("green/10.0.0.5") == moved
+        assert registry.by_address("blue/10.0.0.5") is None
+
     def test_a_taken_address_is_refused_and_says_whose_it_is(self, registry: InstanceRows) -> None:
         registry.add(an_instance("one", "10.0.0.1"))
         with pytest.raises(InstanceExists, match=r"address 10\.0\.0\.1 .*'one'"):

@@ -467,6 +467,8 @@ instance_addresses = Table(
     metadata,
     # Canonical text of an IPv4 or IPv6 address; an IPv4-mapped IPv6 address is kept as IPv4.
     Column("address", ExactString(45), primary_key=True),
+    # The one of the settings whose listener it asks; empty for the metadata port, as the release before writes it.
+    Column("network", ExactString(64), primary_key=True, server_default=""),
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from headwater.instances.addresses import canonical, is_ipv4
+from headwater.instances.addresses import canonical, is_ipv4, parted
 from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
@@ -52,7 +52,7 @@ class Instance:
     updated_at: int
     revision: int = 0  # grows by one with each change; a change names the one that it expects
     project_id: str | None = None
-    addresses: tuple[str, ...] = ()  # what it sends from; each belongs to one instance
+    addresses: tuple[str, ...] = ()  # what it sends from, some with their network; each belongs to one instance
     public_ipv4: str | None = None
     keys: tuple[Key, ...] = ()
     user_data: bytes | None = None  # None: there is none; empty is something else
@@ -116,7 +116,12 @@ class Instance:
     @property
     def local_ipv4(self) -> str | None:
         """The first IPv4 address."""
-        return next((address for address in self.addresses if is_ipv4(address)), None)
+        return next((address for address in self.plain_addresses if is_ipv4(address)), None)
+
+    @property
+    def plain_addresses(self) -> tuple[str, ...]:
+        """The addresses as its guest has them, without their networks, each once."""
+        return tuple(dict.fromkeys(parted(address)[1] for address in self.addresses))
 
     def require_user_data_within(self, limit: int) -> None:
         """Raise ``UserDataTooLarge`` when the user data has more than ``limit`` bytes."""
@@ -152,7 +157,7 @@ class Instance:
                 raise InstanceInvalid("address", f"{address!r} must be written {canonical(address)!r}")
         self._require_distinct("address", list(self.addresses))
         if self.public_ipv4 is not None and (
-            canonical(self.public_ipv4) != self.public_ipv4 or not is_ipv4(self.public_ipv4)
+            canonical(self.public_ipv4) != self.public_ipv4 or not is_ipv4(self.public_ipv4) or "/" in self.public_ipv4
         ):
             raise InstanceInvalid("public_ipv4", f"{self.public_ipv4!r} is no IPv4 address")
 

@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.documents import part
 from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instance_seeds, instances
 from headwater.errors import HeadwaterError, Unavailable
+from headwater.instances.addresses import on_network, parted
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -53,7 +54,7 @@ _IMAGES = select(
 _EDITION_AT = (
     select(instances.c.id, instances.c.revision, instances.c.updated_at)
     .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-    .where(instance_addresses.c.address == bindparam("address"))
+    .where(instance_addresses.c.address == bindparam("address"), instance_addresses.c.network == bindparam("network"))
 )
 
 _EDITION_OF = select(instances.c.id, instances.c.revision, instances.c.updated_at).where(
@@ -164,7 +165,8 @@ class InstanceRows:
 
     def edition_at(self, address: str) -> Edition | None:
         """Return which instance has an address (in its canonical form), in which state; the cheap question."""
-        return self._edition(_EDITION_AT, {"address": address})
+        network, plain = parted(address)
+        return self._edition(_EDITION_AT, {"address": plain, "network": network})
 
     def edition_of(self, instance_id: str) -> Edition | None:
         """Return in which state an instance is."""
@@ -206,10 +208,11 @@ class InstanceRows:
 
     def by_address(self, address: str) -> Instance | None:
         """Return the instance that has an address (in its canonical form)."""
+        network, plain = parted(address)
         query = (
             select(instances.c.document)
             .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-            .where(instance_addresses.c.address == address)
+            .where(instance_addresses.c.address == plain, instance_addresses.c.network == network)
         )
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else _record(row.document).instance
@@ -385,20 +388,26 @@ def _require_free(connection: Connection, instance: Instance, *, own: bool = Fal
     if row is not None and row.id != instance.id:
         raise InstanceExists("name", instance.name, row.id, instance.name)
     query = (
-        select(instance_addresses.c.address, instances.c.id, instances.c.name)
+        select(instance_addresses.c.network, instance_addresses.c.address, instances.c.id, instances.c.name)
         .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-        .where(instance_addresses.c.address.in_(instance.addresses), instances.c.id != instance.id)
-        .order_by(instance_addresses.c.address)
+        .where(
+            tuple_(instance_addresses.c.network, instance_addresses.c.address).in_(
+                [parted(address) for address in instance.addresses]
+            ),
+            instances.c.id != instance.id,
+        )
+        .order_by(instance_addresses.c.network, instance_addresses.c.address)
         .limit(1)
     )
     row = connection.execute(query).one_or_none() if instance.addresses else None
     if row is not None:
-        raise InstanceExists("address", row.address, row.id, row.name)
+        raise InstanceExists("address", on_network(row.network, row.address), row.id, row.name)
 
 
 def _write_addresses(connection: Connection, instance: Instance) -> None:
     if instance.addresses:
-        rows = [{"address": address, "instance_id": instance.id} for address in sorted(instance.addresses)]
+        places = sorted(parted(address) for address in instance.addresses)
+        rows = [{"network": network, "address": plain, "instance_id": instance.id} for network, plain in places]
         connection.execute(insert(instance_addresses), rows)
 
 

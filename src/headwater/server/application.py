@@ -32,6 +32,7 @@ from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
+from headwater.server.guests.networks import OnNetwork
 from headwater.server.guests.port import Port
 from headwater.server.health import Health
 from headwater.server.image_apis import image_api, image_api_v1, image_service, stores_known
@@ -182,7 +183,7 @@ class Background:
 
 
 class Application(Background):
-    """What one worker process holds that serves: two ASGI applications."""
+    """What one worker process holds that serves: ASGI applications."""
 
     def __init__(self, settings: Settings, found: Admitted, drained: Callable[[], str | None] = lambda: None) -> None:
         """Open database and stores, and put what answers requests together.
@@ -264,8 +265,13 @@ class Application(Background):
             settings.cors,
             for_everybody=read_by_all,
         )
-        metadata = behind(WholeBodies(self._port.app), settings.server.metadata_trusted_proxies)
+        guests = WholeBodies(self._port.app)
+        metadata = behind(guests, settings.server.metadata_trusted_proxies)
         self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+        self.network_listeners = {
+            name: Observed(OnNetwork(behind(guests, each.trusted_proxies), name), "metadata", self.metrics)
+            for name, each in settings.metadata.networks.items()
+        }
 
     def _files_routes(self, threads: Threads) -> list[BaseRoute]:
         """Return the routes of image files, if the feed has any."""

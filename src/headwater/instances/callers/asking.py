@@ -16,14 +16,20 @@ from headwater.instances.trees import nocloud
 class Caller:
     """What tells a caller; one of the first three."""
 
-    address: str | None = None  # in its canonical form
+    address: str | None = None  # in its canonical form, with its network
     seed: str | None = None  # the digest of a secret path
     instance_id: str | None = None
     project_id: str | None = None  # beside an id that an agent has signed
 
 
 def asked(
-    path: str, client: tuple[str, int] | None, headers: Values, *, only: str | None, signed: Signed | None
+    path: str,
+    client: tuple[str, int] | None,
+    headers: Values,
+    *,
+    only: str | None,
+    signed: Signed | None,
+    network: str = "",
 ) -> tuple[Caller, str]:
     """Return who asks, and the path of the document that is asked for.
 
@@ -32,6 +38,7 @@ def asked(
         headers: Gives all values of a header.
         only: The id of the one instance that can ask.
         signed: Knows who asks by what an agent says; ``None``: the address tells.
+        network: The one that is asked on, as the settings name it; empty for the metadata port.
 
     Raises:
         NotFound, Invalid, Forbidden: It cannot be anybody.
@@ -44,7 +51,7 @@ def asked(
     if signed is not None:
         instance_id, project_id = signed.instance(client, headers)
         return Caller(instance_id=instance_id, project_id=project_id), path
-    return Caller(address=source_address(client)), path
+    return Caller(address=source_address(client, network)), path
 
 
 def snapshot_of(snapshots: Snapshots, caller: Caller) -> Snapshot:

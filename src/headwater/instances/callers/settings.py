@@ -9,6 +9,33 @@ from pydantic import Field, SecretStr, field_validator
 from headwater.config import Section
 
 
+class NetworkSettings(Section):
+    """Section ``[metadata.networks.NAME]``: a network whose machines are told from all others by where they ask."""
+
+    bind: Annotated[
+        str,
+        Field(
+            description="HOST:PORT of the instance metadata on this network. HOST is an address, of IPv6 in brackets "
+            "and with its interface where it is link-local: [fe80::1%br0]:80."
+        ),
+    ]
+    interface: Annotated[
+        str | None,
+        Field(
+            description="The network interface by which its machines come: whoever comes by another one is not "
+            "listened to, and two networks may have the same bind.",
+            pattern=r"^[^\s/]{1,15}$",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Addresses and networks of proxies on this network, whose Forwarded and X-Forwarded headers "
+            "say which machine asks: no guest may have one of these addresses."
+        ),
+    ] = ()
+
+
 class NeutronSettings(Section):
     """Section ``[metadata.neutron]``."""
 

@@ -75,7 +75,11 @@ def add(
     *,
     name: Annotated[str, typer.Option(metavar="NAME", help="What people call it; unique.")],
     address: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="An address it sends from. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="[NETWORK/]ADDRESS",
+            help="An address it sends from, with its network where it has one: blue/10.0.0.5. Repeatable.",
+        ),
     ] = None,
     ssh_key: Annotated[
         list[str] | None,

@@ -27,7 +27,8 @@ def set_(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What people call it.")] = None,
     hostname: Annotated[str | None, typer.Option(metavar="NAME", help="Its host name.")] = None,
     address: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="An address, in place of all it has. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="[NETWORK/]ADDRESS", help="An address, in place of all it has. Repeatable."),
     ] = None,
     ssh_key: Annotated[
         list[str] | None, typer.Option(metavar="KEY|@FILE", help="A public key, in place of all it has. Repeatable.")

@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Each part is a function below, for itself."""
     _visits()
     _identity_keys()
+    _addresses_of_networks()
 
 
 def _visits() -> None:
@@ -41,3 +42,27 @@ def _identity_keys() -> None:
         sa.Column("private_key", LongText(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _addresses_of_networks() -> None:
+    """Let two networks have the same address; the address comes first in the key, as the release before asks for it."""
+    network: sa.Column[str] = sa.Column("network", ExactString(64), nullable=False, server_default="")
+    kind = op.get_bind().dialect.name
+    if kind == "sqlite":  # changes no key of a table that is there
+        op.create_table(
+            "instance_addresses_anew",
+            sa.Column("address", ExactString(45), nullable=False),
+            network,
+            sa.Column("instance_id", ExactString(36), nullable=False),
+            sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], ondelete="CASCADE"),
+            sa.PrimaryKeyConstraint("address", "network"),
+        )
+        columns = "address, instance_id"
+        op.execute(f"INSERT INTO instance_addresses_anew ({columns}) SELECT {columns} FROM instance_addresses")  # noqa: S608 - ours
+        op.drop_table("instance_addresses")
+        op.rename_table("instance_addresses_anew", "instance_addresses")
+        op.create_index("ix_instance_addresses_instance_id", "instance_addresses", ["instance_id"])
+        return
+    op.add_column("instance_addresses", network)
+    old = "CONSTRAINT instance_addresses_pkey" if kind == "postgresql" else "PRIMARY KEY"
+    op.execute(f"ALTER TABLE instance_addresses DROP {old}, ADD PRIMARY KEY (address, network)")

@@ -1,0 +1,118 @@
+"""The same address on several networks: each listener knows its own machines, and those of no other."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess
+from servers.ports import free_ports
+
+GUEST = "127.0.0.9"
+PROXY = "127.0.0.8"
+
+
+class Site:
+    """A service with two networks, ``blue`` and ``red``."""
+
+    def __init__(self, directory: Path) -> None:
+        blue, red = free_ports(2)
+        self.places = {"blue": f"127.0.0.2:{blue}", "red": f"127.0.0.3:{red}"}
+        toml = "".join(f'[metadata.networks.{name}]\nbind = "{bind}"\n' for name, bind in self.places.items())
+        self.service = HeadwaterProcess(directory, toml=f'{toml}trusted_proxies = ["{PROXY}"]\n', workers=2)
+
+    def add(self, name: str, *words: str) -> None:
+        done = self.service.command("instance", "add", "--name", name, *words)
+        assert done.returncode == 0, done.stderr
+
+    def read(self, network: str, path: str, *, source: str = GUEST, **headers: str) -> httpx.Response:
+        """Read as who has the address ``source`` on a network; ``""`` is the metadata port."""
+        url = f"http://{self.places[network]}" if network else self.service.metadata_url
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=source)) as client:
+            return client.get(f"{url}{path}", headers=headers, timeout=30)
+
+    def host_name(self, network: str, *, source: str = GUEST, **headers: str) -> str | int:
+        """Return what the machine is told to be called, or the status of what it is told instead."""
+        found = self.read(network, "/latest/meta-data/hostname", source=source, **headers)
+        return found.text if found.status_code == 200 else found.status_code
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    found = Site(tmp_path_factory.mktemp("networks"))
+    found.service.start()
+    found.add("blue1", "--address", f"blue/{GUEST}")
+    found.add("red1", "--address", f"red/{GUEST}")
+    found.add("red2", "--address", "red/127.0.0.10")
+    yield found
+    found.service.stop()
+
+
+def test_one_address_on_two_networks_is_two_machines(site: Site) -> None:
+    for _ in range(8):  # whichever worker takes it
+        assert (site.host_name("blue"), site.host_name("red")) == ("blue1", "red1")
+    document = site.read("blue", "/openstack/latest/meta_data.json").json()
+    assert document["name"] == "blue1"
+    assert site.read("blue", "/latest/meta-data/local-ipv4").text == GUEST
+
+
+def test_a_machine_of_a_network_is_unknown_on_any_other_and_on_the_metadata_port(site: Site) -> None:
+    assert site.host_name("") == 404
+    assert site.host_name("blue", source="127.0.0.10") == 404
+    told = site.read("blue", "/latest/meta-data/", source="127.0.0.10")
+    assert "blue/127.0.0.10" in told.text
+
+
+def test_an_address_without_a_network_is_of_the_metadata_port_alone(site: Site) -> None:
+    site.add("plain", "--address", "127.0.0.11")
+    found = [site.host_name(network, source="127.0.0.11") for network in ("", "blue", "red")]
+    assert found == ["plain", 404, 404]
+
+
+def test_the_proxies_of_a_network_are_believed_there_and_nowhere_else(site: Site) -> None:
+    forwarded = {"X-Forwarded-For": GUEST}
+    assert site.host_name("red", source=PROXY, **forwarded) == "red1"
+    assert site.host_name("blue", source=PROXY, **forwarded) == 404
+    assert site.host_name("red", source="127.0.0.12", **forwarded) == 404
+
+
+def test_a_taken_address_is_named_with_its_network_and_a_change_moves_it(site: Site) -> None:
+    done = site.service.command("instance", "add", "--name", "late", "--address", f"red/{GUEST}")
+    assert done.returncode != 0
+    assert f"the address red/{GUEST} belongs to the instance 'red1'" in done.stderr
+    site.add("moves", "--address", "blue/127.0.0.13")
+    assert site.host_name("blue", source="127.0.0.13") == "moves"
+    assert site.service.command("instance", "set", "moves", "--address", "red/127.0.0.13").returncode == 0
+    assert [site.host_name(name, source="127.0.0.13") for name in ("blue", "red")] == [404, "moves"]
+
+
+def test_the_log_says_on_which_network_somebody_asked(site: Site) -> None:
+    site.read("red", "/latest/a-name-of-this-test")
+    [line] = site.service.requests(path="/latest/a-name-of-this-test")
+    assert (line["network"], line["client"], line["listener"]) == ("red", GUEST, "metadata")
+
+
+def test_an_address_that_is_taken_ends_the_start_and_one_that_is_not_there_does_not(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        bind = f"127.0.0.2:{taken.getsockname()[1]}"
+        toml = f'[metadata.networks.blue]\nbind = "{bind}"\n'
+        (tmp_path / "taken").mkdir()
+        with pytest.raises(HeadwaterDidNotStart, match=rf"\[metadata\.networks\.blue\], key 'bind'.*{bind}"):
+            HeadwaterProcess(tmp_path / "taken", toml=toml).start()
+    absent = (
+        '[metadata.networks.far]\nbind = "192.0.2.77:80"\n'
+        '[metadata.networks.later]\nbind = "[fe80::1%hw-none0]:80"\n'
+        '[metadata.networks.port]\nbind = "127.0.0.1:8780"\ninterface = "hw-none0"\n'
+    )
+    service = HeadwaterProcess(tmp_path, toml=absent)
+    service.start()
+    try:
+        told = {line["network"] for line in service.logs() if line["event"].startswith("a network is not there yet")}
+        assert told == {"far", "later", "port"}
+        assert httpx.get(f"{service.metadata_url}/latest/").status_code == 404
+    finally:
+        assert service.stop() == 0
