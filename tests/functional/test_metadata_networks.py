@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,10 @@ from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess
 from servers.ports import free_ports
 
 GUEST = "127.0.0.9"
+UUID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
+SWAPPED = "2fee5cb6-698c-eb4a-be2f-f79742548fc2"
 PROXY = "127.0.0.8"
+_MORE = {"red": f'trusted_proxies = ["{PROXY}"]', "blue": "trusted = true"}
 
 
 class Site:
@@ -21,9 +25,11 @@ class Site:
 
     def __init__(self, directory: Path) -> None:
         blue, red = free_ports(2)
-        self.places = {"blue": f"127.0.0.2:{blue}", "red": f"127.0.0.3:{red}"}
-        toml = "".join(f'[metadata.networks.{name}]\nbind = "{bind}"\n' for name, bind in self.places.items())
-        self.service = HeadwaterProcess(directory, toml=f'{toml}trusted_proxies = ["{PROXY}"]\n', workers=2)
+        self.places = {"red": f"127.0.0.3:{red}", "blue": f"127.0.0.2:{blue}"}
+        toml = "".join(
+            f'[metadata.networks.{name}]\nbind = "{bind}"\n{_MORE[name]}\n' for name, bind in self.places.items()
+        )
+        self.service = HeadwaterProcess(directory, toml=f"{toml}", workers=2)
 
     def add(self, name: str, *words: str) -> None:
         done = self.service.command("instance", "add", "--name", name, *words)
@@ -94,6 +100,44 @@ def test_the_log_says_on_which_network_somebody_asked(site: Site) -> None:
     site.read("red", "/latest/a-name-of-this-test")
     [line] = site.service.requests(path="/latest/a-name-of-this-test")
     assert (line["network"], line["client"], line["listener"]) == ("red", GUEST, "metadata")
+
+
+def test_hardware_tells_who_asks_on_a_trusted_network_and_on_no_other(site: Site) -> None:
+    network_data = json.dumps(
+        {
+            "links": [{"id": "a", "type": "phy", "ethernet_mac_address": "FA:16:3E:9C:BF:3D"}],
+            "networks": [{"id": "n", "link": "a", "type": "ipv4_dhcp"}],
+            "services": [],
+        }
+    )
+    site.add("iron", "--id", UUID, "--serial", "SN-1", "--network-data", network_data, "--user-data", "of iron")
+    for name in (f"uuid/{UUID}", f"uuid/{SWAPPED.upper()}", "serial/SN-1", "mac/fa-16-3e-9c-bf-3d", "mac/fa163e9cbf3d"):
+        there = f"/seed/{name}"
+        assert json.loads(site.read("blue", f"{there}/meta-data", source="127.0.0.20").text)["instance-id"] == UUID
+        assert site.read("blue", f"{there}/user-data", source="127.0.0.20").text == "of iron"
+        assert site.read("blue", f"{there}/vendor-data", source="127.0.0.20").status_code == 200
+        assert "fa:16:3e:9c:bf:3d" in site.read("blue", f"{there}/network-config", source="127.0.0.20").text
+        nowhere = site.read("", "/seed/nothing/meta-data", source="127.0.0.20")
+        for network in ("red", ""):
+            refused = site.read(network, f"{there}/meta-data", source="127.0.0.20")
+            assert (refused.status_code, refused.text) == (404, nowhere.text)
+    for name in ("serial/SN-2", "mac/fa163e9cbf3e", "uuid/x"):
+        told = site.read("blue", f"/seed/{name}/meta-data", source="127.0.0.20")
+        assert told.status_code == 404
+        assert "headwater instance show" in told.text
+    [line] = site.service.requests(path="/seed/serial/SN-2/meta-data")
+    assert line["network"] == "blue"
+
+
+def test_serials_are_changed_taken_away_and_unique(site: Site) -> None:
+    site.add("with-serial", "--serial", "SN-10")
+    done = site.service.command("instance", "add", "--name", "other", "--serial", "SN-10")
+    assert done.returncode != 0
+    assert "the serial SN-10 belongs to the instance 'with-serial'" in done.stderr
+    for words, found in ((("--serial", "SN-11"), [404, 200]), (("--unset", "serial"), [404, 404])):
+        done = site.service.command("instance", "set", "with-serial", *words)
+        assert done.returncode == 0, done.stderr
+        assert [site.read("blue", f"/seed/serial/SN-{n}/meta-data").status_code for n in (10, 11)] == found
 
 
 def test_an_address_that_is_taken_ends_the_start_and_one_that_is_not_there_does_not(tmp_path: Path) -> None:

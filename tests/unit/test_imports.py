@@ -138,6 +138,7 @@ CATALOGUES = (
     "activity/notifications/outbox",
     "images/metadefs/catalogue",
     "instances/boot_log/rows",
+    "instances/callers/macs",
     "instances/identity/keys",
     "instances/password/rows",
     "instances/registry",

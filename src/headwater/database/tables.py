@@ -460,6 +460,8 @@ instances = Table(
     Column("revision", Integer, nullable=False),
     # The instance as one JSON document; see instances/model.py.
     Column("document", LongText, nullable=False),
+    Column("serial", ExactString(64)),
+    Index("ix_instances_serial", "serial", unique=True),
 )
 
 instance_addresses = Table(
@@ -470,6 +472,16 @@ instance_addresses = Table(
     # The one of the settings whose listener it asks; empty for the metadata port, as the release before writes it.
     Column("network", ExactString(64), primary_key=True, server_default=""),
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+# The MAC addresses of their records, each in lower case with colons; see instances/callers/identifiers.py.
+instance_macs = Table(
+    "instance_macs",
+    metadata,
+    Column("mac", ExactString(17), primary_key=True),
+    Column(
+        "instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
 )
 
 # What signs the session tokens of guests; see instances/tokens/secrets.py.

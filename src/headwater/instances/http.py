@@ -121,10 +121,16 @@ def application(
     async def called(request: Request) -> tuple[Snapshot, str]:
         """Return who asks, and for which document."""
         scope, headers = request.scope, request.headers
-        network = context(scope).network
+        known = context(scope)
         by_signature = signed if is_by_agent(request) else None
         caller, path = asked(
-            scope["path"], scope.get("client"), headers.getlist, only=only, signed=by_signature, network=network
+            scope["path"],
+            scope.get("client"),
+            headers.getlist,
+            only=only,
+            signed=by_signature,
+            network=known.network,
+            trusted=known.may_say_who,
         )
         return await _asked(lambda: callers.of(caller), patience_s), document_name(path)
 

@@ -21,6 +21,8 @@ from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instance_seeds, instances
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.instances.addresses import on_network, parted
+from headwater.instances.callers.identifiers import Identifier
+from headwater.instances.callers.macs import EDITION_BY, write_macs
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -125,7 +127,7 @@ class InstanceRows:
         """Register ``instance`` as it is.
 
         Raises:
-            InstanceExists: Its id, name or one of its addresses is taken.
+            InstanceExists: Its id, name, serial or one of its addresses is taken.
             UserDataTooLarge: Its user data is beyond the limit.
             InstanceTooLarge: Its whole record is.
         """
@@ -175,6 +177,14 @@ class InstanceRows:
     def edition_of_seed(self, digest: str) -> Edition | None:
         """Return which instance has a secret path, in which state."""
         return self._edition(_EDITION_OF_SEED, {"digest": digest})
+
+    def edition_known_by(self, identifier: Identifier) -> Edition | None:
+        """Return in which state the one instance is that an identifier means; ``None``: it means none, or several."""
+        query, of = EDITION_BY[identifier.kind], {"values": list(identifier.values)}
+        rows = self._database.read(lambda connection: connection.execute(query, of).all())
+        if len(rows) != 1:
+            return None
+        return Edition(instance_id=rows[0].id, revision=rows[0].revision, updated_at=rows[0].updated_at)
 
     def _edition(self, query: Select[Any], of: dict[str, str]) -> Edition | None:
         row = self._database.read(lambda connection: connection.execute(query, of).one_or_none())
@@ -256,7 +266,7 @@ class InstanceRows:
         Raises:
             InstanceNotFound: It was removed.
             InstanceChanged: Another revision is there.
-            InstanceExists: Its new name or one of its new addresses is taken.
+            InstanceExists: Its new name, its serial or one of its new addresses is taken.
             UserDataTooLarge: Its user data is beyond the limit.
             InstanceTooLarge: Its whole record is.
         """
@@ -361,6 +371,7 @@ class InstanceRows:
             "updated_at": instance.updated_at,
             "revision": instance.revision,
             "document": document.decode(),
+            "serial": instance.serial,
         }
 
     def _write(self, work: Callable[[Connection], T]) -> T:
@@ -387,6 +398,11 @@ def _require_free(connection: Connection, instance: Instance, *, own: bool = Fal
     row = connection.execute(select(instances.c.id).where(instances.c.name == instance.name)).one_or_none()
     if row is not None and row.id != instance.id:
         raise InstanceExists("name", instance.name, row.id, instance.name)
+    if instance.serial is not None:
+        taken = select(instances.c.id, instances.c.name).where(instances.c.serial == instance.serial)
+        row = connection.execute(taken).one_or_none()
+        if row is not None and row.id != instance.id:
+            raise InstanceExists("serial", instance.serial, row.id, row.name)
     query = (
         select(instance_addresses.c.network, instance_addresses.c.address, instances.c.id, instances.c.name)
         .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
@@ -405,6 +421,7 @@ def _require_free(connection: Connection, instance: Instance, *, own: bool = Fal
 
 
 def _write_addresses(connection: Connection, instance: Instance) -> None:
+    write_macs(connection, instance)
     if instance.addresses:
         places = sorted(parted(address) for address in instance.addresses)
         rows = [{"network": network, "address": plain, "instance_id": instance.id} for network, plain in places]

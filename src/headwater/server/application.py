@@ -269,7 +269,9 @@ class Application(Background):
         metadata = behind(guests, settings.server.metadata_trusted_proxies)
         self.metadata_listener = Observed(metadata, "metadata", self.metrics)
         self.network_listeners = {
-            name: Observed(OnNetwork(behind(guests, each.trusted_proxies), name), "metadata", self.metrics)
+            name: Observed(
+                OnNetwork(behind(guests, each.trusted_proxies), name, trusted=each.trusted), "metadata", self.metrics
+            )
             for name, each in settings.metadata.networks.items()
         }
 

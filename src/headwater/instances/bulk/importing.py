@@ -28,6 +28,7 @@ _SAID = (
     "image_name",
     "instance_type",
     "availability_zone",
+    "serial",
     "tokens",
     "hop_limit",
 )

@@ -27,6 +27,14 @@ class NetworkSettings(Section):
             pattern=r"^[^\s/]{1,15}$",
         ),
     ] = None
+    trusted: Annotated[
+        bool,
+        Field(
+            description="Whether machines of this network may say who they are by SMBIOS UUID, serial number or MAC "
+            "address (/seed/uuid/, /seed/serial/, /seed/mac/): whoever knows one of another machine reads what is "
+            "that machine's."
+        ),
+    ] = False
     trusted_proxies: Annotated[
         tuple[str, ...],
         Field(

@@ -44,11 +44,12 @@ class PortTaken(SettingsError):
 class OnNetwork:
     """An application whose requests come by the listener of a network."""
 
-    def __init__(self, app: ASGIApp, name: str) -> None:
-        self._app, self._name = app, name
+    def __init__(self, app: ASGIApp, name: str, *, trusted: bool) -> None:
+        self._app, self._name, self._trusted = app, name, trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context(scope).network = self._name
+        known = context(scope)
+        known.network, known.may_say_who = self._name, self._trusted
         await self._app(scope, receive, send)
 
 

@@ -23,7 +23,7 @@ LEFT = 499  # what the log says of a client that did not wait for its answer
 
 _log = structlog.get_logger("headwater.request")
 # What follows opens something to whoever has it (``images/sharing/private_paths.py``; seeds of instances).
-_SECRET = re.compile(r"(?i)(^/+seed/+|streams/(?:[^/]*/)*?private/+)[^/]+")
+_SECRET = re.compile(r"(?i)(^/+seed/+(?!(?:uuid|serial|mac)/)|streams/(?:[^/]*/)*?private/+)[^/]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 

@@ -107,6 +107,9 @@ def add(
         str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
     ] = None,
     project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
+    serial: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")
+    ] = None,
     tokens: Annotated[
         Literal["optional", "required"],
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
@@ -136,6 +139,7 @@ def add(
             meta=meta_of(meta or []),
             instance_type=instance_type,
             availability_zone=availability_zone,
+            serial=serial,
             tokens=tokens,
             hop_limit=hop_limit,
         )
