@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
-from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess
+from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, bare_environment
+from functional.program import program as headwater
+from needs import not_run, program
 from servers.ports import free_ports
 
 GUEST = "127.0.0.9"
@@ -160,3 +163,84 @@ def test_an_address_that_is_taken_ends_the_start_and_one_that_is_not_there_does_
         assert httpx.get(f"{service.metadata_url}/latest/").status_code == 404
     finally:
         assert service.stop() == 0
+
+
+_INTERFACES = """
+set -eu
+ip link set lo up
+mount -t tmpfs none /run
+network() {  # a link of its own to a guest that has the addresses of all the others
+    ip netns add $1
+    ip link add $1 type veth peer name eth0 netns $1
+    ip addr add fe80::1/64 dev $1 nodad
+    ip addr add 169.254.169.254/32 dev $1
+    ip link set $1 up
+    ip route add 10.0.0.5/32 dev $1 table $2
+    ip rule add oif $1 table $2
+    ip -n $1 link set eth0 addrgenmode none
+    ip -n $1 addr add fe80::5/64 dev eth0 nodad
+    ip -n $1 addr add 10.0.0.5/32 dev eth0
+    ip -n $1 link set lo up
+    ip -n $1 link set eth0 up
+    ip -n $1 route add 169.254.169.254/32 dev eth0
+}
+ask() {
+    ip netns exec $1 curl -s -g --max-time 2 "http://$2/latest/meta-data/hostname" || true
+    echo
+}
+network blue 101
+network red 102
+"$@" serve --bind 127.0.0.1:9292 --metadata-bind "[::]:8775" > said &
+served=$!
+for _ in $(seq 300); do grep -q ready said && break; sleep 0.1; done
+ask blue "[fe80::1%25eth0]:80"
+ask red "[fe80::1%25eth0]:80"
+ask blue 169.254.169.254:81
+ask red 169.254.169.254:81
+ask blue "[fe80::1%25eth0]:8775" | head -n 1
+network green 103
+for _ in $(seq 100); do [ -n "$(ask green "[fe80::1%25eth0]:80")" ] && break; sleep 0.1; done
+ask green "[fe80::1%25eth0]:80"
+ip link del green
+ip netns del green
+sleep 0.1
+network green 103
+for _ in $(seq 100); do [ -n "$(ask green "[fe80::1%25eth0]:80")" ] && break; sleep 0.1; done
+ask green "[fe80::1%25eth0]:80"
+kill $served
+wait $served
+"""
+
+
+def test_link_local_addresses_and_interfaces_tell_networks_apart_also_when_they_come_later(tmp_path: Path) -> None:
+    """On real links: three guests, all of them fe80::5 and 10.0.0.5."""
+    alone = [str(program("unshare")), "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+    for each in ("ip", "curl"):
+        program(each)
+    tried = "ip link add one type veth peer name two && mount -t tmpfs none /run && ip netns add three"
+    if subprocess.run([*alone, "sh", "-c", tried], capture_output=True, check=False).returncode:
+        not_run("a network namespace with interfaces", "allow user namespaces and virtual Ethernet")
+    toml = "".join(
+        f'[metadata.networks.{name}]\nbind = "[fe80::1%{name}]:80"\n'
+        f'[metadata.networks.{name}4]\nbind = "169.254.169.254:81"\ninterface = "{name}"\n'
+        for name in ("blue", "red", "green")
+    )
+    service = HeadwaterProcess(tmp_path, toml=f"[server]\nworkers = 2\n{toml}")
+    service.data_dir.mkdir(mode=0o700)
+    for name in ("blue", "red", "green"):
+        done = service.command(
+            *("instance", "add", "--name", f"{name}1", "--address", f"{name}/fe80::5", "--address", f"{name}4/10.0.0.5")
+        )
+        assert done.returncode == 0, done.stderr
+    words = [str(headwater()), "--config", str(service.config_file), "--data-dir", str(service.data_dir)]
+    done = subprocess.run(
+        [*alone, "sh", "-c", _INTERFACES, "sh", *words],
+        cwd=tmp_path,
+        env=bare_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["blue1", "red1", "blue1", "red1", "404 Not Found", "green1", "green1"]
