@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import socket
 import subprocess
@@ -163,6 +165,30 @@ def test_an_address_that_is_taken_ends_the_start_and_one_that_is_not_there_does_
         assert httpx.get(f"{service.metadata_url}/latest/").status_code == 404
     finally:
         assert service.stop() == 0
+
+
+def test_a_load_balancer_asks_for_the_machines_of_its_network(tmp_path: Path) -> None:
+    toml = '[metadata.neutron]\nshared_secrets = ["s3cr3t"]\nproviders = { "edge-1" = "blue" }\n'
+    service = HeadwaterProcess(tmp_path, toml=toml)
+    service.start()
+    try:
+        for words in (("blue1", "blue/10.0.0.5"), ("plain", "10.0.0.5")):
+            done = service.command("instance", "add", "--name", words[0], "--address", words[1])
+            assert done.returncode == 0, done.stderr
+        signature = hmac.new(b"s3cr3t", b"edge-1", hashlib.sha256).hexdigest()
+        says = {"X-Metadata-Provider": "edge-1", "X-Forwarded-For": "10.0.0.5"}
+        url = f"{service.metadata_url}/latest/meta-data/hostname"
+        signed = httpx.get(url, headers={**says, "X-Metadata-Provider-Signature": signature})
+        assert (signed.status_code, signed.text) == (200, "blue1")
+        statuses = [
+            httpx.get(url, headers={**says, "X-Metadata-Provider-Signature": text}).status_code
+            for text in ("", "0" * 64)
+        ]
+        assert statuses == [400, 403]
+        chain = {"X-Forwarded-For": "10.0.0.5, 10.0.0.6", "X-Metadata-Provider-Signature": signature}
+        assert httpx.get(url, headers={**says, **chain}).status_code == 400
+    finally:
+        service.stop()
 
 
 _INTERFACES = """

@@ -341,7 +341,8 @@ class _Loop:
 def _signed(settings: NeutronSettings) -> Signed | None:
     if not settings.shared_secrets:
         return None
-    return Signed(settings.shared_secrets, trusting(settings.agents) if settings.agents else lambda _: True)
+    is_agent = trusting(settings.agents) if settings.agents else lambda _: True
+    return Signed(settings.shared_secrets, is_agent, settings.providers)
 
 
 async def _no_feed(scope: Scope, _receive: Receive, _send: Send) -> None:

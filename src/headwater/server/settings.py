@@ -285,6 +285,11 @@ class Settings(Section):
             raise ValueError(f"section [metadata.neutron], key 'agents': {error}") from None
         for name, network in self.metadata.networks.items():
             self._require_network(name, network)
+        if self.metadata.neutron.providers and not self.metadata.neutron.shared_secrets:
+            raise ValueError(
+                "section [metadata.neutron], key 'providers' has load balancers, and key 'shared_secrets' is empty: "
+                "anybody could speak for them; give the secret that they sign with"
+            )
         if self.metadata.neutron.shared_secrets and self.server.metadata_trusted_proxies:
             raise ValueError(
                 "section [metadata.neutron], key 'shared_secrets' lets agents say who asks, and section [server], key "

@@ -59,6 +59,8 @@ def asked(
         digest, below = seeded
         return Caller(seed=digest), f"{nocloud.ROOT}/{below}"
     if signed is not None:
+        if (address := signed.address(client, headers)) is not None:
+            return Caller(address=address), path
         instance_id, project_id = signed.instance(client, headers)
         return Caller(instance_id=instance_id, project_id=project_id), path
     return Caller(address=source_address(client, network)), path

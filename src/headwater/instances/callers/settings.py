@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 
 from headwater.config import Section
+from headwater.instances.addresses import NETWORK_NAME
 
 
 class NetworkSettings(Section):
@@ -59,6 +60,23 @@ class NeutronSettings(Section):
         tuple[str, ...],
         Field(description="Addresses and networks of the hosts where agents run. Default: a signature is enough."),
     ] = ()
+
+    providers: Annotated[
+        dict[str, str],
+        Field(
+            description="Load balancers that pass guests' questions on, by what they say in X-Metadata-Provider: for "
+            "each the network that its guests' addresses are of, as in NETWORK/ADDRESS. They sign with one of "
+            "shared_secrets."
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies it for each section
+
+    @field_validator("providers")
+    @classmethod
+    def _networks(cls, value: dict[str, str]) -> dict[str, str]:
+        for network in value.values():
+            if not NETWORK_NAME.fullmatch(network):
+                raise ValueError(f"a network's name is up to 64 letters, digits, '-' and '_', not {network!r}")
+        return value
 
     @field_validator("shared_secrets")
     @classmethod
