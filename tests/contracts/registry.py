@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from headwater.database.engine import Database
+from headwater.instances.callers.identifiers import Identifier, Kind
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -71,6 +72,57 @@ class RegistryContract:
         assert registry.by_address("10.0.0.3") is None
         assert registry.edition_at("10.0.0.1") == Edition(instance_id=one.id, revision=0, updated_at=NOON)
         assert registry.edition_at("10.0.0.3") is None
+
+    def test_the_same_address_on_two_networks_leads_to_two_instances(self, registry: InstanceRows) -> None:
+        there = [an_instance(name, f"{name}/10.0.0.5", "10.0.0.6") for name in ("blue",)]
+        there += [an_instance("red", "red/10.0.0.5"), an_instance("none", "10.0.0.5")]
+        for each in there:
+            registry.add(each)
+        found = [registry.by_address(address) for address in ("blue/10.0.0.5", "red/10.0.0.5", "10.0.0.5", "10.0.0.6")]
+        assert found == [*there, there[0]]
+        edition = registry.edition_at("red/10.0.0.5")
+        assert edition is not None
+        assert edition.instance_id == there[1].id
+        for address in ("green/10.0.0.5", "blue/10.0.0.6", "Blue/10.0.0.5"):
+            assert registry.edition_at(address) is None
+        with pytest.raises(InstanceExists, match=r"address red/10\.0\.0\.5 .*'red'"):
+            registry.add(an_instance("late", "red/10.0.0.5"))
+        moved = registry.replace(replace(there[0], addresses=("green/10.0.0.5",)), at=NOON + 1)
+        assert registry.by_address("green/10.0.0.5") == moved
+        assert registry.by_address("blue/10.0.0.5") is None
+
+    def test_hardware_leads_to_its_instance(self, registry: InstanceRows) -> None:
+        one = an_instance("one", serial="S-1", devices=[{"type": "nic", "mac": "fa:16:3e:00:00:01"}])
+        network_data = {
+            "links": [{"id": "a", "type": "phy", "ethernet_mac_address": "fa:16:3e:00:00:02"}],
+            "services": [],
+            "networks": [],
+        }
+        two = an_instance("two", devices=[{"type": "nic", "mac": "fa:16:3e:00:00:03"}], network_data=network_data)
+        for each in (one, two):
+            registry.add(each)
+
+        def known_by(kind: Kind, *values: str) -> str | None:
+            edition = registry.edition_known_by(Identifier(kind, values))
+            return None if edition is None else edition.instance_id
+
+        assert known_by("serial", "S-1") == known_by("mac", "fa:16:3e:00:00:01") == one.id
+        assert [known_by("mac", f"fa:16:3e:00:00:0{n}") for n in (2, 3, 4)] == [two.id, two.id, None]
+        assert known_by("serial", "s-1") is None
+        swapped = "00000000-0000-4000-8000-000000000000"
+        assert known_by("uuid", swapped, one.id) == known_by("uuid", one.id) == one.id
+        assert known_by("uuid", one.id, two.id) is None  # which of them, nobody can tell
+        shared = registry.replace(replace(two, devices=one.devices, serial="S-2"), at=NOON + 1)
+        assert known_by("mac", "fa:16:3e:00:00:01") is None
+        assert known_by("mac", "fa:16:3e:00:00:03") is None
+        assert known_by("serial", "S-2") == two.id
+        with pytest.raises(InstanceExists, match=r"serial S-1 .*'one'"):
+            registry.replace(replace(shared, serial="S-1"), at=NOON + 2)
+        with pytest.raises(InstanceExists, match=r"serial S-1 .*'one'"):
+            registry.add(an_instance("three", serial="S-1"))
+        registry.remove("one")
+        assert known_by("mac", "fa:16:3e:00:00:01") == two.id
+        assert known_by("serial", "S-1") is None
 
     def test_a_taken_address_is_refused_and_says_whose_it_is(self, registry: InstanceRows) -> None:
         registry.add(an_instance("one", "10.0.0.1"))

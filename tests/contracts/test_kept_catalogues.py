@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from catalogues import KEPT, fill
 from contracts.image_catalogue import add, an_image, anything, renamed
@@ -112,6 +113,37 @@ def test_what_a_database_cannot_look_into_is_upgraded_too(database: Database) ->
     ageless = [each.id for each, _ in catalogue.deleted_of_no_age(since=0, limit=9)]
     assert image.id in aged + ageless
     assert len(aged + ageless) == len(catalogue.deleted(since=0, limit=9))
+
+
+def test_addresses_and_macs_of_instances_that_are_there_are_known_after_an_upgrade(database: Database) -> None:
+    fill(database, "0009")
+    macs = [f"fa:16:3e:00:00:0{n}" for n in range(4)]
+    links = [
+        {"ethernet_mac_address": macs[1].upper().replace(":", "-")},
+        {"vlan_mac_address": macs[2], "ethernet_mac_address": None},
+        {"ethernet_mac_address": "no address at all"},
+    ]
+    devices = [{"type": "nic", "mac": macs[0]}, {"type": "disk", "serial": "x"}]
+    known = {"devices": devices, "network_data": {"links": links}, "meta": {"mac": macs[3]}}
+    documents = {"a": {"instance": known}, "b": {"instance": {"meta": {"x": "a\0b"}, **known}}, "c": {}}
+    row = "INSERT INTO instances (id, name, created_at, updated_at, revision, document) VALUES (:id, :id, 1, 1, 0, :it)"
+    for name, document in documents.items():
+        said = {"id": name, "it": msgspec.json.encode(document).decode()}
+        database.write(partial(_execute, text(row), said))
+    schema.upgrade(database)
+    question = text("SELECT mac FROM instance_macs WHERE instance_id = :id ORDER BY mac")
+    found = {name: [mac for (mac,) in database.read(partial(_execute, question, {"id": name}))] for name in documents}
+    assert (found["a"], found["c"]) == (macs[:3], [])
+    assert found["b"] in (macs[:3], [])  # which PostgreSQL cannot read
+    registry = InstanceRows(database)
+    edition = registry.edition_at("10.0.0.5")
+    assert edition is not None
+    assert registry.get(edition.instance_id).addresses == ("10.0.0.5",)
+
+
+def _execute(statement: TextClause, values: dict[str, str], connection: Connection) -> list[Any]:
+    found = connection.execute(statement, values)
+    return list(found) if found.returns_rows else []
 
 
 def upgraded_by_the_next(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promise: str) -> None:

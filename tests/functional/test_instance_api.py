@@ -148,7 +148,9 @@ def test_a_project_may_not_say_which_addresses_its_machines_have(site: Site) -> 
     assert refused.status_code == 403
     assert "set_instance_addresses" in refused.json()["message"]
     mine = site.add("ann")
-    assert site.change("ann", mine["id"], {"addresses": ["10.9.1.1"]}).status_code == 403
+    assert site.ask("ann", "POST", json={"name": "thief", "serial": "S-1"}).status_code == 403
+    for claim in ({"addresses": ["10.9.1.1"]}, {"serial": "S-1"}):
+        assert site.change("ann", mine["id"], claim).status_code == 403
     given = site.change("root", mine["id"], {"addresses": ["10.9.1.1", "2001:DB8::1"]})
     assert given.json()["addresses"] == ["10.9.1.1", "2001:db8::1"]
     kept = site.change("ann", mine["id"], {"addresses": ["2001:db8:0::1", "10.9.1.1"], "meta": {"a": "b"}})

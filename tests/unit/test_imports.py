@@ -149,6 +149,7 @@ CATALOGUES = (
     "activity/notifications/outbox",
     "images/metadefs/catalogue",
     "instances/boot_log/rows",
+    "instances/callers/macs",
     "instances/identity/keys",
     "instances/lists/rows",
     "instances/password/rows",

@@ -465,6 +465,8 @@ instances = Table(
     Column("image_id", ExactString(36)),
     Index("ix_instances_project_id", "project_id", "name"),
     Index("ix_instances_image_id", "image_id", "name"),
+    Column("serial", ExactString(64)),
+    Index("ix_instances_serial", "serial", unique=True),
 )
 
 instance_addresses = Table(
@@ -472,7 +474,19 @@ instance_addresses = Table(
     metadata,
     # Canonical text of an IPv4 or IPv6 address; an IPv4-mapped IPv6 address is kept as IPv4.
     Column("address", ExactString(45), primary_key=True),
+    # The one of the settings whose listener it asks; empty for the metadata port, as the release before writes it.
+    Column("network", ExactString(64), primary_key=True, server_default=""),
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+# The MAC addresses of their records, each in lower case with colons; see instances/callers/identifiers.py.
+instance_macs = Table(
+    "instance_macs",
+    metadata,
+    Column("mac", ExactString(17), primary_key=True),
+    Column(
+        "instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
 )
 
 # What signs the session tokens of guests; see instances/tokens/secrets.py.

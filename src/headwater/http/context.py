@@ -29,6 +29,8 @@ class Context:
     inform: Inform | None = None  # None: the server has no interim answers, or the client takes none
     limit_hops: Callable[[int], None] | None = None  # lets this answer pass so many routers at most; None: nobody can
     proxied: bool = False  # a proxy that is trusted has said who the client is
+    network: str = ""  # whose listener has taken the request, as the settings name it; empty: none of a network
+    may_say_who: bool = False  # the machines of that network may
     instance_id: str | None = None  # the machine that asks for its metadata, once it is known
     document: str | None = None  # and for what; a secret path is no part of the name
     report: object = None  # what it tells of itself with this request

@@ -2,6 +2,9 @@
 
 IPv4 is dotted decimal, IPv6 is the compressed lower-case form, and an IPv4-mapped IPv6 address is
 the IPv4 address: a listener on ``::`` sees 10.0.0.5 as ``::ffff:10.0.0.5``.
+
+Two networks may have the same addresses. ``blue/10.0.0.5`` is 10.0.0.5 of the network ``blue``, as the settings name
+it; an address alone is of the one that asks the metadata port.
 """
 
 from __future__ import annotations
@@ -18,18 +21,43 @@ _MAC = re.compile(
 )
 
 
+NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
 def canonical(text: str) -> str:
-    """Return the one spelling of an address that an instance may have.
+    """Return the one spelling of an address that an instance may have, with its network if it names one.
 
     Raises:
-        InstanceInvalid: It is no address, it has a zone (``%eth0``), or no single machine sends from it.
+        InstanceInvalid: It is no address, it has a zone (``%eth0``), no single machine sends from it, or what stands
+            before the slash is no name of a network.
     """
-    address = _parse(text)
+    network, slash, plain = text.rpartition("/")
+    if slash and not NETWORK_NAME.fullmatch(network):
+        raise InstanceInvalid(
+            "address",
+            f"{text[:128]!r} is neither an address nor NETWORK/ADDRESS; write it as 10.0.0.5 or blue/10.0.0.5",
+        )
+    address = _parse(plain)
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise InstanceInvalid("address", f"{text!r} names a network interface; leave out '%{address.scope_id}'")
+        raise InstanceInvalid(
+            "address",
+            f"{text!r} names a network interface; leave out '%{address.scope_id}', and name the network of the "
+            f"settings that has it: NETWORK/{str(address).partition('%')[0]}",
+        )
     if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
         raise InstanceInvalid("address", f"{text!r} is no address that one machine sends from")
-    return str(address)
+    return on_network(network, str(address))
+
+
+def on_network(network: str, address: str) -> str:
+    """Return an address of a network as records have it; without the name of one, it is the address alone."""
+    return f"{network}/{address}" if network else address
+
+
+def parted(address: str) -> tuple[str, str]:
+    """Return network and plain address of what ``canonical`` returned; the first is empty where it names none."""
+    network, _, plain = address.rpartition("/")
+    return network, plain
 
 
 def canonical_source(text: str) -> str:

@@ -61,8 +61,19 @@ class SeedUnknown(NotFound):
         super().__init__("This path leads to no machine (any more); 'headwater instance seed' makes a new one.")
 
 
+class IdentifierUnknown(NotFound):
+    """No instance, or more than one, has what a machine's hardware says of itself."""
+
+    def __init__(self, kind: str, value: str) -> None:
+        super().__init__(
+            f"No instance is known by the {kind} {value[:64]!r}, or more than one is; 'headwater instance show' says "
+            "the id, the serial and the MAC addresses of one."
+        )
+        self.kind, self.value = kind, value
+
+
 class InstanceExists(Conflict):
-    """Another instance has the id, the name or an address already."""
+    """Another instance has the id, the name, the serial or an address already."""
 
     def __init__(self, what: str, value: str, owner_id: str, owner_name: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The metadata port: a path and a source address in, one document of the caller's snapshot out.
+"""The metadata port and the listeners of networks: a path and a source address in, one document of the caller out.
 
 A secret path says who asks in place of the address.
 
@@ -105,7 +105,8 @@ def application(
 
     Args:
         only: The id of the instance that asks, whatever comes.
-        signed: Knows who asks by what Neutron's agents sign. With neither, an address tells, or a secret path.
+        signed: Knows who asks the metadata port by what Neutron's agents sign. With neither, and on the listeners of
+            networks, an address tells, or a secret path.
         elsewhere: Who knows of instances that are not registered; ``None``: nobody does.
         identity: What makes that by which a machine proves who it is; ``None``: nothing does.
         limits: How often one instance may ask; ``None``: as often as it likes.
@@ -117,6 +118,10 @@ def application(
 
     callers: Together[Caller, Moment, Snapshot] = Together(partial(snapshot_of, snapshots), in_thread, snapshots.moment)
 
+    def is_by_agent(request: Request) -> bool:
+        """Whether an agent has to say who asks: agents reach the metadata port, and no listener of a network."""
+        return signed is not None and not context(request.scope).network
+
     async def patiently(work: Callable[[], T]) -> T:
         return await _asked(lambda: in_thread(work), patience_s)
 
@@ -124,8 +129,17 @@ def application(
 
     async def called(request: Request) -> tuple[Snapshot, str]:
         """Return who asks, and for which document."""
-        scope, headers = request.scope, request.headers
-        caller, path = asked(scope["path"], scope.get("client"), headers.getlist, only=only, signed=signed)
+        scope = request.scope
+        about = context(scope)
+        caller, path = asked(
+            scope["path"],
+            scope.get("client"),
+            request.headers.getlist,
+            only=only,
+            signed=signed if is_by_agent(request) else None,
+            network=about.network,
+            trusted=about.may_say_who,
+        )
         return await _asked(lambda: known(caller, callers.of, elsewhere), patience_s), document_name(path)
 
     async def again(request: Request) -> Snapshot:
@@ -134,7 +148,8 @@ def application(
         return snapshot
 
     async def document(request: Request) -> Response:
-        if signed is not None and document_name(request.scope["path"]) == ec2.ROOT and request.method in READING:
+        by_agent = is_by_agent(request)
+        if by_agent and document_name(request.scope["path"]) == ec2.ROOT and request.method in READING:
             return _sent(request, ec2.ROOT_LISTING, entropy)  # whoever asks
         about, (snapshot, name) = context(request.scope), await called(request)
         about.instance_id, about.document = snapshot.instance_id, name
@@ -143,13 +158,13 @@ def application(
         if name in reports.DOCUMENTS and request.method == "POST":
             return await reports.take(request)
         if name in TOKEN_PATHS:
-            if signed is not None:  # none would come back through an agent
+            if by_agent:  # none would come back through an agent
                 raise DocumentNotFound
             return await token(request, snapshot, tokens, patiently)
         await require_token(request, snapshot, tokens, patiently)
         if identity is not None and name == IDENTITY_TOKEN:
             _require_method(request.method, ("POST",))
-            return await identity_http.post(request, snapshot, identity, patiently, by_agent=signed is not None)
+            return await identity_http.post(request, snapshot, identity, patiently, by_agent=by_agent)
         _require_there(snapshot, name)
         is_password = openstack.is_password(name)
         _require_method(request.method, (*READING, "POST") if is_password else READING)
@@ -176,7 +191,7 @@ def application(
             response = await document(request)
         except HeadwaterError as error:
             told = failure(error, context(scope).request_id)
-            response = plain(told if signed is None else replace(told, status=passed_on(told.status)))
+            response = plain(replace(told, status=passed_on(told.status)) if is_by_agent(request) else told)
         if request.method == "HEAD":
             response = without_body(response)
         await response(scope, receive, send)

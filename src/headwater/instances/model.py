@@ -6,18 +6,22 @@ when the object is made. Addresses are in the one spelling of ``addresses.canoni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from headwater.instances.addresses import canonical, is_ipv4
+from headwater.instances.addresses import canonical, is_ipv4, parted
 from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
 from headwater.instances.names import is_uuid, require_hostname, require_text, require_uuid
 from headwater.instances.network.data import require_shape
+
+# What stands in a path as it is, as cloud-init puts it there.
+SERIAL = re.compile(r"(?!\.{1,2}\Z)(?! )[^/?#%\x00-\x1f\x7f-\U0010ffff]{1,64}(?<! )")
 
 # Nova takes 65535 characters of base64, which is a little less; a round number is easier to tell.
 USER_DATA_LIMIT = 64 * 1024  # bytes
@@ -52,7 +56,7 @@ class Instance:
     updated_at: int
     revision: int = 0  # grows by one with each change; a change names the one that it expects
     project_id: str | None = None
-    addresses: tuple[str, ...] = ()  # what it sends from; each belongs to one instance
+    addresses: tuple[str, ...] = ()  # what it sends from, some with their network; each belongs to one instance
     public_ipv4: str | None = None
     keys: tuple[Key, ...] = ()
     user_data: bytes | None = None  # None: there is none; empty is something else
@@ -64,6 +68,7 @@ class Instance:
     ramdisk_id: str | None = None
     instance_type: str | None = None
     availability_zone: str | None = None
+    serial: str | None = None  # that its SMBIOS tells; unique
     launch_index: int = 0
     reservation_id: str | None = None
     security_groups: tuple[str, ...] = ("default",)
@@ -92,6 +97,8 @@ class Instance:
         if self.launch_index < 0:
             raise InstanceInvalid("launch_index", "it counts from 0")
         self._require_tokens()
+        if self.serial is not None:
+            _require_serial(self.serial)
         self._require_addresses()
         self._require_distinct("key", [key.name for key in self.keys])
         self._require_distinct("file", [file.path for file in self.files])
@@ -116,7 +123,12 @@ class Instance:
     @property
     def local_ipv4(self) -> str | None:
         """The first IPv4 address."""
-        return next((address for address in self.addresses if is_ipv4(address)), None)
+        return next((address for address in self.plain_addresses if is_ipv4(address)), None)
+
+    @property
+    def plain_addresses(self) -> tuple[str, ...]:
+        """The addresses as its guest has them, without their networks, each once."""
+        return tuple(dict.fromkeys(parted(address)[1] for address in self.addresses))
 
     def require_user_data_within(self, limit: int) -> None:
         """Raise ``UserDataTooLarge`` when the user data has more than ``limit`` bytes."""
@@ -152,7 +164,7 @@ class Instance:
                 raise InstanceInvalid("address", f"{address!r} must be written {canonical(address)!r}")
         self._require_distinct("address", list(self.addresses))
         if self.public_ipv4 is not None and (
-            canonical(self.public_ipv4) != self.public_ipv4 or not is_ipv4(self.public_ipv4)
+            canonical(self.public_ipv4) != self.public_ipv4 or not is_ipv4(self.public_ipv4) or "/" in self.public_ipv4
         ):
             raise InstanceInvalid("public_ipv4", f"{self.public_ipv4!r} is no IPv4 address")
 
@@ -161,6 +173,15 @@ class Instance:
         if len(set(values)) != len(values):
             twice = next(value for value in values if values.count(value) > 1)
             raise InstanceInvalid(what, f"{twice!r} is given twice")
+
+
+def _require_serial(serial: str) -> None:
+    if not SERIAL.fullmatch(serial):
+        raise InstanceInvalid(
+            "serial",
+            f"{serial[:80]!r} is not 1 to 64 printable ASCII characters without / ? # %, with no space at either end; "
+            "nothing else stands in a URL as it is",
+        )
 
 
 def require_vendor_data(vendor_data: object) -> None:

@@ -13,12 +13,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
 from headwater.database.tables import catalogue_revisions, instance_addresses, instance_seeds, instances
 from headwater.errors import HeadwaterError, Unavailable
+from headwater.instances.addresses import on_network, parted
+from headwater.instances.callers.identifiers import Identifier
+from headwater.instances.callers.macs import EDITION_BY, write_macs
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -49,7 +52,7 @@ _CHANGED = (
 _EDITION_AT = (
     select(instances.c.id, instances.c.revision, instances.c.updated_at)
     .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-    .where(instance_addresses.c.address == bindparam("address"))
+    .where(instance_addresses.c.address == bindparam("address"), instance_addresses.c.network == bindparam("network"))
 )
 
 _EDITION_OF = select(instances.c.id, instances.c.revision, instances.c.updated_at).where(
@@ -112,7 +115,7 @@ class InstanceRows:
         """Register ``instance`` as it is.
 
         Raises:
-            InstanceExists: Its id, name or one of its addresses is taken.
+            InstanceExists: Its id, name, serial or one of its addresses is taken.
             UserDataTooLarge: Its user data is beyond the limit.
             InstanceTooLarge: Its whole record is.
         """
@@ -158,7 +161,8 @@ class InstanceRows:
 
     def edition_at(self, address: str) -> Edition | None:
         """Return which instance has an address (in its canonical form), in which state; the cheap question."""
-        return self._edition(_EDITION_AT, {"address": address})
+        network, plain = parted(address)
+        return self._edition(_EDITION_AT, {"address": plain, "network": network})
 
     def edition_of(self, instance_id: str) -> Edition | None:
         """Return in which state an instance is."""
@@ -167,6 +171,14 @@ class InstanceRows:
     def edition_of_seed(self, digest: str) -> Edition | None:
         """Return which instance has a secret path, in which state."""
         return self._edition(_EDITION_OF_SEED, {"digest": digest})
+
+    def edition_known_by(self, identifier: Identifier) -> Edition | None:
+        """Return in which state the one instance is that an identifier means; ``None``: it means none, or several."""
+        query, of = EDITION_BY[identifier.kind], {"values": list(identifier.values)}
+        rows = self._database.read(lambda connection: connection.execute(query, of).all())
+        if len(rows) != 1:
+            return None
+        return Edition(instance_id=rows[0].id, revision=rows[0].revision, updated_at=rows[0].updated_at)
 
     def _edition(self, query: Select[Any], of: dict[str, str]) -> Edition | None:
         row = self._database.read(lambda connection: connection.execute(query, of).one_or_none())
@@ -207,10 +219,11 @@ class InstanceRows:
 
     def by_address(self, address: str) -> Instance | None:
         """Return the instance that has an address (in its canonical form)."""
+        network, plain = parted(address)
         query = (
             select(instances.c.document)
             .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-            .where(instance_addresses.c.address == address)
+            .where(instance_addresses.c.address == plain, instance_addresses.c.network == network)
         )
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else record_of(row.document).instance
@@ -225,7 +238,7 @@ class InstanceRows:
         Raises:
             InstanceNotFound: It was removed.
             InstanceChanged: Another revision is there.
-            InstanceExists: Its new name or one of its new addresses is taken.
+            InstanceExists: Its new name, its serial or one of its new addresses is taken.
             UserDataTooLarge: Its user data is beyond the limit.
             InstanceTooLarge: Its whole record is.
         """
@@ -345,6 +358,7 @@ class InstanceRows:
             # Of the document again, for lists.
             "project_id": instance.project_id,
             "image_id": instance.image_id,
+            "serial": instance.serial,
         }
 
     def _write(self, work: Callable[[Connection], T]) -> T:
@@ -371,21 +385,33 @@ def _require_free(connection: Connection, instance: Instance, *, own: bool = Fal
     row = connection.execute(select(instances.c.id).where(instances.c.name == instance.name)).one_or_none()
     if row is not None and row.id != instance.id:
         raise InstanceExists("name", instance.name, row.id, instance.name)
+    if instance.serial is not None:
+        taken = select(instances.c.id, instances.c.name).where(instances.c.serial == instance.serial)
+        row = connection.execute(taken).one_or_none()
+        if row is not None and row.id != instance.id:
+            raise InstanceExists("serial", instance.serial, row.id, row.name)
     query = (
-        select(instance_addresses.c.address, instances.c.id, instances.c.name)
+        select(instance_addresses.c.network, instance_addresses.c.address, instances.c.id, instances.c.name)
         .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-        .where(instance_addresses.c.address.in_(instance.addresses), instances.c.id != instance.id)
-        .order_by(instance_addresses.c.address)
+        .where(
+            tuple_(instance_addresses.c.network, instance_addresses.c.address).in_(
+                [parted(address) for address in instance.addresses]
+            ),
+            instances.c.id != instance.id,
+        )
+        .order_by(instance_addresses.c.network, instance_addresses.c.address)
         .limit(1)
     )
     row = connection.execute(query).one_or_none() if instance.addresses else None
     if row is not None:
-        raise InstanceExists("address", row.address, row.id, row.name)
+        raise InstanceExists("address", on_network(row.network, row.address), row.id, row.name)
 
 
 def _write_addresses(connection: Connection, instance: Instance) -> None:
+    write_macs(connection, instance)
     if instance.addresses:
-        rows = [{"address": address, "instance_id": instance.id} for address in sorted(instance.addresses)]
+        places = sorted(parted(address) for address in instance.addresses)
+        rows = [{"network": network, "address": plain, "instance_id": instance.id} for network, plain in places]
         connection.execute(insert(instance_addresses), rows)
 
 

@@ -40,6 +40,7 @@ class Description:
     meta: Mapping[str, str] = field(default_factory=dict)
     instance_type: str | None = None
     availability_zone: str | None = "nova"
+    serial: str | None = None
     tokens: Literal["optional", "required"] = "optional"
     hop_limit: int | None = None
 
@@ -67,6 +68,7 @@ def described(said: Description, clock: Clock = now) -> Instance:
         meta=said.meta,
         instance_type=said.instance_type,
         availability_zone=said.availability_zone,
+        serial=said.serial,
         tokens=said.tokens,
         hop_limit=said.hop_limit,
         network_data=None if said.network_data is None else canonical_network_data(said.network_data),

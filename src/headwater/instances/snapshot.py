@@ -26,7 +26,8 @@ import structlog
 from cachetools import TTLCache
 
 from headwater.errors import NotFound, Unavailable
-from headwater.instances.errors import CallerUnknown, InstanceNotFound, SeedUnknown
+from headwater.instances.callers.identifiers import Identifier
+from headwater.instances.errors import CallerUnknown, IdentifierUnknown, InstanceNotFound, SeedUnknown
 from headwater.instances.model import Instance
 from headwater.instances.registry import Edition, InstanceRows, Record
 from headwater.instances.trees import ec2, nocloud, openstack
@@ -193,6 +194,16 @@ class Snapshots:
             Unavailable: As ``at`` says.
         """
         return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.edition_of_seed(digest), moment)
+
+    def known_by(self, identifier: Identifier, moment: Moment | None = None) -> Snapshot:
+        """Return the snapshot for who is known by what its hardware says.
+
+        Raises:
+            IdentifierUnknown: It means no instance, or several.
+            Unavailable: As ``at`` says.
+        """
+        unknown = IdentifierUnknown(identifier.kind, identifier.values[0])
+        return self._for(str(identifier), unknown, lambda: self._registry.edition_known_by(identifier), moment)
 
     def _for(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None], moment: Moment | None) -> Snapshot:
         try:

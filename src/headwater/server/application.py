@@ -38,6 +38,7 @@ from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
 from headwater.server.apis import policies
 from headwater.server.apis.instances import instance_api
+from headwater.server.guests.networks import OnNetwork
 from headwater.server.guests.port import Port
 from headwater.server.health import Health
 from headwater.server.image_apis import compute_image_proxy, image_api, image_api_v1, image_service, stores_known
@@ -187,7 +188,7 @@ class Background:
 
 
 class Application(Background):
-    """What one worker process holds that serves: two ASGI applications."""
+    """What one worker process holds that serves: ASGI applications."""
 
     def __init__(self, settings: Settings, found: Admitted, drained: Callable[[], str | None] = lambda: None) -> None:
         """Open database and stores, and put what answers requests together.
@@ -278,8 +279,15 @@ class Application(Background):
             settings.cors,
             for_everybody=read_by_all,
         )
-        metadata = behind(WholeBodies(self._port.app), settings.server.metadata_trusted_proxies)
+        guests = WholeBodies(self._port.app)
+        metadata = behind(guests, settings.server.metadata_trusted_proxies)
         self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+        self.network_listeners = {
+            name: Observed(
+                OnNetwork(behind(guests, each.trusted_proxies), name, trusted=each.trusted), "metadata", self.metrics
+            )
+            for name, each in settings.metadata.networks.items()
+        }
 
     def _cloud(self, settings: MetadataSettings) -> Elsewhere | None:
         """Return who knows of instances that are not registered, if a cloud does."""
@@ -364,7 +372,8 @@ class _Loop:
 def _signed(settings: NeutronSettings) -> Signed | None:
     if not settings.shared_secrets:
         return None
-    return Signed(settings.shared_secrets, trusting(settings.agents) if settings.agents else lambda _: True)
+    is_agent = trusting(settings.agents) if settings.agents else lambda _: True
+    return Signed(settings.shared_secrets, is_agent, settings.providers)
 
 
 async def _no_feed(scope: Scope, _receive: Receive, _send: Send) -> None:

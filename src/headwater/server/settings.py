@@ -21,6 +21,7 @@ from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.retention.settings import RetentionSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
+from headwater.instances.callers.settings import NetworkSettings
 from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.user_data.cloud_config.settings import UserDataSettings
 from headwater.jobs.settings import JobsSettings
@@ -283,6 +284,13 @@ class Settings(Section):
             trusting(self.metadata.neutron.agents)
         except ValueError as error:
             raise ValueError(f"section [metadata.neutron], key 'agents': {error}") from None
+        for name, network in self.metadata.networks.items():
+            self._require_network(name, network)
+        if self.metadata.neutron.providers and not self.metadata.neutron.shared_secrets:
+            raise ValueError(
+                "section [metadata.neutron], key 'providers' has load balancers, and key 'shared_secrets' is empty: "
+                "anybody could speak for them; give the secret that they sign with"
+            )
         if self.metadata.neutron.shared_secrets and self.server.metadata_trusted_proxies:
             raise ValueError(
                 "section [metadata.neutron], key 'shared_secrets' lets agents say who asks, and section [server], key "
@@ -296,6 +304,21 @@ class Settings(Section):
                 f"section [auth.keystone] lacks {absent}: section [metadata.vendor_data], key 'send_token' is true, so "
                 "that services are shown a token of that user"
             )
+
+    @staticmethod
+    def _require_network(name: str, network: NetworkSettings) -> None:
+        section = f"section [metadata.networks.{name}]"
+        try:
+            host, _ = address(network.bind)
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(
+                f"{section}, key 'bind': {network.bind!r} is not ADDRESS:PORT, such as 10.0.0.1:80 or [fe80::1%br0]:80"
+            ) from None
+        try:
+            trusting(network.trusted_proxies)
+        except ValueError as error:
+            raise ValueError(f"{section}, key 'trusted_proxies': {error}") from None
 
     def _require_writing_store(self) -> None:
         writing = [name for name, store in self.stores.items() if store.abilities.writes]
@@ -340,7 +363,7 @@ def address(text: str) -> tuple[str, int]:
     Raises:
         ValueError: It is not of this form.
     """
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})", text)
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%[^\s/\]]{1,15})?)\]|([^:\[\]]+)):([0-9]{1,5})", text)
     if match is None or int(match[3]) > 65535:
         raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:9292 or [::1]:9292")
     return match[1] or match[2], int(match[3])

@@ -1,7 +1,7 @@
 """Run the worker processes and stop them.
 
 The supervisor prepares what all workers share (ports, schema, leftovers of a crash), forks the workers
-and watches them (``workers.py``). Each worker listens on both ports (the kernel spreads the connections), so any number
+and watches them (``workers.py``). Each worker listens on all ports (the kernel spreads the connections), so any number
 of equal workers serve one catalogue. A worker that dies is replaced.
 
 A stop (SIGTERM, SIGINT): load balancers are told for ``drain_s``, where that is set; then workers take no new
@@ -44,9 +44,11 @@ from headwater.server import data_dir, log, metrics
 from headwater.server.apis import policies
 from headwater.server.drain import Drain
 from headwater.server.edge import certificates
+from headwater.server.edge.listener import listening
+from headwater.server.guests import networks
+from headwater.server.guests.networks import PortTaken
 from headwater.server.settings import Settings, address
 from headwater.server.stores.admitting import admitted
-from headwater.server.worker import PortTaken
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
 from headwater.stores.store_type import Surroundings
@@ -78,9 +80,12 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     log.configure(settings.log.format, settings.log.level, settings.audit.file)
     drain = Drain(settings.server.drain_file)
     drain.follow_signals()
-    with contextlib.ExitStack() as held:  # both at once, so that the two are also told from each other
+    with contextlib.ExitStack() as held:  # all at once, so that they are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
             held.enter_context(_free(key, bind))
+        for name, each in settings.metadata.networks.items():
+            if (probe := networks.probed(name, each)) is not None:
+                held.enter_context(probe)
     found = _prepare(settings)
     with metrics.shared_between_processes():
         return Workers(settings, found, drain, on_ready).run()
@@ -107,19 +112,10 @@ def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
 
 def _free(key: str, bind: str) -> socket.socket:
     """Return a socket that listens there, unshared: only where nothing else does."""
-    host, port = address(bind)
-    probe = None
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        probe = socket.socket(family, socket.SOCK_STREAM)
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        probe.listen(1)
-        return probe
+        return listening(*address(bind), shared=False)
     except OSError as error:
-        if probe is not None:
-            probe.close()
-        raise PortTaken(key, bind, error) from error
+        raise PortTaken("server", key, bind, error) from error
 
 
 def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:

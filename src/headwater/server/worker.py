@@ -1,4 +1,4 @@
-"""Be one worker process: listen on both ports or run jobs only, until told to stop; end in order."""
+"""Be one worker process: listen on all ports or run jobs only, until told to stop; end in order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from headwater.errors import SettingsError
 from headwater.images.data.admission import Admitted
 from headwater.server.application import Application, Background
 from headwater.server.drain import Drain
 from headwater.server.edge.certificates import Certificate, open_certificate
 from headwater.server.edge.listener import Listener, connections_limit, listening
+from headwater.server.guests.networks import NetworkListener, PortTaken
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
 
@@ -25,16 +25,6 @@ _log = logging.getLogger(__name__)
 
 READY, TURNS = b"r", b"."  # what a worker says to its supervisor
 BEAT_S = 1.0
-
-
-class PortTaken(SettingsError):
-    """Something else listens there."""
-
-    def __init__(self, key: str, bind: str, error: OSError) -> None:
-        super().__init__(
-            f"section [server], key '{key}': cannot listen on {bind}: {(error.strerror or str(error)).lower()}; "
-            "stop what listens there or give another HOST:PORT"
-        )
 
 
 def work(settings: Settings, found: Admitted, drain: Drain | None, says: int, supervisor_lives: int) -> int:
@@ -58,7 +48,7 @@ async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says
     files = Pool("sendfile", settings.server.transfer_threads)
     background: Background
     certificates: dict[str, Certificate | None] = {}
-    listeners: list[Listener] = []
+    listeners: list[Listener | NetworkListener] = []
     if drain is None:
         background = Background(settings, found, runs_jobs=True)
     else:
@@ -112,22 +102,27 @@ async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says
 
 def _listeners(
     application: Application, settings: Settings, certificates: Mapping[str, Certificate | None], files: Pool
-) -> list[Listener]:
-    limit = connections_limit(2)
+) -> list[Listener | NetworkListener]:
+    limit = connections_limit(2 + len(application.network_listeners))
     server = settings.server
     places = (
         (application.image_listener, "images", "bind", server.bind),
         (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
     )
-    listeners = []
+    listeners: list[Listener | NetworkListener] = []
     for app, name, key, bind in places:
         certificate = certificates[name]
         tls = certificate.context if certificate is not None else None
         try:
             listeners.append(Listener(app, listening(*address(bind)), files, limit=limit, tls=tls))
         except OSError as error:
-            raise PortTaken(key, bind, error) from error
-    return listeners
+            raise PortTaken("server", key, bind, error) from error
+    certificate = certificates["metadata"]
+    tls = certificate.context if certificate is not None else None
+    return listeners + [
+        NetworkListener(app, name, settings.metadata.networks[name], files, limit=limit, tls=tls)
+        for name, app in application.network_listeners.items()
+    ]
 
 
 async def _beat(says: int) -> None:

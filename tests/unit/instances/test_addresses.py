@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.instances.addresses import canonical, canonical_mac
+from headwater.instances.addresses import canonical, canonical_mac, on_network, parted
 from headwater.instances.callers.by_address import source_address
 from headwater.instances.errors import CallerUnknown, InstanceInvalid
 
@@ -37,6 +37,46 @@ def test_each_address_has_one_spelling(given_text: str, expected: str) -> None:
 def test_what_no_single_machine_sends_from_is_refused(text: str) -> None:
     with pytest.raises(InstanceInvalid, match="address"):
         canonical(text)
+
+
+@pytest.mark.parametrize(
+    ("given_text", "expected"),
+    [
+        ("blue/10.0.0.5", "blue/10.0.0.5"),
+        ("blue/::ffff:10.0.0.5", "blue/10.0.0.5"),
+        ("Blue_2-x/FE80::1", "Blue_2-x/fe80::1"),
+        ("10/10.0.0.5", "10/10.0.0.5"),
+    ],
+)
+def test_an_address_may_name_its_network(given_text: str, expected: str) -> None:
+    assert canonical(given_text) == expected
+    network, plain = parted(expected)
+    assert source_address((plain, 1), network) == expected
+    assert on_network(network, plain) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("/10.0.0.5", "blue/", "blue/web1", "-blue/10.0.0.5", "a.b/10.0.0.5", "blue/red/10.0.0.5", "10.0.0.5/24"),
+        *(
+            "blue/10.0.0.0/24",
+            "bl ue/10.0.0.5",
+            f"{'n' * 65}/10.0.0.5",
+            "blue\n/10.0.0.5",
+            "blue/fe80::1%br0",
+            "ü/10.0.0.5",
+        ),
+    ],
+)
+def test_what_names_no_network_or_no_address_on_it_is_refused(text: str) -> None:
+    with pytest.raises(InstanceInvalid, match="address"):
+        canonical(text)
+
+
+def test_who_gives_an_interface_is_told_of_networks() -> None:
+    with pytest.raises(InstanceInvalid, match="NETWORK/fe80::1"):
+        canonical("fe80::1%eth0")
 
 
 def test_a_zone_does_not_hide_a_caller() -> None:

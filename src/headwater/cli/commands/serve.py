@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headwater.cli import options, output
 from headwater.config import KeyPath
+
+if TYPE_CHECKING:
+    from headwater.server.settings import Settings
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Directory of what Headwater keeps.")]
@@ -40,10 +43,14 @@ def serve(
         server = settings.server
         output.say(
             f"Headwater is ready: images and streams on {server.tls.scheme}://{server.bind}, "
-            f"instance metadata on {server.metadata_url}"
+            f"instance metadata on {server.metadata_url}{_networks(settings)}"
         )
 
     raise typer.Exit(supervisor.serve(settings, say_ready))
+
+
+def _networks(settings: Settings) -> str:
+    return "".join(f", for {name} on {each.bind}" for name, each in settings.metadata.networks.items())
 
 
 def worker(config_file: ConfigFile = None, data_dir: DataDir = None, workers: Processes = None) -> None:

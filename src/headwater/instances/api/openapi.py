@@ -42,6 +42,11 @@ _SAID: dict[str, Json] = {
     "image": {"type": ["string", "null"], "description": "Id of the image that it starts from; set by its name too."},
     "instance_type": _TEXT_OR_NULL,
     "availability_zone": _TEXT_OR_NULL,
+    "serial": {
+        "type": ["string", "null"],
+        "maxLength": 64,
+        "description": "What its hardware says of itself; it is known by it on networks that the settings trust.",
+    },
     "tokens": {"enum": ["optional", "required"], "description": "Whether it has to show a session token (IMDSv2)."},
     "hop_limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 64},
 }

@@ -18,5 +18,9 @@ RULES: tuple[Rule, ...] = (
     Rule("modify_instance", _MEMBER, "change an instance: PATCH /instances/v1/instances/{instance}"),
     Rule("delete_instance", _MEMBER, "forget an instance: DELETE /instances/v1/instances/{instance}"),
     # Who asks for metadata is known by its address: whoever sets one decides what the machine with it is told.
-    Rule("set_instance_addresses", "role:admin", "say which addresses are an instance's"),
+    Rule(
+        "set_instance_addresses",
+        "role:admin",
+        "say by which addresses or serial an instance is known",
+    ),
 )

@@ -101,7 +101,7 @@ class ProjectInstances:
             self._require_project(caller, said.project_id)
             instance = described(description_of(said))
             entry.named["instance"] = instance.id
-            if instance.addresses:
+            if instance.addresses or instance.serial is not None:
                 self._rules.require("set_instance_addresses", caller, _target(instance))
             with _others_unnamed():
                 return self._instances(caller).register(instance, image=said.image, heard=self._heard(entry))
@@ -161,7 +161,7 @@ class ProjectInstances:
             values |= {"image_id": None, "image_name": None}
         elif image == before.image_id:  # which may have been deleted since
             image = None
-        if "addresses" in values and _differ(before.addresses, values["addresses"]):
+        if _claims(before, values):
             self._rules.require("set_instance_addresses", caller, _target(before))
         try:
             with _others_unnamed():
@@ -242,8 +242,10 @@ def _others_unnamed() -> Iterator[None]:
         raise Taken(error.what, error.value) from error
 
 
-def _differ(before: Sequence[str], after: Sequence[str]) -> bool:
-    return set(before) != {canonical(each) for each in after}
+def _claims(before: Instance, values: Mapping[str, Any]) -> bool:
+    """Return whether a change says that an instance is known by something else."""
+    addresses = {canonical(each) for each in values.get("addresses", before.addresses)}
+    return set(before.addresses) != addresses or values.get("serial", before.serial) != before.serial
 
 
 def _target(instance: Instance) -> dict[str, Any]:

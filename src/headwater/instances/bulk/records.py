@@ -39,6 +39,7 @@ SAYS = frozenset(
         "image_name",
         "instance_type",
         "availability_zone",
+        "serial",
         "tokens",
         "hop_limit",
     }
@@ -109,6 +110,7 @@ class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     image: str | None = None
     instance_type: str | None = None
     availability_zone: str | None = "nova"
+    serial: str | None = None
     tokens: Literal["optional", "required"] = "optional"
     hop_limit: int | None = None
 
@@ -206,6 +208,7 @@ def description(said: Said) -> Description:
         meta=said.meta,
         instance_type=said.instance_type,
         availability_zone=said.availability_zone,
+        serial=said.serial,
         tokens=said.tokens,
         hop_limit=said.hop_limit,
     )
@@ -228,6 +231,8 @@ def claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
     for record in records:
         instance = record.instance
         claims = [("id", instance.id), ("name", instance.name), *(("address", each) for each in instance.addresses)]
+        if instance.serial is not None:
+            claims.append(("serial", instance.serial))
         for claim in claims:
             owner = owners.setdefault(claim, record.place)
             if owner is not record.place:
@@ -285,7 +290,7 @@ def said_of(instance: Instance) -> dict[str, Any]:
         else:
             said["user_data"] = text
     said["availability_zone"] = instance.availability_zone
-    for name in ("vendor_data", "network_data", "instance_type", "hop_limit"):
+    for name in ("vendor_data", "network_data", "instance_type", "serial", "hop_limit"):
         if (value := getattr(instance, name)) is not None:
             said[name] = value
     if instance.image_id is not None:

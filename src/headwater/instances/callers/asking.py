@@ -1,4 +1,7 @@
-"""Who is asking, and for what: by an address, a secret path, an agent's signature, or the channel that it comes by."""
+"""Who is asking, and for what: by an address, a path, an agent's signature, or the channel that it comes by.
+
+A path holds a secret, or what hardware says of itself.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Protocol
 
 from headwater.errors import Unavailable
 from headwater.instances.callers.by_address import source_address
+from headwater.instances.callers.identifiers import Identifier, identifier_in
 from headwater.instances.callers.seeds import seed_in
 from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
@@ -17,10 +21,11 @@ from headwater.instances.trees import nocloud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """What tells a caller; one of the first three."""
+    """What tells a caller; one of the first four."""
 
-    address: str | None = None  # in its canonical form
+    address: str | None = None  # in its canonical form, with its network
     seed: str | None = None  # the digest of a secret path
+    identifier: Identifier | None = None  # what its hardware says of itself
     instance_id: str | None = None
     project_id: str | None = None  # beside an id that an agent has signed
 
@@ -42,7 +47,14 @@ class Elsewhere(Protocol):
 
 
 def asked(
-    path: str, client: tuple[str, int] | None, headers: Values, *, only: str | None, signed: Signed | None
+    path: str,
+    client: tuple[str, int] | None,
+    headers: Values,
+    *,
+    only: str | None,
+    signed: Signed | None,
+    network: str = "",
+    trusted: bool = False,
 ) -> tuple[Caller, str]:
     """Return who asks, and the path of the document that is asked for.
 
@@ -51,19 +63,26 @@ def asked(
         headers: Gives all values of a header.
         only: The id of the one instance that can ask.
         signed: Knows who asks by what an agent says; ``None``: the address tells.
+        network: The one that is asked on, as the settings name it; empty for the metadata port.
+        trusted: Whether its machines may say who they are.
 
     Raises:
         NotFound, Invalid, Forbidden: It cannot be anybody.
     """
     if only is not None:
         return Caller(instance_id=only), path
+    if trusted and (known := identifier_in(path)):
+        identifier, below = known
+        return Caller(identifier=identifier), f"{nocloud.ROOT}/{below}"
     if seeded := seed_in(path):
         digest, below = seeded
         return Caller(seed=digest), f"{nocloud.ROOT}/{below}"
     if signed is not None:
+        if (address := signed.address(client, headers)) is not None:
+            return Caller(address=address), path
         instance_id, project_id = signed.instance(client, headers)
         return Caller(instance_id=instance_id, project_id=project_id), path
-    return Caller(address=source_address(client)), path
+    return Caller(address=source_address(client, network)), path
 
 
 def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = None) -> Snapshot:
@@ -82,6 +101,8 @@ def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = No
     if caller.seed is not None:
         # A server in the guest that is talked into reading does not know the path: it is the token.
         return replace(snapshots.of_seed(caller.seed, moment), needs_token=False)
+    if caller.identifier is not None:
+        return snapshots.known_by(caller.identifier, moment)
     assert caller.instance_id is not None
     if caller.project_id is None:
         return snapshots.of(caller.instance_id, moment)

@@ -6,12 +6,17 @@ written it; the network in front must not let a guest send from another's addres
 
 from __future__ import annotations
 
-from headwater.instances.addresses import canonical_source
+from headwater.instances.addresses import canonical_source, on_network
 from headwater.instances.errors import CallerUnknown, InstanceInvalid
 
 
-def source_address(client: tuple[str, int] | None) -> str:
+def source_address(client: tuple[str, int] | None, network: str = "") -> str:
     """Return the canonical address of a connection's other end, as ASGI's ``client`` names it.
+
+    The interface that a link-local address has come by is no part of it: which network that is, the listener tells.
+
+    Args:
+        network: The one whose listener has taken the connection; empty for the metadata port.
 
     Raises:
         CallerUnknown: The other end has no IP address.
@@ -19,6 +24,6 @@ def source_address(client: tuple[str, int] | None) -> str:
     if client is None:
         raise CallerUnknown("(none)")
     try:
-        return canonical_source(client[0])
+        return on_network(network, canonical_source(client[0]))
     except InstanceInvalid as error:
         raise CallerUnknown("(none)") from error

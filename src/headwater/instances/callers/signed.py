@@ -2,6 +2,9 @@
 
 The signature covers the id of the instance alone, so it is a token for all that the machine may read, for ever. The
 agent passes on nine statuses, and makes 502 of any other; and no header of the guest, so session tokens cannot be had.
+
+A load balancer (NSX) names and signs no machine but its metadata provider, and tells the address of who asks: the
+settings say on which network that is.
 Source: neutron/agent/metadata (2026.1), Nova's handler; OVN's agent sends the same headers.
 """
 
@@ -9,16 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from pydantic import SecretStr
 
 from headwater.errors import Forbidden, Invalid, NotFound
+from headwater.instances.addresses import canonical_source, on_network
+from headwater.instances.errors import InstanceInvalid
 
 Values = Callable[[str], Sequence[str]]  # of a header, by its name
 
 INSTANCE, SIGNATURE, PROJECT = "X-Instance-ID", "X-Instance-ID-Signature", "X-Tenant-ID"
+PROVIDER, PROVIDER_SIGNATURE = "X-Metadata-Provider", "X-Metadata-Provider-Signature"
+FORWARDED = "X-Forwarded-For"
 
 # What the agent would not pass on, and what it does that comes nearest.
 _INSTEAD = {
@@ -36,6 +43,15 @@ class HeaderMissing(Invalid):
     def __init__(self, name: str, times: int) -> None:
         super().__init__(f"The header {name} is sent {times} times, and an agent of Neutron sends it once.")
         self.name, self.times = name, times
+
+
+class NotOneAddress(Invalid):
+    """A load balancer says of whom it passes something on, and of nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The header {FORWARDED} of a metadata provider is not one address; others the guest may have written."
+        )
 
 
 class SignatureWrong(Forbidden):
@@ -69,14 +85,41 @@ class TokenNeeded(Forbidden):
 class Signed:
     """Reads and judges what agents say of a request; safe to use from several threads."""
 
-    def __init__(self, secrets: Sequence[SecretStr], is_agent: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[SecretStr],
+        is_agent: Callable[[str], bool],
+        providers: Mapping[str, str] | None = None,
+    ) -> None:
         """Take the secrets that agents may sign with; more than one while they are changed.
 
         Args:
             is_agent: Whether an agent may ask from an address.
+            providers: The networks that load balancers ask for, by the ids that they name.
         """
+        self._providers = dict(providers or {})
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
         self._is_agent = is_agent
+
+    def address(self, client: tuple[str, int] | None, headers: Values) -> str | None:
+        """Return the address, with its network, for which a load balancer asks; ``None`` where an agent has to say who.
+
+        Raises:
+            HeaderMissing: Something of what a load balancer sends is not there, or is there twice.
+            NotOneAddress: As its name says.
+            SignatureWrong: So does this; and no network is of this provider.
+        """
+        if not self._providers or headers(INSTANCE) or not headers(PROVIDER):
+            return None
+        provider, signature = _once(headers, PROVIDER), _once(headers, PROVIDER_SIGNATURE)
+        self._require_signed(client, provider, signature)
+        network = self._providers.get(provider)
+        if network is None:
+            raise SignatureWrong
+        try:
+            return on_network(network, canonical_source(_once(headers, FORWARDED).strip()))
+        except InstanceInvalid as error:
+            raise NotOneAddress from error
 
     def instance(self, client: tuple[str, int] | None, headers: Values) -> tuple[str, str]:
         """Return the ids of the instance that asks and of its project, as an agent has signed them.
@@ -86,14 +129,17 @@ class Signed:
             SignatureWrong: As its name says.
         """
         instance_id, signature, project_id = (_once(headers, name) for name in (INSTANCE, SIGNATURE, PROJECT))
+        self._require_signed(client, instance_id, signature)
+        return instance_id, project_id
+
+    def _require_signed(self, client: tuple[str, int] | None, text: str, signature: str) -> None:
         if client is not None and not self._is_agent(client[0]):
             raise SignatureWrong
-        signed = instance_id.encode("latin-1")
+        signed = text.encode("latin-1")
         right = [hmac.new(secret, signed, hashlib.sha256).hexdigest() for secret in self._secrets]
         given = signature.encode("latin-1")
         if not any([hmac.compare_digest(each.encode(), given) for each in right]):  # noqa: C419 - all, in equal time
             raise SignatureWrong
-        return instance_id, project_id
 
 
 def passed_on(status: HTTPStatus) -> HTTPStatus:

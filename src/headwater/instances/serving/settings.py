@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headwater.config import Section
-from headwater.instances.callers.settings import NeutronSettings
+from headwater.instances.addresses import NETWORK_NAME
+from headwater.instances.callers.settings import NetworkSettings, NeutronSettings
 from headwater.instances.identity.settings import IdentitySettings
 from headwater.instances.serving.faults import FaultSettings
 from headwater.instances.sources.openstack.settings import OpenStackSettings
@@ -19,6 +20,13 @@ class MetadataSettings(Section):
 
     neutron: NeutronSettings = NeutronSettings()
     openstack: OpenStackSettings = OpenStackSettings()
+    networks: Annotated[
+        dict[str, NetworkSettings],
+        Field(
+            description="Networks with a listener of their own beside metadata_bind: a table for each. An address of a "
+            "machine names its network as NAME/ADDRESS, and answers there alone."
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies it for each section
     identity: IdentitySettings = IdentitySettings()
     vendor_data: VendorDataSettings = VendorDataSettings()
     rate: Annotated[
@@ -53,3 +61,11 @@ class MetadataSettings(Section):
             "name; the first that fits is taken. Never for machines that matter."
         ),
     ] = {}  # noqa: RUF012 - pydantic copies it for each section
+
+    @field_validator("networks")
+    @classmethod
+    def _named(cls, value: dict[str, NetworkSettings]) -> dict[str, NetworkSettings]:
+        for name in value:
+            if not NETWORK_NAME.fullmatch(name):
+                raise ValueError(f"a network's name is up to 64 letters, digits, '-' and '_', not {name!r}")
+        return value

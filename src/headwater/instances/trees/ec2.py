@@ -115,7 +115,7 @@ def meta_data(instance: Instance, version: str) -> dict[str, Any]:
 def _for_imdsd(instance: Instance, content: dict[str, Any], region: str | None) -> dict[str, Any]:
     """Return what systemd-imdsd reads beside what all do. Source: systemd 261, hwdb.d/40-imds.hwdb."""
     more: dict[str, Any] = {}
-    ipv6 = next((address for address in instance.addresses if not is_ipv4(address)), None)
+    ipv6 = next((address for address in instance.plain_addresses if not is_ipv4(address)), None)
     if ipv6 is not None:
         more["ipv6"] = ipv6
     if region is not None:

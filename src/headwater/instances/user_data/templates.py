@@ -29,7 +29,7 @@ def facts(instance: Instance) -> dict[str, Any]:
         "name": instance.name,
         "hostname": instance.hostname,
         "project_id": instance.project_id,
-        "addresses": list(instance.addresses),
+        "addresses": list(instance.plain_addresses),
         "local_ipv4": instance.local_ipv4,
         "public_ipv4": instance.public_ipv4,
         "ssh_keys": [key.data for key in instance.keys if key.type == "ssh"],

@@ -165,17 +165,24 @@ def connections_limit(listeners: int) -> int:
     return max(8, min(CONNECTIONS_LIMIT, (files - _SPARE_FILES) // (2 * listeners)))
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int, *, interface: str | None = None, shared: bool = True) -> socket.socket:
     """Return a socket that listens, together with those of other processes.
 
+    Args:
+        interface: The network interface that connections come by; ``None``: any.
+        shared: ``False``: only where nothing else listens.
+
     Raises:
-        OSError: The address cannot be had.
+        OSError: The address or the interface cannot be had.
     """
     family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if interface is not None:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
         bound.bind(where)
         bound.listen(BACKLOG)
         bound.setblocking(False)

@@ -23,7 +23,7 @@ LEFT = 499  # what the log says of a client that did not wait for its answer
 
 _log = structlog.get_logger("headwater.request")
 # What follows opens something to whoever has it (``images/sharing/private_paths.py``; seeds of instances).
-_SECRET = re.compile(r"(?i)(^/+seed/+|streams/(?:[^/]*/)*?private/+)[^/]+")
+_SECRET = re.compile(r"(?i)(^/+seed/+(?!(?:uuid|serial|mac)/)|streams/(?:[^/]*/)*?private/+)[^/]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -88,6 +88,7 @@ class Observed:
             self._count(scope["method"], exchange, length, took)
             client = scope.get("client")
             caller = known.caller
+            on_network = {"network": known.network} if known.network else {}
             who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
             _log.info(
                 "request",
@@ -98,6 +99,7 @@ class Observed:
                 ms=round(took * 1000, 2),
                 sent=exchange.sent,
                 client=client[0] if client else None,
+                **on_network,
                 **who,
             )
             request_id.reset(token)

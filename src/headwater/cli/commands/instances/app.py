@@ -80,7 +80,11 @@ def add(
     *,
     name: Annotated[str, typer.Option(metavar="NAME", help="What people call it; unique.")],
     address: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="An address it sends from. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="[NETWORK/]ADDRESS",
+            help="An address it sends from, with its network where it has one: blue/10.0.0.5. Repeatable.",
+        ),
     ] = None,
     ssh_key: Annotated[
         list[str] | None,
@@ -108,6 +112,9 @@ def add(
         str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
     ] = None,
     project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
+    serial: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")
+    ] = None,
     tokens: Annotated[
         Literal["optional", "required"],
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
@@ -137,6 +144,7 @@ def add(
             meta=meta_of(meta or []),
             instance_type=instance_type,
             availability_zone=availability_zone,
+            serial=serial,
             tokens=tokens,
             hop_limit=hop_limit,
         )

@@ -15,6 +15,7 @@ _TAKEN_AWAY = (
     "vendor_data",
     "network_data",
     "instance_type",
+    "serial",
     "availability_zone",
     "hop_limit",
 )
@@ -27,7 +28,8 @@ def set_(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What people call it.")] = None,
     hostname: Annotated[str | None, typer.Option(metavar="NAME", help="Its host name.")] = None,
     address: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="An address, in place of all it has. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="[NETWORK/]ADDRESS", help="An address, in place of all it has. Repeatable."),
     ] = None,
     ssh_key: Annotated[
         list[str] | None, typer.Option(metavar="KEY|@FILE", help="A public key, in place of all it has. Repeatable.")
@@ -44,6 +46,9 @@ def set_(
         str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services.")
     ] = None,
     project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
+    serial: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")
+    ] = None,
     tokens: Annotated[
         Literal["optional", "required"] | None,
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
@@ -65,7 +70,7 @@ def set_(
     """Change a machine; what is not named stays. Its guest is answered by the change at once."""
     said: dict[str, Any] = {}
     plain = {"name": name, "hostname": hostname, "availability_zone": availability_zone, "instance_type": instance_type}
-    more = {"project_id": project_id, "tokens": tokens, "hop_limit": hop_limit, "addresses": address}
+    more = {"project_id": project_id, "tokens": tokens, "hop_limit": hop_limit, "serial": serial, "addresses": address}
     said |= {field: value for field, value in (plain | more).items() if value is not None}
     if ssh_key is not None:
         said["ssh_keys"] = [app.text_of("--ssh-key", value) for value in ssh_key]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from headwater.findings import Level
+from headwater.instances.addresses import parted
 from headwater.instances.lint.rules import Place, Rule
 from headwater.instances.lint.subject import Subject
 
@@ -103,7 +104,8 @@ def _address_of_no_network(subject: Subject) -> Iterator[Place]:
         return
     own = {str(each.interface.ip) for each in subject.static}
     for number, address in enumerate(subject.instance.addresses):
-        if address not in own and not ipaddress.ip_address(address.partition("%")[0]).is_link_local:
+        plain = parted(address)[1]
+        if plain not in own and not ipaddress.ip_address(plain).is_link_local:
             yield f"addresses[{number}]", {"address": address}
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from headwater.clock import now
 from headwater.http.threads import InThread
+from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
 from headwater.instances.model import Instance
 from headwater.instances.registry import Record
@@ -104,6 +105,8 @@ class CloudGuests:
         """
         instance_id = caller.instance_id
         if caller.address is not None:
+            if parted(caller.address)[0]:  # of a network that only the registry knows
+                return None
             instance_id = await self._ids.of(caller.address)
         if instance_id is None:
             return None
