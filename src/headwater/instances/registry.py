@@ -394,6 +394,8 @@ def _require_free(connection: Connection, instance: Instance, *, own: bool = Fal
         select(instance_addresses.c.network, instance_addresses.c.address, instances.c.id, instances.c.name)
         .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
         .where(
+            # By itself, for the index: SQLite would look through all for pairs.
+            instance_addresses.c.address.in_([parted(address)[1] for address in instance.addresses]),
             tuple_(instance_addresses.c.network, instance_addresses.c.address).in_(
                 [parted(address) for address in instance.addresses]
             ),
