@@ -87,8 +87,10 @@ class OpenStackSettings(KeystoneUser):
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> OpenStackSettings:
-        if self.auth_url is None and self.model_fields_set:
-            raise ValueError(f"'{min(self.model_fields_set)}' is set and 'auth_url', which turns the lookup on, is not")
+        fields = type(self).model_fields
+        meant = sorted(name for name in self.model_fields_set if getattr(self, name) != fields[name].default)
+        if self.auth_url is None and meant:
+            raise ValueError(f"'{meant[0]}' is set and 'auth_url', which turns the lookup on, is not")
         if self.auth_url is not None and self.lacks:
             raise ValueError(f"{', '.join(self.lacks)} missing: Headwater has to show the cloud's Keystone who it is")
         return self
