@@ -56,7 +56,6 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 2) 
         ("[sever]\nworkers = 2", ["'sever' is unknown", "did you mean 'server'"]),
         ("nothing_like_it = 2", ["'nothing_like_it' is unknown", "data_dir", "server"]),
         ('[server]\nworkers = "many"', ["[server]", "'workers'", "integer"]),
-        ('[metadata.networks.blue]\nbind = "br0:80"', ["[metadata.networks.blue]", "'bind'", "ADDRESS:PORT"]),
         ('[metadata.networks."a.b"]\nbind = "[::1]:80"', ["[metadata]", "'networks'", "'a.b'"]),
         ("[server]\nworkers = 0", ["[server]", "'workers'", "greater than or equal to 1"]),
         ("[server]\nworkers = [1]", ["[server]", "'workers'", "integer"]),
@@ -232,6 +231,11 @@ def test_a_tree_that_cannot_be_served(tmp_path: Path, section: str, said: str) -
 
 def test_a_tree_with_a_name_that_no_path_has(tmp_path: Path) -> None:
     refused(serve(tmp_path, toml='[streams.trees."../x"]\nurl = "site"'), "a tree's name is lower-case letters")
+
+
+def test_a_network_that_begins_nowhere(tmp_path: Path) -> None:
+    toml = '[metadata.networks.blue]\nbind = "br0:80"'
+    refused(serve(tmp_path, toml=toml), "[metadata.networks.blue]", "'bind'", "ADDRESS:PORT")
 
 
 def test_a_memory_store_with_several_workers(tmp_path: Path) -> None:
