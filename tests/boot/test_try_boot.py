@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boot.machine import BOOT_S
-from functional.headwater_process import run_headwater
+from functional.headwater_process import HeadwaterProcess, run_headwater
 
 pytestmark = pytest.mark.timeout(900)  # a machine in software, where others run beside it
 
@@ -29,3 +29,22 @@ def test_a_guest_takes_its_user_data_and_its_image_stays_as_it_is(image: Path, t
     assert "TOOK-tried" in done.stdout
     assert "read its medium (/dev/" in done.stdout
     assert hashlib.sha256(image.read_bytes()).digest() == before
+
+
+def test_an_image_of_the_service_is_tried_by_its_name(tmp_path: Path) -> None:
+    # Writes to the first serial port, and restarts the machine, which ends it.
+    code = bytes.fromhex("baf803be137c ac08c07403eeebf8ea0000ffff".replace(" ", "")) + b"TRIED-BY-NAME\n\0"
+    (tmp_path / "disk.raw").write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes((1 << 20) - 512))
+    service = HeadwaterProcess(tmp_path)
+    service.start()
+    try:
+        at = ("--url", service.images_url)
+        made = service.command("image", "upload", "disk.raw", "--name", "small", *at)
+        assert made.returncode == 0, made.stderr
+        done = service.command("try", "small", "--no-kvm", "--time", "60", *at)
+        unknown = service.command("try", "large", *at)
+    finally:
+        service.stop()
+    assert (done.returncode, "TRIED-BY-NAME" in done.stdout) == (1, True), done.stdout + done.stderr
+    assert unknown.returncode == 1
+    assert "no file 'large' here, and no image of that name" in unknown.stderr

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from headwater.cli import exits, output
+from headwater.cli.commands.images.image import Cloud, IsNewest, Url, service_at
 from headwater.cli.commands.media.config_drive import PlainFileUnreadable, read_key, read_plain
 from headwater.cli.output import AsJson
+from headwater.client.downloading import download
+from headwater.client.service import Patience, Unreachable
+from headwater.errors import HeadwaterError, NotFound
+
+_PATIENCE_S = 600.0  # with a service that does not answer, before its data is given up
+
+
+class NothingToTry(HeadwaterError):
+    """There is no such file, and no such image either."""
+
+    def __init__(self, wanted: str, error: HeadwaterError) -> None:
+        super().__init__(f"there is no file {wanted[:200]!r} here, and no image of that name: {error}")
+        self.wanted = wanted
 
 
 def try_image(
-    image: Annotated[Path, typer.Argument(metavar="FILE", help="The disk image; nothing is written to it.")],
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|IMAGE",
+            help="The disk image, or the id or name of an image of the service. Nothing is written to it.",
+        ),
+    ],
     *,
     ssh_key: Annotated[
         list[str] | None,
@@ -30,12 +51,16 @@ def try_image(
     ] = 600,
     network: Annotated[bool, typer.Option("--network", help="Let it reach the host's network.")] = False,
     kvm: Annotated[bool, typer.Option("--kvm/--no-kvm", help="Use the processor where /dev/kvm can be opened.")] = True,
+    is_newest: IsNewest = False,
+    cloud: Cloud = None,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Boot an image with a medium that tells it who it is, show its console, and say what it took.
 
-    It ends when the machine powers itself off, with --time, or with Ctrl-C. The exit code is 0 when cloud-init read the
-    medium and finished without trouble. With --json the console goes to standard error.
+    What is no file here is an image of the service; its data comes into TMPDIR, and has no name there when the machine
+    starts. It ends when the machine powers itself off, with --time, or with Ctrl-C. The exit code is 0 when cloud-init
+    read the medium and finished without trouble. With --json the console goes to standard error.
     """
     # What writes and boots is for this command only.
     from headwater.instances.media.config_drive import LABELS  # noqa: PLC0415 - see above
@@ -54,11 +79,8 @@ def try_image(
         shown.write(plain(text))
         shown.flush()
 
-    try:
-        disk = image.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise PlainFileUnreadable("FILE", os.fspath(image), getattr(error, "strerror", None) or str(error)) from error
-    with disk:
+    of_service = is_newest or cloud is not None or url is not None or not (os.sep in image or os.path.lexists(image))
+    with _fetched(image, url, cloud, is_newest=is_newest) if of_service else _opened(image) as disk:
         console, end = boot(disk, disk_format(disk), medium, bounds, show)
     found = verdict(plain(console))
     if as_json:
@@ -66,3 +88,23 @@ def try_image(
     else:
         output.say("\n".join((f"\n{end}; {found.summary}", *(f"  {trouble}" for trouble in found.troubles))))
     raise typer.Exit(exits.DONE if found.taken else exits.FAILED)
+
+
+def _opened(file: str) -> BinaryIO:
+    try:
+        return Path(file).open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise PlainFileUnreadable("FILE", file, getattr(error, "strerror", None) or str(error)) from error
+
+
+def _fetched(wanted: str, url: str | None, cloud: str | None, *, is_newest: bool) -> BinaryIO:
+    """Return the data of an image of the service, in a file that goes with us."""
+    with tempfile.TemporaryDirectory(prefix="headwater-try-") as directory, service_at(url, cloud) as service:
+        try:
+            found = service.newest(wanted) if is_newest else service.find(wanted)
+        except (NotFound, Unreachable) as error:
+            raise NothingToTry(wanted, error) from error
+        file = Path(directory, "image")
+        with output.progress(f"Downloading {found.get('name') or found['id']}", found.get("size")) as shown:
+            download(service, found, file, Patience(_PATIENCE_S), shown)
+        return file.open("rb")
