@@ -115,9 +115,12 @@ def compare(
 
 def _write(store: ObjectStore, key: str, size: int, bytes_: Source) -> None:
     writer = store.begin(key)
-    for piece in bytes_.pieces(size):
-        writer.write(piece)
-    _require(size, writer.commit().size)
+    try:
+        for piece in bytes_.pieces(size):
+            writer.write(piece)
+        _require(size, writer.commit().size)
+    finally:
+        writer.abort()  # does nothing after a commit
 
 
 def _require(size: int, moved: int) -> None:

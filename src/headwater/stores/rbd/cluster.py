@@ -11,7 +11,7 @@ import contextlib
 import errno
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,16 +82,7 @@ class Cluster:
         command = {"prefix": "df", "detail": "detail", "format": "json"}
         with self.translated(), self._connected().used() as connection:
             code, answer, _ = connection.mon_command(json.dumps(command), b"")
-        if code:
-            return None
-        for each in json.loads(answer)["pools"]:
-            if each["name"] == self._settings.pool:
-                stats = each["stats"]
-                rooms = [stats["max_avail"]]
-                if stats.get("quota_bytes"):
-                    rooms.append(stats["quota_bytes"] - stats["stored"])
-                return max(0, int(min(rooms)))
-        return None
+        return None if code else room_in(json.loads(answer), self._settings.pool)
 
     def close(self) -> None:
         """Let go of the connection; it ends when the last one who uses it is done."""
@@ -177,6 +168,22 @@ class Cluster:
             return self._rados.Rados(conffile=str(settings.conf), rados_id=settings.user, conf=options)
         except self._rados.Error as error:
             raise CephRefused(self._store, f"the configuration {settings.conf} cannot be read: {error}") from error
+
+
+def room_in(told: Mapping[str, Any], pool: str) -> int | None:
+    """Return how many more bytes a pool takes by what ``ceph df detail`` tells; ``None``: it does not tell.
+
+    A pool of which nothing was counted yet is told to have no room at all. One that is really full refuses what is
+    written.
+    """
+    for each in told["pools"]:
+        if each["name"] == pool:
+            stats = each["stats"]
+            rooms = [stats["max_avail"]] if stats["max_avail"] else []
+            if stats.get("quota_bytes"):
+                rooms.append(stats["quota_bytes"] - stats["stored"])
+            return max(0, int(min(rooms))) if rooms else None
+    return None
 
 
 class _Connection:
