@@ -20,6 +20,7 @@ setup-test: setup-check
 	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
 	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
 	@tools/virtual_environment.sh .venv-neutron requirements/neutron.txt
+	@tools/virtual_environment.sh .venv-glance requirements/glance.txt
 	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
 	@tools/virtual_environment.sh .venv-simplestreams requirements/simplestreams.txt
 	@tools/debian_packages.sh

@@ -30,6 +30,7 @@ pytest_plugins = [
     "servers.keystone",
     "servers.rabbitmq",
     "servers.barbican",
+    "servers.glance",
     "servers.ceph",
     "servers.swift",
 ]

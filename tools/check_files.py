@@ -21,6 +21,7 @@ MADE = frozenset(
         ".venv-keystone",
         ".venv-barbican",
         ".venv-neutron",
+        ".venv-glance",
         ".venv-swift",
         ".venv-simplestreams",
         ".venv-conformance",

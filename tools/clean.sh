@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
-rm -rf .venv .venv-clients .venv-keystone .venv-barbican .venv-neutron .venv-swift .venv-simplestreams .venv-conformance .venv-ceph .venv-audit .cache dist \
+rm -rf .venv .venv-clients .venv-keystone .venv-barbican .venv-neutron .venv-glance .venv-swift .venv-simplestreams .venv-conformance .venv-ceph .venv-audit .cache dist \
     .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-*.json
 find src tests tools -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 if [[ -d data ]]; then
