@@ -67,10 +67,13 @@ def _say_list(documents: Iterable[object], *, indent: str, ends_line: bool) -> N
     typer.echo("[]" if before == "[\n" else f"\n{indent}]", nl=ends_line)
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, are_keys: bool = False) -> None:
     """Print a table; in a pipe it has one line for each row, however long, and no lines between.
 
     ``_AT_ONCE`` rows are in memory at a time; columns may have other widths in the next ones.
+
+    Args:
+        are_keys: The columns are headed as they are, and not in capitals: people write them so elsewhere.
     """
     from rich import box  # noqa: PLC0415 - `serve` starts without tables and progress
     from rich.console import Console  # noqa: PLC0415 - see say_table
@@ -85,7 +88,7 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     while some or show_header:
         table = Table(box=box.SIMPLE if on_terminal else None, show_edge=False, pad_edge=False, show_header=show_header)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(column if are_keys else column.upper(), overflow="fold")
         for row in some:
             table.add_row(*(Text(cell) for cell in row))  # what looks like rich's markup is text
         console.print(table)

@@ -160,7 +160,7 @@ def test_the_table_goes_over_all_pages_and_reads_no_user_data(
     monkeypatch.setattr(InstanceLists, "page", None)
     monkeypatch.setattr(InstanceLists.heads, "__kwdefaults__", {"after": None, "limit": 2})
     lines = commands.run("list").splitlines()
-    assert [line.split()[0] for line in lines] == ["Name", "web0", "web1", "web2", "web3", "web4"]
+    assert [line.split()[0] for line in lines] == ["NAME", "web0", "web1", "web2", "web3", "web4"]
     assert lines[5].split()[1:3] == ["web4", "10.0.0.4"]
 
 
@@ -183,7 +183,7 @@ def test_a_list_shows_what_is_asked_for(commands: Commands) -> None:
 
 
 def test_an_empty_list_has_its_heading(commands: Commands) -> None:
-    assert commands.run("list").split()[0] == "Name"
+    assert commands.run("list").split()[0] == "NAME"
     assert commands.json("list") == []
 
 

@@ -114,7 +114,7 @@ def _say_columns(rows: Iterable[Row], form: Form, fields: Sequence[str]) -> int:
             writer.writerows(again)
         else:
             columns = fields or [*_TABLE_COLUMNS, *(key for key in ("region", "id", "path") if key in found)]
-            output.say_table(columns, ([row.get(key, "") for key in columns] for row in again))
+            output.say_table(columns, ([row.get(key, "") for key in columns] for row in again), are_keys=True)
     return count
 
 
