@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.schema import CreateColumn
 
 from headwater.database.documents import text_part
 from headwater.database.tables import ExactString, LongText
@@ -86,9 +87,11 @@ def _addresses_of_networks() -> None:
         op.rename_table("instance_addresses_anew", "instance_addresses")
         op.create_index("ix_instance_addresses_instance_id", "instance_addresses", ["instance_id"])
         return
-    op.add_column("instance_addresses", network)
+    sa.Table("instance_addresses", sa.MetaData(), network)
+    column = CreateColumn(network).compile(dialect=op.get_bind().dialect)
     old = "CONSTRAINT instance_addresses_pkey" if kind == "postgresql" else "PRIMARY KEY"
-    op.execute(f"ALTER TABLE instance_addresses DROP {old}, ADD PRIMARY KEY (address, network)")
+    # One statement, which the server refuses to carry out twice (``migrations/steps.py``).
+    op.execute(f"ALTER TABLE instance_addresses ADD COLUMN {column}, DROP {old}, ADD PRIMARY KEY (address, network)")
 
 
 def _identifiers() -> None:
