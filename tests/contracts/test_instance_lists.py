@@ -106,3 +106,4 @@ def test_a_page_reads_hardly_more_than_it_shows(postgresql_catalogue_url: str) -
             said: Any = database.read(lambda connection, e=explain: connection.exec_driver_sql(e).scalar_one())  # type: ignore[misc]
             for scan, read in rows_read(said[0]["Plan"]):
                 assert read <= MOST, (wanted, after, scan, read)
+    database.close()
