@@ -107,12 +107,14 @@ class HeadwaterProcess:
         for attempt in range(1, _PORTS + 1):
             if not keep_ports:
                 self._images_port, self._metadata_port = free_ports(2)
+            said = self._err.stat().st_size if self._err.exists() else 0
             try:
                 self._start_once()
                 return
             except HeadwaterDidNotStart as error:
                 if attempt == _PORTS or "cannot listen on" not in error.stderr:
                     raise
+                os.truncate(self._err, said)
             if keep_ports:
                 time.sleep(1)  # a connection of another test may go out from such a port for a moment
 
@@ -162,11 +164,15 @@ class HeadwaterProcess:
         wait_until(lambda: not self.group_lives(), "the killed processes are gone")
 
     def group_lives(self) -> bool:
-        """Whether a process of its group is left (one that nobody has waited for yet does not count)."""
+        """Whether a process of its group is left (one that nobody has waited for yet does not count).
+
+        The first thread of a killed process may be gone while another one waits for the disk, and the ports are taken
+        until that has ended too.
+        """
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-                if int(group) == self.pid and state not in "ZX":
+                if int(group) == self.pid and (state not in "ZX" or len(list((stat.parent / "task").iterdir())) > 1):
                     return True
         return False
 
