@@ -60,6 +60,7 @@ need gnupg gpg gpg-agent
 need gpgv gpgv
 need wrk wrk
 need curl curl
+need iproute2 ip
 need chromium chromium
 need haproxy haproxy
 [[ -e /usr/lib/python3/dist-packages/libvirt.py ]] || missing+=(python3-libvirt)
