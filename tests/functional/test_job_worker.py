@@ -177,6 +177,7 @@ def test_an_operator_steers_what_waits(service: HeadwaterProcess, http: httpx.Cl
         assert (told["status"], told["message"]) == ("failure", "cancelled by an operator")
         assert http.get(f"/v2/images/{image_id}").json()["status"] == "queued"
         wait_until(lambda: jobs(service, "--image", image_id) == [], "it is gone")
+        assert worker.stop() == 0  # in order: what it was at runs no more
     finally:
         worker.kill()
     for verb in ("show", "retry", "cancel"):
