@@ -25,12 +25,12 @@ _MOST = 64  # questions of one thread
 class Together(Generic[K, M, V]):
     """Asks for one event loop; each question is asked after it came, so no answer is older than the request."""
 
-    def __init__(self, ask: Callable[[K, M], V], in_thread: InThread, moment: Callable[[], M]) -> None:
+    def __init__(self, ask: Callable[[K, M], V], in_thread: InThread, moment: Callable[[Sequence[K]], M]) -> None:
         """Take what asks.
 
         Args:
             ask: Answers one question, given the moment of all that are asked with it.
-            moment: Makes that, when all of them have come.
+            moment: Makes that of all of them, when they have come.
         """
         self._ask, self._in_thread, self._moment = ask, in_thread, moment
         self._waiting: dict[K, list[asyncio.Future[V]]] = {}
@@ -57,7 +57,7 @@ class Together(Generic[K, M, V]):
                 _end(futures, found)
 
     def _answers(self, keys: Sequence[K]) -> list[V | Exception]:
-        moment = self._moment()
+        moment = self._moment(keys)
         return [self._answer(key, moment) for key in keys]
 
     def _answer(self, key: K, moment: M) -> V | Exception:
