@@ -100,6 +100,22 @@ def test_who_leaves_keeps_nobody_from_an_answer() -> None:
     run(test)
 
 
+def test_who_asks_again_as_soon_as_there_is_an_answer_is_answered() -> None:
+    async def test(thread: Thread) -> None:
+        together: Together[int, int, int] = Together(lambda key, _: key, thread, len)
+
+        async def again(key: int) -> list[int]:
+            return [await together.of(key + 100 * each) for each in range(5)]
+
+        waits = [asyncio.create_task(again(key)) for key in range(4)]
+        await asyncio.sleep(0)
+        thread.open.set()
+        answers = await asyncio.wait_for(asyncio.gather(*waits), 10)
+        assert answers == [[key + 100 * each for each in range(5)] for key in range(4)]
+
+    run(test)
+
+
 def test_the_moment_of_a_question_is_after_it_came() -> None:
     async def test(thread: Thread) -> None:
         moments = count(1)
