@@ -386,7 +386,7 @@ class InstanceRows:
         raise Unavailable("other changes of the same instance keep coming in between; try again")
 
 
-def _edition_of(row: Row[Any]) -> Edition:
+def _edition_of(row: Row[*tuple[Any, ...]]) -> Edition:
     return Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
 
 

@@ -18,8 +18,8 @@ K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")
 V = TypeVar("V")
 
-_AT_ONCE = 4  # threads
-_MOST = 64  # questions of one thread
+_AT_ONCE = 2
+_MOST = 32
 
 
 class Together(Generic[K, M, V]):
