@@ -70,8 +70,9 @@ class RegistryContract:
         assert registry.by_address("2001:db8::1") == one
         assert registry.by_address("10.0.0.2") == two
         assert registry.by_address("10.0.0.3") is None
-        assert registry.edition_at("10.0.0.1") == Edition(instance_id=one.id, revision=0, updated_at=NOON)
-        assert registry.edition_at("10.0.0.3") is None
+        assert registry.editions_at(["10.0.0.1", "10.0.0.3"]) == {
+            "10.0.0.1": Edition(instance_id=one.id, revision=0, updated_at=NOON)
+        }
 
     def test_the_same_address_on_two_networks_leads_to_two_instances(self, registry: InstanceRows) -> None:
         there = [an_instance(name, f"{name}/10.0.0.5", "10.0.0.6") for name in ("blue",)]
@@ -80,11 +81,12 @@ class RegistryContract:
             registry.add(each)
         found = [registry.by_address(address) for address in ("blue/10.0.0.5", "red/10.0.0.5", "10.0.0.5", "10.0.0.6")]
         assert found == [*there, there[0]]
-        edition = registry.edition_at("red/10.0.0.5")
-        assert edition is not None
-        assert edition.instance_id == there[1].id
-        for address in ("green/10.0.0.5", "blue/10.0.0.6", "Blue/10.0.0.5"):
-            assert registry.edition_at(address) is None
+        addresses = ["red/10.0.0.5", "10.0.0.5", "green/10.0.0.5", "blue/10.0.0.6", "Blue/10.0.0.5"]
+        editions = registry.editions_at(addresses)
+        assert {address: edition.instance_id for address, edition in editions.items()} == {
+            "red/10.0.0.5": there[1].id,
+            "10.0.0.5": there[2].id,
+        }
         with pytest.raises(InstanceExists, match=r"address red/10\.0\.0\.5 .*'red'"):
             registry.add(an_instance("late", "red/10.0.0.5"))
         moved = registry.replace(replace(there[0], addresses=("green/10.0.0.5",)), at=NOON + 1)
@@ -153,7 +155,9 @@ class RegistryContract:
         record = registry.record(first.id)
         assert (record.instance, record.replaced) == (changed, first)
         assert registry.by_address("10.0.0.1") is None
-        assert registry.edition_at("10.0.0.2") == Edition(instance_id=first.id, revision=1, updated_at=NOON + 5)
+        assert registry.editions_at(["10.0.0.2"]) == {
+            "10.0.0.2": Edition(instance_id=first.id, revision=1, updated_at=NOON + 5)
+        }
 
     def test_of_two_changes_of_one_revision_the_second_is_refused(self, registry: InstanceRows) -> None:
         first = an_instance("web1")

@@ -9,6 +9,7 @@ it; an address alone is of the one that asks the metadata port.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -60,6 +61,7 @@ def parted(address: str) -> tuple[str, str]:
     return network, plain
 
 
+@functools.lru_cache(4096)  # a guest that boots asks thirty times
 def canonical_source(text: str) -> str:
     """Return the one spelling of the address that a connection came from; its zone is left out.
 

@@ -14,6 +14,7 @@ as final: the catalogue is asked again for up to ``PATIENCE_S`` before 503 says 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
@@ -34,7 +35,7 @@ from headwater.http.errors import Failure, failure
 from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
 from headwater.instances.boot_log import reports
-from headwater.instances.callers.asking import Caller, Elsewhere, asked, known, snapshot_of
+from headwater.instances.callers.asking import Caller, Elsewhere, asked, known, moment_of, snapshot_of
 from headwater.instances.callers.signed import Signed, passed_on
 from headwater.instances.identity import http as identity_http
 from headwater.instances.identity.proofs import SIGNED
@@ -116,7 +117,9 @@ def application(
         patience_s: How long to ask an unavailable catalogue again before answering 503.
     """
 
-    callers: Together[Caller, Moment, Snapshot] = Together(partial(snapshot_of, snapshots), in_thread, snapshots.moment)
+    callers: Together[Caller, Moment, Snapshot] = Together(
+        partial(snapshot_of, snapshots), in_thread, partial(moment_of, snapshots)
+    )
 
     def is_by_agent(request: Request) -> bool:
         """Whether an agent has to say who asks: agents reach the metadata port, and no listener of a network."""
@@ -202,11 +205,11 @@ def application(
 async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:
     waited = 0.0
     while True:
-        started = anyio.current_time()
+        started = time.monotonic()
         try:
             return await ask()
         except Unavailable as error:
-            waited += PAUSE_S + anyio.current_time() - started
+            waited += PAUSE_S + time.monotonic() - started
             if waited > patience_s:
                 _LOG.error("no metadata could be served", error=str(error))
                 raise CatalogueSilent from error

@@ -7,13 +7,13 @@ be half-way through reading the older one, and any process must be able to finis
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
@@ -49,10 +49,13 @@ _CHANGED = (
 )
 
 # Asked for guests again and again, so it is put together once.
-_EDITION_AT = (
-    select(instances.c.id, instances.c.revision, instances.c.updated_at)
+_EDITIONS_AT = (
+    select(instance_addresses.c.address, instances.c.id, instances.c.revision, instances.c.updated_at)
     .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-    .where(instance_addresses.c.address == bindparam("address"), instance_addresses.c.network == bindparam("network"))
+    .where(
+        instance_addresses.c.address.in_(bindparam("addresses", expanding=True)),
+        instance_addresses.c.network == bindparam("network"),
+    )
 )
 
 _EDITION_OF = select(instances.c.id, instances.c.revision, instances.c.updated_at).where(
@@ -159,10 +162,21 @@ class InstanceRows:
         """Return what is another number after each change of an instance, and of what one is known by."""
         return int(self._database.read(lambda connection: connection.execute(_REVISION).scalar_one()))
 
-    def edition_at(self, address: str) -> Edition | None:
-        """Return which instance has an address (in its canonical form), in which state; the cheap question."""
-        network, plain = parted(address)
-        return self._edition(_EDITION_AT, {"address": plain, "network": network})
+    def editions_at(self, addresses: Iterable[str]) -> dict[str, Edition]:
+        """Return which instances have these addresses, in which state: one cheap question for those of one network.
+
+        Args:
+            addresses: In their canonical form; one that nobody has is left out of the answer.
+        """
+        of_networks: dict[str, list[str]] = {}
+        for address in addresses:
+            network, plain = parted(address)
+            of_networks.setdefault(network, []).append(plain)
+        found: dict[str, Edition] = {}
+        for network, plains in of_networks.items():
+            for start in range(0, len(plains), _IDS_AT_ONCE):
+                found |= self._database.read(partial(_editions_at, network, plains[start : start + _IDS_AT_ONCE]))
+        return found
 
     def edition_of(self, instance_id: str) -> Edition | None:
         """Return in which state an instance is."""
@@ -178,11 +192,11 @@ class InstanceRows:
         rows = self._database.read(lambda connection: connection.execute(query, of).all())
         if len(rows) != 1:
             return None
-        return Edition(instance_id=rows[0].id, revision=rows[0].revision, updated_at=rows[0].updated_at)
+        return _edition_of(rows[0])
 
     def _edition(self, query: Select[Any], of: dict[str, str]) -> Edition | None:
         row = self._database.read(lambda connection: connection.execute(query, of).one_or_none())
-        return None if row is None else Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
+        return None if row is None else _edition_of(row)
 
     def revisions(self, instance_ids: Sequence[str]) -> dict[str, int]:
         """Return the revision of each of these instances that there is."""
@@ -370,6 +384,15 @@ class InstanceRows:
                 # look finds it and says whose it is.
                 continue
         raise Unavailable("other changes of the same instance keep coming in between; try again")
+
+
+def _edition_of(row: Row[*tuple[Any, ...]]) -> Edition:
+    return Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
+
+
+def _editions_at(network: str, addresses: Sequence[str], connection: Connection) -> dict[str, Edition]:
+    rows = connection.execute(_EDITIONS_AT, {"addresses": addresses, "network": network})
+    return {on_network(network, row.address): _edition_of(row) for row in rows}
 
 
 def _revisions(instance_ids: Sequence[str], connection: Connection) -> dict[str, int]:

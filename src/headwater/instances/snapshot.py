@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -96,15 +96,17 @@ def _trees(instance: Instance, region: str | None) -> dict[str, Document]:
 
 
 class Moment:
-    """Some moment after questions have come: how many changes the instances had seen then; asked when it is needed.
+    """Some moment after questions have come: how many changes the instances had seen then, and who had which address.
 
-    Not for several threads at once.
+    Both are asked when they are needed first, once. Not for several threads at once.
     """
 
-    def __init__(self, ask: Callable[[], int]) -> None:
-        self._ask = ask
+    def __init__(self, registry: InstanceRows, addresses: Collection[str]) -> None:
+        """Begin with nothing asked; whoever has one of ``addresses`` is asked for with the first of them."""
+        self._registry, self._addresses = registry, addresses
         self._failed: Unavailable | None = None
         self._revision: int | None = None
+        self._editions: dict[str, Edition | None] = {}
 
     def revision(self) -> int:
         """Return the revision of the registry.
@@ -116,11 +118,22 @@ class Moment:
             raise self._failed
         if self._revision is None:
             try:
-                self._revision = self._ask()
+                self._revision = self._registry.revision()
             except Unavailable as error:
                 self._failed = error
                 raise
         return self._revision
+
+    def edition_at(self, address: str) -> Edition | None:
+        """Return which instance has an address, in which state.
+
+        Raises:
+            Unavailable: The catalogue does not answer.
+        """
+        if address not in self._editions:
+            asked = {*self._addresses, address}
+            self._editions = dict.fromkeys(asked) | self._registry.editions_at(asked)
+        return self._editions[address]
 
 
 _Key = tuple[Edition, bool, Static]  # an edition, whether it is in its time of grace, and what all are told
@@ -160,9 +173,9 @@ class Snapshots:
         # By the same: what it was found to be, and after how many changes of the registry at least.
         self._editions: TTLCache[str, tuple[int, Edition]] = TTLCache(REMEMBERED, COUNTED_US, now_us)
 
-    def moment(self) -> Moment:
-        """Return this moment, for questions that have come."""
-        return Moment(self._registry.revision)
+    def moment(self, addresses: Collection[str] = ()) -> Moment:
+        """Return this moment, for questions that have come from ``addresses`` among others."""
+        return Moment(self._registry, addresses)
 
     def at(self, address: str, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot for who has an address, which is in its canonical form.
@@ -174,7 +187,8 @@ class Snapshots:
             CallerUnknown: No instance has it.
             Unavailable: The catalogue does not answer, and nothing fresh enough is remembered.
         """
-        return self._for(address, CallerUnknown(address), lambda: self._registry.edition_at(address), moment)
+        moment = moment or self.moment((address,))
+        return self._for(address, CallerUnknown(address), lambda: moment.edition_at(address), moment)
 
     def of(self, instance_id: str, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot of an instance, as ``at`` does.

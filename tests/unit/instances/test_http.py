@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -358,8 +358,8 @@ class Flaky(Snapshots):
             raise Unavailable("postgresql://headwater@db.internal/headwater does not answer")
         return self.inner.at(address, moment)
 
-    def moment(self) -> Moment:
-        return self.inner.moment()
+    def moment(self, addresses: Collection[str] = ()) -> Moment:
+        return self.inner.moment(addresses)
 
 
 def test_a_short_outage_of_the_catalogue_is_waited_out(port: Port) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -33,9 +35,9 @@ class WatchedRegistry(InstanceRows):
             raise Unavailable("the database is away")
         return super().revision()
 
-    def edition_at(self, address: str) -> Edition | None:
+    def editions_at(self, addresses: Iterable[str]) -> dict[str, Edition]:
         self.looks += 1
-        return super().edition_at(address)
+        return super().editions_at(addresses)
 
     def record(self, id_or_name: str) -> Record:
         if self.is_down:
@@ -98,6 +100,22 @@ def test_a_removed_instance_is_unknown_at_once(snapshots: Snapshots, registry: W
     registry.remove(WEB_1.id)
     with pytest.raises(CallerUnknown):
         snapshots.at(ADDRESS)
+
+
+def test_of_many_who_ask_in_one_moment_the_catalogue_is_asked_once(registry: WatchedRegistry, clock: Clock) -> None:
+    addresses = [f"10.0.1.{each}" for each in range(1, 9)]
+    for address in addresses[1:]:
+        registry.add(replace(WEB_1, id=str(uuid.uuid4()), name=address, addresses=(address,), devices=()))
+    snapshots = Snapshots(registry, now_us=clock)
+    moment = snapshots.moment([*addresses, ADDRESS])
+    with pytest.raises(CallerUnknown):
+        snapshots.at(addresses[0], moment)
+    assert [snapshots.at(address, moment).instance.name for address in addresses[1:]] == addresses[1:]
+    assert snapshots.at(ADDRESS, moment).instance_id == WEB_1.id
+    assert (registry.looks, registry.counts) == (1, 1)
+    registry.remove(WEB_1.id)
+    with pytest.raises(CallerUnknown):
+        snapshots.at(ADDRESS, snapshots.moment(addresses))
 
 
 def test_after_a_change_what_was_listed_before_still_answers_for_a_minute(

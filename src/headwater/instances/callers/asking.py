@@ -5,7 +5,7 @@ A path holds a secret, or what hardware says of itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -83,6 +83,11 @@ def asked(
         instance_id, project_id = signed.instance(client, headers)
         return Caller(instance_id=instance_id, project_id=project_id), path
     return Caller(address=source_address(client, network)), path
+
+
+def moment_of(snapshots: Snapshots, callers: Iterable[Caller]) -> Moment:
+    """Return a moment after all of these have asked."""
+    return snapshots.moment([caller.address for caller in callers if caller.address is not None])
 
 
 def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = None) -> Snapshot:

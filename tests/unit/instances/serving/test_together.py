@@ -39,7 +39,7 @@ def test_what_comes_meanwhile_is_asked_together_and_the_same_only_once() -> None
         return key * 2
 
     async def test(thread: Thread) -> None:
-        together = Together(ask, thread, int)
+        together = Together(ask, thread, len)
         waits = [asyncio.create_task(together.of(key)) for key in [*range(50), *range(50)]]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -61,7 +61,7 @@ def test_one_that_finds_nothing_costs_the_others_nothing() -> None:
 
     async def test(thread: Thread) -> None:
         thread.open.set()
-        together = Together(ask, thread, int)
+        together = Together(ask, thread, len)
         found = await asyncio.gather(*(together.of(key) for key in range(5)), return_exceptions=True)
         assert isinstance(found[3], NotFound)
         assert [found[0], found[1], found[2], found[4]] == [0, 1, 2, 4]
@@ -79,7 +79,7 @@ def test_a_fault_reaches_who_asked_and_the_next_are_answered() -> None:
                 raise faults.pop()
             return key
 
-        together = Together(ask, thread, int)
+        together = Together(ask, thread, len)
         with pytest.raises(RuntimeError):
             await together.of(1)
         assert await together.of(1) == 1
@@ -89,7 +89,7 @@ def test_a_fault_reaches_who_asked_and_the_next_are_answered() -> None:
 
 def test_who_leaves_keeps_nobody_from_an_answer() -> None:
     async def test(thread: Thread) -> None:
-        together: Together[int, int, int] = Together(lambda key, _: key, thread, int)
+        together: Together[int, int, int] = Together(lambda key, _: key, thread, len)
         one, other = (asyncio.create_task(together.of(1)) for _ in range(2))
         await asyncio.sleep(0)
         one.cancel()
@@ -100,10 +100,26 @@ def test_who_leaves_keeps_nobody_from_an_answer() -> None:
     run(test)
 
 
+def test_who_asks_again_as_soon_as_there_is_an_answer_is_answered() -> None:
+    async def test(thread: Thread) -> None:
+        together: Together[int, int, int] = Together(lambda key, _: key, thread, len)
+
+        async def again(key: int) -> list[int]:
+            return [await together.of(key + 100 * each) for each in range(5)]
+
+        waits = [asyncio.create_task(again(key)) for key in range(4)]
+        await asyncio.sleep(0)
+        thread.open.set()
+        answers = await asyncio.wait_for(asyncio.gather(*waits), 10)
+        assert answers == [[key + 100 * each for each in range(5)] for key in range(4)]
+
+    run(test)
+
+
 def test_the_moment_of_a_question_is_after_it_came() -> None:
     async def test(thread: Thread) -> None:
         moments = count(1)
-        together: Together[str, int, int] = Together(lambda _, moment: moment, thread, lambda: next(moments))
+        together: Together[str, int, int] = Together(lambda _, moment: moment, thread, lambda _: next(moments))
         waits = [asyncio.create_task(together.of(key)) for key in "abc"]
         await asyncio.sleep(0)
         assert next(moments) == 1
