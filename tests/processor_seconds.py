@@ -65,10 +65,14 @@ def spent() -> float:
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:  # it has just ended
+        return
+    for task in tasks:
         try:
-            children = [int(child) for child in file.read_text().split()]
-        except OSError:  # it has just ended
+            children = [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
             continue
         for child in children:
             yield child
