@@ -109,6 +109,19 @@ def test_a_deleted_image_is_gone_for_clients_and_comes_back_as_it_was(
     assert (record["image"], record["image_name"], record["changed"]) == (image_id, "web", ["status"])
 
 
+def test_an_image_is_restored_by_a_name_that_no_other_deleted_one_has(service: HeadwaterProcess) -> None:
+    web, *twins = (an_image(service, name=name) for name in ("Web", "twin", "twin"))
+    for image_id in (web, *twins):
+        delete(service, image_id)
+    assert [each["id"] for each in trash(service, "restore", "Web")] == [web]
+    ended = service.command("trash", "restore", "twin")
+    assert ended.returncode == 1
+    assert "several images are named 'twin'" in ended.stderr
+    assert all(image_id in ended.stderr for image_id in twins)
+    assert "no deleted image Web can be restored" in service.command("trash", "restore", "Web").stderr
+    assert trash(service, "empty", "twin", "--yes", code=1)["error"]["type"] == "AmbiguousImage"
+
+
 def test_of_several_to_restore_one_that_is_gone_keeps_no_other(service: HeadwaterProcess) -> None:
     image_id = an_image(service)
     delete(service, image_id)

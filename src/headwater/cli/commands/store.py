@@ -51,7 +51,7 @@ def _no_such_store(name: str, known: Iterable[str]) -> str:
 
 @app.command()
 def adopt(
-    name: Annotated[str, typer.Argument(help="The store, as section [stores] names it.")],
+    name: Annotated[str, typer.Argument(help="The store, as the settings name it.")],
     as_json: AsJson = False,
 ) -> None:
     """Make what lies in a store's place the store from now on, be it empty or another one.
@@ -76,7 +76,8 @@ def adopt(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Stores, as section [stores] names them; else all.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="As the settings name them; else all stores."),
     ] = None,
     *,
     read: Annotated[

@@ -13,7 +13,7 @@ import typer
 
 from headwater.activity.notifications.notifier import Notifications
 from headwater.cli import exits, options, output
-from headwater.cli.catalogue import opened
+from headwater.cli.catalogue import AmbiguousImage, opened
 from headwater.cli.output import AsJson
 from headwater.clock import now, timestamp
 from headwater.errors import HeadwaterError, Invalid
@@ -82,7 +82,9 @@ def list_(
 
 @app.command()
 def restore(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Deleted images, as `headwater trash list` has.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Ids or names, as `headwater trash list` has them.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Make deleted images what they were: status, members, tags, properties and locations.
@@ -93,9 +95,9 @@ def restore(
     with _opened(writes=True) as here:
         done: list[Restored] = []
         refused: list[HeadwaterError] = []
-        for image_id in ids:
+        for image in images:
             try:
-                done.append(here.trash.restore(OPERATOR, image_id.lower()))
+                done.append(here.trash.restore(OPERATOR, _id_of(here.trash, image)))
             except HeadwaterError as error:  # told below; the others are restored
                 refused.append(error)
     if as_json:
@@ -111,8 +113,9 @@ def restore(
 
 @app.command()
 def empty(
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Only these; else all that can be restored.")
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE]...", help="Only these, by id or name; else all that can be restored."),
     ] = None,
     *,
     project: Annotated[str | None, typer.Option(metavar="PROJECT", help="Only images of this project.")] = None,
@@ -124,10 +127,8 @@ def empty(
     What stays is tried again by the service, and listed by `headwater trash objects`.
     """
     with _opened(writes=True) as here:
-        chosen = {image_id.lower() for image_id in ids or ()}
-        for image_id in chosen:
-            here.trash.find(image_id)
-        meant = (each for each in _of(here.trash, project) if not ids or each.image.id in chosen)
+        chosen = {_id_of(here.trash, image) for image in images or ()}
+        meant = (each for each in _of(here.trash, project) if not images or each.image.id in chosen)
         found = [(each.image.id, each.stored_size) for each in meant]
         if not yes:
             raise NotConfirmed(len(found), sum(size for _, size in found))
@@ -244,6 +245,24 @@ def _scrub(here: _Opened, images: int, *, as_json: bool) -> None:
             output.say("'headwater trash objects' tells which, and why; the service tries again")
     if left:
         raise typer.Exit(exits.FAILED)
+
+
+def _id_of(trash: Trash, id_or_name: str) -> str:
+    """Return the id of a deleted image.
+
+    Raises:
+        NotPending: None that can be restored has this id or name.
+        AmbiguousImage: Several have this name.
+    """
+    try:
+        return trash.find(id_or_name.lower()).image.id
+    except NotPending:
+        ids = [each.image.id for each in trash.list() if each.image.name == id_or_name]
+        if not ids:
+            raise NotPending(id_or_name) from None
+    if len(ids) > 1:
+        raise AmbiguousImage(id_or_name, ids)
+    return ids[0]
 
 
 def _of(trash: Trash, project: str | None) -> Iterator[PendingDelete]:
