@@ -36,8 +36,9 @@ def network_data(
         chosen = _chosen(port, subnets)
         if not chosen:
             continue
+        name = f"tap{port.id}"[:_TAP]
         link = {
-            "id": f"tap{port.id}"[:_TAP],
+            "id": name,
             "vif_id": port.id,
             "type": port.vif_type if port.vif_type in _LINKS else "phy",
             "mtu": network.mtu if (network := networks.get(port.network_id)) else None,
@@ -45,8 +46,7 @@ def network_data(
         }
         links.append(link)
         for fixed, subnet in chosen:
-            place = {"id": f"network{len(described)}", "link": link["id"], "network_id": port.network_id}
-            described.append({**place, **_network(fixed, subnet)})
+            described.append({"id": f"network{len(described)}", **_network(fixed, subnet, name, port.network_id)})
             servers |= dict.fromkeys(subnet.dns_nameservers)
     if not links:
         return None
@@ -62,12 +62,13 @@ def _chosen(port: Port, subnets: Mapping[str, Subnet]) -> list[tuple[FixedIp, Su
     return [first[version] for version in sorted(first)]
 
 
-def _network(fixed: FixedIp, subnet: Subnet) -> dict[str, Any]:
+def _network(fixed: FixedIp, subnet: Subnet, link: str, network_id: str) -> dict[str, Any]:
+    """Return what is told of one network, in Nova's order."""
     kind = f"ipv{subnet.ip_version}"
     if subnet.ipv6_address_mode:
         kind = f"{kind}_{subnet.ipv6_address_mode}"
     elif subnet.enable_dhcp:
-        return {"type": f"{kind}_dhcp"}
+        return {"type": f"{kind}_dhcp", "link": link, "network_id": network_id}
     routes = (
         []
         if subnet.gateway_ip is None
@@ -75,9 +76,11 @@ def _network(fixed: FixedIp, subnet: Subnet) -> dict[str, Any]:
     )
     return {
         "type": kind,
+        "link": link,
         "ip_address": fixed.ip_address,
         "netmask": subnet.cidr.partition("/")[2],
         "routes": [*routes, *(_route(each.destination, each.nexthop) for each in subnet.host_routes)],
+        "network_id": network_id,
         "services": _dns(dict.fromkeys(subnet.dns_nameservers)),
     }
 
