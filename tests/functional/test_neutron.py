@@ -167,6 +167,25 @@ def test_no_answer_has_a_status_that_an_agent_does_not_pass_on(agent: httpx.Clie
     assert agent.get("/latest/user-data", headers=signed(STRICT)).status_code == 403
 
 
+def test_without_an_agent_between_tokens_come_and_statuses_are_what_they_are(agent: httpx.Client) -> None:
+    def of(instance_id: str, **more: str) -> dict[str, str]:
+        headers = signed(instance_id, **more)
+        del headers["X-Forwarded-For"]
+        return headers
+
+    ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    assert agent.get("/latest/user-data", headers=of(STRICT)).status_code == 401
+    given = agent.put("/latest/api/token", headers=of(STRICT, **ttl))
+    assert (given.status_code, given.headers["X-aws-ec2-metadata-token-ttl-seconds"]) == (200, "60")
+    shown = {"X-aws-ec2-metadata-token": given.text}
+    assert agent.get("/latest/user-data", headers=of(STRICT, **shown)).content == b"plain"
+    assert agent.get("/latest/user-data", headers=of(WEB, **shown)).status_code == 401  # of another machine
+    assert agent.get("/latest/user-data", headers=signed(STRICT, **shown)).status_code == 403
+    assert agent.put("/latest/user-data", headers=of(WEB)).status_code == 405
+    forged = {**of(STRICT, **ttl), "X-Metadata-Provider": "b8f0", "Forwarded": "for=10.0.0.9"}
+    assert agent.put("/latest/api/token", headers=forged).status_code == 400
+
+
 def test_a_secret_path_is_as_good_as_ever(agent: httpx.Client, service: HeadwaterProcess) -> None:
     seed = json.loads(service.command("instance", "seed", "binary", "--json").stdout)
     assert agent.get(f"{seed['path']}user-data").content == USER_DATA[BINARY]

@@ -36,7 +36,7 @@ from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
 from headwater.instances.boot_log import reports
 from headwater.instances.callers.asking import Caller, Elsewhere, asked, known, moment_of, snapshot_of
-from headwater.instances.callers.signed import Signed, passed_on
+from headwater.instances.callers.signed import Signed, is_passed_on, passed_on
 from headwater.instances.identity import http as identity_http
 from headwater.instances.identity.proofs import SIGNED
 from headwater.instances.identity.tokens import PATH as IDENTITY_TOKEN
@@ -161,9 +161,9 @@ def application(
         if name in reports.DOCUMENTS and request.method == "POST":
             return await reports.take(request)
         if name in TOKEN_PATHS:
-            if by_agent:  # none would come back through an agent
+            if by_agent and is_passed_on(request.headers.getlist):  # none would come back through an agent
                 raise DocumentNotFound
-            return await token(request, snapshot, tokens, patiently)
+            return await token(request, snapshot, tokens, patiently, is_near=not by_agent)
         await require_token(request, snapshot, tokens, patiently)
         if identity is not None and name == IDENTITY_TOKEN:
             _require_method(request.method, ("POST",))
@@ -194,7 +194,7 @@ def application(
             response = await document(request)
         except HeadwaterError as error:
             told = failure(error, context(scope).request_id)
-            response = plain(replace(told, status=passed_on(told.status)) if is_by_agent(request) else told)
+            response = plain(_to_agent(told, request) if is_by_agent(request) else told)
         if request.method == "HEAD":
             response = without_body(response)
         await response(scope, receive, send)
@@ -277,6 +277,10 @@ def _sent(request: Request, found: Document, entropy: Callable[[int], bytes]) ->
     if is_held(request.headers, found.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=validators)
     return Response(found.read(entropy), headers={"content-type": found.content_type} | validators)
+
+
+def _to_agent(told: Failure, request: Request) -> Failure:
+    return replace(told, status=passed_on(told.status, request.headers.getlist))
 
 
 def plain(told: Failure) -> Response:

@@ -13,7 +13,7 @@ from headwater.errors import Unavailable
 from headwater.instances.callers.by_address import source_address
 from headwater.instances.callers.identifiers import Identifier, identifier_in
 from headwater.instances.callers.seeds import seed_in
-from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values
+from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values, is_passed_on
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
 from headwater.instances.snapshot import Moment, Snapshot, Snapshots
 from headwater.instances.trees import nocloud
@@ -28,6 +28,7 @@ class Caller:
     identifier: Identifier | None = None  # what its hardware says of itself
     instance_id: str | None = None
     project_id: str | None = None  # beside an id that an agent has signed
+    shows_tokens: bool = True  # what the machine itself says arrives
 
 
 class Elsewhere(Protocol):
@@ -81,7 +82,8 @@ def asked(
         if (address := signed.address(client, headers)) is not None:
             return Caller(address=address), path
         instance_id, project_id = signed.instance(client, headers)
-        return Caller(instance_id=instance_id, project_id=project_id), path
+        shows_tokens = not is_passed_on(headers)
+        return Caller(instance_id=instance_id, project_id=project_id, shows_tokens=shows_tokens), path
     return Caller(address=source_address(client, network)), path
 
 
@@ -117,7 +119,7 @@ def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = No
         raise MachineUnknown(caller.instance_id) from error
     if snapshot.project_id != caller.project_id:
         raise OtherProject(caller.instance_id)
-    if snapshot.needs_token:
+    if snapshot.needs_token and not caller.shows_tokens:
         raise TokenNeeded
     return snapshot
 

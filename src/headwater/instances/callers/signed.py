@@ -2,6 +2,8 @@
 
 The signature covers the id of the instance alone, so it is a token for all that the machine may read, for ever. The
 agent passes on nine statuses, and makes 502 of any other; and no header of the guest, so session tokens cannot be had.
+Where the compute node's own proxy asks (``metadata_path`` of Open vSwitch) no agent stands between: it signs likewise,
+passes on all statuses and headers, and sends no ``X-Forwarded-For``, which is added wherever there is an agent.
 
 A load balancer (NSX) names and signs no machine but its metadata provider, and tells the address of who asks: the
 settings say on which network that is.
@@ -142,9 +144,14 @@ class Signed:
             raise SignatureWrong
 
 
-def passed_on(status: HTTPStatus) -> HTTPStatus:
-    """Return the status that tells an agent of another one."""
-    return _INSTEAD.get(status, status)
+def is_passed_on(headers: Values) -> bool:
+    """Whether an agent stands between; a guest that says so itself has none of the other path's advantages."""
+    return bool(headers(FORWARDED))
+
+
+def passed_on(status: HTTPStatus, headers: Values) -> HTTPStatus:
+    """Return the status that tells an agent of another one, where there is an agent."""
+    return _INSTEAD.get(status, status) if is_passed_on(headers) else status
 
 
 def _once(headers: Values, name: str) -> str:

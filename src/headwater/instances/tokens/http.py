@@ -33,8 +33,14 @@ class OnlyPut(MethodNotAllowed):
         self.headers = {"Allow": "PUT"}
 
 
-async def token(request: Request, snapshot: Snapshot, tokens: Tokens, in_thread: InThread) -> Response:
-    """Return the answer with a new token."""
+async def token(
+    request: Request, snapshot: Snapshot, tokens: Tokens, in_thread: InThread, *, is_near: bool = True
+) -> Response:
+    """Return the answer with a new token.
+
+    Args:
+        is_near: The connection is the machine's own, so that hops on it can be limited.
+    """
     if request.method != "PUT":
         raise OnlyPut
     require_nobody_between(request)
@@ -42,7 +48,7 @@ async def token(request: Request, snapshot: Snapshot, tokens: Tokens, in_thread:
     made = await in_thread(lambda: tokens.issue(snapshot.instance_id, ttl_s))
     headers = {"content-type": TEXT, TTL_HEADERS[0]: str(ttl_s), "Cache-Control": "no-store"}
     limit_hops = context(request.scope).limit_hops
-    if snapshot.hop_limit is not None and limit_hops is not None:
+    if is_near and snapshot.hop_limit is not None and limit_hops is not None:
         limit_hops(snapshot.hop_limit)
     return Response(made, headers=headers)
 
