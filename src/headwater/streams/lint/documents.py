@@ -22,7 +22,7 @@ NO_INDEX: Final = Rule(
     id="index-missing",
     level=Level.ERROR,
     reach=Reach.FEED,
-    says="there is no index that {consumer} reads: {names}",
+    says="there is no index for {consumer}: {names}",
     fix="publish the index under {names}; if the feed lies deeper (images/, tools/), name that directory or URL",
     source=(
         "Juju asks index2 and then index, LXD, Incus and multipass index.json, MAAS and the sstream tools index.sjson"

@@ -44,7 +44,7 @@ class File:
         """
         path, size = safe_path(row["path"], f"{where}.path"), row.get("size")
         if size is not None and not _DIGITS.fullmatch(size):
-            raise MalformedDocument(f"{where}.size", "expected a number of bytes")
+            raise MalformedDocument(f"{where}.size", "expected a number of bytes; write a whole number")
         algorithm = next((name for name in _ALGORITHMS if row.get(name)), None)
         digest = row[algorithm].lower() if algorithm else None
         return cls(path, None if size is None else int(size), algorithm, digest)
