@@ -25,7 +25,7 @@ from headwater.instances.serving.faults import Faulty
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.serving.waiting import TURN_S, Changes
-from headwater.instances.snapshot import Snapshots
+from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens
 from headwater.instances.vendor_data import opening, static
