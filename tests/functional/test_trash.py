@@ -118,6 +118,20 @@ def test_of_several_to_restore_one_that_is_gone_keeps_no_other(service: Headwate
     assert "no-such-image" in ended.stderr
 
 
+def test_a_deleted_image_is_restored_by_a_name_that_no_other_has(service: HeadwaterProcess) -> None:
+    first, second, other = (an_image(service, name=name) for name in ("twice", "twice", "Once"))
+    for image_id in (first, second, other):
+        delete(service, image_id)
+    ended = service.command("trash", "restore", "twice", "Once", "once")
+    assert ended.returncode == 1
+    assert f"image {other} (Once) is active again" in ended.stdout
+    assert all(part in ended.stderr for part in ("several images are named 'twice'", first, second, "image once can"))
+    assert len(trash(service, "list")) == 2
+    assert trash(service, "restore", first)
+    (restored,) = trash(service, "restore", "twice")
+    assert restored["id"] == second
+
+
 def test_the_trash_is_emptied_on_request_and_not_without_a_yes(
     service: HeadwaterProcess, roots: tuple[Path, Path]
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from headwater.activity.notifications.notifier import Notifications
 from headwater.cli import exits, options, output
-from headwater.cli.catalogue import opened
+from headwater.cli.catalogue import AmbiguousImage, opened
 from headwater.cli.output import AsJson
 from headwater.clock import now, timestamp
 from headwater.errors import HeadwaterError, Invalid
@@ -82,7 +82,10 @@ def list_(
 
 @app.command()
 def restore(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Deleted images, as `headwater trash list` has.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Ids of deleted images, or names that no other deleted image has."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Make deleted images what they were: status, members, tags, properties and locations.
@@ -93,9 +96,9 @@ def restore(
     with _opened(writes=True) as here:
         done: list[Restored] = []
         refused: list[HeadwaterError] = []
-        for image_id in ids:
+        for image in images:
             try:
-                done.append(here.trash.restore(OPERATOR, image_id.lower()))
+                done.append(here.trash.restore(OPERATOR, _meant(here.trash, image)))
             except HeadwaterError as error:  # told below; the others are restored
                 refused.append(error)
     if as_json:
@@ -244,6 +247,22 @@ def _scrub(here: _Opened, images: int, *, as_json: bool) -> None:
             output.say("'headwater trash objects' tells which, and why; the service tries again")
     if left:
         raise typer.Exit(exits.FAILED)
+
+
+def _meant(trash: Trash, wanted: str) -> str:
+    """Return the id of the deleted image that has this id or name.
+
+    Raises:
+        NotPending, AmbiguousImage: None or several are meant.
+    """
+    with suppress(NotPending):
+        return trash.find(wanted.lower()).image.id
+    found = [each.image.id for each in trash.list() if each.image.name == wanted]
+    if not found:
+        raise NotPending(wanted)
+    if len(found) > 1:
+        raise AmbiguousImage(wanted, found)
+    return found[0]
 
 
 def _of(trash: Trash, project: str | None) -> Iterator[PendingDelete]:
