@@ -12,7 +12,7 @@ from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.media.config_drive import drive_files
 from headwater.instances.model import File, Instance
 from headwater.instances.registry import Record
-from headwater.instances.snapshot import render
+from headwater.instances.snapshots.snapshot import render
 from headwater.instances.sources.openstack.documents import KeyPair, Network, Port, Server, Subnet
 from headwater.instances.sources.openstack.networks import network_data
 from headwater.instances.sources.openstack.servers import Known, instance

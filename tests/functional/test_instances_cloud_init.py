@@ -32,7 +32,7 @@ from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
 from headwater.instances.password.rows import PasswordRows
 from headwater.instances.registry import InstanceRows
-from headwater.instances.snapshot import Snapshots
+from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens
 from headwater.server.edge.listener import Listener, listening

@@ -47,7 +47,9 @@ from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
 from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
-from headwater.instances.snapshot import Moment, Snapshot, Snapshots
+from headwater.instances.snapshots.kept import Snapshots
+from headwater.instances.snapshots.moment import Moment
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.tokens.http import require_token, token
 from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
 from headwater.instances.trees import ec2, openstack

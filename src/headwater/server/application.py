@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 from starlette.routing import BaseRoute, Route, Router
@@ -31,11 +30,12 @@ from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.callers.signed import Signed
 from headwater.instances.identity import http as identity_http
 from headwater.instances.serving.settings import MetadataSettings
-from headwater.instances.vendor_data import static
+from headwater.instances.vendor_data.static import Static
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
+from headwater.loops import Loop
 from headwater.server.apis import policies
 from headwater.server.apis.instances import instance_api
 from headwater.server.guests.networks import OnNetwork
@@ -70,9 +70,6 @@ from headwater.streams.syncing.sources.rows import SourceRows
 from headwater.streams.syncing.sources.service import Sources
 from headwater.streams.syncing.sources.work import SourceWork
 from headwater.streams.views.views import Views
-from headwater.threads import Pool
-
-_log = logging.getLogger(__name__)
 
 FEED = "/simplestreams"
 
@@ -142,19 +139,19 @@ class Background:
         )
         self._fetcher = fetcher
         self._loops = [
-            _Loop("leases were not renewed", self._renew_leases, RENEW_EVERY_S),
-            _Loop("runs of sources were not renewed", self._source_work.renew, RENEW_EVERY_S),
-            _Loop("uses of images were not noted", self.images.last_used.keep, RENEW_EVERY_S),
-            _Loop("housekeeping failed", self.images.keep_house, RENEW_EVERY_S),
-            _Loop("stores were not looked at", self.watch.look, TURN_S),
-            _Loop("notifications cannot be delivered", self.images.notifications.start, _START_EVERY_S),
+            Loop("leases were not renewed", self._renew_leases, RENEW_EVERY_S),
+            Loop("runs of sources were not renewed", self._source_work.renew, RENEW_EVERY_S),
+            Loop("uses of images were not noted", self.images.last_used.keep, RENEW_EVERY_S),
+            Loop("housekeeping failed", self.images.keep_house, RENEW_EVERY_S),
+            Loop("stores were not looked at", self.watch.look, TURN_S),
+            Loop("notifications cannot be delivered", self.images.notifications.start, _START_EVERY_S),
         ]
         if runs_jobs:
             self._loops += [
-                _Loop("no jobs could be looked for", self.images.jobs.look, POLL_S),
-                _Loop("no runs of sources could be looked for", self._source_work.look, POLL_S),
-                _Loop("no house-keeping could be looked for", self.images.house.look, POLL_S),
-                _Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S),
+                Loop("no jobs could be looked for", self.images.jobs.look, POLL_S),
+                Loop("no runs of sources could be looked for", self._source_work.look, POLL_S),
+                Loop("no house-keeping could be looked for", self.images.house.look, POLL_S),
+                Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S),
             ]
 
     async def work(self) -> None:
@@ -202,7 +199,7 @@ class Application(Background):
         """
         super().__init__(settings, found, runs_jobs=settings.jobs.in_service)
         pools, images = self.pools, self.images
-        self._loops.append(_Loop("the cache is not looked after", images.cache.look_after, _CACHE_EVERY_S))
+        self._loops.append(Loop("the cache is not looked after", images.cache.look_after, _CACHE_EVERY_S))
         self._authenticator = open_authenticator(settings.auth)
         self._by_password = with_passwords(self._authenticator, settings.auth)
         threads = Threads(pools.catalogue, pools.transfers, pools.web)
@@ -211,7 +208,7 @@ class Application(Background):
         self._feed = feed = LiveFeed(images.public, settings.streams, signer, fingerprints=fingerprints)
         self._trees, agents = open_trees(settings.streams, settings.data_dir, pools.pulling, self.metrics)
         self._loops += [
-            _Loop("what is kept of a feed is not looked after", each.look_after, _TREES_EVERY_S)
+            Loop("what is kept of a feed is not looked after", each.look_after, _TREES_EVERY_S)
             for each in self._trees.values()
             if isinstance(each, PulledTree)
         ]
@@ -231,12 +228,12 @@ class Application(Background):
             keystone=settings.auth.keystone,
             metrics=self.metrics,
             signed=_signed(settings.metadata.neutron),
-            elsewhere=self._cloud(settings.metadata),
+            elsewhere=self._cloud,
             drained=drained,
         )
-        self._loops += [_Loop(*each) for each in self._port.loops]
+        self._loops += self._port.loops
         if settings.metadata.openstack.auth_url is not None:
-            self._loops.append(_Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S))
+            self._loops.append(Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S))
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
@@ -289,11 +286,14 @@ class Application(Background):
             for name, each in settings.metadata.networks.items()
         }
 
-    def _cloud(self, settings: MetadataSettings) -> Elsewhere | None:
-        """Return who knows of instances that are not registered, if a cloud does."""
+    def _cloud(self, settings: MetadataSettings, told: Callable[[], Static]) -> Elsewhere | None:
+        """Return who knows of instances that are not registered, if a cloud does.
+
+        Args:
+            told: Returns the vendor data of all.
+        """
         if settings.openstack.auth_url is None:
             return None
-        file = static.opened(settings.vendor_data.file)
         from headwater.instances.sources.openstack.cloud import Cloud  # noqa: PLC0415 - only what is used
         from headwater.instances.sources.openstack.guests import CloudGuests  # noqa: PLC0415 - only what is used
 
@@ -303,7 +303,7 @@ class Application(Background):
             self.pools.cloud.run,
             self.metrics,
             region=settings.region,
-            static=file.value if file else lambda: static.NOTHING,
+            static=told,
         )
 
     def _files_routes(self, threads: Threads) -> list[BaseRoute]:
@@ -343,30 +343,6 @@ class Application(Background):
         self._feed.close()
         self._by_password.close()
         self._authenticator.close()
-
-
-class _Loop:
-    """Work that is done again and again, in a thread of its own, so that nothing else keeps it from being done."""
-
-    def __init__(self, fails: str, work: Callable[[], float | None], every_s: float) -> None:
-        """Take the work.
-
-        Args:
-            fails: What the log says when it fails.
-            work: Returns after how many seconds it wants to be done again; ``None``: after ``every_s``.
-        """
-        self.pool = Pool("loop", 1)
-        self._fails, self._work, self._every_s = fails, work, every_s
-
-    async def run(self) -> None:
-        """Do it until cancelled."""
-        while True:
-            pause_s: float | None = None
-            try:
-                pause_s = await self.pool.run(self._work)
-            except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
-                _log.warning(self._fails, extra={"error": str(error) or type(error).__name__})
-            await asyncio.sleep(self._every_s if pause_s is None else pause_s)
 
 
 def _signed(settings: NeutronSettings) -> Signed | None:

@@ -21,7 +21,9 @@ from headwater.instances.password.posting import PasswordSet, Posted
 from headwater.instances.registry import InstanceRows
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.waiting import Changes
-from headwater.instances.snapshot import Moment, Snapshot, Snapshots
+from headwater.instances.snapshots.kept import Snapshots
+from headwater.instances.snapshots.moment import Moment
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.tokens.tokens import Tokens
 from templates import sqlite_catalogue
 from unit.instances.examples import BARE, KEY, META_DATA, WEB_1, zeros

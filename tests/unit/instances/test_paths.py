@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from headwater.instances.paths import PathInvalid, document_name
 from headwater.instances.registry import Record
-from headwater.instances.snapshot import render
+from headwater.instances.snapshots.snapshot import render
 from unit.instances.examples import WEB_1
 
 DOCUMENTS = render(Record(instance=WEB_1, replaced=None), in_grace=False).documents

@@ -214,6 +214,17 @@ def test_sha256_that_somebody_else_knows_is_listed_and_a_new_one_shows_at_once()
     assert place.views.document(place.secret(), "SHA256SUMS").body.startswith(SHA256.encode())
 
 
+def test_what_is_not_known_for_long_is_wanted_again() -> None:
+    mine = hashed(1, visibility=Visibility.PRIVATE)
+    place = Place(mine)
+    asked = []
+    for later_s in (0, 800, 200, 10):
+        place.now += later_s
+        place.views.document(place.secret(), INDEX)
+        asked.append(len(place.wanted))
+    assert asked == [1, 1, 2, 2]
+
+
 def test_what_machines_take_of_private_images_is_wanted_once_and_then_listed() -> None:
     mine, raw = hashed(1, visibility=Visibility.PRIVATE), hashed(2, disk_format="raw")
     place = Place(mine, raw)

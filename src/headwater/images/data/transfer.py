@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from headwater.caching.fills import Fill
 from headwater.errors import ClientDisconnected
+from headwater.http.answers import part_headers
 from headwater.http.context import context
 from headwater.http.filesend import FILESEND, OCTETS, FileFailed, SentFile, SentGrowing, in_turn
 from headwater.http.threads import Threads
@@ -112,14 +113,17 @@ class Sending:
         self._downloads = downloads
         self._threads = threads
 
-    async def whole(self, found: Download, headers: dict[str, str], status: int) -> Response:
+    async def whole(self, found: Download, headers: Mapping[str, str]) -> Response:
         """Return the answer that carries all of the data."""
         size = found.image.size or 0
-        headers["Content-Length"] = str(size)
-        return await self.streamed(found, range(size), headers, status)
+        return await self._streamed(found, range(size), {**headers, "Content-Length": str(size)}, 200)
 
-    async def streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
-        """Return the answer that carries a part of the data; ``headers`` say how long it is."""
+    async def part(self, found: Download, wanted: range, headers: Mapping[str, str]) -> Response:
+        """Return the answer that carries the part of the data that is wanted, and says which it is."""
+        told = {**headers, **part_headers(wanted, found.image.size or 0)}
+        return await self._streamed(found, wanted, told, 206)
+
+    async def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         if self._downloads.caches:
             asked = found
             found = await self._threads.transfers.run(lambda: self._downloads.near(asked, wanted))

@@ -99,12 +99,8 @@ class DataHandlers:
                 return _elsewhere(url, headers, asked=asked)
         if wanted is None or not found.gives_parts:
             headers.update(_content_digest(found.image, request))
-            return await self._sending.whole(found, headers, 200)
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
-        if len(wanted) == size:
-            return await self._sending.whole(found, headers, 206)
-        headers["Content-Length"] = str(len(wanted))
-        return await self._sending.streamed(found, wanted, headers, 206)
+            return await self._sending.whole(found, headers)
+        return await self._sending.part(found, wanted, headers)
 
     async def describe(self, request: Request) -> Response:
         """Answer HEAD with what GET would say of all the data, without asking a store for it."""

@@ -15,7 +15,9 @@ from headwater.instances.callers.identifiers import Identifier, identifier_in
 from headwater.instances.callers.seeds import seed_in
 from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values, is_passed_on
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
-from headwater.instances.snapshot import Moment, Snapshot, Snapshots
+from headwater.instances.snapshots.kept import Snapshots
+from headwater.instances.snapshots.moment import Moment
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.trees import nocloud
 
 

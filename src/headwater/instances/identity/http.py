@@ -15,7 +15,7 @@ from headwater.http.threads import InThread
 from headwater.instances.identity.keys import PUBLISHED_S, Keys
 from headwater.instances.identity.proofs import Proofs
 from headwater.instances.identity.tokens import IdentityTokens, TokenRequestInvalid
-from headwater.instances.snapshot import Snapshot
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.tokens.http import require_nobody_between
 from headwater.instances.trees import identity_document
 from headwater.instances.trees.document import JSON, TEXT, Document, text

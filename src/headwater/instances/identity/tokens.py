@@ -10,7 +10,7 @@ import jwt
 
 from headwater.errors import Invalid
 from headwater.instances.identity.keys import LONGEST_S, Keys
-from headwater.instances.snapshot import Snapshot
+from headwater.instances.snapshots.snapshot import Snapshot
 
 PATH = "ec2/latest/dynamic/instance-identity/token"
 ALGORITHM = "RS256"

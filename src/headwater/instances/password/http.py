@@ -8,7 +8,7 @@ from starlette.responses import Response
 from headwater.http.requests import body_within
 from headwater.http.threads import InThread
 from headwater.instances.password.posting import LIMIT, Posted, readable
-from headwater.instances.snapshot import Snapshot
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.trees.document import TEXT
 
 

@@ -13,7 +13,7 @@ from headwater.http.routes import MethodNotAllowed
 from headwater.http.threads import InThread
 from headwater.instances.addresses import canonical_source
 from headwater.instances.errors import InstanceInvalid
-from headwater.instances.snapshot import Snapshot
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.tokens.tokens import (
     TOKEN_HEADERS,
     TTL_HEADERS,

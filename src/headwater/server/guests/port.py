@@ -25,10 +25,12 @@ from headwater.instances.serving.faults import Faulty
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.serving.waiting import TURN_S, Changes
-from headwater.instances.snapshot import Snapshots
+from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens
 from headwater.instances.vendor_data import opening, static
+from headwater.instances.vendor_data.static import Static
+from headwater.loops import Loop
 from headwater.server.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class Port:
         metrics: Metrics,
         only: str | None = None,
         signed: Signed | None = None,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: Callable[[MetadataSettings, Callable[[], Static]], Elsewhere | None] = lambda _, _told: None,
         drained: Callable[[], object] = lambda: None,
     ) -> None:
         """Put it together.
@@ -59,13 +61,16 @@ class Port:
             issuer: The URL of the image API, below which the keys of identities are, where the settings name no other.
             keystone: As whom services are asked about instances, where they want to know.
             metrics: Count what these answer.
-            only, signed, elsewhere: As of ``http.application``.
+            only, signed: As of ``http.application``.
+            elsewhere: Returns who knows of instances that are not registered, if somebody does; it is given what
+                returns the vendor data of instances that have none of their own.
             drained: Says, with anything that is true, that nobody should wait for a change any more.
 
         Raises:
             SettingsError: The file of vendor data, or one of certificates, is no good.
         """
         file = static.opened(settings.vendor_data.file)
+        told = file.value if file else lambda: static.NOTHING
         self._vendor_data = opening.answers(settings.vendor_data, keystone, metrics)
         instances = InstanceRows(database)
         self._changes = Changes(instances.revisions, drained)
@@ -73,13 +78,13 @@ class Port:
         issued_by = (settings.identity.issuer or issuer).rstrip("/")
         self.identity = IdentityTokens(Keys(KeyRows(database)), issued_by, lambda: now() // 1_000_000)
         documents = instances_http.application(
-            Snapshots(instances, region=settings.region, static=file.value if file else lambda: static.NOTHING),
+            Snapshots(instances, region=settings.region, static=told),
             in_thread,
             tokens=Tokens(Secrets(SecretRows(database)), lambda: now() // 1_000_000),
             passwords=PasswordRows(database),
             only=only,
             signed=signed,
-            elsewhere=elsewhere,
+            elsewhere=elsewhere(settings, told),
             identity=self.identity,
             limits=Limits(settings.rate, settings.burst, time.monotonic),
             changes=self._changes,
@@ -89,10 +94,9 @@ class Port:
             _log.warning("guests get faults on purpose, as section [metadata], key 'faults' says")
             documents = Faulty(documents, list(settings.faults.values()))
         self.app = Recorded(documents, self._boot_log, now)
-        # To be done again and again, in threads: what the log says when it fails, the work, how often in seconds.
         self.loops = (
-            ("who waits for a change was not told of one", self._changes.look, TURN_S),
-            ("what guests fetched was not written down", self._boot_log.write, _WRITES_EVERY_S),
+            Loop("who waits for a change was not told of one", self._changes.look, TURN_S),
+            Loop("what guests fetched was not written down", self._boot_log.write, _WRITES_EVERY_S),
         )
 
     def stop(self) -> None:

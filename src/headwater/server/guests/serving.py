@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
-from collections.abc import Callable
 
 from headwater.database.engine import Database
-from headwater.errors import Unavailable
 from headwater.server.edge.listener import Connections, Listener
 from headwater.server.guests.port import Port
 from headwater.server.metrics import Metrics
@@ -48,7 +45,7 @@ async def _serve(
         only=instance_id,
     )
     app = Observed(WholeBodies(port.app), "metadata", metrics)
-    beside = [asyncio.create_task(_again(guests, work, every_s)) for _, work, every_s in port.loops]
+    beside = [asyncio.create_task(each.run()) for each in port.loops]
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -70,13 +67,8 @@ async def _serve(
     await connections.stopped()
     for task in beside:
         task.cancel()
+    for each in port.loops:
+        each.pool.close()
     guests.close()
     files.close()
     port.close()
-
-
-async def _again(pool: Pool, work: Callable[[], None], every_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        with contextlib.suppress(Unavailable):  # what was not written waits
-            await pool.run(work)

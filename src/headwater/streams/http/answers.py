@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headwater.http.answers import content_answer
 from headwater.http.conditions import SeveralRanges, is_held, takes_gzip, wanted_range
 from headwater.http.threads import InThread
 from headwater.streams.live.document import Document, Form
@@ -59,12 +60,7 @@ def sent(document: Document, form: Form, headers: Headers, now_s: int, *, is_pri
     more = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
     if form.coding is not None:
         more["Content-Encoding"] = form.coding
-    body, status = form.body, 200
-    wanted = _wanted(headers, form)
-    if wanted is not None:
-        more["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(body)}"
-        body, status = body[wanted.start : wanted.stop], 206
-    return Response(body, status, validators | more, media_type=document.content_type)
+    return content_answer(form.body, _wanted(headers, form), validators | more, document.content_type)
 
 
 def _wanted(headers: Headers, form: Form) -> range | None:
@@ -79,11 +75,3 @@ def _wanted(headers: Headers, form: Form) -> range | None:
 @lru_cache(64)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
-
-
-def content_answer(content: bytes, wanted: range | None, headers: dict[str, str]) -> Response:
-    """Return bytes at hand, whole or the part that is wanted; ``headers`` say what they are."""
-    if wanted is None:
-        return Response(content, headers=headers)
-    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
-    return Response(content[wanted.start : wanted.stop], 206, headers)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.http import structured
+from headwater.http.answers import content_answer
 from headwater.http.conditions import is_held, wanted_range
 from headwater.http.context import context
 from headwater.http.threads import Threads
@@ -15,7 +16,6 @@ from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
 from headwater.images.model import Image
-from headwater.streams.http.answers import content_answer
 from headwater.streams.trees.tree import media_type_of
 from headwater.streams.views.views import View, ViewNotFound, Views
 
@@ -67,10 +67,8 @@ class Files:
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
         if wanted is None or not found.gives_parts:
-            return await self._sending.whole(found, headers, 200)
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
-        headers["Content-Length"] = str(len(wanted))
-        return await self._sending.streamed(found, wanted, headers, 206)
+            return await self._sending.whole(found, headers)
+        return await self._sending.part(found, wanted, headers)
 
     def _described(self, request: Request, view: View, name: str, image: Image | None) -> Response:
         if image is None:

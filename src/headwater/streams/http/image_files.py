@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headwater.http.answers import content_answer
 from headwater.http.conditions import is_held, wanted_range
 from headwater.http.context import context
 from headwater.http.filesend import OCTETS
@@ -18,7 +19,6 @@ from headwater.http.threads import InThread, Threads
 from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
-from headwater.streams.http.answers import content_answer
 from headwater.streams.http.pages import let_pages_read, preflight
 from headwater.streams.live.files.serving import ServedFile, ServedFiles
 from headwater.streams.writing.image_files import DIRECTORY
@@ -51,10 +51,8 @@ def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, t
             if url is not None:
                 return Response(status_code=307, headers={**headers, "Location": url, "Cache-Control": "no-store"})
         if wanted is None or not download.gives_parts:
-            return await sending.whole(download, headers, 200)
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{file.size}"
-        headers["Content-Length"] = str(len(wanted))
-        return await sending.streamed(download, wanted, headers, 206)
+            return await sending.whole(download, headers)
+        return await sending.part(download, wanted, headers)
 
     async def head(request: Request) -> Response:
         """Answer with what GET would say of all, without asking a store for it."""

@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route, Router
 from headwater.caching.fills import Fill
 from headwater.caching.pieces import PIECE, pieces_of
 from headwater.errors import HeadwaterError, NotFound
+from headwater.http.answers import part_headers
 from headwater.http.conditions import is_held, takes_gzip, wanted_range
 from headwater.http.filesend import FileFailed, SentFile, SentGrowing, in_turn
 from headwater.http.routes import Below, Face
@@ -117,9 +118,7 @@ class _Serving:
             headers["Accept-Ranges"] = "bytes"
         part = wanted_range(given, found.size, found.etag) if found.gives_parts and not is_head else None
         wanted, status = (range(found.size), 200) if part is None else (part, 206)
-        headers["Content-Length"] = str(len(wanted))
-        if part is not None:
-            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{found.size}"
+        headers |= {"Content-Length": str(len(wanted))} if part is None else part_headers(part, found.size)
         if is_head or not wanted:
             return Response(None, status, headers, found.media_type)
         return await self._sent(tree, found, wanted, status, headers)

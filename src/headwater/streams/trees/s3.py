@@ -35,6 +35,7 @@ from headwater.streams.trees.tree import (
     PathNotFound,
     TreeRefused,
     TreeUnavailable,
+    cache_control,
     media_type_of,
 )
 
@@ -152,7 +153,7 @@ class S3Tree:
     ) -> str:
         said = {"ContentType": media_type or media_type_of(path)}
         if max_age_s is not None:
-            said["CacheControl"] = f"max-age={max_age_s}" if max_age_s else "no-cache"
+            said["CacheControl"] = cache_control(max_age_s)
         if self._public:
             said["ACL"] = "public-read"
         with self._translated(path, writes=True):

@@ -38,6 +38,7 @@ from headwater.streams.trees.tree import (
     PathNotFound,
     TreeRefused,
     TreeUnavailable,
+    cache_control,
     media_type_of,
 )
 
@@ -149,7 +150,7 @@ class SwiftTree:
     ) -> str:
         headers = {"Content-Type": media_type or media_type_of(path)}
         if max_age_s is not None:
-            headers["Cache-Control"] = f"max-age={max_age_s}" if max_age_s else "no-cache"
+            headers["Cache-Control"] = cache_control(max_age_s)
         if expect == ABSENT:
             headers["If-None-Match"] = "*"
         elif expect is not None and self._tag_of(path) != expect:

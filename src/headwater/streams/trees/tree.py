@@ -230,6 +230,11 @@ class Tree(Protocol):
         """Let go of connections."""
 
 
+def cache_control(max_age_s: int) -> str:
+    """Return the header by which a file may be kept for so long, in seconds; 0: it is asked for each time."""
+    return f"max-age={max_age_s}" if max_age_s else "no-cache"
+
+
 def media_type_of(path: str) -> str:
     """Return the media type of a file of a feed.
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from headwater.errors import NotFound
 from headwater.identity.caller import Caller
@@ -43,6 +43,7 @@ _KEPT: Final = 500  # views whose documents are kept
 _KEPT_BYTES: Final = 64 << 20  # of the documents of views that are kept; those of one view always are
 _PAST: Final = 30  # of all views
 _WANTED: Final = 10_000  # images of which this process has said that it wants to know more
+_WANTED_S: Final = 900  # then it says so again, as what it said may be lost
 # Between the two requests of one reader. Who sees an image no more should not read of it for long.
 _GRACE_S: Final = 60
 _ACTIVE: Final = Condition("status", "eq", Status.ACTIVE.value)
@@ -120,7 +121,8 @@ class Views:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # by the key of the view; used last, last
         self._past = PastEditions[_Kept](_GRACE_S, clock, _PAST)
-        self._wanted: LRUCache[tuple[str, int], None] = LRUCache(_WANTED)  # ids and revisions of images
+        # Ids and revisions of images.
+        self._wanted: TTLCache[tuple[str, int], None] = TTLCache(_WANTED, _WANTED_S, clock)
 
     def public(self, project_id: str) -> View:
         """Return what a project shows to everybody.

@@ -1,4 +1,7 @@
-"""The base set is what Glance 33 brings: names, resource types and counts by its table (spec of the Image API, 11)."""
+"""The base set is what Glance 33 brings: names, resource types and counts by its table (spec of the Image API, 11).
+
+But where Nova reads something else than Glance says, it is what Nova reads.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ TABLE: dict[str, tuple[list[tuple[str, str | None, str | None]], int, int, int]]
     "OS::Compute::VMwareQuotaFlavor": ([(FLAVOR, None, None)], 2, 0, 0),
     "OS::Compute::VMware": ([(IMAGE, None, None)], 6, 0, 0),
     "OS::Compute::TPM": ([(FLAVOR, "hw:", None), (IMAGE, "hw_", None)], 2, 0, 0),
-    "OS::Compute::VTPM": ([(FLAVOR, "traits:", None), (IMAGE, "traits:", None)], 2, 0, 0),
+    "OS::Compute::VTPM": ([(FLAVOR, "trait:", None), (IMAGE, "trait:", None)], 2, 0, 0),
     "OS::Compute::Watchdog": ([(IMAGE, "hw_", None), (VOLUME, "hw_", "image"), (FLAVOR, "hw:", None)], 1, 0, 0),
     "OS::Compute::XenAPI": ([(IMAGE, None, None)], 1, 0, 0),
     "OS::Glance::CommonImageProperties": ([], 9, 0, 0),
@@ -113,6 +116,35 @@ def test_a_namespace_has_what_the_table_says(base: dict[str, Namespace], name: s
     assert len(namespace.properties) == properties
     assert len(namespace.objects) == objects
     assert sum(len(each.properties) for each in namespace.objects) == inner
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "values"),
+    [
+        ("OS::Compute::CPUPinning", "cpu_policy", {"shared", "dedicated", "mixed"}),
+        ("OS::Compute::Libvirt", "mem_encryption_model", {"amd-sev", "amd-sev-es", "amd-sev-snp", "intel-tdx"}),
+        (
+            "OS::Compute::LibvirtImage",
+            "hw_disk_bus",
+            {"fdc", "ide", "sata", "scsi", "usb", "virtio", "xen", "lxc", "uml"},
+        ),
+        (
+            "OS::Compute::LibvirtImage",
+            "hw_vif_model",
+            {
+                *("e1000", "e1000e", "igb", "lan9118", "ne2k_pci", "netfront", "pcnet", "rtl8139", "spapr-vlan"),
+                *("virtio", "vmxnet3"),
+            },
+        ),
+    ],
+    ids=["cpu-policy", "memory-encryption", "disk-bus", "vif-model"],
+)
+def test_values_are_those_that_nova_takes(
+    base: dict[str, Namespace], namespace: str, name: str, values: set[str]
+) -> None:
+    # Source: Nova 34, objects/fields.py and virt/libvirt/vif.py.
+    (definition,) = (each.definition for each in base[namespace].properties if each.name == name)
+    assert set(definition["enum"]) == values
 
 
 def test_everybody_sees_the_base_set_and_most_of_it_is_protected(base: dict[str, Namespace]) -> None:

@@ -56,6 +56,10 @@ app = typer.Typer(
     help="Register machines and show what they may learn about themselves.",
 )
 
+InstanceType = Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")]
+VendorData = Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")]
+ProjectId = Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")]
+Serial = Annotated[str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -106,15 +110,13 @@ def add(
     ] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A fact for it. Repeatable.")] = None,
     availability_zone: Annotated[str, typer.Option(metavar="ZONE", help="Where it runs.")] = "nova",
-    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")] = None,
-    vendor_data: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")] = None,
+    instance_type: InstanceType = None,
+    vendor_data: VendorData = None,
     network_data: Annotated[
         str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services; DHCP if not given.")
     ] = None,
-    project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
-    serial: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")
-    ] = None,
+    project_id: ProjectId = None,
+    serial: Serial = None,
     tokens: Annotated[
         Literal["optional", "required"],
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),

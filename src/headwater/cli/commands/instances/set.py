@@ -40,15 +40,13 @@ def set_(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A fact for it, beside those it has. Repeatable.")
     ] = None,
     availability_zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Where it runs.")] = None,
-    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Its size, such as m1.small.")] = None,
-    vendor_data: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")] = None,
+    instance_type: app.InstanceType = None,
+    vendor_data: app.VendorData = None,
     network_data: Annotated[
         str | None, typer.Option(metavar="JSON|@FILE", help="Its links, networks and services.")
     ] = None,
-    project_id: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")] = None,
-    serial: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")
-    ] = None,
+    project_id: app.ProjectId = None,
+    serial: app.Serial = None,
     tokens: Annotated[
         Literal["optional", "required"] | None,
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),

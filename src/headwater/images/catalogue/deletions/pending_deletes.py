@@ -31,7 +31,7 @@ _TASK, _COMING, _FAILED = "os_glance_import_task", "os_glance_importing_to_store
 
 
 class NotPending(NotFound):
-    """No image with this id waits for its data to go: nobody deleted it, or the data is let go of."""
+    """No image with this id, or name, waits for its data to go: nobody deleted it, or the data is let go of."""
 
     def __init__(self, image_id: str) -> None:
         super().__init__(f"no deleted image {image_id} can be restored: 'headwater trash list' shows those that can")

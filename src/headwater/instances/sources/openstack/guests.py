@@ -17,7 +17,8 @@ from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
 from headwater.instances.model import Instance
 from headwater.instances.registry import Record
-from headwater.instances.snapshot import GRACE_US, Snapshot, render
+from headwater.instances.snapshots.kept import GRACE_US
+from headwater.instances.snapshots.snapshot import Snapshot, render
 from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.sources.remembering import Remembered, Tally, Times
 from headwater.instances.vendor_data.static import NOTHING, Static

@@ -13,7 +13,8 @@ from headwater.errors import Unavailable
 from headwater.instances.callers.asking import Caller, known
 from headwater.instances.callers.signed import MachineUnknown
 from headwater.instances.model import Instance
-from headwater.instances.snapshot import GRACE_US, Snapshot
+from headwater.instances.snapshots.kept import GRACE_US
+from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.sources.openstack.guests import CloudGuests
 from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.vendor_data.static import Static

@@ -11,7 +11,7 @@ from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.errors import CallerUnknown
 from headwater.instances.registry import Edition, InstanceRows, Record
-from headwater.instances.snapshot import COUNTED_US, GRACE_US, STALE_US, Snapshots
+from headwater.instances.snapshots.kept import COUNTED_US, GRACE_US, STALE_US, Snapshots
 from headwater.instances.vendor_data.static import Static
 from unit.clock import Clock
 from unit.instances.examples import BARE, WEB_1

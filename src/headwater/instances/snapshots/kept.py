@@ -1,4 +1,4 @@
-"""All answers for an instance, rendered once for each state of it and the same in every process.
+"""The snapshots in use, each as new as its answer has to be.
 
 A guest reads some thirty documents one after another, over new connections that may reach
 different processes, and one that is listed and then missing makes cloud-init drop all of them. So a
@@ -17,10 +17,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import structlog
 from cachetools import TTLCache
@@ -28,10 +26,9 @@ from cachetools import TTLCache
 from headwater.errors import NotFound, Unavailable
 from headwater.instances.callers.identifiers import Identifier
 from headwater.instances.errors import CallerUnknown, IdentifierUnknown, InstanceNotFound, SeedUnknown
-from headwater.instances.model import Instance
-from headwater.instances.registry import Edition, InstanceRows, Record
-from headwater.instances.trees import ec2, nocloud, openstack
-from headwater.instances.trees.document import Document
+from headwater.instances.registry import Edition, InstanceRows
+from headwater.instances.snapshots.moment import Moment
+from headwater.instances.snapshots.snapshot import Snapshot, render
 from headwater.instances.vendor_data.static import NOTHING, Static
 
 GRACE_US = 60 * 1_000_000
@@ -41,100 +38,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 REMEMBERED = 65536  # addresses
 # A release that counts no changes may write too, and a catalogue be put back from a copy.
 COUNTED_US = 5 * 1_000_000
-_FACTS = ("project_id", "name", "hostname", "image_id")
-_DOCUMENT_BYTES = 250  # what a path and its entry take beside the body
 _LOG = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """Every document of one instance by its name, such as ``ec2/latest/meta-data/hostname``."""
-
-    instance_id: str
-    project_id: str | None
-    revision: int
-    documents: Mapping[str, Document]
-    needs_token: bool = False  # for whatever is read
-    hop_limit: int | None = None
-    facts: Mapping[str, str | None] = field(default_factory=dict)  # that a token of its identity tells
-    instance: Instance  # as its guest is told of it
-
-    @property
-    def weight(self) -> int:
-        """About how many bytes of memory it takes."""
-        bodies = {id(document): len(document.body) for document in self.documents.values()}
-        return sum(bodies.values()) + _DOCUMENT_BYTES * len(self.documents)
-
-
-def render(record: Record, *, in_grace: bool, region: str | None = None, static: Static = NOTHING) -> Snapshot:
-    """Return the snapshot of a record.
-
-    Args:
-        in_grace: Whether the last change is so fresh that what it took away must still answer.
-        region: Where the instance runs; ``None``: that is not told.
-        static: The vendor data of instances that have none of their own.
-    """
-    documents: dict[str, Document] = {}
-    if in_grace and record.replaced is not None:
-        documents |= _trees(static.told(record.replaced), region)
-    told = static.told(record.instance)
-    documents |= _trees(told, region)
-    return Snapshot(
-        instance=told,
-        instance_id=record.instance.id,
-        project_id=record.instance.project_id,
-        revision=record.instance.revision,
-        documents=MappingProxyType(documents),
-        needs_token=record.instance.tokens == "required",
-        hop_limit=record.instance.hop_limit,
-        facts=MappingProxyType({name: getattr(record.instance, name) for name in _FACTS}),
-    )
-
-
-def _trees(instance: Instance, region: str | None) -> dict[str, Document]:
-    return ec2.tree(instance, region=region) | openstack.tree(instance) | nocloud.tree(instance)
-
-
-class Moment:
-    """Some moment after questions have come: how many changes the instances had seen then, and who had which address.
-
-    Both are asked when they are needed first, once. Not for several threads at once.
-    """
-
-    def __init__(self, registry: InstanceRows, addresses: Collection[str]) -> None:
-        """Begin with nothing asked; whoever has one of ``addresses`` is asked for with the first of them."""
-        self._registry, self._addresses = registry, addresses
-        self._failed: Unavailable | None = None
-        self._revision: int | None = None
-        self._editions: dict[str, Edition | None] = {}
-
-    def revision(self) -> int:
-        """Return the revision of the registry.
-
-        Raises:
-            Unavailable: The catalogue did not answer the first time.
-        """
-        if self._failed is not None:
-            raise self._failed
-        if self._revision is None:
-            try:
-                self._revision = self._registry.revision()
-            except Unavailable as error:
-                self._failed = error
-                raise
-        return self._revision
-
-    def edition_at(self, address: str) -> Edition | None:
-        """Return which instance has an address, in which state.
-
-        Raises:
-            Unavailable: The catalogue does not answer.
-        """
-        if address not in self._editions:
-            asked = {*self._addresses, address}
-            self._editions = dict.fromkeys(asked) | self._registry.editions_at(asked)
-        return self._editions[address]
-
 
 _Key = tuple[Edition, bool, Static]  # an edition, whether it is in its time of grace, and what all are told
 
