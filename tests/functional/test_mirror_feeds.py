@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from keystoneauth1.session import Session
 from swiftclient.authv1 import PasswordPlugin
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import wait_until
+from functional.headwater_process import run_headwater, wait_until
 from headwater.streams.format.layout import INDEX
 from headwater.streams.mirroring.mirror import mirror
 from headwater.streams.query.query import query
@@ -60,7 +61,7 @@ def target(tmp_path: Path) -> DirectoryTree:
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*HEADWATER, *words], capture_output=True, text=True, timeout=120, check=False)
+    return run_headwater("streams", "mirror", *words, directory=Path(tempfile.gettempdir()), timeout_s=120)
 
 
 def report(*words: str | Path) -> tuple[int, dict[str, Any]]:

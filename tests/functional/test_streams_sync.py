@@ -16,7 +16,8 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess, bare_environment
+from functional.headwater_process import HeadwaterProcess, bare_environment, run_headwater
+from functional.program import program as headwater_program
 from headwater.streams.signing.feeds.sign import sign_feed
 from headwater.streams.trees.directory import DirectoryTree
 from needs import program
@@ -31,6 +32,7 @@ class Site:
 
     def __init__(self, home: Path, target: HeadwaterProcess) -> None:
         self.home, self.target = home, target
+        self.cache = {"XDG_CACHE_HOME": str(home / "cache")}
         self.web = WebServer()
         self.url = self.web.url("/")
         self.feed = CloudFeed(FEED, arches=("amd64", "arm64"))
@@ -41,27 +43,34 @@ class Site:
         for path, body in {**self.feed.documents, **self.feed.files}.items():
             self.web.pages[f"/{path}"] = content(body)
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "headwater.cli.main", "streams", "sync", self.url, *words, "--json"]
-        environment = bare_environment(self.home) | {"XDG_CACHE_HOME": str(self.home / "cache"), **more}
-        if not {"--local", "--to"} & set(words):
-            command += ["--to", self.target.images_url]
+    def command(self, *words: str) -> list[str]:
+        there = [] if {"--local", "--to"} & set(words) else ["--to", self.target.images_url]
+        return ["streams", "sync", self.url, *words, "--json", *there]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Begin a run, which the test may kill."""
         return subprocess.Popen(
-            command, env=environment, cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [headwater_program(), *self.command(*words)],
+            env=bare_environment(self.home) | self.cache,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
+    def ended(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return run_headwater(*self.command(*words), directory=self.home, env=self.cache | more, timeout_s=90)
+
     def run(self, *words: str, code: int = 0, **more: str) -> dict[str, Any]:
-        process = self.start(*words, **more)
-        out, err = process.communicate(timeout=90)
-        assert process.returncode == code, (out, err)
-        report: dict[str, Any] = json.loads(out)
+        done = self.ended(*words, **more)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        report: dict[str, Any] = json.loads(done.stdout)
         return report
 
-    def fails(self, *words: str) -> tuple[int | None, str]:
+    def fails(self, *words: str) -> tuple[int, str]:
         """Return the exit code of a run, and the type of its error."""
-        process = self.start(*words)
-        _, err = process.communicate(timeout=90)
-        return process.returncode, json.loads(err)["error"]["type"]
+        done = self.ended(*words)
+        return done.returncode, json.loads(done.stderr)["error"]["type"]
 
     def images(self) -> list[dict[str, Any]]:
         """Return all images of the service, in the order of their names, hidden ones last."""
@@ -221,10 +230,9 @@ def test_a_source_or_a_service_that_is_away_ends_the_run_with_one(site: Site) ->
     ],
 )
 def test_a_wrong_use_ends_with_two_and_asks_nobody(site: Site, words: list[str]) -> None:
-    process = site.start(*words)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 2, (out, err)
-    assert "password" not in err
+    done = site.ended(*words)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "password" not in done.stderr
     assert site.web.asked == []
 
 
