@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-LONG_AGO = ("--faked-system-time", "20200101T000000")
+LONG_AGO = ("--faked-system-time", "20200101T000000!")  # a clock that stands still, also between two commands
 
 
 class GnuPG:

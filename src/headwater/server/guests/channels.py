@@ -58,14 +58,18 @@ def _on_path(channel: str, path: Path) -> socket.socket:
         path.unlink()
     bound = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
+    new = path.with_name(f".{os.getpid()}")  # who sees the name connects at once, so it comes when that works
     try:
-        bound.bind(str(path))
+        bound.bind(str(new))
+        _ready(bound)
+        new.rename(path)
     except OSError:
         bound.close()
+        new.unlink(missing_ok=True)
         raise
     finally:
         os.umask(before)
-    return _ready(bound)
+    return bound
 
 
 def _on_vsock(channel: str, place: str) -> socket.socket:
