@@ -230,11 +230,13 @@ def _read(url: str) -> Target:
     if "@" in match["authority"]:
         raise UrlRefused(url, "it holds a user name or a password; these are not passed on")
     scheme = match["scheme"].lower()
+    if scheme not in _DEFAULT_PORT:
+        raise UrlRefused(url, f"the scheme {scheme!r} is not allowed")
     where = _AUTHORITY.fullmatch(match["authority"])
     if where is None or int(where["port"] or 0) > 65535:
         raise UrlRefused(url, "its host and port are not written as HOST or HOST:PORT")
     host = _v6(url, where["v6"]) if where["v6"] else _name_or_v4(url, where["name"])
-    port = int(where["port"]) if where["port"] else _DEFAULT_PORT.get(scheme, 0)
+    port = int(where["port"]) if where["port"] else _DEFAULT_PORT[scheme]
     return Target(scheme, host, port, (match["path"] or "/") + (match["query"] or ""))
 
 

@@ -69,6 +69,12 @@ def test_a_url_of_an_odd_spelling_is_refused_before_anything_is_resolved(url: st
         url_filter.addresses(url_filter.target(url))
 
 
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/", "FILE://example.org/x"])
+def test_a_scheme_that_nobody_fetches_is_told(url: str) -> None:
+    with pytest.raises(UrlRefused, match=r"the scheme '(file|ftp)' is not allowed"):
+        UrlFilter(UrlFilterSettings()).target(url)
+
+
 @pytest.mark.parametrize(
     "address",
     [
