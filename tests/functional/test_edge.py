@@ -21,6 +21,7 @@ import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functional.headwater_process import wait_until
+from headwater.errors import Unavailable
 from headwater.http.context import context
 from headwater.http.filesend import FILESEND, FileFailed
 from headwater.server.edge import connection, exchange, stream
@@ -211,6 +212,16 @@ def test_half_an_answer_is_not_taken_for_a_whole_one(start: Start, messages: lis
         received = edge.ask(request)
         assert received.endswith(b"RESET")
         assert b"\r\n0\r\n" not in received
+
+
+def test_a_reason_that_is_known_for_half_an_answer_is_no_mistake_of_a_program(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "headwater.server.edge")
+    for reason in (Unavailable("the data is damaged"), ValueError("no")):
+        assert start(answering(begun(content_length="5"), body(b"ab", more=True), reason)).ask(GET).endswith(b"RESET")
+    told = [(each.levelname, each.message, each.exc_info is None) for each in caplog.records]
+    assert told == [("INFO", "an answer was broken off", True), ("ERROR", "an application failed", False)]
 
 
 # --- Files -------------------------------------------------------------------------------------------

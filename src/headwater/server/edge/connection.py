@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
+from headwater.errors import HeadwaterError
 from headwater.http.context import context
 from headwater.server.edge.exchange import EXTENSIONS, Exchange, refusal
 from headwater.server.edge.framing import Refused
@@ -152,9 +153,11 @@ class Connection:
                 _log.debug("an answer was not read to its end", extra={"error": str(error)})
             else:
                 _log.exception("an application failed")
-        except Exception:  # noqa: BLE001 - the edge: the connection ends, the others go on
-            # The applications answer their own errors; this is a mistake, or an answer that broke off.
-            _log.exception("an application failed")
+        except Exception as error:  # noqa: BLE001 - the edge: the connection ends, the others go on
+            if isinstance(error, HeadwaterError) and exchange.started:  # told where it was found, such as damaged data
+                _log.info("an answer was broken off", extra={"client": self._name, "error": str(error)})
+            else:  # the applications answer their own errors: this is a mistake
+                _log.exception("an application failed")
         if not exchange.complete:
             return await self._break_off(exchange)
         if exchange.keep_alive and not exchange.body_complete:
