@@ -71,9 +71,10 @@ class Keystone:
 
     def project(self) -> str | None:
         try:
-            return self._session.get_project_id()
+            found = self._session.get_project_id()
         except exceptions.ClientException as error:
             raise NotProved(self._auth_url, str(error)) from error
+        return None if found is None else str(found)
 
     def endpoint(self, interface: str, region: str | None) -> str:
         """Return the URL of the image service that Keystone knows."""
@@ -84,14 +85,6 @@ class Keystone:
         if not found:
             raise NotProved(self._auth_url, f"it knows no image service for {interface} use; name its --url")
         return str(found)
-
-    def project_id(self) -> str | None:
-        """Return the project that the token is of."""
-        try:
-            found = self._session.get_project_id()
-        except exceptions.ClientException as error:
-            raise NotProved(self._auth_url, str(error)) from error
-        return None if found is None else str(found)
 
     def document_of(self, service_type: str, path: str, interface: str, region: str | None) -> Any:
         """Return the JSON document that another service of the cloud answers with.

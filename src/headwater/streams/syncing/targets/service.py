@@ -44,7 +44,7 @@ class ServiceTarget:
         self._service, self._patience = service, patience
         self._keystone = proof if isinstance(proof, Keystone) else None
         self._region, self._interface = region, interface
-        self._project = project or (self._keystone.project_id() if self._keystone is not None else None)
+        self._project = project or (self._keystone.project() if self._keystone is not None else None)
 
     def images_of(self, content_id: str) -> Iterator[Document]:
         owner = {"owner": self._project} if self._project is not None else {}
