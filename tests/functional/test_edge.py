@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -218,7 +219,8 @@ def test_a_reason_that_is_known_for_half_an_answer_is_no_mistake_of_a_program(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "headwater.server.edge")
-    for reason in (Unavailable("the data is damaged"), ValueError("no")):
+    reasons: list[Any] = [Unavailable("the data is damaged"), ValueError("no")]
+    for reason in reasons:
         assert start(answering(begun(content_length="5"), body(b"ab", more=True), reason)).ask(GET).endswith(b"RESET")
     told = [(each.levelname, each.message, each.exc_info is None) for each in caplog.records]
     assert told == [("INFO", "an answer was broken off", True), ("ERROR", "an application failed", False)]
