@@ -1,7 +1,8 @@
 """Two dozen machines as the Compute and the Networking API tell of them, with what these leave out.
 
 Each is one JSON object: ``server``, ``keypair``, ``ports``, ``subnets`` and ``networks`` as the APIs answer them;
-``devices``, ``dedicated_cpus``, ``files``, ``block_devices`` and ``ec2_ids`` as the compute node knows them.
+``devices``, ``dedicated_cpus``, ``files``, ``volumes`` (with ``block_devices``, which come of them) and ``ec2_ids`` as
+the compute node knows them.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def machines() -> dict[str, Machine]:
         "files and meta": a_machine(
             "with files",
             ports=[dhcp],
-            meta={"role": "webservers", "essential": "false"},
+            meta={"role": "webservers", "essential": "false", " with spaces ": " as well "},
             files={"/etc/motd": b"hello\n", "/opt/binary": bytes(range(256))},
         ),
         "devices of every kind": {
@@ -141,6 +142,28 @@ def machines() -> dict[str, Machine]:
             ramdisk="9e1f9a11-31e7-49b7-b260-868f441e862b",
         ),
         "a root device by name": a_machine("vda", ports=[dhcp], root="/dev/vda"),
+        "volumes and blank disks": {
+            **a_machine("volumes", ports=[dhcp], root="/dev/vda"),
+            "volumes": [
+                {"destination_type": "volume", "source_type": "volume", "device_name": "/dev/vdd"},
+                {"destination_type": "volume", "source_type": "volume", "device_name": "/dev/vdb"},
+                {
+                    "destination_type": "local",
+                    "source_type": "blank",
+                    "device_name": "/dev/vdc",
+                    "guest_format": "swap",
+                },
+                {"destination_type": "local", "source_type": "blank", "device_name": "/dev/vde", "guest_format": None},
+            ],
+            "block_devices": {
+                "ami": "vda",
+                "root": "/dev/vda",
+                "ebs0": "/dev/vdb",
+                "ebs1": "/dev/vdd",
+                "swap": "/dev/vdc",
+                "ephemeral0": "/dev/vde",
+            },
+        },
         "the third of a group": a_machine(
             "group-3", ports=[dhcp], launch_index=2, zone=None, groups=["default", "web tier"]
         ),
@@ -201,6 +224,7 @@ def a_machine(
         "networks": networks,
         "files": [{"path": path, "data": base64.b64encode(data).decode()} for path, data in (files or {}).items()],
         "admin_pass": admin_pass,
+        "volumes": [],
         "ec2_ids": short,
         "address": "10.0.0.99",  # by which it asks
     }
@@ -224,6 +248,10 @@ def a_port(
 
 def a_device(kind: str, bus: str = "none", address: str = "none", **more: Any) -> Machine:
     return {"type": kind, "bus": bus, "address": address, **more}
+
+
+def a_blank_disk(name: str, guest_format: str | None) -> Machine:
+    return {"destination_type": "local", "source_type": "blank", "device_name": name, "guest_format": guest_format}
 
 
 def _floating(port: Machine) -> Machine:

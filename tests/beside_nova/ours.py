@@ -36,6 +36,7 @@ def instance_of(machine: Machine) -> Instance:
     return replace(
         found,
         vendor_data=VENDOR_DATA,
+        block_devices=machine.get("block_devices", found.block_devices),
         devices=msgspec.convert(machine.get("devices", ()), tuple[Nic | Disk | Share, ...]),
         dedicated_cpus=tuple(machine.get("dedicated_cpus", ())),
         files=tuple(File(path=each["path"], data=base64.b64decode(each["data"])) for each in machine["files"]),

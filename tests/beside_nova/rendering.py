@@ -4,8 +4,8 @@ Each machine is what the Compute and the Networking API tell of it, and what the
 own handler answers every path that its listings name and those of ``paths``; its own config drive is written beside.
 It prints a list with ``{"http": {PATH: [STATUS, CONTENT-TYPE, BASE64]}, "drive": {PATH: BASE64}}`` of each.
 
-Nothing is asked of a database, a message queue or Neutron: what Nova would ask there stands in the machine, and four of
-its functions are replaced for that, at the end of this file.
+Nothing is asked of a database, a queue or Neutron: what Nova would ask there stands in the machine, and three of its
+functions are replaced for that, at the end of this file.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ asked: Machine = {}
 
 
 def _volumes(_instance: Instance, _context: object = None) -> Any:
-    fields = [objects.BlockDeviceMapping(**each) for each in asked.get("block_devices", [])]
+    fields = [objects.BlockDeviceMapping(**each) for each in asked["volumes"]]
     return objects.BlockDeviceMappingList(objects=fields)
 
 
@@ -210,10 +210,6 @@ def _groups(*_: object) -> list[dict[str, str]]:
 
 def _metadata(_self: MetadataRequestHandler, _address: str) -> Any:
     return asked["metadata"]
-
-
-def _no_network_template(*_: object, **__: object) -> None:
-    """Nothing is injected: that needs a disk of the guest."""
 
 
 Instance.get_bdms = _volumes

@@ -17,7 +17,7 @@ from headwater.instances.addresses import canonical, is_ipv4, parted
 from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
-from headwater.instances.names import is_uuid, require_hostname, require_text, require_uuid
+from headwater.instances.names import is_uuid, require_hostname, require_line, require_text, require_uuid
 from headwater.instances.network.data import require_shape
 
 # What stands in a path as it is, as cloud-init puts it there.
@@ -111,8 +111,8 @@ class Instance:
                 raise InstanceInvalid(
                     "block device", f"{name!r} holds '=' or '/', which guests cannot read in a listing"
                 )
-        for name in self.meta:
-            require_text("meta key", name)
+        for name in self.meta:  # Nova takes any number of spaces anywhere
+            require_line("meta key", name)
         require_vendor_data(self.vendor_data)
         if self.network_data is not None:
             require_shape(self.network_data)

@@ -21,8 +21,15 @@ def require_text(field: str, value: str, *, limit: int = NAME_LIMIT) -> None:
     Raises:
         InstanceInvalid: It is empty or too long, or holds a line break, control character or no Unicode.
     """
-    if not value or value != value.strip():
+    if value != value.strip():
         raise InstanceInvalid(field, "give a text that is not empty and neither begins nor ends with a space")
+    require_line(field, value, limit=limit)
+
+
+def require_line(field: str, value: str, *, limit: int = NAME_LIMIT) -> None:
+    """Accept as ``require_text`` does, also with spaces at both ends."""
+    if not value:
+        raise InstanceInvalid(field, "give a text that is not empty")
     if len(value) > limit:
         raise InstanceInvalid(field, f"{len(value)} characters are more than the {limit} allowed")
     if any(unicodedata.category(character) in _NO_TEXT for character in value):
