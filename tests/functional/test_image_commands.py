@@ -192,6 +192,18 @@ def test_an_upload_goes_on_over_lost_connections(command: Command, line: Line, f
     assert command.states == []
 
 
+def test_whoever_waits_for_a_service_that_is_away_is_told(command: Command, line: Line, file: Path) -> None:
+    line.is_down = True
+    said = command.run("upload", str(file), "--patience", "1", code=1)
+    waiting, error = said.splitlines()
+    away = f"the service at {line.url} does not answer: "
+    assert waiting.startswith(away)
+    assert waiting.endswith("; trying again for 1 s")
+    assert error.startswith(f"headwater: {away}")
+    told = json.loads(command.run("upload", str(file), "--patience", "1", "--json", code=1))  # and nothing else
+    assert told["error"]["type"] == "Unreachable"
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_upload_that_was_ended_goes_on_with_the_next_run(
     command: Command, line: Line, file: Path, http: httpx.Client, end: signal.Signals

@@ -39,6 +39,11 @@ def say_error(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def telling(*, as_json: bool) -> Callable[[str], None]:
+    """Return what prints to standard error what people should know meanwhile; under ``--json`` it is not printed."""
+    return (lambda _text: None) if as_json else say_error
+
+
 def say_json(document: object) -> None:
     """Print one JSON document."""
     typer.echo(json.dumps(document, indent=2))

@@ -71,10 +71,16 @@ class Patience:
         self,
         limit_s: float,
         *,
+        told: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit_s, self._sleep, self._clock = limit_s, sleep, clock
+        """Take what it works with.
+
+        Args:
+            told: Hears, once for each time that the service stays away, why it is waited for, and for how long.
+        """
+        self._limit_s, self._told, self._sleep, self._clock = limit_s, told, sleep, clock
         self._since, self._failures = 0.0, 0  # of those that followed each other, the first's time and their number
 
     def moved(self) -> None:
@@ -87,6 +93,8 @@ class Patience:
             self._since = self._clock()
         elif self._clock() - self._since >= self._limit_s:
             raise error
+        elif self._failures == 1:  # not the first: a connection that is lost and found again is nobody's concern
+            self._told(f"{error}; trying again for {self._limit_s:g} s")
         self._sleep(min(30.0, 0.5 * 2 ** min(self._failures, 10)))
         self._failures += 1
 

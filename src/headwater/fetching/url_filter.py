@@ -49,6 +49,8 @@ _NEVER = tuple(
     ipaddress.ip_network(network)
     for network in ("0.0.0.0/8", "240.0.0.0/4", "64:ff9b:1::/48", "fe80::/10", "fec0::/10", "100::/64")
 )
+# Not public, and some Pythons call them global: RFC 6890 (but for what Python 3.13 makes of it), RFC 7526, RFC 9637.
+_NOT_PUBLIC = tuple(ipaddress.ip_network(network) for network in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 # Clouds give machines their secrets here. Those in 169.254.0.0/16 and fe80::/10 are link-local anyway.
 _METADATA = frozenset(
     ipaddress.ip_address(address)
@@ -57,6 +59,9 @@ _METADATA = frozenset(
 # IPv6 networks whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291) and
 # IPv4-translated (RFC 2765).
 _IPV4_AT_END = tuple(ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96"))
+# What may be public of IPv6: the only space that is given out, and IPv4 in it, which is judged by itself. Meshes,
+# segment routing and sites use what lies outside, which Python calls global.
+_PUBLIC_V6 = (ipaddress.IPv6Network("2000::/3"), *_IPV4_AT_END)
 _ISATAP = 0x5EFE  # RFC 5214: these bits before an IPv4 address, in whatever network
 
 
@@ -200,7 +205,7 @@ class UrlFilter:
         otherwise whoever may name URLs could find out which machines there are.
         """
         return target.host not in self._settings.allowed_hosts and not all(
-            each.is_global for each in _meant(ipaddress.ip_address(address))
+            _is_public(each) for each in _meant(ipaddress.ip_address(address))
         )
 
     def _may_ask(self, host: str, address: IpAddress) -> bool:
@@ -213,7 +218,7 @@ class UrlFilter:
 
     def _is_open(self, address: IpAddress) -> bool:
         return (
-            address.is_global
+            _is_public(address)
             or self._settings.private_networks
             or any(address in network for network in self._allowed_networks)
         )
@@ -271,6 +276,15 @@ def _meant(address: IpAddress) -> Iterator[IpAddress]:
         if before & ~0x03000000 == _ISATAP or any(address in network for network in _IPV4_AT_END):
             yield ipaddress.IPv4Address(last)
         yield from (inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner)
+
+
+def _is_public(address: IpAddress) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return _is_public(address.ipv4_mapped)
+        if not any(address in network for network in _PUBLIC_V6):
+            return False
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
 
 
 def _is_special(address: IpAddress) -> bool:

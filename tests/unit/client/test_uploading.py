@@ -49,7 +49,8 @@ def test_patience_grows_and_ends_when_nothing_has_moved_for_long() -> None:
         now += pause
         pauses.append(pause)
 
-    patience = Patience(100, sleep=sleep, clock=lambda: now)
+    told = list[str]()
+    patience = Patience(100, told=told.append, sleep=sleep, clock=lambda: now)
     now = 1000.0  # of work that went well
     error = Unreachable("http://x", "it is away")
     with pytest.raises(Unreachable):
@@ -57,6 +58,11 @@ def test_patience_grows_and_ends_when_nothing_has_moved_for_long() -> None:
             patience.wait(error)
     assert pauses[:8] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert 1100 <= now < 1130
+    waited_for = "the service at http://x does not answer: it is away; trying again for 100 s"
+    assert told == [waited_for]  # once, and not at every pause
     patience.moved()
     patience.wait(error)
     assert pauses[-1] == 0.5
+    assert told == [waited_for]  # what is lost for a moment is not told
+    patience.wait(error)
+    assert told == [waited_for] * 2  # it is away again

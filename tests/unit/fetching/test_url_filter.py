@@ -110,6 +110,12 @@ def test_a_name_that_leads_to_an_address_of_the_machine_or_its_cloud_is_refused(
         judged("http://example.org/", [address])
 
 
+def test_what_is_no_web_address_is_refused_for_its_scheme() -> None:
+    for url in ("file:///etc/passwd", "FILE:///etc/passwd", "unix:///run/docker.sock"):
+        with pytest.raises(UrlRefused, match=r"the scheme '(file|unix)' is not allowed"):
+            judged(url)
+
+
 def test_such_an_address_in_the_url_is_refused_too() -> None:
     for url in ("http://127.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/", "http://[fd00:ec2::254]/"):
         with pytest.raises(UrlRefused):
@@ -141,7 +147,8 @@ def test_what_is_disallowed_is_refused_by_name_by_address_and_through_a_translat
 
 
 def test_private_networks_are_not_asked_unless_the_operator_says_so() -> None:
-    for address in ("10.0.0.1", "192.168.0.1", "172.16.0.1", "100.64.0.1", "fc00::1"):
+    never_given_out = ("192.0.0.8", "192.0.0.170", "192.88.99.1", "3fff::1", "5f00::1", "200::1", "4000::1", "1::1")
+    for address in ("10.0.0.1", "192.168.0.1", "172.16.0.1", "100.64.0.1", "fc00::1", *never_given_out):
         assert judged("http://example.org/", [address], private_networks=True) == [address]
         with pytest.raises(UrlRefused):
             judged("http://example.org/", [address])

@@ -45,8 +45,17 @@ class Replicating:
     """One run between two services."""
 
     def __init__(
-        self, source: ImageService, target: ImageService, choice: Choice, wanted: Wanted, notebooks: Path
+        self,
+        source: ImageService,
+        target: ImageService,
+        choice: Choice,
+        wanted: Wanted,
+        notebooks: Path,
+        *,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Take the two services; ``told`` is as in ``Patience``, and called by several threads."""
+        self._told = told
         self._source, self._target = source, target
         self._choice, self._wanted, self._notebooks = choice, wanted, notebooks
         self._mark = mark_of(source.url)
@@ -189,7 +198,7 @@ class Replicating:
             pool.shutdown(cancel_futures=True)
 
     def _patience(self) -> Patience:
-        return Patience(0 if self._is_away else self._wanted.patience_s, sleep=self._pause)
+        return Patience(0 if self._is_away else self._wanted.patience_s, told=self._told, sleep=self._pause)
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):

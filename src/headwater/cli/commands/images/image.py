@@ -205,7 +205,7 @@ def upload(
     }
     definitions.warn(_pairs(properties))
     with service_at(url, cloud) as service:
-        patience = Patience(patience_s)
+        patience = Patience(patience_s, told=output.telling(as_json=as_json))
         if from_url is not None:
             made = _imported(Importing(service, patience), document, image_id, from_url)
         else:
@@ -254,7 +254,8 @@ def download(
     with service_at(url, cloud) as service:
         found = service.newest(wanted) if is_newest else service.find(wanted)
         with output.progress(f"Downloading {found.get('name') or found['id']}", found.get("size")) as shown:
-            downloaded(service, found, file, Patience(patience_s), shown)
+            patience = Patience(patience_s, told=output.telling(as_json=as_json))
+            downloaded(service, found, file, patience, shown)
     if as_json:
         output.say_json(found)
 

@@ -103,7 +103,7 @@ def replicate(
         notebooks = cache_directory(dict(os.environ)).with_name("replications")
         if not dry_run:
             opened.enter_context(one_run(notebooks, one.url, other.url))
-        run = Replicating(one, other, choice, wanted, notebooks)
+        run = Replicating(one, other, choice, wanted, notebooks, told=output.telling(as_json=as_json))
         steps = run.plan()
         if not dry_run:
             with output.progress("Copying", sum(each.bytes_to_copy for each in steps)) as shown:

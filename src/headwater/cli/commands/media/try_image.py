@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -80,7 +81,8 @@ def try_image(
         shown.flush()
 
     of_service = is_newest or cloud is not None or url is not None or not (os.sep in image or os.path.lexists(image))
-    with _fetched(image, url, cloud, is_newest=is_newest) if of_service else _opened(image) as disk:
+    told = output.telling(as_json=as_json)
+    with _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk:
         console, end = boot(disk, disk_format(disk), medium, bounds, show)
     found = verdict(plain(console))
     if as_json:
@@ -97,7 +99,9 @@ def _opened(file: str) -> BinaryIO:
         raise PlainFileUnreadable("FILE", file, getattr(error, "strerror", None) or str(error)) from error
 
 
-def _fetched(wanted: str, url: str | None, cloud: str | None, *, is_newest: bool) -> BinaryIO:
+def _fetched(
+    wanted: str, url: str | None, cloud: str | None, told: Callable[[str], None], *, is_newest: bool
+) -> BinaryIO:
     """Return the data of an image of the service, in a file that goes with us."""
     with tempfile.TemporaryDirectory(prefix="headwater-try-") as directory, service_at(url, cloud) as service:
         try:
@@ -106,5 +110,5 @@ def _fetched(wanted: str, url: str | None, cloud: str | None, *, is_newest: bool
             raise NothingToTry(wanted, error) from error
         file = Path(directory, "image")
         with output.progress(f"Downloading {found.get('name') or found['id']}", found.get("size")) as shown:
-            download(service, found, file, Patience(_PATIENCE_S), shown)
+            download(service, found, file, Patience(_PATIENCE_S, told=told), shown)
         return file.open("rb")
