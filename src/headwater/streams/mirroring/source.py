@@ -143,8 +143,13 @@ class _Reading:
         """Read a start document and all that it leads to."""
         reader = FeedReader(self._tree, self._trusted, start)
         indexes = list(reader.indexes())
-        for _, index in indexes:
+        for read, index in indexes:
             for content_id, entry in index.index.items():
+                if entry.format == INDEX_FORMAT and entry.path in (read.path, start):
+                    self.warnings.append(
+                        f"{read.path}: the entry {content_id!r} leads back to {entry.path}: tools follow it until they "
+                        "are stopped; its publisher has to take it out"
+                    )
                 if entry.format != INDEX_FORMAT and unsigned_name(entry.path) not in self.documents:
                     self._products(reader, entry.path, content_id, entry.format)
         # An index may name others, which then come before it.
