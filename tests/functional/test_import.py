@@ -177,8 +177,10 @@ def test_where_not_all_stores_must_succeed_one_is_enough(http: httpx.Client, ser
     image_id = make(http)
     stage(http, image_id, BLOB)
     assert bring(http, image_id, stores=["cheap", "web"], all_stores_must_succeed=False).status_code == 202
-    assert ended(http, image_id)["status"] == "success"
-    image = show(http, image_id)
+    task, image = ended(http, image_id), show(http, image_id)
+    assert (task["status"], task["result"]) == ("success", {"image_id": image_id})
+    assert "store web" in task["message"]  # whoever reads which store failed can read why
+    assert "read only" in task["message"]
     assert (image["status"], image["os_glance_failed_import"]) == ("active", "web")
     assert lying(service, image_id) == {"cheap": [BLOB]}
 

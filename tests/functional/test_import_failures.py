@@ -293,6 +293,8 @@ def test_a_store_that_is_down_among_several_is_named_and_fails_all_or_is_left_ou
         require_queued(http, service, image_id)
     else:
         assert task["status"] == "success"
+        assert "store cheap" in task["message"]
+        assert str(service.data_dir) not in task["message"]
         assert image["stores"] == "fast"
         require_active(http, image_id)
 

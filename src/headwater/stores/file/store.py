@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.errors import SettingsError
-from headwater.stores.file.layout import DIRECTORY, FULL, MARK, file_of, mark_of, marked, names_in, part_of, probe
+from headwater.stores.file.layout import DIRECTORY, FULL, MARK, file_of, keys_in, mark_of, marked, part_of, probe
 from headwater.stores.file.pieces import FilePieces
 from headwater.stores.file.proof import keeps_marks, proof_of, set_proof
 from headwater.stores.file.settings import FileStoreSettings
@@ -143,12 +144,12 @@ class FileStore:
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         with contextlib.suppress(FileNotFoundError), self._looked_up() as root:
-            for directory in names_in(root, "objects"):
-                for name in names_in(root, f"objects/{directory}"):
-                    key = name.replace("~", "/")
-                    if key.startswith(prefix):
-                        with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                            yield _stored(key, os.stat(f"objects/{directory}/{name}", dir_fd=root))
+            for key in keys_in(root):
+                if key.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
+                        state = os.stat(file_of(key), dir_fd=root)
+                        if stat.S_ISREG(state.st_mode):
+                            yield _stored(key, state)
 
     def delete(self, key: str) -> None:
         checked_key(key)

@@ -12,7 +12,7 @@ from headwater.images.imports.checking import Check, Facts, require_size
 from headwater.images.imports.runs.ending import Ending
 from headwater.images.imports.runs.run import Run
 from headwater.images.imports.sources import Source
-from headwater.images.imports.writing import Target, Writing, targets_in
+from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
 from headwater.images.model import Location
 from headwater.stores.store import ObjectStore
 
@@ -80,7 +80,9 @@ class Carrying:
             writing.abort()
             raise
         finally:
-            run.failed += [each.location.store for each in targets if each.error is not None]
+            for each in targets:
+                if each.error is not None:
+                    run.failed[each.location.store] = StoreFailed(each.location.store, each.error).told
             buffers.close()
         return facts, written
 

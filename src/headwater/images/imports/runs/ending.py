@@ -92,7 +92,7 @@ class Ending:
 
         def moved(image: Image, held: Held) -> tuple[Image, Held]:
             self._require_ours(order, image)
-            after = rules.imported(image, at, run.failed)
+            after = rules.imported(image, at, tuple(run.failed))
             if not copies:
                 after = self._active(run, after, facts, verification)
             elif (image.os_hash_value, image.size) != (facts.os_hash_value, facts.size):
@@ -106,7 +106,12 @@ class Ending:
                 import_objects.ended(order.image_id, given, at),
                 locations.changed(order.image_id, moved, at),
                 *self._goes_on(run.job, order),
-                self._ended(order, TaskStatus.SUCCESS, result={"image_id": order.image_id}),
+                self._ended(
+                    order,
+                    TaskStatus.SUCCESS,
+                    result={"image_id": order.image_id},
+                    message="; ".join(run.failed.values()),
+                ),
             )
         self._remove(left)
 
@@ -124,14 +129,14 @@ class Ending:
             os_hash_value=facts.os_hash_value,
         )
 
-    def give_up(self, order: Order, task: Task, reason: str, failed: Sequence[str]) -> None:
+    def give_up(self, order: Order, task: Task, reason: str, failed: Iterable[str]) -> None:
         """End the task; an image that it still holds waits again, or stays as it was when it has data."""
         at = self._clock()
 
         def waiting(image: Image) -> Image:
             if not rules.is_imported_by(image, order.task_id):
                 return image
-            after = rules.imported(image, at, failed)
+            after = rules.imported(image, at, tuple(failed))
             return after.moved_to(Status.QUEUED) if image.status is Status.IMPORTING else after
 
         with self._changes.told(asked_by(task), "image.update", order.image_id) as change:

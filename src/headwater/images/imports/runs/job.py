@@ -134,7 +134,7 @@ class ImportRuns:
                 raise GivenUp(f"it cannot be tried again: {error}") from error
 
     def _attempt(self, job: Job, order: Order, task: Task) -> None:
-        failed: list[str] = []
+        failed: dict[str, str] = {}
         try:
             job.require_wanted()
             self._tries.begin(job.attempts)

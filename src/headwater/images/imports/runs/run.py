@@ -33,7 +33,7 @@ class Run:
     task: Task
     image: Image  # as it was when the run began
     look: Looking  # raises where the run is to end: for a stop, because it is cancelled, or the image is lost
-    failed: list[str] = field(default_factory=list)  # stores that did not take the data
+    failed: dict[str, str] = field(default_factory=dict)  # stores that did not take the data, and why
     after: Image = field(init=False)  # what plugins make of the image
 
     def __post_init__(self) -> None:
