@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, bare_environment
+from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, bare_environment, wait_until
 from functional.program import program as headwater
 from needs import program
 from servers.ports import free_ports
@@ -103,6 +103,7 @@ def test_a_taken_address_is_named_with_its_network_and_a_change_moves_it(site: S
 
 def test_the_log_says_on_which_network_somebody_asked(site: Site) -> None:
     site.read("red", "/latest/a-name-of-this-test")
+    wait_until(lambda: bool(site.service.requests(path="/latest/a-name-of-this-test")), "the request is logged")
     [line] = site.service.requests(path="/latest/a-name-of-this-test")
     assert (line["network"], line["client"], line["listener"]) == ("red", GUEST, "metadata")
 

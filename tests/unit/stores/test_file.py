@@ -34,21 +34,6 @@ def test_objects_lie_where_the_module_says(tmp_path: Path) -> None:
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
-def test_what_others_put_beside_objects_is_none_and_hinders_nothing(tmp_path: Path) -> None:
-    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
-    put(store, "key", b"x")
-    objects = tmp_path / "objects"
-    home = objects / hashlib.sha256(b"key").hexdigest()[:2]
-    (objects / ".DS_Store").touch()
-    (objects / "lost+found").mkdir()
-    (objects / "lost+found" / "#12").touch()
-    (home / ".snapshot").mkdir()
-    (home / "strayed").touch()  # where no object of this key would be found, or deleted
-    directory = objects / hashlib.sha256(b"directory").hexdigest()[:2]
-    (directory / "directory").mkdir(parents=True)
-    assert [stored.key for stored in store.list()] == ["key"]
-
-
 def test_an_object_is_not_for_everybody(tmp_path: Path) -> None:
     store = marked(FileStore("files", FileStoreSettings(), tmp_path))
     store.begin("key").commit()
@@ -275,6 +260,7 @@ def test_a_file_system_without_links_is_marked_too(tmp_path: Path, monkeypatch: 
     def refuse(*_arguments: object, **_more: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
+    monkeypatch.setattr(os, "link", refuse)
     store = FileStore("files", FileStoreSettings(), tmp_path)
     assert store.mark("a" * 32) == "a" * 32
     assert store.mark("b" * 32) == "a" * 32
@@ -332,3 +318,12 @@ def test_a_url_of_another_directory_or_of_a_wrong_place_in_it_is_refused(tmp_pat
     for wrong in (other, url.replace("objects", "incoming"), url.replace("%20", " "), f"file://{tmp_path}/a%20b/k"):
         with pytest.raises(ForeignUrl, match="store files"):
             store.key_of(wrong)
+
+
+def test_what_others_put_beside_objects_is_none(tmp_path: Path) -> None:
+    store = marked(FileStore("here", FileStoreSettings(root=tmp_path), tmp_path))
+    put(store, "key", b"data")
+    (tmp_path / "objects" / "README").write_text("of somebody")
+    for directory in [each for each in (tmp_path / "objects").iterdir() if each.is_dir()]:
+        (directory / ".snapshot").mkdir()
+    assert [each.key for each in store.list()] == ["key"]

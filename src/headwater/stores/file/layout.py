@@ -14,7 +14,6 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
 
 from headwater.stores.store import IDENTITY
 
@@ -35,23 +34,8 @@ def part_of(key: str) -> str:
     return f"incoming/{key.replace('/', '~')}"
 
 
-def keys_in(root: int) -> Iterator[str]:
-    """Yield the keys of all that lies where an object would; what others have put beside objects is none.
-
-    A file server may show its snapshots in every directory, and people leave files behind.
-    """
-    for directory in _names_in(root, "objects"):
-        try:
-            names = _names_in(root, f"objects/{directory}")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for name in names:
-            key = name.replace("~", "/")
-            if file_of(key) == f"objects/{directory}/{name}":
-                yield key
-
-
-def _names_in(root: int, directory: str) -> list[str]:
+def names_in(root: int, directory: str) -> list[str]:
+    """Return what lies in a directory below."""
     descriptor = os.open(directory, DIRECTORY, dir_fd=root)
     try:
         return os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
