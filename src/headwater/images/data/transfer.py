@@ -113,15 +113,17 @@ class Sending:
         self._downloads = downloads
         self._threads = threads
 
-    async def whole(self, found: Download, headers: Mapping[str, str]) -> Response:
-        """Return the answer that carries all of the data."""
-        size = found.image.size or 0
-        return await self._streamed(found, range(size), {**headers, "Content-Length": str(size)}, 200)
+    async def answer(self, found: Download, wanted: range | None, headers: Mapping[str, str]) -> Response:
+        """Return the answer that carries the part that is wanted, and says which it is, or else all of the data.
 
-    async def part(self, found: Download, wanted: range, headers: Mapping[str, str]) -> Response:
-        """Return the answer that carries the part of the data that is wanted, and says which it is."""
-        told = {**headers, **part_headers(wanted, found.image.size or 0)}
-        return await self._streamed(found, wanted, told, 206)
+        Args:
+            wanted: ``None``: all; so is any part of what gives none.
+            headers: What else is said.
+        """
+        size = found.image.size or 0
+        if wanted is None or not found.gives_parts:
+            return await self._streamed(found, range(size), {**headers, "Content-Length": str(size)}, 200)
+        return await self._streamed(found, wanted, {**headers, **part_headers(wanted, size)}, 206)
 
     async def _streamed(self, found: Download, wanted: range, headers: dict[str, str], status: int) -> Response:
         if self._downloads.caches:

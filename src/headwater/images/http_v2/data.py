@@ -99,8 +99,7 @@ class DataHandlers:
                 return _elsewhere(url, headers, asked=asked)
         if wanted is None or not found.gives_parts:
             headers.update(_content_digest(found.image, request))
-            return await self._sending.whole(found, headers)
-        return await self._sending.part(found, wanted, headers)
+        return await self._sending.answer(found, wanted, headers)
 
     async def describe(self, request: Request) -> Response:
         """Answer HEAD with what GET would say of all the data, without asking a store for it."""

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
 
 from headwater.stores.store import IDENTITY
 
@@ -34,7 +35,15 @@ def part_of(key: str) -> str:
     return f"incoming/{key.replace('/', '~')}"
 
 
-def names_in(root: int, directory: str) -> list[str]:
+def places_in(root: int) -> Iterator[tuple[str, str]]:
+    """Yield key and place of all that lies among the objects, also of what is in the wrong directory or no object."""
+    for directory in _names_in(root, "objects"):
+        with contextlib.suppress(NotADirectoryError):  # a file that somebody left beside the directories
+            for name in _names_in(root, f"objects/{directory}"):
+                yield name.replace("~", "/"), f"objects/{directory}/{name}"
+
+
+def _names_in(root: int, directory: str) -> list[str]:
     """Return what lies in a directory below."""
     descriptor = os.open(directory, DIRECTORY, dir_fd=root)
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.errors import SettingsError
-from headwater.stores.file.layout import DIRECTORY, FULL, MARK, file_of, mark_of, marked, names_in, part_of, probe
+from headwater.stores.file.layout import DIRECTORY, FULL, MARK, file_of, mark_of, marked, part_of, places_in, probe
 from headwater.stores.file.pieces import FilePieces
 from headwater.stores.file.proof import keeps_marks, proof_of, set_proof
 from headwater.stores.file.settings import FileStoreSettings
@@ -144,18 +144,12 @@ class FileStore:
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         with contextlib.suppress(FileNotFoundError), self._looked_up() as root:
-            for directory in names_in(root, "objects"):
-                try:
-                    names = names_in(root, f"objects/{directory}")
-                except NotADirectoryError:  # a file that somebody left beside the directories of objects
-                    continue
-                for name in names:
-                    key = name.replace("~", "/")
-                    if key.startswith(prefix):
-                        with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
-                            state = os.stat(f"objects/{directory}/{name}", dir_fd=root)
-                            if stat.S_ISREG(state.st_mode):  # a file server may show its snapshots in each directory
-                                yield _stored(key, state)
+            for key, place in places_in(root):
+                if key.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):  # deleted since the directory was read
+                        state = os.stat(place, dir_fd=root)
+                        if stat.S_ISREG(state.st_mode):  # a file server may show its snapshots in each directory
+                            yield _stored(key, state)
 
     def delete(self, key: str) -> None:
         checked_key(key)

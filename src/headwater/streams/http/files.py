@@ -66,9 +66,7 @@ class Files:
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
         wanted = wanted_range(request.headers, size, headers.get("ETag"))
-        if wanted is None or not found.gives_parts:
-            return await self._sending.whole(found, headers)
-        return await self._sending.part(found, wanted, headers)
+        return await self._sending.answer(found, wanted, headers)
 
     def _described(self, request: Request, view: View, name: str, image: Image | None) -> Response:
         if image is None:

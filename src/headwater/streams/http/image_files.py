@@ -50,9 +50,7 @@ def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, t
             url = await threads.transfers.run(lambda: downloads.direct_url(download))
             if url is not None:
                 return Response(status_code=307, headers={**headers, "Location": url, "Cache-Control": "no-store"})
-        if wanted is None or not download.gives_parts:
-            return await sending.whole(download, headers)
-        return await sending.part(download, wanted, headers)
+        return await sending.answer(download, wanted, headers)
 
     async def head(request: Request) -> Response:
         """Answer with what GET would say of all, without asking a store for it."""

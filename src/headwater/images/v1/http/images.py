@@ -121,7 +121,7 @@ class ImageHandlers:
         found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id))
         if found is None:
             raise NotActive(image_id)
-        answer = await self._sending.whole(found, _etag(found.image))
+        answer = await self._sending.answer(found, None, _etag(found.image))
         shown = await self._threads.catalogue.run(lambda: self._images.shown(caller, found.image))
         self._with_headers(request, answer, Shown(shown))
         if not found.image.checksum:
