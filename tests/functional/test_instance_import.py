@@ -58,9 +58,13 @@ def test_one_bad_record_leaves_all_out_and_each_bad_one_is_named(service: Headwa
 - {name: other, addresses: [10.0.0.1]}
 - {name: taken}
 - {name: imaged, image: nowhere}
+- {name: shapeless, addresses: [10.0.0.300]}
 """
     code, out, err = take(service, text)
     assert (code != 0, out) == (True, "")
+    assert "4 of 5 records" in err
+    assert "record 2 (line 2, 'other'): " in err
+    assert "record 5 (line 5, 'shapeless'): " in err
     assert "record 3 (line 3, 'taken'): 'taken' (" in err
     assert "record 4 (line 4, 'imaged'): no image has the id or name 'nowhere'" in err
     assert names(service) == ["taken"]

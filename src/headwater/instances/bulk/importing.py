@@ -46,6 +46,7 @@ def import_all(
     *,
     replaces: bool,
     dry_run: bool,
+    wrong: RecordsWrong | None = None,
     clock: Clock = now,
 ) -> Outcome:
     """Register the machines of all records, in one transaction.
@@ -53,6 +54,7 @@ def import_all(
     Args:
         replaces: A machine that is there, by its id or else by its name, is changed to what its record says.
         dry_run: Only say what would be done.
+        wrong: What is wrong with records beside these: then nothing is done, and told is what is wrong with any.
 
     Raises:
         RecordsWrong: Some cannot be taken; nothing was changed.
@@ -62,7 +64,7 @@ def import_all(
     unchanged: list[Instance] = []
     before: dict[str, Instance] = {}
     places: dict[str, Place] = {}
-    faults: list[tuple[Place, str]] = []
+    faults: list[tuple[Place, str]] = [] if wrong is None else list(wrong.faults)
     find = cache(images.find)  # many machines start from few images
     for record in records:
         try:
@@ -83,14 +85,13 @@ def import_all(
         (unchanged if after == there else changed).append(after)
         before[there.id] = there
         places[after.id] = record.place
-    if faults:
-        raise RecordsWrong(faults, len(records))
-    at = clock()
+    kept: list[Instance] = []
     try:
-        kept = registry.write_all(added, changed, at=at, dry_run=dry_run)
+        kept = registry.write_all(added, changed, at=clock(), dry_run=dry_run or bool(faults))
     except SomeRefused as error:
-        told = [(places[instance.id], str(reason)) for instance, reason in error.refused]
-        raise RecordsWrong(sorted(told, key=lambda fault: fault[0].number), len(records)) from error
+        faults += [(places[instance.id], str(reason)) for instance, reason in error.refused]
+    if faults:
+        raise RecordsWrong(faults, records, len(records) if wrong is None else wrong.count)
     if not dry_run:
         for image_id in {each.image_id for each in (*added, *changed)} - {None}:
             assert image_id is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,16 +81,22 @@ class FileUnreadable(Invalid):
 
 
 class RecordsWrong(Invalid):
-    """Some records are wrong, so none was taken; ``faults`` has what is wrong, each with its place."""
+    """Some records are wrong, so none was taken.
 
-    def __init__(self, faults: Sequence[tuple[Place, str]], count: int) -> None:
+    ``faults`` has what is wrong, each with its place; ``good`` those of all ``count`` records in which nothing is.
+    """
+
+    def __init__(self, faults: Iterable[tuple[Place, str]], found: Iterable[Record], count: int) -> None:
+        faults = sorted(faults, key=lambda fault: fault[0].number)
         lines = [f"{place}: {problem}" for place, problem in faults[:_SHOWN]]
         if len(faults) > _SHOWN:
             lines.append(f"and {len(faults) - _SHOWN} more")
         wrong = len({place.number for place, _ in faults})
         said = f"{wrong} of {count} records cannot be taken, so nothing was changed:"
         super().__init__("\n  ".join([said, *lines]))
-        self.faults = tuple(faults)
+        self.faults, self.count = tuple(faults), count
+        places = {place for place, _ in faults}
+        self.good = [each for each in found if each.place not in places]
 
 
 class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +150,7 @@ def read(data: bytes) -> list[Record]:
             faults.append((place, str(error)))
     faults += claimed_twice(found)
     if faults:
-        raise RecordsWrong(sorted(faults, key=lambda fault: fault[0].number), len(lines))
+        raise RecordsWrong(faults, found, len(lines))
     return found
 
 

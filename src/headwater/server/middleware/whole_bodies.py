@@ -1,9 +1,10 @@
 """Before every handler: a body is the thing itself, and all of it.
 
-``Content-Encoding`` says that a body is coded, ``Content-Range`` that it is a part of something larger. Nobody
-here undoes the one or puts the other together, so a body of either kind is refused, on every route and before
-anything of it is read: what would be stored is not what the client meant. In a GET both mean nothing
-(RFC 9110), but for the Content-Range in which clients of the Image API v2.0 ask for a part.
+``Content-Encoding`` says that a body is coded, ``Content-Range`` that it is a part of something larger, and so does
+``Upload-Offset`` in a PUT, which goes on with no upload. Nobody here undoes the one or puts the other together, so a
+body of either kind is refused, on every route and before anything of it is read: what would be stored is not what the
+client meant. In a GET they mean nothing (RFC 9110), but for the Content-Range in which clients of the Image API v2.0
+ask for a part.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class PartOfABody(Invalid):
     """A body that is a part of another. Source: RFC 9110, 14.5."""
 
     def __init__(self) -> None:
-        super().__init__("A body is taken as a whole: send all of the data, without Content-Range")
+        super().__init__("A body is taken as a whole: send all of the data, without Content-Range or Upload-Offset")
 
 
 class WholeBodies:
@@ -42,7 +43,9 @@ class WholeBodies:
             for name, value in scope["headers"]:
                 if name == b"content-encoding" and any(_is_coding(each) for each in value.split(b",")):
                     raise CodedBody
-                if name == b"content-range":
+                if name == b"content-range" or (
+                    name == b"upload-offset" and scope["method"] == "PUT" and value != b"0"
+                ):
                     raise PartOfABody
         await self._app(scope, receive, send)
 

@@ -42,6 +42,12 @@ def test_a_part_of_a_body_reaches_no_handler(method: str, value: str) -> None:
         asyncio.run(ask(method, "content-range", value))
 
 
+@pytest.mark.parametrize("value", ["5", "00", "x"])
+def test_who_goes_on_with_an_upload_where_none_is_reaches_no_handler(value: str) -> None:
+    with pytest.raises(PartOfABody):
+        asyncio.run(ask("PUT", "upload-offset", value))
+
+
 @pytest.mark.parametrize(
     ("method", "name", "value"),
     [
@@ -49,6 +55,8 @@ def test_a_part_of_a_body_reaches_no_handler(method: str, value: str) -> None:
         ("PUT", "content-encoding", "Identity"),
         ("PUT", "content-encoding", ""),
         ("PUT", "accept-encoding", "gzip"),
+        ("PUT", "upload-offset", "0"),
+        ("PATCH", "upload-offset", "5"),
         ("GET", "content-range", "bytes 0-4/*"),
         ("GET", "content-encoding", "gzip"),
     ],

@@ -64,7 +64,11 @@ def import_(
 
     A YAML file is a list of records; 'export' writes one. What is wrong is told with its place, all of it at once.
     """
-    found = _records(files or [], libvirt, libvirt_uri)
+    wrong: records.RecordsWrong | None = None
+    try:
+        found = _records(files or [], libvirt, libvirt_uri)
+    except records.RecordsWrong as error:  # told below, with what the registry says of the others
+        found, wrong = error.good, error
     with opened(writes=True) as database:
         outcome = import_all(
             InstanceRows(database),
@@ -72,6 +76,7 @@ def import_(
             found,
             replaces=replace or libvirt or libvirt_uri is not None,
             dry_run=dry_run,
+            wrong=wrong,
         )
     _say(outcome, dry_run, as_json)
 

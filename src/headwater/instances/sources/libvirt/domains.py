@@ -56,7 +56,7 @@ def read(sources: Iterable[Source]) -> list[Record]:
                 faults.append((place, str(error)))
     faults += claimed_twice(found)
     if faults:
-        raise RecordsWrong(sorted(faults, key=lambda fault: fault[0].number), count)
+        raise RecordsWrong(faults, found, count)
     return found
 
 
