@@ -10,8 +10,12 @@ from tools.benches.connection import Address, Connection
 
 
 def create(address: Address, name: str = "bench") -> str:
-    """Make an image that waits for data; return its id."""
-    document = {"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}
+    """Make an image that waits for data; return its id.
+
+    No feed lists it: of a public image the server reads the data once more, beside what is measured, to tell feeds its
+    SHA-256.
+    """
+    document = {"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
     with contextlib.closing(Connection(address)) as connection:
         return str(msgspec.json.decode(connection.call("POST", "/v2/images", document, expected=201))["id"])
 
