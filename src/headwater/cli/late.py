@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from headwater.loading import loading
+
 
 class LateGroup(TyperGroup):
     """A group that also has the commands and groups that ``places`` names, in the order in which it does."""
@@ -54,7 +56,8 @@ class _Commands(MutableMapping[str, Any]):
 
 def _imported(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    found = getattr(import_module(module), attribute)
+    with loading():
+        found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         group = typer.main.get_group(found)
         group.name = name

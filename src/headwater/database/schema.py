@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, select, text
 from headwater.database.engine import Database
 from headwater.database.tables import SCHEMA, catalogue_revisions
 from headwater.errors import SettingsError
+from headwater.loading import loading
 
 NEWEST = "0010"
 
@@ -75,7 +76,8 @@ def upgrade(database: Database) -> bool:
     try:
         check(database)
     except CatalogueTooOld:
-        from headwater.database import migrating  # noqa: PLC0415 - loaded only when needed, see above
+        with loading():
+            from headwater.database import migrating  # noqa: PLC0415 - loaded only when needed, see above
 
         migrating.run(database, MIGRATIONS)
         return True

@@ -9,6 +9,7 @@ import typer
 
 from headwater.cli import options, output
 from headwater.config import KeyPath
+from headwater.loading import loading
 
 if TYPE_CHECKING:
     from headwater.server.settings import Settings
@@ -35,9 +36,10 @@ def serve(
         ("server", "metadata_bind"): metadata_bind,
         ("server", "workers"): workers,
     }
-    settings = _sources(config_file, data_dir).load(given).settings
+    with loading():
+        from headwater.server import supervisor  # noqa: PLC0415 - the other commands start without the server
 
-    from headwater.server import supervisor  # noqa: PLC0415 - the other commands start without the server
+    settings = _sources(config_file, data_dir).load(given).settings
 
     def say_ready() -> None:
         server = settings.server
@@ -55,9 +57,10 @@ def _networks(settings: Settings) -> str:
 
 def worker(config_file: ConfigFile = None, data_dir: DataDir = None, workers: Processes = None) -> None:
     """Run jobs (imports, copies, house-keeping) and listen nowhere, until stopped: for machines of their own."""
-    settings = _sources(config_file, data_dir).load({("server", "workers"): workers}).settings
+    with loading():
+        from headwater.server import supervisor  # noqa: PLC0415 - as in serve
 
-    from headwater.server import supervisor  # noqa: PLC0415 - as in serve
+    settings = _sources(config_file, data_dir).load({("server", "workers"): workers}).settings
 
     raise typer.Exit(
         supervisor.run_jobs(settings, lambda: output.say("Headwater is ready: jobs run, and nothing is served"))

@@ -1,0 +1,33 @@
+"""Modules that are loaded without a search for garbage."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from headwater.loading import loading
+
+
+def _searches() -> int:
+    return sum(each["collections"] for each in gc.get_stats())
+
+
+def test_nothing_is_searched_while_modules_are_loaded_and_what_they_made_is_not_searched_later() -> None:
+    before, frozen = _searches(), gc.get_freeze_count()
+    try:
+        with loading():
+            made = [{"a": [number]} for number in range(100_000)]
+            assert _searches() == before
+        assert gc.get_freeze_count() >= frozen + len(made)
+    finally:
+        gc.unfreeze()
+
+
+def test_what_fails_to_load_leaves_the_search_as_it_was() -> None:
+    try:
+        with pytest.raises(ImportError), loading():
+            raise ImportError
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
