@@ -16,7 +16,7 @@ from swiftclient.authv1 import PasswordPlugin
 from typer.testing import CliRunner
 
 from headwater.cli.main import app
-from headwater.client.proof import keystone_session
+from headwater.client.keystone import keystone_session
 from headwater.streams.publishing.done import Done
 from headwater.streams.publishing.publish import publish
 from headwater.streams.publishing.registration import (

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from headwater.cli.main import app
-from headwater.client.proof import keystone_session
+from headwater.client.keystone import keystone_session
 from headwater.streams.publishing.registration import IMAGES as PRODUCT_STREAMS
 from headwater.streams.publishing.registration import register
 from headwater.streams.trees import web

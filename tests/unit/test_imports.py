@@ -66,7 +66,7 @@ ROOMS = {
     "oslo_utils": ("headwater.images",),
     "oslo_policy": ("headwater.identity",),
     "keystoneauth1": (
-        "headwater.client.proof",
+        "headwater.client.keystone",
         "headwater.identity",
         "headwater.stores.swift",
         "headwater.streams.publishing.registration",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,12 @@ def test_what_fails_to_load_leaves_the_search_as_it_was() -> None:
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+def test_a_service_loads_nothing_that_only_others_need() -> None:
+    others = {"alembic", "boto3", "keystoneauth1", "openstack", "pycdlib", "requests", "swiftclient"}
+    program = (
+        f"import sys, headwater.cli.commands.serve, headwater.server.supervisor; print({others} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "set()"

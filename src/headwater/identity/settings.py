@@ -71,6 +71,12 @@ class KeystoneUser(Section):
         return self
 
     @property
+    def v3_url(self) -> str:
+        """The URL of Keystone's v3."""
+        url = (self.auth_url or "").rstrip("/")
+        return url if url.endswith("/v3") else f"{url}/v3"
+
+    @property
     def has_application_credential(self) -> bool:
         """Whether Headwater shows Keystone an application credential, and no password."""
         return any(getattr(self, name) is not None for name in _CREDENTIAL)

@@ -28,7 +28,7 @@ from headwater.errors import Unauthenticated
 from headwater.identity.authenticator import Authenticator
 from headwater.identity.basic import CHALLENGE, credentials
 from headwater.identity.caller import Caller
-from headwater.identity.keystone.service_user import keystone_url, service_session
+from headwater.identity.keystone.service_user import service_session
 from headwater.identity.keystone.tokens import KEPT, REFUSED_KEPT, REFUSED_S, KeystoneUnavailable
 from headwater.identity.settings import KeystoneSettings
 
@@ -141,7 +141,7 @@ class Credentials:
         Raises:
             SettingsError: ``cafile`` cannot be read.
         """
-        self._url = f"{keystone_url(settings)}/auth/tokens?nocatalog=1"
+        self._url = f"{settings.v3_url}/auth/tokens?nocatalog=1"
         self._session = service_session(settings)
 
     def __call__(self, credential_id: str, secret: str) -> str | None:

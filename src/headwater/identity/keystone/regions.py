@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from headwater.errors import HeadwaterError
-from headwater.identity.keystone.service_user import keystone_url
 from headwater.identity.peer import Peer, PeerUnavailable
 from headwater.identity.settings import KeystoneSettings
 
@@ -41,7 +40,7 @@ class Regions:
         Raises:
             SettingsError: ``cafile`` cannot be read.
         """
-        self._url = f"{keystone_url(settings)}/auth/catalog"
+        self._url = f"{settings.v3_url}/auth/catalog"
         self._peer = Peer(
             None,
             cafile=settings.cafile,

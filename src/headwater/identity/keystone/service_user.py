@@ -11,12 +11,6 @@ from headwater.errors import SettingsError
 from headwater.identity.settings import KeystoneUser
 
 
-def keystone_url(settings: KeystoneUser) -> str:
-    """Return the URL of Keystone's v3."""
-    url = (settings.auth_url or "").rstrip("/")
-    return url if url.endswith("/v3") else f"{url}/v3"
-
-
 def service_session(settings: KeystoneUser, *, system: bool = False, with_catalogue: bool = False) -> Session:
     """Return a session that gets itself a new token when its own has expired; nothing is asked yet.
 
@@ -43,7 +37,7 @@ def _proof(settings: KeystoneUser, *, system: bool, with_catalogue: bool) -> v3.
     if settings.has_application_credential:
         by_name = settings.application_credential_name is not None
         return v3.ApplicationCredential(
-            auth_url=keystone_url(settings),
+            auth_url=settings.v3_url,
             application_credential_id=settings.application_credential_id,
             application_credential_name=settings.application_credential_name,
             application_credential_secret=_secret(settings.application_credential_secret),
@@ -52,7 +46,7 @@ def _proof(settings: KeystoneUser, *, system: bool, with_catalogue: bool) -> v3.
             include_catalog=with_catalogue,
         )
     return v3.Password(
-        auth_url=keystone_url(settings),
+        auth_url=settings.v3_url,
         username=settings.username,
         password=_secret(settings.password),
         user_domain_name=settings.user_domain_name,

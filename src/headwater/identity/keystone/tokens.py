@@ -31,7 +31,7 @@ from keystoneauth1 import exceptions
 
 from headwater.errors import Unauthenticated, Unavailable
 from headwater.identity.caller import Caller
-from headwater.identity.keystone.service_user import keystone_url, service_session
+from headwater.identity.keystone.service_user import service_session
 from headwater.identity.settings import KeystoneSettings
 
 KEPT = 20_000  # answers; about 2 KiB each
@@ -223,7 +223,7 @@ class Questions:
         Raises:
             SettingsError: ``cafile`` cannot be read.
         """
-        self._url = keystone_url(settings)
+        self._url = settings.v3_url
         self._session = service_session(settings)
 
     def __call__(self, token: str, *, allow_expired: bool) -> Answer | None:

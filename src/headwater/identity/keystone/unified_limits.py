@@ -23,7 +23,7 @@ from keystoneauth1 import exceptions
 from keystoneauth1.identity import BaseIdentityPlugin
 
 from headwater.errors import Unavailable
-from headwater.identity.keystone.service_user import keystone_url, service_session
+from headwater.identity.keystone.service_user import service_session
 from headwater.identity.settings import KeystoneSettings, UnifiedLimitsSettings
 
 REST_S = 5.0  # after a failure, how long Keystone is left in peace
@@ -129,7 +129,7 @@ class Questions:
         Raises:
             SettingsError: ``cafile`` cannot be read.
         """
-        self._url = keystone_url(keystone)
+        self._url = keystone.v3_url
         self._in_project = keystone.has_application_credential
         self._session = service_session(keystone, system=True, with_catalogue=self._in_project)
         self._service = service

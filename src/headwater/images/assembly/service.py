@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.activity.notifications.notifier import Notifications
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher
-from headwater.identity.keystone.regions import Regions
 from headwater.identity.keystone.sealing import TokenSeal
 from headwater.identity.policy.rules import NamedRules
+from headwater.identity.settings import KeystoneSettings
 from headwater.images.access import Access
 from headwater.images.assembly.jobs import FORGET_EVERY_S, ImageJobs
 from headwater.images.assembly.parts import Counts, ImagePools, Sections, open_cache, open_changes
@@ -79,6 +80,9 @@ from headwater.jobs.runner import Handler, Runner
 from headwater.jobs.standing import standing
 from headwater.stores.store import ObjectStore
 
+if TYPE_CHECKING:
+    from headwater.identity.keystone.regions import Regions
+
 
 class ImageService:
     """The use cases of images, and what works for images while nobody waits."""
@@ -144,7 +148,9 @@ class ImageService:
         transferring = Pools(pools.hashing, pools.storing)
         self._leftovers = Leftovers(changes, records, scrubber, running)
         uses = (changes, records, scrubber, stores, limits)
-        remote_images = RemoteImages(Regions(sections.keystone), TokenSeal(sections.keystone), fetcher, limits, guard)
+        remote_images = RemoteImages(
+            lambda: _regions(sections.keystone), TokenSeal(sections.keystone), fetcher, limits, guard
+        )
         self.imports = Imports(changes, self.catalogue, stores, fetcher, limits, remote_images=remote_images)
         conversion = sections.import_plugins.image_conversion
         self.uploads = ChosenUploads(
@@ -330,3 +336,9 @@ class ImageService:
 
     def _is_stopping(self) -> bool:
         return self.jobs.stopping.is_set()
+
+
+def _regions(settings: KeystoneSettings) -> Regions:
+    from headwater.identity.keystone.regions import Regions  # noqa: PLC0415 - most do without Keystone
+
+    return Regions(settings)

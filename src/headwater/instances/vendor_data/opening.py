@@ -34,12 +34,12 @@ def answers(settings: VendorDataSettings, keystone: KeystoneSettings, tally: Tal
     if not settings.targets:
         return None
     # Who has no services does without what speaks with them.
-    from headwater.client.proof import Keystone  # noqa: PLC0415 - see above
+    from headwater.client.keystone import Keystone  # noqa: PLC0415 - see above
     from headwater.fetching.posting import Poster  # noqa: PLC0415 - see above
-    from headwater.identity.keystone.service_user import keystone_url, service_session  # noqa: PLC0415 - see above
+    from headwater.identity.keystone.service_user import service_session  # noqa: PLC0415 - see above
     from headwater.instances.vendor_data.target import Target  # noqa: PLC0415 - see above
 
-    proof = Keystone(service_session(keystone), keystone_url(keystone)) if settings.send_token else None
+    proof = Keystone(service_session(keystone), keystone.v3_url) if settings.send_token else None
     try:
         posters = {
             name: Poster(url, cafile=settings.cafile, limit=settings.size_limit)

@@ -63,7 +63,7 @@ def opened(name: str, access: Access | None = None, environment: Mapping[str, st
         region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
         return S3Tree(place, prefix, endpoint=endpoint, region=region, cafile=access.cafile, timeout_s=access.timeout_s)
     if scheme == "swift":
-        from headwater.client.proof import keystone_session  # noqa: PLC0415 - as above
+        from headwater.client.keystone import keystone_session  # noqa: PLC0415 - as above
         from headwater.streams.trees.swift import SwiftTree  # noqa: PLC0415 - as above
 
         return SwiftTree(

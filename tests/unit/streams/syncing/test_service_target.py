@@ -9,7 +9,8 @@ import httpx2 as httpx
 import pytest
 from keystoneauth1 import exceptions
 
-from headwater.client.proof import Fixed, Keystone
+from headwater.client.keystone import Keystone
+from headwater.client.proof import Fixed
 from headwater.client.service import ImageService, Patience, RequestRefused, Unreachable
 from headwater.streams.syncing.targets.service import ServiceTarget
 from headwater.streams.syncing.targets.target import ImageVanished, UseUnknown

@@ -93,7 +93,7 @@ def register(
 def _register(
     kind: str, url: str, regions: list[str] | None, interfaces: list[str] | None, *, dry_run: bool
 ) -> list[Registered]:
-    from headwater.client.proof import keystone_session  # noqa: PLC0415 - other commands do without Keystone
+    from headwater.client.keystone import keystone_session  # noqa: PLC0415 - other commands do without Keystone
     from headwater.streams.publishing import registration  # noqa: PLC0415 - as above
 
     if kind not in registration.NAMES:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.fetching.fetcher import Fetcher, RemoteFailed
 from headwater.identity.caller import Caller
-from headwater.identity.keystone.regions import Regions
 from headwater.identity.keystone.sealing import TokenSeal
 from headwater.images.attributes import RESERVED_PREFIX, is_property, require_quotas
 from headwater.images.imports.rules import ALGORITHMS, Elsewhere, Order
@@ -24,6 +24,9 @@ from headwater.images.locations.rules import InvalidLocation, Validation, checke
 from headwater.images.model import Image
 from headwater.images.properties.guard import PropertyGuard
 from headwater.images.settings import ImagesSettings
+
+if TYPE_CHECKING:
+    from headwater.identity.keystone.regions import Regions
 
 _LIMIT = 4 << 20  # bytes of what the other service says of an image
 
@@ -62,13 +65,18 @@ class RemoteImages:
 
     def __init__(
         self,
-        regions: Regions,
+        regions: Callable[[], Regions],
         seal: TokenSeal,
         fetcher: Fetcher,
         settings: ImagesSettings,
         guard: PropertyGuard | None,
     ) -> None:
-        self._regions, self._seal, self._fetcher = regions, seal, fetcher
+        """Take what it works with.
+
+        Args:
+            regions: Returns where services are; called when the first image is asked for.
+        """
+        self._regions, self._seal, self._fetcher = cache(regions), seal, fetcher
         self._settings, self._guard = settings, guard
 
     def sealed(self, at: Elsewhere, caller: Caller, task_id: str) -> Elsewhere:
@@ -92,7 +100,7 @@ class RemoteImages:
         at = order.elsewhere
         assert at is not None, "the rules take no glance-download without it"
         token = self._seal.unseal(at.token or "", order.task_id)
-        endpoint = self._regions.endpoint(token, "image", at.region, at.interface)
+        endpoint = self._regions().endpoint(token, "image", at.region, at.interface)
         url = f"{endpoint.rstrip('/').removesuffix('/v2')}/v2/images/{at.image_id}"
         headers = {"X-Auth-Token": token}
         said = self._said(at, url, headers, look)

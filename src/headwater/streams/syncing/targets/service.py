@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from headwater.client.proof import Keystone, NotProved
+from headwater.client.keystone import Keystone
+from headwater.client.proof import NotProved
 from headwater.client.service import ImageService, Patience, RequestRefused, Unreachable
 from headwater.errors import HeadwaterError
 from headwater.streams.syncing.targets.target import Document, ImageBusy, ImageVanished, Pieces, UseUnknown

@@ -46,7 +46,7 @@ def release_of(version: str, base: str, series: str) -> str:
 
 def catalogue() -> Catalogue:
     """Ask Keystone which services there are."""
-    from headwater.client.proof import keystone_session  # noqa: PLC0415 - other commands do without Keystone
+    from headwater.client.keystone import keystone_session  # noqa: PLC0415 - other commands do without Keystone
     from headwater.streams.publishing import registration  # noqa: PLC0415 - as above
 
     return registration.catalogue(keystone_session(os.environ))
