@@ -28,7 +28,8 @@ _FORKS = Path(__file__).with_name("forks.py")
 _HEADWATER = (
     "headwater.cli.main",
     "headwater.cli.commands.serve",
-    "headwater.cli.commands.images.app",
+    "headwater.cli.commands.images.image",
+    "headwater.cli.commands.images.retention",
     "headwater.server.supervisor",
     "uvloop",
 )

@@ -13,7 +13,7 @@ from headwater.loading import loading
 
 
 class LateGroup(TyperGroup):
-    """A group that also has the commands and groups that ``places`` names, in the order in which it does."""
+    """A group that has, behind its own, the commands and groups that ``places`` names, in this order."""
 
     places: ClassVar[Mapping[str, str]] = {}  # by name: ``package.module:function`` or ``package.module:app``
 
@@ -31,7 +31,7 @@ def late(places: Mapping[str, str]) -> type[LateGroup]:
 class _Commands(MutableMapping[str, Any]):
     def __init__(self, places: Mapping[str, str], present: Mapping[str, Any]) -> None:
         self._places = places
-        self._present = dict.fromkeys(places) | dict(present)
+        self._present = {**present, **dict.fromkeys(name for name in places if name not in present)}
 
     def __getitem__(self, name: str) -> Any:
         if self._present[name] is None:

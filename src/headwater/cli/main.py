@@ -30,7 +30,7 @@ app = typer.Typer(
             "policy": f"{_COMMANDS}.policy:app",
             "streams": f"{_COMMANDS}.streams.app:app",
             "juju-metadata": f"{_COMMANDS}.juju_metadata.app:app",
-            "image": f"{_COMMANDS}.images.app:app",
+            "image": f"{_COMMANDS}.images.image:app",
             "replicate": f"{_COMMANDS}.images.replicate:replicate",
             "instance": f"{_COMMANDS}.instances.app:app",
             "metadefs": f"{_COMMANDS}.images.metadefs:app",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -44,7 +45,7 @@ def test_functions_and_groups_are_found_by_their_names() -> None:
 
 def test_help_shows_all_in_their_order() -> None:
     shown = CliRunner().invoke(group(plain="plain", inner="inner"), ["--help"]).stdout
-    assert shown.index("Say how many.") < shown.index("More.") < shown.index("early")
+    assert shown.index("early") < shown.index("Say how many.") < shown.index("More.")
 
 
 def test_one_place_that_is_not_there_stops_no_other_command() -> None:
@@ -58,7 +59,17 @@ def test_every_place_of_the_program_holds_a_command() -> None:
     assert walk(typer.main.get_command(app)) > 30
 
 
-def test_a_question_to_a_feed_needs_neither_the_server_nor_the_catalogue(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["streams", "query", "absent"], "NoStart"),
+        (["image", "show", "absent", "--cloud", "absent"], "CloudUnknown"),
+    ],
+    ids=["of a feed", "of another service"],
+)
+def test_a_question_elsewhere_needs_neither_the_server_nor_the_catalogue(
+    command: list[str], says: str, tmp_path: Path
+) -> None:
     program = (
         "import sys\n"
         "from headwater.cli.main import app\n"
@@ -66,6 +77,7 @@ def test_a_question_to_a_feed_needs_neither_the_server_nor_the_catalogue(tmp_pat
         "except Exception as error: print(type(error).__name__)\n"
         "print('sqlalchemy' in sys.modules, 'starlette' in sys.modules)\n"
     )
-    command: list[str | Path] = [sys.executable, "-c", program, "streams", "query", tmp_path]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout.split() == ["NoStart", "False", "False"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == [says, "False", "False"]

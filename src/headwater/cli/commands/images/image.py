@@ -12,6 +12,7 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.commands.images import definitions
+from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.client.clouds import chosen
 from headwater.client.downloading import download as downloaded
@@ -21,7 +22,18 @@ from headwater.client.service import Document, ImageService, Patience
 from headwater.client.uploading import Notebook, Uploading, cache_directory, digest_of
 from headwater.errors import SettingsError
 
-app = typer.Typer(help="Images of a service, wherever it runs.", no_args_is_help=True)
+app = typer.Typer(
+    cls=late(
+        {
+            "lint": "headwater.cli.commands.images.lint:check",
+            "members": "headwater.cli.commands.images.members:app",
+            "prepare": "headwater.cli.commands.images.prepare:prepare",
+            "retention": "headwater.cli.commands.images.retention:app",
+        }
+    ),
+    help="Images of a service, wherever it runs.",
+    no_args_is_help=True,
+)
 
 Url = Annotated[
     str | None,
