@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import exits, output
-from headwater.errors import HeadwaterError, Invalid
+from headwater.errors import HeadwaterError, Invalid, SettingsError
 from headwater.streams.trees.directory import DirectoryTree
 
 Controller = Annotated[
@@ -42,9 +42,11 @@ def answers(*, as_json: bool, before: str = "") -> Iterator[None]:
         if as_json:
             output.complain(error, as_json=True)
         else:
-            own = isinstance(error, WrongOptions | CommandFailed)
+            own = isinstance(error, WrongOptions | CommandFailed | SettingsError)
             output.say_error(f"ERROR {'' if own else before}{error}")
-        raise typer.Exit(exits.WRONG_USE if isinstance(error, WrongOptions) else exits.FAILED) from error
+        raise typer.Exit(
+            exits.WRONG_USE if isinstance(error, WrongOptions | SettingsError) else exits.FAILED
+        ) from error
 
 
 def refuse_controller(controller: str = "", model: str = "") -> None:
