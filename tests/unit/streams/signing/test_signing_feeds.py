@@ -315,3 +315,21 @@ def test_a_key_that_ends_soon_is_warned_of(tree: DirectoryTree) -> None:
     checked = check_feed(tree, [key.certificate], clock=lambda: end - timedelta(days=31))
     assert [each.warnings for each in checked] == [()] * 6
     assert "expired on" in bad(check_feed(tree, [key.certificate], clock=lambda: end))["index.sjson"]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"<html>Log in</html>", "not JSON but a web page"),
+        (b'{"format": "products:1.0", "prod', "it is not JSON"),
+        (b"", "it is not JSON"),
+        (b"[]", "expected an object, found a list"),
+        (b'{"products": {}, "products": {}}', "'products' twice"),
+    ],
+    ids=["a page", "cut off", "empty", "a list", "a key twice"],
+)
+def test_what_is_no_document_is_not_signed(tree: DirectoryTree, key: OpenKey, body: bytes, problem: str) -> None:
+    tree.write("streams/v1/b.json", body)
+    with pytest.raises(MalformedDocument, match=f"streams/v1/b.json: top: .*{problem}"):
+        sign_feed(tree, key.signer)
+    assert not [entry.path for entry in tree.list() if entry.path.endswith((".sjson", ".gpg"))]
