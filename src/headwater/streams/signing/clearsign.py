@@ -40,7 +40,7 @@ class NotClearSigned(Invalid):
     """The bytes are not one clear-signed text that every simplestreams reader takes."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"not a clear-signed document: {problem}")
+        super().__init__(f"not a clear-signed document: {problem}; its publisher has to sign it again, whole")
         self.problem = problem
 
 

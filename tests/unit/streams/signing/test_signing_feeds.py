@@ -180,7 +180,9 @@ def test_an_old_state_that_is_served_again_is_found_out(tree: DirectoryTree, key
     seen = Seen()
     assert bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen)) == {}
     tree.write("streams/v1/b.sjson", old)
-    assert "an old state" in bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen))["b.sjson"]
+    told = bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen))["b.sjson"]
+    assert told.startswith("was updated ")
+    assert "an old state" in told
     again = check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen, allow_older=True)
     assert bad(again) == {}
 
@@ -260,7 +262,8 @@ def test_one_bad_document_does_not_hide_the_others(tree: DirectoryTree, key: Ope
     tree.delete("streams/v1/b.sjson")
     found = bad(check_feed(tree, [key.certificate]))
     assert found == {
-        "a.sjson": "not a clear-signed document: it does not begin with the line '-----BEGIN PGP SIGNED MESSAGE-----'",
+        "a.sjson": "not a clear-signed document: it does not begin with the line '-----BEGIN PGP SIGNED MESSAGE-----'; "
+        "its publisher has to sign it again, whole",
         "b.sjson": "there is no streams/v1/b.sjson",
     }
 
