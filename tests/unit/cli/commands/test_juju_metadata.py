@@ -210,6 +210,31 @@ def test_records_of_images_go_wrong_in_juju_s_words(words: tuple[str, ...], mess
     assert (done.exit_code, done.stderr.startswith(f"ERROR {message}")) == (code, True), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (("validate-images", "-d", "nowhere", "-r", "R"), "stat {}/nowhere/images: no such file or directory", 1),
+        (("validate-images", "-p", "openstack"), "base required if provider type is specified", 2),
+        (("validate-images", "-s", "a", "--base", "b"), "--series and --base cannot be specified together", 2),
+        (("validate-images", "-p", "foo", "-d", ".", "-r", "R", "--base", "ubuntu@24.04"),
+         'no registered provider for "foo"', 1),
+        (("validate-agents", "-d", "tools", "-j", "3.6.1"), "tools is not an absolute path", 1),
+        (("validate-tools", "-p", "openstack", "-j", "3.6.1"), "region required if provider type is specified", 2),
+        (("sign", "-k", "key"), "directory must be specified", 2),
+        (("sign", "-d", "."), "keyfile must be specified", 2),
+        (("sign", "-d", ".", "-k", "key"), "signing key key: it can not be read", 2),
+    ],
+)  # fmt: skip
+def test_the_commands_that_streams_has_too_go_wrong_in_juju_s_words(
+    tmp_path: Path, words: tuple[str, ...], message: str, code: int
+) -> None:
+    for more in ((), ("--json",)):
+        done = juju(*words, *more)
+        assert (done.exit_code, done.stdout) == (code, "")
+        assert message.format(tmp_path) in done.stderr.replace('\\"', '"')
+        assert done.stderr.startswith("{" if more else f"ERROR {message.format(tmp_path)}")
+
+
 def test_streams_has_the_commands_too() -> None:
     for name in ("generate-image", "generate-agents", "generate-tools", "list-images", "delete-image"):
         assert CliRunner().invoke(app, ["streams", name, "--help"]).exit_code == 0
