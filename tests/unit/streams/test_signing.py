@@ -8,6 +8,7 @@ import pysequoia
 import pytest
 from pydantic import SecretStr
 
+from headwater.cli import exits
 from headwater.errors import Invalid, SettingsError, Unavailable
 from headwater.streams.signing.certificates import CertificatesUnreadable, certificates
 from headwater.streams.signing.signer import Signer, SigningKeyExpired, SigningKeyUnusable
@@ -175,3 +176,10 @@ def test_threads_may_sign_at_once(key: OpenKey) -> None:
     with ThreadPoolExecutor(4) as pool:
         signed = list(pool.map(key.signer.sign, texts))
     assert [verify(one, [key.certificate], now()) for one in signed] == texts
+
+
+def test_a_command_that_reads_what_is_badly_signed_was_no_wrong_use(key: OpenKey) -> None:
+    for signed in (key.signer.sign(TEXT)[:-40], key.signer.sign(TEXT).replace(b"a", b"b"), TEXT):
+        with pytest.raises(Invalid) as refused:
+            verify(signed, [key.certificate], now())
+        assert exits.code_of(refused.value) == exits.FAILED

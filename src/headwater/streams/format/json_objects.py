@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from headwater.errors import Invalid
+from headwater.errors import WrongContent
 
 Child = TypeVar("Child")
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class MalformedDocument(Invalid):
+class MalformedDocument(WrongContent):
     """A document that is no simplestreams document of the kind expected."""
 
     def __init__(self, where: str, problem: str) -> None:

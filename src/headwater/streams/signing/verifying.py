@@ -16,7 +16,7 @@ import pysequoia
 from pysequoia import Cert, Sig
 from pysequoia.packet import Packet, PacketPile, Tag
 
-from headwater.errors import Invalid
+from headwater.errors import WrongContent
 from headwater.streams.signing import clearsign
 from headwater.streams.signing.certificates import (
     KeyProblem,
@@ -42,7 +42,7 @@ _CURES: Final = {
 }
 
 
-class BadSignature(Invalid):
+class BadSignature(WrongContent):
     """The document is signed, and none of the certificates vouches for it now."""
 
     def __init__(self, problem: str) -> None:

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from headwater.clock import Clock, now, rfc2822
-from headwater.errors import Conflict, Invalid
+from headwater.errors import Conflict, WrongContent
 from headwater.streams.format.documents import (
     INDEX_FORMAT,
     PRODUCTS_FORMAT,
@@ -61,7 +61,7 @@ class PathTaken(Conflict):
         self.path, self.content_id, self.other = path, content_id, other
 
 
-class NoProducts(Invalid):
+class NoProducts(WrongContent):
     """What an entry of the index names is no products file."""
 
     def __init__(self, content_id: str, problem: str) -> None:
