@@ -84,3 +84,17 @@ def test_half_a_pair_of_utf_16_is_escaped() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_have_a_spacing_that_writes(body: bytes) -> None:
     assert json.loads(Spacing.of(body).to_bytes({"a": ["<é", 1]})) == {"a": ["<é", 1]}
+
+
+def test_products_stay_in_the_order_in_which_an_index_of_others_names_them(tmp_path: Path) -> None:
+    tree = DirectoryTree(tmp_path)
+    path, content_id = "streams/v1/custom.json", PRODUCTS["content_id"]
+    product = PRODUCTS["products"]["com.ubuntu.cloud:server:22.04:amd64"]
+    names = ["z", "a", "com.ubuntu.cloud:server:22.04:amd64"]
+    tree.write(path, json.dumps({**PRODUCTS, "products": dict.fromkeys(names, product)}).encode())
+    entry = {"path": path, "datatype": "image-ids", "products": ["gone", *names]}
+    tree.write("streams/v1/index.json", json.dumps({"format": "index:1.0", "index": {content_id: entry}}).encode())
+    image = ImageId(id="new", region="R", endpoints=("http://k/v3",), version="24.04")
+    feeds.edit(tree, lambda feed: image_ids.add(feed, image, content_id=content_id))
+    named = json.loads(tree.read("streams/v1/index.json").body)["index"][content_id]["products"]
+    assert named == [*names, image.product]

@@ -154,7 +154,7 @@ class Feed:
             datatype=products.datatype or entry.datatype,
             cloudname=cloudname or entry.cloudname,
             clouds=entry.clouds if clouds is None else clouds,
-            products=tuple(sorted(products.products)),
+            products=_named_as_before(entry.products or (), products),
         )
         self.index = replace(self.index, index={**self.index.index, content_id: entry})
         if is_new or products != self._read.get(content_id):
@@ -195,6 +195,14 @@ class Feed:
         self.changed.pop(content_id, None)
         entries = {name: entry for name, entry in self.index.index.items() if name != content_id}
         self.index = replace(self.index, index=entries)
+
+
+def _named_as_before(before: tuple[str, ...], products: Products) -> tuple[str, ...]:
+    """Return the names of products: sorted, or in an order that somebody else chose with new ones at its end."""
+    left = [name for name in dict.fromkeys(before) if name in products.products]
+    if left == sorted(left):
+        return tuple(sorted(products.products))
+    return (*left, *sorted(products.products.keys() - set(left)))
 
 
 def paths_of(products: Products | None) -> set[str]:
