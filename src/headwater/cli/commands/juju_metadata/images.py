@@ -58,7 +58,7 @@ def list_images(
     virt: Annotated[str, typer.Option("--virt-type", help="Only of this kind of guest.")] = "",
     storage: Annotated[str, typer.Option("--storage-type", help="Only of this kind of root disk.")] = "",
     form: Annotated[str, typer.Option("--format", help="tabular, yaml or json.")] = "tabular",
-    file: Annotated[str, typer.Option("-o", metavar="FILE", help="Where to write it. Default: here.")] = "",
+    file: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write it. Default: here.")] = "",
     controller: Controller = "",
     model: Model = "",
     as_json: AsJson = False,
