@@ -18,6 +18,7 @@ from headwater.errors import Invalid
 from headwater.streams.format.arches import JUJU_ARCHES
 from headwater.streams.format.documents import Cloud, Item, Products
 from headwater.streams.writing.feed import Feed
+from headwater.streams.writing.juju_bases import ubuntu_version
 from headwater.streams.writing.merging import Place, with_item, without
 
 DATATYPE: Final = "image-ids"
@@ -62,6 +63,9 @@ class ImageId:
             value: str = getattr(self, name)
             if not _WORD.fullmatch(value):
                 raise BadImageId(f"{name}: {value!r} is no word such as 24.04, amd64 or released")
+        number = ubuntu_version(self.version)
+        if number is not None:
+            raise BadImageId(f"version: Juju asks for a version by its number: {number}, not {self.version}")
 
     @property
     def product(self) -> str:
@@ -91,7 +95,7 @@ def add(
     """
     path = PRODUCTS_PATH if content_id == CONTENT_ID else None
     products = feed.products(content_id, path=path) or Products(products={}, content_id=content_id, datatype=DATATYPE)
-    at = version or datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
+    at = _version_name(version, clock)
     products = without(products, lambda place, item, of=products: _is_same(image, at, of, place, item))  # type: ignore[misc]
     place = Place(image.product, at, _key(products, image, at))
     item = Item(
@@ -112,6 +116,21 @@ def add(
     cloudname = (entry.cloudname if entry else None) or cloudname
     feed.put(content_id, products, path=path, cloudname=cloudname, clouds=clouds)
     return place
+
+
+def same_as(
+    feed: Feed, image: ImageId, *, content_id: str = CONTENT_ID, version: str | None = None, clock: Clock = now
+) -> list[str]:
+    """Return the ids of other images in whose place ``add`` puts ``image``, as Juju cannot tell them from it."""
+    products = feed.products(content_id, path=PRODUCTS_PATH if content_id == CONTENT_ID else None)
+    at = _version_name(version, clock)
+    found = () if products is None else items(products)
+    same = (item.id for place, item in found if products and _is_same(image, at, products, place, item))
+    return [each for each in same if each is not None and each != image.id]
+
+
+def _version_name(version: str | None, clock: Clock) -> str:
+    return version or datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
 
 
 def replace_with(feed: Feed, image: ImageId, *, content_id: str = CONTENT_ID, clock: Clock = now) -> Place:
