@@ -40,6 +40,10 @@ class Invalid(HeadwaterError):
     """The request itself is wrong; the same request will fail again."""
 
 
+class WrongContent(Invalid):
+    """What was read is wrong, such as a feed of others; for a command that is no wrong use of it."""
+
+
 class Unauthenticated(HeadwaterError):
     """Nobody has proved who calls; ``headers`` tells the client how that is done."""
 

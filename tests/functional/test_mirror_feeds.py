@@ -207,7 +207,7 @@ def test_exit_codes_tell_what_became_of_it(server: WebServer, source: DirectoryT
         assert command(server.url("/"), target.root, *words).returncode == 2
     server.pages[f"/{INDEX}"] = page
     done = command(server.url("/"), target.root)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "index.json" in done.stderr
     assert "web page" in done.stderr
 

@@ -14,7 +14,7 @@ from headwater.errors import HeadwaterError
 from headwater.streams.query.query import query
 from headwater.streams.trees.tree import TreeUnavailable
 from headwater.streams.trees.web import WebTree
-from servers.web import Asked, SendBytes, WebServer, content
+from servers.web import Answer, Asked, SendBytes, WebServer, content
 from unit.streams.lint.feeds import INDEX, PRODUCTS, image_ids
 
 CLOUD = ("--region", "RegionOne", "--endpoint", "https://keystone.example/v3")
@@ -73,6 +73,19 @@ def test_what_came_in_place_of_a_document_is_told(server: WebServer, name: str, 
 
 def test_the_feed_is_right_before_anything_is_wrong(server: WebServer) -> None:
     assert "image-1" in streams("query", server.url(PRIVATE)).stdout
+
+
+@pytest.mark.parametrize("code", [405, 501])
+def test_a_server_that_knows_no_head_is_read(server: WebServer, code: int) -> None:
+    for path, answer in list(server.pages.items()):
+
+        def only_get(asked: Asked, send: SendBytes, answer: Answer = answer) -> None:
+            return send(status(code, b"")) if asked.method == "HEAD" else answer(asked, send)
+
+        server.pages[path] = only_get
+    listed = streams("list", server.url(PRIVATE))
+    assert listed.exit_code == 0, listed.exception
+    assert "image-1" in listed.stdout
 
 
 def test_a_server_that_sends_nothing_more_is_left(server: WebServer) -> None:

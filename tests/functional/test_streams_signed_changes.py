@@ -205,3 +205,55 @@ def test_no_key_where_keyrings_of_readers_are_named_is_refused(gnupg: GnuPG, tmp
     two = streams("add-image", tmp_path, *image, "--gpg-key", "A" * 40, "--key", gnupg.secret_key("old"))
     assert "name one key" in str(two.exception)
     assert content(tmp_path) == {}
+
+
+JUJU: dict[str, tuple[str, Words]] = {
+    "generate-image": ("images", ["-i", "second", "-r", "R", "-u", "http://keystone/v3", "--virt-type", "kvm"]),
+    "add-image": ("images", ["second", "-r", "R", "-u", "http://keystone/v3", "--base", "ubuntu@22.04"]),
+    "delete-image": ("images", ["first"]),
+    "generate-agents": ("tools", ["--public"]),
+}
+
+
+@pytest.mark.parametrize("command", JUJU)
+def test_juju_s_commands_leave_no_signature_that_does_not_hold(gnupg: GnuPG, tmp_path: Path, command: str) -> None:
+    tree, words = JUJU[command]
+    feed, key = tmp_path / tree, ["--key", str(gnupg.secret_key("new"))]
+    (tmp_path / "tools/released").mkdir(parents=True)
+    agent(tmp_path / "tools/released")
+
+    def juju(*words: str | Path) -> Result:
+        return CliRunner().invoke(app, ["juju-metadata", *map(str, words)])
+
+    for made in (["generate-image", "-i", "first", "-r", "R", "-u", "http://keystone/v3"], ["generate-agents"]):
+        assert juju(*made, "-d", tmp_path, *key).exit_code == 0
+    assert streams("sign", feed, *key).exit_code == 0  # also the signatures beside
+    before = content(tmp_path)
+    refused = juju(command, *words, "-d", tmp_path)
+    assert (refused.exit_code, content(tmp_path)) == (1, before)
+    assert refused.stderr.startswith("ERROR ")
+    assert "the feed is signed (streams/v1/index2.sjson), and readers prefer that; name the key" in refused.stderr
+    done = juju(command, *words, "-d", tmp_path, *key)
+    assert done.exit_code == 0, done.stderr
+    assert content(tmp_path) != before
+    require_good(gnupg, feed, gnupg.keyring("new"))
+    if command == "generate-agents":
+        assert "streams/v1/cpc-mirrors.sjson" in (feed / "streams/v1/mirrors.sjson").read_text()
+
+
+@pytest.mark.parametrize("command", ["add-image", "delete-image"])
+def test_a_key_signs_no_record_of_the_catalogue(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["an-id", "--key", str(gnupg.secret_key("new")), *(["--base", "ubuntu@24.04"] * (command == "add-image"))]
+    refused = CliRunner().invoke(app, ["juju-metadata", command, *words])
+    assert (refused.exit_code, content(tmp_path)) == (2, {})
+    assert refused.stderr.startswith("ERROR a key signs the feed in a directory, which -d names")
+
+
+def test_juju_s_commands_refuse_a_key_that_is_named_in_part(tmp_path: Path) -> None:
+    words = ["-i", "an-id", "-r", "R", "-u", "http://keystone/v3", "-d", str(tmp_path), "--fingerprint", "A" * 40]
+    refused = CliRunner().invoke(app, ["juju-metadata", "generate-image", *words])
+    assert (refused.exit_code, content(tmp_path)) == (2, {})
+    assert refused.stderr == "ERROR name the key that signs as well: --key, --keyring or --gpg-key\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from headwater.errors import HeadwaterError, Invalid, SettingsError
+from headwater.errors import HeadwaterError, Invalid, SettingsError, WrongContent
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -13,4 +13,6 @@ def code_of(error: HeadwaterError | typer.TyperException) -> int:
     """Return the exit code that tells of ``error``."""
     if isinstance(error, typer.TyperException):
         return error.exit_code
+    if isinstance(error, WrongContent):
+        return FAILED
     return WRONG_USE if isinstance(error, SettingsError | Invalid) else FAILED

@@ -22,6 +22,7 @@ from headwater.http.routes import MethodNotAllowed, UnknownVerb
 
 STATUS: dict[type[errors.HeadwaterError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.WrongContent: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,

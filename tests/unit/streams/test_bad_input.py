@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from headwater.cli import exits
 from headwater.cli.main import app
 from headwater.errors import HeadwaterError, Invalid
 from headwater.streams.format.documents import Index, Mirrors, Products
@@ -132,6 +133,7 @@ def test_a_strict_reader_names_file_place_and_cure_or_takes_it(
     assert errors
     for error in errors:
         assert isinstance(error, HeadwaterError)
+        assert exits.code_of(error) == exits.FAILED  # the command was right
     assert any(all(word in str(error) for word in told) for error in errors), errors
 
 

@@ -8,6 +8,7 @@ import pysequoia
 import pytest
 from pydantic import SecretStr
 
+from headwater.cli import exits
 from headwater.errors import Invalid, SettingsError, Unavailable
 from headwater.streams.signing.certificates import CertificatesUnreadable, certificates
 from headwater.streams.signing.signer import Signer, SigningKeyExpired, SigningKeyUnusable
@@ -58,7 +59,9 @@ def test_a_document_with_other_line_ends_is_the_same_document(key: OpenKey) -> N
 def test_nobody_else_s_signature_is_good(key: OpenKey) -> None:
     other = pysequoia.Tsk.generate("other").extract_certificate()
     for trusted in ([], [other]):
-        with pytest.raises(BadSignature, match="none of the known keys"):
+        with pytest.raises(
+            BadSignature, match=r"none of the known keys.*; if that is the key of its publisher, name a keyring"
+        ):
             verify(key.signer.sign(TEXT), trusted, now())
 
 
@@ -90,7 +93,7 @@ def test_a_key_that_has_expired_vouches_for_nothing() -> None:
     signer = pysequoia.sign(made.signer(), TEXT, mode=pysequoia.SignatureMode.CLEAR)
     trusted = [made.extract_certificate()]
     assert verify(signer, trusted, now()) == TEXT
-    with pytest.raises(BadSignature, match=r"expired on 2\d{3}-"):
+    with pytest.raises(BadSignature, match=r"expired on 2\d{3}-.*; get the key anew from its publisher"):
         verify(signer, trusted, now() + timedelta(hours=2))
 
 
@@ -99,7 +102,7 @@ def test_a_revoked_key_vouches_for_nothing_and_does_not_start(tmp_path: Path) ->
     signed = pysequoia.sign(made.signer(), TEXT, mode=pysequoia.SignatureMode.CLEAR)
     revocation = bytes(made.extract_certificate().revoke(made.certifier()))
     public = pysequoia.Cert.from_bytes(bytes(made.extract_certificate()) + revocation)
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadSignature, match="is revoked; have the document signed with another key"):
         verify(signed, [public], now())
     file = tmp_path / "key"
     file.write_bytes(bytes(made) + revocation)
@@ -173,3 +176,10 @@ def test_threads_may_sign_at_once(key: OpenKey) -> None:
     with ThreadPoolExecutor(4) as pool:
         signed = list(pool.map(key.signer.sign, texts))
     assert [verify(one, [key.certificate], now()) for one in signed] == texts
+
+
+def test_a_command_that_reads_what_is_badly_signed_was_no_wrong_use(key: OpenKey) -> None:
+    for signed in (key.signer.sign(TEXT)[:-40], key.signer.sign(TEXT).replace(b"a", b"b"), TEXT):
+        with pytest.raises(Invalid) as refused:
+            verify(signed, [key.certificate], now())
+        assert exits.code_of(refused.value) == exits.FAILED

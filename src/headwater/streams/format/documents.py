@@ -2,7 +2,8 @@
 
 Reading keeps everything: the keys that we know become typed fields, all others stay in ``extra``,
 and ``order`` remembers how the keys stood (``None``: made here), so that ``from_dict`` followed by ``to_dict`` says the
-same. A known key that holds ``null`` counts as absent (as Juju reads it) and is still written back.
+same. A known key that holds ``null`` counts as absent (as Juju reads it) and is still written back. ``spacing``
+remembers how the text was laid out, so that ``from_bytes`` followed by ``to_bytes`` gives the same bytes.
 
 ``where`` is the place inside the document, such as ``products["a:b"].versions["20260101"]``; every
 error names it.
@@ -21,8 +22,8 @@ from headwater.streams.format.json_objects import (
     as_text,
     in_order,
     parse_json,
-    to_bytes,
 )
+from headwater.streams.format.spacing import Spacing
 
 INDEX_FORMAT: Final = "index:1.0"
 PRODUCTS_FORMAT: Final = "products:1.0"
@@ -108,6 +109,7 @@ class Index:
     updated: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "index document") -> Index:
@@ -122,7 +124,7 @@ class Index:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Index:
-        return cls.from_dict(parse_json(body))
+        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {
@@ -133,7 +135,7 @@ class Index:
         return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
-        return to_bytes(self.to_dict())
+        return self.spacing.to_bytes(self.to_dict())
 
     def with_signed_paths(self) -> Index:
         """Return this index with each path to a ``.json`` document turned to its ``.sjson`` twin.
@@ -322,6 +324,7 @@ class Products:
     virt: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "products document") -> Products:
@@ -342,7 +345,7 @@ class Products:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Products:
-        return cls.from_dict(parse_json(body))
+        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {
@@ -359,7 +362,7 @@ class Products:
         return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
-        return to_bytes(self.to_dict())
+        return self.spacing.to_bytes(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,6 +411,7 @@ class Mirrors:
     mirrors: Mapping[str, tuple[Mirror, ...]]
     extra: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "mirrors document") -> Mirrors:
@@ -420,14 +424,14 @@ class Mirrors:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Mirrors:
-        return cls.from_dict(parse_json(body))
+        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {"mirrors": {name: [mirror.to_dict() for mirror in group] for name, group in self.mirrors.items()}}
         return in_order(known, self.extra, self.order)
 
     def to_bytes(self) -> bytes:
-        return to_bytes(self.to_dict())
+        return self.spacing.to_bytes(self.to_dict())
 
 
 def _container(children: dict[str, Any], key: str, owner: Product | Version) -> dict[str, Any] | None:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from headwater.errors import Invalid
+from headwater.errors import WrongContent
 
 Child = TypeVar("Child")
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class MalformedDocument(Invalid):
+class MalformedDocument(WrongContent):
     """A document that is no simplestreams document of the kind expected."""
 
     def __init__(self, where: str, problem: str) -> None:
@@ -45,7 +45,10 @@ def safe_path(path: str, where: str = "path") -> str:
         if ".." in form.split("/"):
             raise UnsafePath(where, f"the path {path!r} has a '..' segment; write it relative to the root of the tree")
         if "\\" in form or any(ord(c) < 0x20 or ord(c) == 0x7F for c in form):
-            raise UnsafePath(where, f"the path {path!r} holds a backslash or a control character")
+            raise UnsafePath(
+                where,
+                f"the path {path!r} holds a backslash or a control character; write it with /",
+            )
         if _SCHEME.match(form):
             raise UnsafePath(where, f"the path {path!r} begins with a scheme; it must be relative to the mirror's root")
     return path
@@ -102,9 +105,9 @@ def parse_json(body: bytes) -> Any:
     except _Twice:
         raise _twice(body) from None
     except UnicodeDecodeError as error:
-        raise MalformedDocument("top", f"it is not UTF-8 text (byte {error.start})") from error
+        raise MalformedDocument("top", f"it is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except RecursionError as error:
-        raise MalformedDocument("top", "it is nested too deeply") from error
+        raise MalformedDocument("top", "it is nested too deeply; publish it anew, whole") from error
     except json.JSONDecodeError as error:
         problem = f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}; publish it anew, whole"
         if body.startswith(_BOM):
@@ -116,7 +119,7 @@ def parse_json(body: bytes) -> Any:
             )
         raise MalformedDocument("top", problem) from error
     except ValueError as error:  # a number of thousands of digits
-        raise MalformedDocument("top", "it holds a number that is too long") from error
+        raise MalformedDocument("top", "it holds a number that is too long; write it as a string") from error
 
 
 class _Twice(Exception):
@@ -172,7 +175,7 @@ def _doubled(value: Any, where: str) -> tuple[str, str] | None:
 
 
 def _no_constant(name: str) -> Any:
-    raise MalformedDocument("top", f"it is not JSON: {name} is no JSON number")
+    raise MalformedDocument("top", f"it is not JSON: {name} is no JSON number; leave the key out where there is none")
 
 
 class JsonObject:
@@ -194,7 +197,10 @@ class JsonObject:
     def format(self, expected: str) -> str | None:
         value = self.text("format")
         if value not in (None, expected):
-            raise MalformedDocument(self._at("format"), f"it is {value!r}, expected {expected!r}")
+            raise MalformedDocument(
+                self._at("format"),
+                f"it is {value!r}, expected {expected!r}; let the index name a document of that format",
+            )
         return value
 
     def size(self) -> int | str | None:
@@ -218,7 +224,9 @@ class JsonObject:
 
     def required_children(self, key: str, read: Callable[[object, str], Child]) -> dict[str, Child]:
         if self._data.get(key) is None:
-            raise MalformedDocument(self._at(key), "it is missing; this is no such document")
+            raise MalformedDocument(
+                self._at(key), "it is missing, so this is no such document; let the index name one that has it"
+            )
         return self.children(key, read)
 
     def extra(self) -> dict[str, Any]:

@@ -219,6 +219,10 @@ def _json(body: bytes) -> Any:
         found = json.loads(body.decode("utf-8", "replace"), parse_constant=_no_constant)
         return _whole(found) if b"\\ud" in body.lower() else found
     except json.JSONDecodeError as error:
+        if body.lstrip()[:1] == b"<":
+            raise Unreadable(
+                "it is not JSON but a web page, such as one to log in or one that tells of an error"
+            ) from error
         raise Unreadable(f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise Unreadable("it is nested too deeply") from error

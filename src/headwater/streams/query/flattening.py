@@ -44,7 +44,10 @@ class Flattened:
         """
         top = as_object(document, "products document")
         if "products" not in top:
-            raise MalformedDocument("products document.products", "it is missing; this is no such document")
+            raise MalformedDocument(
+                "products document.products",
+                "it is missing, so this is no such document; let the index name one that has it",
+            )
         self._products = as_object(top["products"], "products")
         self._aliases = Aliases(top.get("_aliases"))
         self._top = self._aliases.texts(top)

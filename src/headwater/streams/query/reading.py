@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.errors import Invalid
+from headwater.errors import Invalid, WrongContent
 from headwater.streams.format.documents import INDEX_FORMAT, PRODUCTS_FORMAT, Index, IndexEntry
 from headwater.streams.format.json_objects import MalformedDocument, as_object, parse_json
 from headwater.streams.format.layout import DIRECTORY, SIGNED_INDEXES, UNSIGNED_INDEXES
@@ -36,7 +36,7 @@ class KeyringNeeded(Invalid):
         self.place, self.path = place, path
 
 
-class IndexLoop(Invalid):
+class IndexLoop(WrongContent):
     """An index leads back to itself, or on and on."""
 
     def __init__(self, place: str, path: str, problem: str) -> None:

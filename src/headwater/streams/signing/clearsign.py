@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headwater.errors import Invalid
+from headwater.errors import WrongContent
 
 BEGIN_MESSAGE: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
 BEGIN_SIGNATURE: Final = b"-----BEGIN PGP SIGNATURE-----"
@@ -36,11 +36,11 @@ _BLANKS_AT_END: Final = (b" \n", b"\t\n", b"\r\n")
 _DASH: Final = re.compile(rb"^-", re.MULTILINE)
 
 
-class NotClearSigned(Invalid):
+class NotClearSigned(WrongContent):
     """The bytes are not one clear-signed text that every simplestreams reader takes."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"not a clear-signed document: {problem}")
+        super().__init__(f"not a clear-signed document: {problem}; its publisher has to sign it again, whole")
         self.problem = problem
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from headwater.errors import Invalid, NotFound
+from headwater.errors import NotFound, WrongContent
 from headwater.streams.format.documents import INDEX_FORMAT, Index, IndexEntry
 from headwater.streams.format.json_objects import MalformedDocument, safe_path
 from headwater.streams.format.layout import SIGNED_INDEXES, UNSIGNED_INDEXES
@@ -63,7 +63,7 @@ class NoStart(NotFound):
         self.place, self.looked_for = place, tuple(looked_for)
 
 
-class NotSigned(Invalid):
+class NotSigned(WrongContent):
     """Keys were given, and the feed or a document in it is not signed."""
 
     def __init__(self, place: str, path: str, problem: str) -> None:
@@ -78,7 +78,7 @@ class NoSignatureInside(NotSigned):
         super().__init__(place, path, "no line of it begins a signed text")
 
 
-class NotVerified(Invalid):
+class NotVerified(WrongContent):
     """A document has a signature, and it is not good."""
 
     def __init__(self, place: str, path: str, problem: str) -> None:
@@ -86,7 +86,7 @@ class NotVerified(Invalid):
         self.place, self.path, self.problem = place, path, problem
 
 
-class TooManyIndexes(Invalid):
+class TooManyIndexes(WrongContent):
     """Indexes name indexes without an end."""
 
     def __init__(self, place: str, most: int) -> None:

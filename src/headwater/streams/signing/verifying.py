@@ -16,7 +16,7 @@ import pysequoia
 from pysequoia import Cert, Sig
 from pysequoia.packet import Packet, PacketPile, Tag
 
-from headwater.errors import Invalid
+from headwater.errors import WrongContent
 from headwater.streams.signing import clearsign
 from headwater.streams.signing.certificates import (
     KeyProblem,
@@ -34,15 +34,21 @@ from headwater.streams.signing.old_keys import old_key
 
 _Key = tuple[str, str]  # fingerprints of a certificate, and of the key in it that signed
 _WEAK: Final = ("MD5", "SHA1", "RipeMD")
+_CURES: Final = {
+    Why.UNKNOWN: "if that is the key of its publisher, name a keyring that holds it",
+    Why.EXPIRED: "get the key anew from its publisher, who may have renewed it, or have the document signed again",
+    Why.REVOKED: "have the document signed with another key, and do not believe it before",
+    Why.BAD: "read it from its origin, and do not believe it if that says the same",
+}
 
 
-class BadSignature(Invalid):
+class BadSignature(WrongContent):
     """The document is signed, and none of the certificates vouches for it now."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"the signature is not good: {problem}")
         self.problem = problem
         self.why = problem.why if isinstance(problem, KeyProblem) else Why.BAD
+        super().__init__(f"the signature is not good: {problem}; {_CURES[self.why]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from headwater.streams.trees.tree import (
 PAUSES_S = (1.0, 2.0)
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE = frozenset({404, 410})
+_NO_HEAD = frozenset({405, 501})
 _CONNECTIONS = 64
 _LEAST_SPEED, _PATIENCE_S = 256, 120  # bytes a second, judged after so long: no server holds us by a byte now and then
 
@@ -126,11 +127,20 @@ class WebTree(OnlyRead):
         )
 
     def stat(self, path: str) -> Entry:
-        with closing(self._asked("HEAD", path)) as answer:
+        with closing(self._headers(path)) as answer:
             size = _number(answer.headers.get("content-length"))
             if size is None:
                 raise TreeRefused(self.place, f"{path}: the server does not say how large it is")
             return Entry(path, size, _modified(answer), _tag(answer))
+
+    def _headers(self, path: str) -> httpx.Response:
+        """Return an answer of which the headers count; a server that knows GET only is asked so."""
+        try:
+            return self._asked("HEAD", path)
+        except TreeRefused as error:
+            if error.status not in _NO_HEAD:
+                raise
+            return self._asked("GET", path)
 
     def close(self) -> None:
         self._client.close()

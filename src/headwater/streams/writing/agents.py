@@ -17,8 +17,8 @@ from typing import Final
 
 from headwater.clock import Clock, now
 from headwater.errors import Invalid, NotFound
-from headwater.streams.format.documents import Item, Mirror, Mirrors, Products
-from headwater.streams.format.layout import DIRECTORY, MIRRORS
+from headwater.streams.format.documents import Item, Mirror, Products
+from headwater.streams.format.layout import DIRECTORY
 from headwater.streams.trees.tree import PathNotFound, Tree
 from headwater.streams.writing.feed import Feed
 from headwater.streams.writing.files import Content, FileUnusable, pieces_of
@@ -212,18 +212,14 @@ def describe(
     return Described(stream=stream, written=tuple(agent.item for agent in written), gone=tuple(gone))
 
 
-def name_mirrors(tree: Tree, stream: str, clock: Clock = now) -> None:
+def name_mirrors(feed: Feed, stream: str, clock: Clock = now) -> None:
     """Make ``mirrors.json`` say where mirrors of a stream are listed, as Juju's own tool does for public sites."""
-    try:
-        mirrors = Mirrors.from_bytes(tree.read(MIRRORS).body)
-    except PathNotFound:
-        mirrors = Mirrors(mirrors={})
+    mirrors = feed.mirrors()
     updated = datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
     ours = Mirror(updated=updated, format="mirrors:1.0", datatype=DATATYPE, path=f"{DIRECTORY}/cpc-mirrors.json")
     content_id = content_id_of(stream)
     others = [each for each in mirrors.mirrors.get(content_id, ()) if each.path != ours.path]
-    named = replace(mirrors, mirrors={**mirrors.mirrors, content_id: (*others, ours)})
-    tree.write(MIRRORS, named.to_bytes())
+    feed.put_mirrors(replace(mirrors, mirrors={**mirrors.mirrors, content_id: (*others, ours)}))
 
 
 def _agents(path: str, size: int, sha256: str) -> Iterator[Agent]:

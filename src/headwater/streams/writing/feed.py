@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from headwater.clock import Clock, now, rfc2822
-from headwater.errors import Conflict, Invalid
+from headwater.errors import Conflict, WrongContent
 from headwater.streams.format.documents import (
     INDEX_FORMAT,
     PRODUCTS_FORMAT,
@@ -61,7 +61,7 @@ class PathTaken(Conflict):
         self.path, self.content_id, self.other = path, content_id, other
 
 
-class NoProducts(Invalid):
+class NoProducts(WrongContent):
     """What an entry of the index names is no products file."""
 
     def __init__(self, content_id: str, problem: str) -> None:
@@ -78,6 +78,7 @@ class Feed:
         self.index = index
         self.changed: dict[str, Products] = {}  # by content id
         self.tags: dict[str, str] = {}  # of the products files that were read, by path
+        self.changed_mirrors: Mirrors | None = None
         self._read: dict[str, Products] = {}
 
     def products(self, content_id: str, *, path: str | None = None) -> Products | None:
@@ -153,13 +154,30 @@ class Feed:
             datatype=products.datatype or entry.datatype,
             cloudname=cloudname or entry.cloudname,
             clouds=entry.clouds if clouds is None else clouds,
-            products=tuple(sorted(products.products)),
+            products=_named_as_before(entry.products or (), products),
         )
         self.index = replace(self.index, index={**self.index.index, content_id: entry})
         if is_new or products != self._read.get(content_id):
             self.changed[content_id] = products
         else:  # what was changed before is as it was
             self.changed.pop(content_id, None)
+
+    def mirrors(self) -> Mirrors:
+        """Return what ``mirrors.json`` says now; nothing where there is none.
+
+        Raises:
+            MalformedDocument: It is none; the message names the file.
+        """
+        if self.changed_mirrors is not None:
+            return self.changed_mirrors
+        found = _found(self.tree, MIRRORS)
+        self.tags[MIRRORS] = ABSENT if found is None else found.tag
+        return Mirrors(mirrors={}) if found is None else _parsed(Mirrors.from_bytes, MIRRORS, found.body)
+
+    def put_mirrors(self, mirrors: Mirrors) -> None:
+        """Make ``mirrors.json`` say something else."""
+        if mirrors != self.mirrors():
+            self.changed_mirrors = mirrors
 
     def paths_left(self) -> set[str]:
         """Return the files that items named before the change and do not name after it."""
@@ -177,6 +195,14 @@ class Feed:
         self.changed.pop(content_id, None)
         entries = {name: entry for name, entry in self.index.index.items() if name != content_id}
         self.index = replace(self.index, index=entries)
+
+
+def _named_as_before(before: tuple[str, ...], products: Products) -> tuple[str, ...]:
+    """Return the names of products: sorted, or in an order that somebody else chose with new ones at its end."""
+    left = [name for name in dict.fromkeys(before) if name in products.products]
+    if left == sorted(left):
+        return tuple(sorted(products.products))
+    return (*left, *sorted(products.products.keys() - set(left)))
 
 
 def paths_of(products: Products | None) -> set[str]:
@@ -223,7 +249,8 @@ def edit(
             _require_unsigned(tree)
         feed = Feed(tree, index)
         result = change(feed)
-        if signer is None and feed.index == index and not feed.changed and tags[INDEX] and tags[INDEX2]:
+        changes = feed.index != index or feed.changed or feed.changed_mirrors is not None
+        if signer is None and not changes and tags[INDEX] and tags[INDEX2]:
             return result
         planned = _planned(feed, tags, clock)
         if signer is not None:
@@ -247,7 +274,9 @@ def _planned(feed: Feed, tags: Mapping[str, str], clock: Clock) -> PlannedTree:
         body = replace(products, updated=updated, content_id=content_id, format=PRODUCTS_FORMAT).to_bytes()
         path = entries[content_id].path
         planned.write(path, body, expect=feed.tags.get(path, ABSENT))
-    if not is_there(feed.tree, MIRRORS):
+    if feed.changed_mirrors is not None:
+        planned.write(MIRRORS, feed.changed_mirrors.to_bytes(), expect=feed.tags[MIRRORS])
+    elif not is_there(feed.tree, MIRRORS):
         planned.write(MIRRORS, Mirrors(mirrors={}).to_bytes())
     body = replace(feed.index, index=entries, updated=updated, format=INDEX_FORMAT).to_bytes()
     for path in UNSIGNED_INDEXES:

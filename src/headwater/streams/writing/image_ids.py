@@ -18,6 +18,7 @@ from headwater.errors import Invalid
 from headwater.streams.format.arches import JUJU_ARCHES
 from headwater.streams.format.documents import Cloud, Item, Products
 from headwater.streams.writing.feed import Feed
+from headwater.streams.writing.juju_bases import ubuntu_version
 from headwater.streams.writing.merging import Place, with_item, without
 
 DATATYPE: Final = "image-ids"
@@ -62,6 +63,9 @@ class ImageId:
             value: str = getattr(self, name)
             if not _WORD.fullmatch(value):
                 raise BadImageId(f"{name}: {value!r} is no word such as 24.04, amd64 or released")
+        number = ubuntu_version(self.version)
+        if number is not None:
+            raise BadImageId(f"version: Juju asks for a version by its number: {number}, not {self.version}")
 
     @property
     def product(self) -> str:
@@ -91,8 +95,8 @@ def add(
     """
     path = PRODUCTS_PATH if content_id == CONTENT_ID else None
     products = feed.products(content_id, path=path) or Products(products={}, content_id=content_id, datatype=DATATYPE)
-    at = version or datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
-    products = without(products, lambda place, item: _is_same(image, at, place, item))
+    at = _version_name(version, clock)
+    products = without(products, lambda place, item, of=products: _is_same(image, at, of, place, item))  # type: ignore[misc]
     place = Place(image.product, at, _key(products, image, at))
     item = Item(
         id=image.id, root_store=image.root_store, virt=image.virt, region=image.region, endpoint=image.endpoints[0]
@@ -114,11 +118,26 @@ def add(
     return place
 
 
+def same_as(
+    feed: Feed, image: ImageId, *, content_id: str = CONTENT_ID, version: str | None = None, clock: Clock = now
+) -> list[str]:
+    """Return the ids of other images in whose place ``add`` puts ``image``, as Juju cannot tell them from it."""
+    products = feed.products(content_id, path=PRODUCTS_PATH if content_id == CONTENT_ID else None)
+    at = _version_name(version, clock)
+    found = () if products is None else items(products)
+    same = (item.id for place, item in found if products and _is_same(image, at, products, place, item))
+    return [each for each in same if each is not None and each != image.id]
+
+
+def _version_name(version: str | None, clock: Clock) -> str:
+    return version or datetime.fromtimestamp(clock() // 1_000_000, UTC).strftime("%Y%m%d")
+
+
 def replace_with(feed: Feed, image: ImageId, *, content_id: str = CONTENT_ID, clock: Clock = now) -> Place:
     """Put an image into a feed in place of those of any version that Juju takes for the same."""
     products = feed.products(content_id)
     if products is not None:
-        left = without(products, lambda place, item: _is_same(image, place.version, place, item))
+        left = without(products, lambda place, item: _is_same(image, place.version, products, place, item))
         feed.put(content_id, left)
     return add(feed, image, content_id=content_id, clock=clock)
 
@@ -141,7 +160,9 @@ def remove(feed: Feed, image_id: str, *, region: str | None = None) -> list[Plac
             continue
         gone += leaving
         left = without(products, lambda place, _, leaving=leaving: place in leaving)  # type: ignore[misc]
-        feed.put(content_id, left, clouds=entry.clouds and _clouds(left, entry.clouds))
+        vanished = _regions(products) - _regions(left)
+        clouds = entry.clouds and tuple(cloud for cloud in entry.clouds if cloud.region not in vanished)
+        feed.put(content_id, left, clouds=clouds and _clouds(left, clouds))
     return gone
 
 
@@ -153,13 +174,12 @@ def items(products: Products) -> Iterator[tuple[Place, Item]]:
                 yield Place(name, at, key), item
 
 
-def _is_same(image: ImageId, at: str, place: Place, item: Item) -> bool:
+def _is_same(image: ImageId, at: str, products: Products, place: Place, item: Item) -> bool:
     """Return whether Juju could not tell an item from ``image``."""
-    return (place.product, place.version) == (image.product, at) and (item.region, item.virt, item.root_store) == (
-        image.region,
-        image.virt,
-        image.root_store,
-    )
+    if (place.product, place.version) != (image.product, at):
+        return False
+    told = tuple(_told(products, place, item, name) or None for name in ("region", "virt", "root_store"))
+    return told == (image.region, image.virt, image.root_store)
 
 
 def _key(products: Products, image: ImageId, at: str) -> str:
@@ -172,11 +192,10 @@ def _key(products: Products, image: ImageId, at: str) -> str:
 
 
 def _clouds(products: Products, wanted: tuple[Cloud, ...]) -> tuple[Cloud, ...]:
-    """Return the pairs that the index names: those of the items, and other spellings of their endpoints."""
-    regions = {region_of(products, place, item) for place, item in items(products)}
-    found = [cloud for cloud in wanted if cloud.region in regions]
+    """Return the pairs that the index names: those that are wanted, and those of the items."""
+    found = list(wanted)
     for place, item in items(products):
-        region, endpoint = region_of(products, place, item), _endpoint(products, place, item)
+        region, endpoint = region_of(products, place, item), _told(products, place, item, "endpoint")
         if region is not None and endpoint is not None:
             found.append(Cloud(region=region, endpoint=endpoint))
     seen: dict[tuple[str | None, str | None], Cloud] = {}
@@ -192,10 +211,31 @@ def stream_of(product: str) -> str:
 
 def region_of(products: Products, place: Place, item: Item) -> str | None:
     """Return the region of an item, its own or that of what it stands in."""
-    product = products.products[place.product]
-    return item.region or product.versions[place.version].region or product.region or products.region
+    return _told(products, place, item, "region")
 
 
-def _endpoint(products: Products, place: Place, item: Item) -> str | None:
+def _regions(products: Products) -> set[str | None]:
+    return {region_of(products, place, item) for place, item in items(products)}
+
+
+def _told(products: Products, place: Place, item: Item, name: str) -> str | None:
+    """Return what Juju takes for a fact of an item: by an alias, its own, or of what it stands in.
+
+    Source: Juju applies ``_aliases`` to the item itself, over what it has, and then fills in what is empty; ``virt``
+    and ``root_store`` of a version it does not read.
+    """
     product = products.products[place.product]
-    return item.endpoint or product.versions[place.version].endpoint or product.endpoint or products.endpoint
+    above = (product.versions[place.version], product, products)
+    inherited = next((value for each in above if (value := getattr(each, name, None))), None)
+    return _by_aliases(products, item, name) or getattr(item, name) or inherited
+
+
+def _by_aliases(products: Products, item: Item, name: str) -> str | None:
+    aliases = products.extra.get("_aliases")
+    for attribute, by_value in aliases.items() if isinstance(aliases, dict) else ():
+        value = item.extra.get(attribute) or getattr(item, attribute, None)
+        facts = by_value.get(value) if isinstance(by_value, dict) and isinstance(value, str) else None
+        found = facts.get(name) if isinstance(facts, dict) else None
+        if isinstance(found, str) and found:
+            return found
+    return None

@@ -72,6 +72,12 @@ def ubuntu_series(version: str) -> str | None:
     return _UBUNTU.get(version)
 
 
+def ubuntu_version(series: str) -> str | None:
+    """Return the version of Ubuntu that has this name, such as 24.04 of ``noble``; ``None``: none is known here."""
+    version = _SERIES.get(series, "")
+    return version if version in _UBUNTU else None
+
+
 def version_of(base: str | None = None, series: str | None = None) -> str:
     """Return the version that products of images are named with; that of Juju's default where nothing is given.
 

@@ -154,8 +154,10 @@ def test_images_are_added_listed_and_deleted(place: tuple[str, ...]) -> None:
     one = {"custom": {"22.04": {"amd64": {"RegionOne": [{"image-id": "one", "stream": "released"}]}}}}
     assert json.loads(juju("images", *place, "--format", "json", "--bases", "ubuntu@22.04").stdout) == one
     assert yaml.safe_load(juju("images", *place, "--format", "yaml", "--series", "jammy,focal").stdout) == one
-    assert juju("images", *place, "-o", "file", "--format", "json", "--arch", "amd64").stdout == ""
-    assert "two" in Path("file").read_text()
+    for option in ("-o", "--output"):
+        Path("file").unlink(missing_ok=True)
+        assert juju("images", *place, option, "file", "--format", "json", "--arch", "amd64").stdout == ""
+        assert "two" in Path("file").read_text()
     assert juju("delete-image", *place, "two").exit_code == 0
     assert juju("delete-image", *place, "two").exit_code == 0
     for more in (("--region", "Nowhere"), ("--stream", "daily"), ("--virt-type", "kvm"), ("--storage-type", "ssd")):
@@ -208,6 +210,32 @@ def test_looking_at_records_makes_no_catalogue(tmp_path: Path) -> None:
 def test_records_of_images_go_wrong_in_juju_s_words(words: tuple[str, ...], message: str, code: int) -> None:
     done = juju(*words)
     assert (done.exit_code, done.stderr.startswith(f"ERROR {message}")) == (code, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (("validate-images", "-d", "nowhere", "-r", "R"), "stat {}/nowhere/images: no such file or directory", 1),
+        (("validate-images", "-p", "openstack"), "base required if provider type is specified", 2),
+        (("validate-images", "-s", "a", "--base", "b"), "--series and --base cannot be specified together", 2),
+        (("validate-images", "-p", "foo", "-d", ".", "-r", "R", "--base", "ubuntu@24.04"),
+         'no registered provider for "foo"', 1),
+        (("validate-agents", "-d", "tools", "-j", "3.6.1"), "tools is not an absolute path", 1),
+        (("validate-tools", "-p", "openstack", "-j", "3.6.1"), "region required if provider type is specified", 2),
+        (("validate-tools", "-s", "xenial", "-j", "2.3.7"), "--series xenial: since Juju 2.9 agents are of", 2),
+        (("sign", "-k", "key"), "directory must be specified", 2),
+        (("sign", "-d", "."), "keyfile must be specified", 2),
+        (("sign", "-d", ".", "-k", "key"), "signing key key: it can not be read", 2),
+    ],
+)  # fmt: skip
+def test_the_commands_that_streams_has_too_go_wrong_in_juju_s_words(
+    tmp_path: Path, words: tuple[str, ...], message: str, code: int
+) -> None:
+    for more in ((), ("--json",)):
+        done = juju(*words, *more)
+        assert (done.exit_code, done.stdout) == (code, "")
+        assert message.format(tmp_path) in done.stderr.replace('\\"', '"')
+        assert done.stderr.startswith("{" if more else f"ERROR {message.format(tmp_path)}")
 
 
 def test_streams_has_the_commands_too() -> None:

@@ -180,7 +180,9 @@ def test_an_old_state_that_is_served_again_is_found_out(tree: DirectoryTree, key
     seen = Seen()
     assert bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen)) == {}
     tree.write("streams/v1/b.sjson", old)
-    assert "an old state" in bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen))["b.sjson"]
+    told = bad(check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen))["b.sjson"]
+    assert told.startswith("was updated ")
+    assert "an old state" in told
     again = check_feed(tree, [key.certificate], "streams/v1/index.sjson", seen=seen, allow_older=True)
     assert bad(again) == {}
 
@@ -260,7 +262,8 @@ def test_one_bad_document_does_not_hide_the_others(tree: DirectoryTree, key: Ope
     tree.delete("streams/v1/b.sjson")
     found = bad(check_feed(tree, [key.certificate]))
     assert found == {
-        "a.sjson": "not a clear-signed document: it does not begin with the line '-----BEGIN PGP SIGNED MESSAGE-----'",
+        "a.sjson": "not a clear-signed document: it does not begin with the line '-----BEGIN PGP SIGNED MESSAGE-----'; "
+        "its publisher has to sign it again, whole",
         "b.sjson": "there is no streams/v1/b.sjson",
     }
 
@@ -315,3 +318,21 @@ def test_a_key_that_ends_soon_is_warned_of(tree: DirectoryTree) -> None:
     checked = check_feed(tree, [key.certificate], clock=lambda: end - timedelta(days=31))
     assert [each.warnings for each in checked] == [()] * 6
     assert "expired on" in bad(check_feed(tree, [key.certificate], clock=lambda: end))["index.sjson"]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"<html>Log in</html>", "not JSON but a web page"),
+        (b'{"format": "products:1.0", "prod', "it is not JSON"),
+        (b"", "it is not JSON"),
+        (b"[]", "expected an object, found a list"),
+        (b'{"products": {}, "products": {}}', "'products' twice"),
+    ],
+    ids=["a page", "cut off", "empty", "a list", "a key twice"],
+)
+def test_what_is_no_document_is_not_signed(tree: DirectoryTree, key: OpenKey, body: bytes, problem: str) -> None:
+    tree.write("streams/v1/b.json", body)
+    with pytest.raises(MalformedDocument, match=f"streams/v1/b.json: top: .*{problem}"):
+        sign_feed(tree, key.signer)
+    assert not [entry.path for entry in tree.list() if entry.path.endswith((".sjson", ".gpg"))]

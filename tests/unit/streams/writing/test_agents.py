@@ -191,7 +191,7 @@ def test_a_stream_is_a_word(tree: Tree, stream: str) -> None:
 def test_mirrors_of_others_stay_beside_ours(tree: Tree) -> None:
     tree.write("streams/v1/mirrors.json", b'{"mirrors": {"other": [{"path": "x.json", "k": 1}]}, "z": 1}')
     for _ in range(2):
-        agents.name_mirrors(tree, "released", lambda: DAY)
+        feeds.edit(tree, lambda feed: agents.name_mirrors(feed, "released", lambda: DAY))
     assert json.loads(tree.read("streams/v1/mirrors.json").body) == {
         "mirrors": {
             "other": [{"path": "x.json", "k": 1}],

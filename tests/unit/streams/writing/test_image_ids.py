@@ -399,3 +399,53 @@ def test_two_content_ids_do_not_share_a_file(tree: Tree) -> None:
                     name, Products(products={}), path=path
                 ),
             )
+
+
+def shaped(tree: Tree, shape: str) -> None:
+    """Write a feed of two regions that says where its images are in the way of others."""
+    regions = {"a": "RegionOne", "b": "RegionTwo"}
+    facts = {name: {"region": region, "endpoint": KEYSTONE} for name, region in regions.items()}
+    products: dict[str, Any] = {"format": "products:1.0", "content_id": image_ids.CONTENT_ID, "products": {}}
+    product: dict[str, Any] = {"version": "24.04", "arch": "amd64", "versions": {}}
+    products["products"]["com.ubuntu.cloud:server:24.04:amd64"] = product
+    if shape == "aliases":
+        products["_aliases"] = {"crsn": facts}
+        items: dict[str, Any] = {name: {"id": f"old-{name}", "crsn": name} for name in regions}
+        product["virt"] = "hvm"
+    else:
+        items = {"a": {"id": "old-a"}}
+        product |= facts["a"] | {"root_store": "ssd"}
+    product["versions"]["20260921"] = {"items": items}
+    entry = {
+        "path": image_ids.PRODUCTS_PATH,
+        "format": "products:1.0",
+        "datatype": "image-ids",
+        "clouds": [facts[name] for name in items],
+        "products": list(products["products"]),
+    }
+    index = {"format": "index:1.0", "index": {image_ids.CONTENT_ID: entry}}
+    for path, document in ((image_ids.PRODUCTS_PATH, products), (INDEX, index)):
+        tree.write(path, json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(("shape", "more"), [("aliases", {"virt": "hvm"}), ("product", {"root_store": "ssd"})])
+def test_an_image_takes_the_place_of_one_whose_region_and_kind_are_told_elsewhere(
+    tree: Tree, shape: str, more: dict[str, str]
+) -> None:
+    shaped(tree, shape)
+    add(tree, image("new", **more))
+    assert juju(tree).ids == ["new"]
+    assert '"old-a"' not in tree.read(image_ids.PRODUCTS_PATH).body.decode()
+
+
+def test_regions_that_aliases_tell_stay_in_the_index(tree: Tree) -> None:
+    def clouds() -> list[str]:
+        return [each["region"] for each in json.loads(tree.read(INDEX).body)["index"][image_ids.CONTENT_ID]["clouds"]]
+
+    shaped(tree, "aliases")
+    add(tree, image("new", virt="kvm"))
+    assert clouds() == ["RegionOne", "RegionTwo"]
+    assert feeds.edit(tree, lambda feed: image_ids.remove(feed, "old-b", region="RegionTwo"))
+    assert clouds() == ["RegionOne"]
+    feeds.edit(tree, lambda feed: image_ids.remove(feed, "new"))
+    assert clouds() == ["RegionOne"]

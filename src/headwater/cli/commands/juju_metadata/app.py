@@ -7,7 +7,6 @@ import typer
 from headwater.cli.late import late
 
 _OWN = "headwater.cli.commands.juju_metadata"
-_STREAMS = "headwater.cli.commands.streams"
 app = typer.Typer(
     cls=late(
         {
@@ -16,12 +15,12 @@ app = typer.Typer(
                 ("generate-agent-binaries", "generate-agents", "generate-tools"),
                 f"{_OWN}.generate_agents:generate_agents",
             ),
-            "validate-images": f"{_STREAMS}.juju.validate:validate_images",
+            "validate-images": f"{_OWN}.in_streams:validate_images",
             **dict.fromkeys(
                 ("validate-agent-binaries", "validate-agents", "validate-tools"),
-                f"{_STREAMS}.juju.validate:validate_agents",
+                f"{_OWN}.in_streams:validate_agents",
             ),
-            "sign": f"{_STREAMS}.sign:sign",
+            "sign": f"{_OWN}.in_streams:sign",
             "images": f"{_OWN}.images:list_images",
             "list-images": f"{_OWN}.images:list_images",
             "add-image": f"{_OWN}.images:add_image",

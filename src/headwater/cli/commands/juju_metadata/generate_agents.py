@@ -10,6 +10,7 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.commands.juju_metadata.words import answers, directory_of, tree_in
+from headwater.cli.commands.streams.options import KeyOptions, signing, signing_command
 from headwater.cli.output import AsJson
 from headwater.streams.writing import agents
 from headwater.streams.writing import feed as feeds
@@ -17,6 +18,7 @@ from headwater.streams.writing.agents import Agent, Described, NoAgents
 from headwater.streams.writing.feed import Feed
 
 
+@signing_command
 def generate_agents(
     *,
     directory: Annotated[
@@ -28,6 +30,7 @@ def generate_agents(
     prevent_fallback: Annotated[
         bool, typer.Option("--prevent-fallback", help="Always so: only tarballs that are there are described.")
     ] = False,
+    keys: KeyOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write the metadata of the tarballs in DIR/tools/STREAM into DIR/tools."""
@@ -48,11 +51,12 @@ def generate_agents(
         def change(feed: Feed) -> Described:
             if not found and (clean or feed.products(agents.content_id_of(stream)) is None):
                 raise NoAgents(tree.place)
+            if public:
+                agents.name_mirrors(feed, stream)
             return agents.describe(feed, stream, found, whole=True, clean=clean)
 
-        described = feeds.edit(tree, change)
-        if public:
-            agents.name_mirrors(tree, stream)
+        with signing(keys) as signs:
+            described = feeds.edit(tree, change, **signs)
     say(described, found, as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from headwater.cli.commands.juju_metadata.words import (
     refuse_controller,
     tree_in,
 )
+from headwater.cli.commands.streams.options import KeyOptions, signing, signing_command
 from headwater.cli.output import AsJson
 from headwater.errors import HeadwaterError
 from headwater.streams.writing import feed as feeds
@@ -33,6 +34,7 @@ Endpoint = Annotated[
 ]
 
 
+@signing_command
 def generate_image(
     *,
     directory: Directory = "",
@@ -46,6 +48,7 @@ def generate_image(
     virt: Annotated[str, typer.Option("--virt-type", help="Kind of guest, where images differ in it.")] = "",
     storage: Annotated[str, typer.Option("--storage", help="Kind of root disk, where images differ in it.")] = "",
     controller: Controller = "",
+    keys: KeyOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write the metadata of an image into DIR/images, beside what is there."""
@@ -61,7 +64,8 @@ def generate_image(
         place = directory_of(directory)
         tree = tree_in(place, "images")
         tree.prepare()
-        feeds.edit(tree, lambda feed: image_ids.replace_with(feed, described))
+        with signing(keys) as signs:
+            feeds.edit(tree, lambda feed: image_ids.replace_with(feed, described), **signs)
     written = place / "images" / "streams" / "v1"
     if as_json:
         output.say_json({"directory": str(written), "product": described.product, "id": described.id})

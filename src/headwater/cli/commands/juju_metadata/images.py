@@ -28,10 +28,10 @@ from headwater.cli.commands.juju_metadata.words import (
     tree_in,
 )
 from headwater.cli.commands.streams.juju import records
+from headwater.cli.commands.streams.options import KeyOptions, signing, signing_command
 from headwater.cli.output import AsJson
 from headwater.streams.format.documents import Products
 from headwater.streams.lookup.images import FoundImage
-from headwater.streams.trees.directory import DirectoryTree
 from headwater.streams.writing import feed as feeds
 from headwater.streams.writing import image_ids
 from headwater.streams.writing.feed import Feed
@@ -58,7 +58,7 @@ def list_images(
     virt: Annotated[str, typer.Option("--virt-type", help="Only of this kind of guest.")] = "",
     storage: Annotated[str, typer.Option("--storage-type", help="Only of this kind of root disk.")] = "",
     form: Annotated[str, typer.Option("--format", help="tabular, yaml or json.")] = "tabular",
-    file: Annotated[str, typer.Option("-o", metavar="FILE", help="Where to write it. Default: here.")] = "",
+    file: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write it. Default: here.")] = "",
     controller: Controller = "",
     model: Model = "",
     as_json: AsJson = False,
@@ -87,6 +87,7 @@ def list_images(
         _show(rows, "json" if as_json else form, file)
 
 
+@signing_command
 def add_image(
     ids: Ids = None,
     *,
@@ -104,6 +105,7 @@ def add_image(
     stream: Annotated[str, typer.Option(help="Such as released or daily.")] = image_ids.RELEASED,
     controller: Controller = "",
     model: Model = "",
+    keys: KeyOptions,
     as_json: AsJson = False,
 ) -> None:
     """Make an image known to a controller."""
@@ -114,6 +116,7 @@ def add_image(
         if storage_size and directory:
             raise WrongOptions(f"--storage-size {storage_size}: a feed has no place for it, and Juju does not read it")
         refuse_controller(controller, model)
+        _refuse_key(directory, keys)
         if not series and not base:
             raise CommandFailed(f"missing version: metadata for image {image} not valid")
         version = version_of(base, series)
@@ -130,7 +133,8 @@ def add_image(
             )
             tree = tree_in(directory_of(directory), "images")
             tree.prepare()
-            feeds.edit(tree, lambda feed: image_ids.replace_with(feed, described))
+            with signing(keys) as signs:
+                feeds.edit(tree, lambda feed: image_ids.replace_with(feed, described), **signs)
             facts: dict[str, Any] = {"tree": tree.place, "product": described.product}
         else:
             record = FoundImage(
@@ -150,27 +154,39 @@ def add_image(
         output.say_json({**facts, "id": image})
 
 
+@signing_command
 def delete_image(
     ids: Ids = None,
     *,
     directory: Directory = "",
     controller: Controller = "",
     model: Model = "",
+    keys: KeyOptions,
     as_json: AsJson = False,
 ) -> None:
     """Forget an image; one that is not known is fine."""
     with answers(as_json=as_json):
         image = _only_id(ids, "image ID must be supplied when deleting image metadata", "only one image ID can be")
         refuse_controller(controller, model)
-        gone = _deleted(tree_in(directory_of(directory), "images"), image) if directory else controllers.delete(image)
+        _refuse_key(directory, keys)
+        gone = _deleted(directory, image, keys) if directory else controllers.delete(image)
     if as_json:
         output.say_json({"removed": gone})
 
 
-def _deleted(tree: DirectoryTree, image: str) -> int:
+def _deleted(directory: str, image: str, keys: KeyOptions) -> int:
+    tree = tree_in(directory_of(directory), "images")
     if not feeds.read(tree).index.index:  # an empty feed is not written for that
         return 0
-    return len(feeds.edit(tree, lambda feed: image_ids.remove(feed, image)))
+    with signing(keys) as signs:
+        return len(feeds.edit(tree, lambda feed: image_ids.remove(feed, image), **signs))
+
+
+def _refuse_key(directory: str, keys: KeyOptions) -> None:
+    if not directory and keys != KeyOptions():
+        raise WrongOptions(
+            "a key signs the feed in a directory, which -d names; records in the catalogue have no signature"
+        )
 
 
 def _only_id(ids: list[str] | None, none: str, several: str) -> str:

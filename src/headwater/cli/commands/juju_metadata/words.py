@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from headwater.cli import exits, output
-from headwater.errors import HeadwaterError, Invalid
+from headwater.cli.option_groups import Command
+from headwater.errors import HeadwaterError, Invalid, SettingsError
 from headwater.streams.trees.directory import DirectoryTree
 
 Controller = Annotated[
@@ -42,9 +44,22 @@ def answers(*, as_json: bool, before: str = "") -> Iterator[None]:
         if as_json:
             output.complain(error, as_json=True)
         else:
-            own = isinstance(error, WrongOptions | CommandFailed)
+            own = isinstance(error, WrongOptions | CommandFailed | SettingsError)
             output.say_error(f"ERROR {'' if own else before}{error}")
-        raise typer.Exit(exits.WRONG_USE if isinstance(error, WrongOptions) else exits.FAILED) from error
+        raise typer.Exit(
+            exits.WRONG_USE if isinstance(error, WrongOptions | SettingsError) else exits.FAILED
+        ) from error
+
+
+def in_juju_s_words(command: Command) -> Command:
+    """Return a command that says what goes wrong as Juju does, and ends with its exit code."""
+
+    @functools.wraps(command)
+    def answering(**given: Any) -> None:
+        with answers(as_json=given["as_json"]):
+            command(**given)
+
+    return answering
 
 
 def refuse_controller(controller: str = "", model: str = "") -> None:

@@ -18,6 +18,7 @@ from headwater.cli.commands.streams.options import (
     tree_of,
 )
 from headwater.cli.output import AsJson
+from headwater.streams.format.documents import INDEX_FORMAT
 from headwater.streams.format.layout import UNSIGNED_INDEXES
 from headwater.streams.signing.reading import NoStart, is_there
 from headwater.streams.writing import deletions, image_ids, pruning
@@ -69,15 +70,19 @@ def add_image(
         label=label,
     )
 
-    def change(feed: Feed) -> Place:
-        return image_ids.add(feed, described, content_id=content_id, version=version_name, cloudname=cloudname)
+    def change(feed: Feed) -> tuple[Place, list[str]]:
+        instead = image_ids.same_as(feed, described, content_id=content_id, version=version_name)
+        place = image_ids.add(feed, described, content_id=content_id, version=version_name, cloudname=cloudname)
+        return place, instead
 
     with tree_of(tree) as opened, signing(keys) as signs:
-        place = feeds.edit(opened, change, **signs)
+        place, instead = feeds.edit(opened, change, **signs)
         if as_json:
-            output.say_json({"tree": opened.place, **_facts(place)})
+            output.say_json({"tree": opened.place, **_facts(place), "replaced": instead})
         else:
             output.say(f"{opened.place}: {image} is {place.item} of {place.product}, version {place.version}")
+        for each in instead if not as_json else ():
+            output.say(f"- in place of {each}, which Juju cannot tell from it; --virt or --root-store tell them apart")
 
 
 @signing_command
@@ -159,9 +164,12 @@ def list_items(
         rows = [
             (content_id, place, item)
             for content_id, entry in feed.index.index.items()
-            if entry.format != "index:1.0" and (products := feed.products(content_id)) is not None
+            if entry.format != INDEX_FORMAT and (products := feed.products(content_id)) is not None
             for place, item in image_ids.items(products)
         ]
+        further = {name: entry.path for name, entry in feed.index.index.items() if entry.format == INDEX_FORMAT}
+    for name, path in further.items():
+        output.say_error(f"{name} leads to another index, {path}: list does not follow it, query does")
     if as_json:
         output.say_json_list(
             {"content_id": content_id, **_facts(place), **item.to_dict()} for content_id, place, item in rows

@@ -46,7 +46,6 @@ def sign(
     if tree is None and directory is None:
         raise SettingsError("directory must be specified")
     forms: tuple[Form, ...] = (Form(only),) if only else (Form.INLINE,) if directory else (Form.INLINE, Form.DETACHED)
-    places = [str(tree)] if directory is None else list(_feeds_below(directory))
     done: list[tuple[str, Signed]] = []
     with ExitStack() as open_keys:
         signer = keys.signer()
@@ -55,7 +54,7 @@ def sign(
         open_keys.enter_context(closing(signer))
         keyrings = keys.keyrings()
         also = [open_keys.enter_context(closing(each)) for each in keys.also(signer)]
-        for place in places:
+        for place in [str(tree)] if directory is None else _feeds_below(directory):
             with tree_of(place) as opened, output.progress("documents signed", None) as shown:
                 signed = sign_feed(
                     opened,

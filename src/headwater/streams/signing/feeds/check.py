@@ -133,11 +133,16 @@ def _check(reader: FeedReader, path: str, run: _Run, promised: str | None = None
     except TreeUnavailable:
         raise
     except HeadwaterError as error:
-        run.checked[path] = Checked(path, problem=str(error).removeprefix(f"{place}: ").removeprefix(f"{path}: "))
+        run.checked[path] = Checked(path, problem=_without(path, str(error).removeprefix(f"{place}: ")))
         return []
     run.checked[path] = Checked(path, read.signed_by, read.warnings + _late(updated, promised))
     run.told(len(run.checked))
     return named
+
+
+def _without(path: str, problem: str) -> str:
+    """Return a problem without the path that the reader of it has just read."""
+    return problem.removeprefix(f"{path}: ").removeprefix(f"{path} ")
 
 
 def _late(updated: str | None, promised: str | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from pysequoia import Cert
 
 from headwater.errors import Conflict
 from headwater.streams.format.documents import Mirrors, signed_name
-from headwater.streams.format.json_objects import MalformedDocument, parse_json
+from headwater.streams.format.json_objects import MalformedDocument, as_object, parse_json
 from headwater.streams.format.layout import MIRRORS, UNSIGNED_INDEXES
 from headwater.streams.signing import clearsign
 from headwater.streams.signing.clearsign import NotClearSigned
@@ -206,6 +206,7 @@ def _products(tree: Documents, path: str, content_id: str) -> _Unsigned:
         stored = tree.read(path)
     except PathNotFound as error:
         raise PathNotFound(tree.place, f"{path}, which the index names for {content_id}") from error
+    _named(path, lambda: as_object(parse_json(stored.body), "top"))  # a web page with an answer of 200 is no document
     return _Unsigned(path, stored, _named(path, lambda: signable(stored.body)))
 
 

@@ -64,3 +64,28 @@ def test_a_key_signs_all_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_wrong_use_is_told(words: tuple[str, ...]) -> None:
     result = streams(*words)
     assert result.exit_code != 0
+
+
+def test_an_image_that_takes_the_place_of_another_says_so(tmp_path: Path) -> None:
+    for image in ("one", "one"):
+        assert "in place of" not in streams("add-image", tmp_path, image, *WHERE).stdout
+    told = streams("add-image", tmp_path, "two", *WHERE)
+    assert "in place of one, which Juju cannot tell from it" in told.stdout
+    assert json.loads(streams("add-image", tmp_path, "three", *WHERE, "--json").stdout)["replaced"] == ["two"]
+    assert "in place of" not in streams("add-image", tmp_path, "four", *WHERE, "--virt", "kvm").stdout
+
+
+def test_a_version_by_its_code_name_is_refused_with_its_number(tmp_path: Path) -> None:
+    where = ("--region", "R", "--endpoint", "http://keystone/v3", "--version", "noble")
+    refused = streams("add-image", tmp_path, "one", *where)
+    assert "by its number: 24.04, not noble" in str(refused.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_names_the_index_that_it_does_not_follow(tmp_path: Path) -> None:
+    (tmp_path / "streams/v1").mkdir(parents=True)
+    entry = {"path": "streams/v1/more.json", "format": "index:1.0"}
+    (tmp_path / "streams/v1/index.json").write_text(json.dumps({"format": "index:1.0", "index": {"more": entry}}))
+    listed = streams("list", tmp_path, "--json")
+    assert json.loads(listed.stdout) == []
+    assert "more leads to another index, streams/v1/more.json" in listed.stderr

@@ -144,5 +144,18 @@ def test_an_agent_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_cloud_of_agents_is_named_whole_or_not_at_all() -> None:
-    result = streams("find-agent", "--version", "3.6", "--region", "RegionOne", "--no-defaults")
-    assert "both --region and --endpoint" in str(result.exception)
+    for half, missing in (
+        (("--region", "RegionOne"), "--endpoint or $OS_AUTH_URL"),
+        (("--endpoint", "http://keystone/v3"), "--region or $OS_REGION_NAME"),
+    ):
+        result = streams("find-agent", "--version", "3.6", *half, "--no-defaults")
+        assert f"name the other with {missing}" in str(result.exception)
+
+
+def test_a_web_page_in_place_of_an_index_is_told(tmp_path: Path) -> None:
+    (tmp_path / "streams/v1").mkdir(parents=True)
+    (tmp_path / "streams/v1/index2.json").write_text("<html>log in</html>")
+    cloud = ("--region", "R", "--endpoint", "http://keystone/v3", "--base", "ubuntu@24.04")
+    result = streams("find-image", *cloud, "--url", tmp_path, "--no-defaults")
+    assert result.exit_code == 1
+    assert "index2.json: it is not JSON but a web page, such as one to log in" in result.stdout

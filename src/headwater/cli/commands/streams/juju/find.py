@@ -133,7 +133,8 @@ def find_agent(
 ) -> None:
     """Find the agents that Juju would install, and show every step of the search."""
     if bool(region) != bool(endpoint):
-        raise SettingsError("name a cloud with both --region and --endpoint, or none")
+        missing = "--endpoint or $OS_AUTH_URL" if region else "--region or $OS_REGION_NAME"
+        raise SettingsError(f"one half of the cloud is named; name the other with {missing}, or none of both")
     path = SearchPath(
         user_url=url,
         metadata_source=metadata_source,

@@ -127,6 +127,9 @@ def validate_agents(
     region: Region = "",
     endpoint: Endpoint = "",
     stream: Annotated[str, typer.Option(help="Stream of the agents.")] = RELEASED,
+    series: Annotated[
+        str, typer.Option("-s", "--series", help="Juju 2.3's; refused, since agents are of an operating system: -t.")
+    ] = "",
     controller: Controller = "",
     style: OutputFormat = Format.YAML,
     to: OutputFile = None,
@@ -137,6 +140,8 @@ def validate_agents(
     as_json: AsJson = False,
 ) -> None:
     """Say which agents Juju finds in a feed."""
+    if series:
+        raise SettingsError(f"--series {series}: since Juju 2.9 agents are of an operating system; name it with -t")
     if provider:
         _require_usage({"region": region, "metadata directory": directory})
     _refuse_controller(controller)
