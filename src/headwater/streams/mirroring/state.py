@@ -68,7 +68,7 @@ class State:
 
     def due(self, grace_s: float, clock: Clock) -> list[str]:
         """Return what nobody has named for so long that no reader asks for it any more."""
-        before = clock() - int(grace_s * 1_000_000)
+        before = clock() - grace_s * 1_000_000  # may be endless
         return sorted(path for path, since in self.unnamed.items() if since <= before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ def test_what_vanished_goes_after_the_time_of_grace_and_not_before(
     assert not set(gone) & set(files(target))
     assert json.loads(target.read(STATE).body)["unnamed"] == {}
     require_whole(target)
+
+
+@pytest.mark.parametrize("hours", [math.inf, 1e300])
+def test_what_vanished_may_stay_for_ever(source: DirectoryTree, target: DirectoryTree, hours: float) -> None:
+    mirrored(source, target, at=0)
+    contents = two_releases()
+    del contents[ONE]["20260101"]
+    put(source, contents, LATER)
+    for at in (10 * HOUR, 10_000 * HOUR):
+        report = mirrored(source, target, at=at, grace_s=hours * 3600)
+        assert (report.removed, report.waiting) == ([], 2)
 
 
 def test_what_is_named_again_before_it_goes_stays(source: DirectoryTree, target: DirectoryTree) -> None:
