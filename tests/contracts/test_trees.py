@@ -79,6 +79,11 @@ class TreeContract:
             assert (opened.size, opened.start) == (len(LARGE), 0)
             assert b"".join(opened) == LARGE
 
+    @pytest.mark.parametrize("size", [len(LARGE), None])
+    def test_a_file_that_comes_in_small_pieces_is_written_whole(self, tree: Tree, size: int | None) -> None:
+        tree.write("large.img", _Dripping(LARGE), size=size)
+        assert tree.read("large.img").body == LARGE
+
     def test_reading_goes_on_where_it_ended(self, tree: Tree) -> None:
         tag = tree.write("large.img", LARGE)
         with tree.open("large.img", 1 << 20, tag=tag) as opened:
@@ -491,6 +496,22 @@ class TestS3(TreeContract, InParts):
         with pytest.raises(TreeRefused) as refused:
             S3Tree("bucket", endpoint=swift.s3_url, region=swift.region).read("f")
         assert "wrong-secret" not in str(refused.value)
+
+
+class _Dripping(io.BytesIO):
+    """A file that gives less than it is asked for, as one does that comes over a network."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(100_000 if size is None or size < 0 else min(size, 100_000))
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
 
 
 class _Cut(io.RawIOBase):

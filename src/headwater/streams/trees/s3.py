@@ -180,7 +180,7 @@ class S3Tree:
             if isinstance(body, bytes):
                 tag: str = self._client.put_object(**self._names(path), Body=body, **said)["ETag"]
                 return tag
-            self._client.upload_fileobj(body, *self._names(path).values(), ExtraArgs=said, Config=_PARTS)
+            self._client.upload_fileobj(_Filled(body), *self._names(path).values(), ExtraArgs=said, Config=_PARTS)
         return self.stat(path).tag or ""
 
     def _joined(self, path: str, parts: Sequence[Entry], said: dict[str, str]) -> str:
@@ -298,6 +298,20 @@ class S3Tree:
             raise (TreeUnavailable if passes else TreeRefused)(self.place, reason, status) from error
         except _FAILURES as error:
             raise TreeUnavailable(self.place, f"{path or 'it'}: {' '.join(str(error).split())[:200]}") from error
+
+
+class _Filled:
+    """A file whose pieces are as long as they are asked for: boto3 takes a shorter one for the last."""
+
+    def __init__(self, body: BinaryIO) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        pieces, left = [], size
+        while left and (piece := self._body.read(left)):
+            pieces.append(piece)
+            left -= len(piece) if size > 0 else 0
+        return b"".join(pieces)
 
 
 def _code(error: ClientError) -> str:
