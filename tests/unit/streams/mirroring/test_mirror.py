@@ -136,6 +136,21 @@ def test_metadata_alone_fetches_no_file(source: DirectoryTree, target: Directory
     assert target.read(IMAGES).body == source.read(IMAGES).body
 
 
+def test_the_secret_of_a_private_path_is_not_left_in_the_target(source: DirectoryTree, target: DirectoryTree) -> None:
+    source.place, other = "https://images.example/streams/private/SECRET", DirectoryTree(source.root)
+    other.place = "https://images.example/streams/private/ANOTHER"
+    for _ in range(2):
+        assert mirrored(source, target).is_good
+    assert b"SECRET" not in target.read(STATE).body
+    with pytest.raises(OtherFeed) as refused:
+        mirrored(other, target)
+    assert "SECRET" not in str(refused.value)
+    state = json.loads(target.read(STATE).body)
+    target.write(STATE, json.dumps({**state, "source": source.place}).encode())
+    assert mirrored(source, target).is_good, "a mirror of a release that remembered the secret"
+    assert b"SECRET" not in target.read(STATE).body
+
+
 def test_what_vanished_goes_after_the_time_of_grace_and_not_before(
     source: DirectoryTree, target: DirectoryTree
 ) -> None:
