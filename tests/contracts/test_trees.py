@@ -382,6 +382,7 @@ class TestDirectory(TreeContract):
         os.mkfifo(root / "pipe")
         (root / "circle").symlink_to(root)
         (root / "nowhere").symlink_to("gone")
+        Path(os.fsdecode(bytes(root) + b"/\xff.img")).write_bytes(b"a name that is no text")
         for path in ("pipe", "a", "nowhere"):
             with pytest.raises(PathNotFound):
                 tree.read(path)

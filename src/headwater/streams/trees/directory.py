@@ -205,6 +205,8 @@ class DirectoryTree:
             path = f"{directory}/{each.name}" if directory else each.name
             if each.name.startswith(_OURS) or not (path.startswith(prefix) or prefix.startswith(f"{path}/")):
                 continue
+            if not _is_text(each.name):  # nobody could ask for it
+                continue
             if each.is_dir(follow_symlinks=False):  # a link to a directory may lead around in a circle
                 yield from self._below(path, prefix)
             elif each.is_file() and path.startswith(prefix):
@@ -288,6 +290,15 @@ def _tag(found: os.stat_result) -> str:
 
 def _entry(path: str, found: os.stat_result) -> Entry:
     return Entry(path, found.st_size, found.st_mtime_ns // 1000, _tag(found))
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name is UTF-8, as paths in feeds are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _order(each: os.DirEntry[str]) -> bytes:
