@@ -18,6 +18,7 @@ import pytest
 from keystoneauth1.session import Session
 from swiftclient.authv1 import PasswordPlugin
 
+from headwater.clock import now, timestamp
 from headwater.errors import Conflict, HeadwaterError
 from headwater.streams.format.json_objects import UnsafePath
 from headwater.streams.trees import lease, parts
@@ -471,6 +472,13 @@ class TestSwift(TreeContract, InParts):
     def test_a_lease_that_nobody_renews_ends(self, tree: Tree) -> None:
         clock = iter([0, 10**18, 10**18, 10**18]).__next__
         with lease.leased(tree, "the killed", clock), lease.leased(tree, "another", clock):
+            pass
+        soon = now() + 3600 * 1_000_000
+        tree.write(lease.NAME, b'{"holder": "x", "own": "y", "until": %d}' % soon)
+        with pytest.raises(TreeInUse, match=f"x .if that was killed, it counts until {timestamp(soon)}"):
+            tree.exclusive("another").__enter__()
+        tree.write(lease.NAME, b'{"holder": "x", "own": "y", "until": %d}' % 10**40)
+        with tree.exclusive("another"):
             pass
         tree.write(lease.NAME, b"not json")
         with tree.exclusive("another"):
