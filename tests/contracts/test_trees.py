@@ -397,6 +397,19 @@ class TestDirectory(TreeContract):
         with pytest.raises(TreeRefused, match="a/b: it cannot be made there: No such file"):
             DirectoryTree(Path("/proc/nobody-makes-this")).write("a/b", b"")
 
+    def test_a_place_where_no_directory_can_be_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        for place, reason in (
+            (tmp_path / "file", "there is a file on this path; name another directory"),
+            (tmp_path / "file" / "below", "there is a file on this path; name another directory"),
+            (Path("/proc/nobody-makes-this"), "the directory cannot be made there: No such file"),
+        ):
+            tree = DirectoryTree(place)
+            with pytest.raises(TreeRefused, match=f"{place}: {reason}"):
+                tree.prepare()
+            with pytest.raises(TreeRefused, match=f"{place}: {reason}"):
+                tree.exclusive("a test").__enter__()
+
     def test_a_directory_that_may_not_be_written_is_named(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refused(*_: object) -> None:
             raise PermissionError(13, "Permission denied")

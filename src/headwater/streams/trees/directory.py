@@ -152,12 +152,13 @@ class DirectoryTree:
                 each.rmdir()
 
     def prepare(self, *, public: bool = False) -> None:  # its files are for everybody who gets there
-        with self._translated(""):
+        with self._translated("", writes=True):
             self._make(self.root)
+            os.scandir(self.root).close()  # which a file is not
 
     @contextlib.contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        with self._translated(""):
+        with self._translated("", writes=True):
             self._make(self.root)
             descriptor = os.open(self.root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -256,12 +257,15 @@ class DirectoryTree:
         except PermissionError as error:
             raise TreeRefused(self.place, f"{path or 'it'}: this user may not: {error.strerror}") from error
         except (NotADirectoryError, IsADirectoryError) as error:
+            if writes and not path:
+                raise TreeRefused(self.place, "there is a file on this path; name another directory") from error
             if writes:
                 raise TreeRefused(self.place, f"{path}: a file and a directory cannot have one name") from error
             raise PathNotFound(self.place, path) from error
         except FileNotFoundError as error:
             if writes:
-                raise TreeRefused(self.place, f"{path}: it cannot be made there: {error.strerror}") from error
+                named = f"{path}: it" if path else "the directory"
+                raise TreeRefused(self.place, f"{named} cannot be made there: {error.strerror}") from error
             raise PathNotFound(self.place, path) from error
         except OSError as error:
             raise TreeUnavailable(self.place, f"{path or 'it'}: {error.strerror}") from error
