@@ -23,11 +23,12 @@ from headwater.errors import Conflict, HeadwaterError
 from headwater.streams.format.json_objects import UnsafePath
 from headwater.streams.trees import lease, parts
 from headwater.streams.trees.directory import DirectoryTree
-from headwater.streams.trees.parts import HIDDEN, Holder
+from headwater.streams.trees.parts import Holder
 from headwater.streams.trees.s3 import S3Tree
 from headwater.streams.trees.swift import SwiftTree
 from headwater.streams.trees.tree import (
     ABSENT,
+    HIDDEN,
     PIECE,
     PathChanged,
     PathNotFound,

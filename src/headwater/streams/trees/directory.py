@@ -23,6 +23,7 @@ from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.tree import (
     ABSENT,
     DOCUMENT_LIMIT,
+    HIDDEN,
     PIECE,
     Document,
     Entry,
@@ -34,8 +35,7 @@ from headwater.streams.trees.tree import (
     media_type_of,
 )
 
-_OURS = ".headwater-"
-_LOCK = f"{_OURS}lock"
+_LOCK = f"{HIDDEN}lock"
 # What is no file of the tree, but tells that the path leads to none.
 _NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -182,8 +182,8 @@ class DirectoryTree:
         pass
 
     def _at(self, path: str) -> Path:
-        if any(each.startswith(_OURS) for each in path.split("/")):
-            raise TreeRefused(self.place, f"{path}: names that begin with {_OURS} are kept for what is being written")
+        if any(each.startswith(HIDDEN) for each in path.split("/")):
+            raise TreeRefused(self.place, f"{path}: names that begin with {HIDDEN} are kept for what is being written")
         return self.root / safe_path(path)
 
     def _begun(self, unfinished: Path) -> int:
@@ -204,7 +204,7 @@ class DirectoryTree:
             return
         for each in inside:
             path = f"{directory}/{each.name}" if directory else each.name
-            if each.name.startswith(_OURS) or not (path.startswith(prefix) or prefix.startswith(f"{path}/")):
+            if each.name.startswith(HIDDEN) or not (path.startswith(prefix) or prefix.startswith(f"{path}/")):
                 continue
             if not _is_text(each.name):  # nobody could ask for it
                 continue
@@ -244,7 +244,7 @@ class DirectoryTree:
         for directory, _, names in os.walk(self.root):
             for name in names:
                 left = Path(directory, name)
-                if name.startswith(_OURS) and name != _LOCK:
+                if name.startswith(HIDDEN) and name != _LOCK:
                     with contextlib.suppress(FileNotFoundError):
                         if left.lstat().st_mtime < before:
                             left.unlink()
@@ -276,7 +276,7 @@ _UNFINISHED_S = 24 * 3600
 
 def _unfinished(mark: str | None) -> str:
     """Return how the name of a file begins that is being written."""
-    return _OURS if mark is None else f"{_OURS}{mark}-"
+    return HIDDEN if mark is None else f"{HIDDEN}{mark}-"
 
 
 def _fill(file: BinaryIO, body: bytes | BinaryIO) -> None:

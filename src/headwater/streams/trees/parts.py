@@ -21,9 +21,8 @@ from headwater.clock import Clock, now
 from headwater.errors import Conflict, HeadwaterError
 from headwater.stores.parts import even, growing
 from headwater.streams.trees.arriving import Arriving
-from headwater.streams.trees.tree import Entry, Tree
+from headwater.streams.trees.tree import HIDDEN, Entry, Tree
 
-HIDDEN: Final = ".headwater-"  # what the names of files begin with that are none of the tree
 LARGE: Final = 64 << 20  # bytes; what is larger comes in parts
 PART: Final = 16 << 20  # bytes of a part of most files; each file on its way has one in memory
 

@@ -28,10 +28,11 @@ from headwater.stores.swift.account import DirectConnection
 from headwater.streams.format.json_objects import safe_path
 from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.lease import leased
-from headwater.streams.trees.parts import HIDDEN, Parts, comes_in_parts
+from headwater.streams.trees.parts import Parts, comes_in_parts
 from headwater.streams.trees.tree import (
     ABSENT,
     DOCUMENT_LIMIT,
+    HIDDEN,
     PIECE,
     Document,
     Entry,
