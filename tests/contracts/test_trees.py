@@ -18,14 +18,17 @@ import pytest
 from keystoneauth1.session import Session
 from swiftclient.authv1 import PasswordPlugin
 
-from headwater.errors import HeadwaterError
+from headwater.clock import now, timestamp
+from headwater.errors import Conflict, HeadwaterError
 from headwater.streams.format.json_objects import UnsafePath
-from headwater.streams.trees import lease
+from headwater.streams.trees import lease, parts
 from headwater.streams.trees.directory import DirectoryTree
+from headwater.streams.trees.parts import Holder
 from headwater.streams.trees.s3 import S3Tree
 from headwater.streams.trees.swift import SwiftTree
 from headwater.streams.trees.tree import (
     ABSENT,
+    HIDDEN,
     PIECE,
     PathChanged,
     PathNotFound,
@@ -45,6 +48,14 @@ from servers.web import Answer, Asked, SendBytes, WebServer
 
 JSON = "application/json"
 LARGE = os.urandom(3 << 20) + b"the end"
+IN_PARTS = os.urandom(12 << 20) + b"the end"
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files come in parts that are smaller than those of an image; S3 joins none below 5 MiB."""
+    monkeypatch.setattr(parts, "LARGE", 1 << 20)
+    monkeypatch.setattr(parts, "PART", 5 << 20)
 
 
 class TreeContract:
@@ -69,6 +80,11 @@ class TreeContract:
         with tree.open("large.img") as opened:
             assert (opened.size, opened.start) == (len(LARGE), 0)
             assert b"".join(opened) == LARGE
+
+    @pytest.mark.parametrize("size", [len(LARGE), None])
+    def test_a_file_that_comes_in_small_pieces_is_written_whole(self, tree: Tree, size: int | None) -> None:
+        tree.write("large.img", _Dripping(LARGE), size=size)
+        assert tree.read("large.img").body == LARGE
 
     def test_reading_goes_on_where_it_ended(self, tree: Tree) -> None:
         tag = tree.write("large.img", LARGE)
@@ -210,6 +226,31 @@ class TreeContract:
         assert tree.read("a/large.img").body == body
         assert tree.begun("a/large.img", mark) is None
 
+    def test_who_goes_on_with_a_large_file_has_what_came_of_it(self, tree: Tree, small_parts: None) -> None:
+        with pytest.raises(TreeUnavailable):
+            tree.write("a/large.img", _cut(IN_PARTS, 11 << 20), size=len(IN_PARTS), mark="cafe")
+        begun = tree.begun("a/large.img", "cafe")
+        assert begun is not None
+        with begun:
+            had = b"".join(begun)
+        assert IN_PARTS.startswith(had)
+        assert len(had) >= 10 << 20
+        assert tree.begun("b/large.img", "cafe") is None, "another file with the same bytes"
+        assert list(tree.list()) == []
+        tag = tree.write("a/large.img", io.BytesIO(IN_PARTS), size=len(IN_PARTS), mark="cafe")
+        with tree.open("a/large.img", 1, tag=tag) as opened:
+            assert b"".join(opened) == IN_PARTS[1:]
+        assert tree.begun("a/large.img", "cafe") is None
+        assert [(entry.path, entry.size) for entry in tree.list()] == [("a/large.img", len(IN_PARTS))]
+
+    def test_what_was_begun_and_is_wrong_is_not_kept(self, tree: Tree, small_parts: None) -> None:
+        class Wrong(Conflict):
+            pass
+
+        with pytest.raises(Wrong):
+            tree.write("f", _cut(IN_PARTS, 11 << 20, Wrong("no")), size=len(IN_PARTS), mark="cafe")
+        assert tree.begun("f", "cafe") is None
+
     def test_a_feed_of_images_is_written_and_what_leaves_it_is_deleted(self, tree: Tree, tmp_path: Path) -> None:
         described = ImageDescription(os="TestOS", release="noble")
 
@@ -231,6 +272,47 @@ class TreeContract:
         after = feeds.paths_of(feeds.read(tree).products("images"))
         assert feeds.paths_of(before) - after < gone
         assert {entry.path for entry in tree.list("images/")} == after
+
+
+class InParts:
+    """What trees promise besides that keep parts of large files as objects."""
+
+    def left(self, tree: Tree) -> list[str]:
+        return [entry.path for entry in cast("Holder", tree).every(HIDDEN)]
+
+    def test_what_nobody_goes_on_with_is_removed_after_a_day(
+        self, tree: Tree, small_parts: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(TreeUnavailable):
+            tree.write("f", _cut(IN_PARTS, 11 << 20), size=len(IN_PARTS), mark="cafe")
+        with tree.exclusive("a test"):
+            assert len(self.left(tree)) == 3, "two parts, and what tells of them"
+        monkeypatch.setattr(parts, "_UNFINISHED_S", -3600)
+        with tree.exclusive("a test"):
+            assert self.left(tree) == []
+
+    def test_a_file_stays_whole_whose_writer_was_killed_right_after_it(
+        self, tree: Tree, small_parts: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(parts.Parts, "_remove", killed)
+            tree.write("f", io.BytesIO(IN_PARTS), size=len(IN_PARTS), mark="cafe")
+        monkeypatch.setattr(parts, "_UNFINISHED_S", -3600)
+        with tree.exclusive("a test"), tree.open("f") as opened:
+            assert b"".join(opened) == IN_PARTS
+        tree.delete("f")
+        assert self.left(tree) == []
+
+    def test_a_large_file_that_is_replaced_leaves_nothing(self, tree: Tree, small_parts: None) -> None:
+        for body, mark in ((IN_PARTS, "cafe"), (IN_PARTS[::-1], "beef")):
+            tree.write("f", io.BytesIO(body), size=len(body), mark=mark)
+        with tree.open("f") as opened:
+            assert b"".join(opened) == IN_PARTS[::-1]
+        tree.delete("f")
+        assert self.left(tree) == []
 
 
 class TestDirectory(TreeContract):
@@ -302,6 +384,7 @@ class TestDirectory(TreeContract):
         os.mkfifo(root / "pipe")
         (root / "circle").symlink_to(root)
         (root / "nowhere").symlink_to("gone")
+        Path(os.fsdecode(bytes(root) + b"/\xff.img")).write_bytes(b"a name that is no text")
         for path in ("pipe", "a", "nowhere"):
             with pytest.raises(PathNotFound):
                 tree.read(path)
@@ -314,6 +397,19 @@ class TestDirectory(TreeContract):
             tree.write("x" * 300, b"")
         with pytest.raises(TreeRefused, match="a/b: it cannot be made there: No such file"):
             DirectoryTree(Path("/proc/nobody-makes-this")).write("a/b", b"")
+
+    def test_a_place_where_no_directory_can_be_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        for place, reason in (
+            (tmp_path / "file", "there is a file on this path; name another directory"),
+            (tmp_path / "file" / "below", "there is a file on this path; name another directory"),
+            (Path("/proc/nobody-makes-this"), "the directory cannot be made there: No such file"),
+        ):
+            tree = DirectoryTree(place)
+            with pytest.raises(TreeRefused, match=f"{place}: {reason}"):
+                tree.prepare()
+            with pytest.raises(TreeRefused, match=f"{place}: {reason}"):
+                tree.exclusive("a test").__enter__()
 
     def test_a_directory_that_may_not_be_written_is_named(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refused(*_: object) -> None:
@@ -347,7 +443,7 @@ def container(swift: Swift) -> str:
     return swift.container()
 
 
-class TestSwift(TreeContract):
+class TestSwift(TreeContract, InParts):
     @pytest.fixture
     def tree(self, swift_session: Session, container: str) -> Iterator[Tree]:
         tree = SwiftTree(swift_session, container, f"tree-{uuid.uuid4().hex[:8]}")
@@ -365,18 +461,19 @@ class TestSwift(TreeContract):
         everybody.close()
         tree.close()
 
-    def test_a_file_that_is_larger_than_a_segment_is_one_object(
-        self, tree: Tree, swift: Swift, container: str, monkeypatch: pytest.MonkeyPatch
+    def test_a_large_file_is_for_everybody_who_may_read_the_container(
+        self, swift: Swift, swift_session: Session, small_parts: None
     ) -> None:
-        monkeypatch.setattr("headwater.streams.trees.swift.SEGMENT", 1 << 20)
-        tag = tree.write("large.img", io.BytesIO(LARGE))
-        with tree.open("large.img", (2 << 20) - 5, tag=tag) as opened:
-            assert opened.size == len(LARGE)
-            assert b"".join(opened) == LARGE[(2 << 20) - 5 :]
-        beside = swift.ask("GET", f"{container}_segments").text.split()
-        assert len([each for each in beside if each.startswith(tree.place.removeprefix(f"swift://{container}/"))]) == 4
-        tree.delete("large.img")
-        assert swift.ask("GET", f"{container}_segments").text.split() != beside
+        name = f"public-{uuid.uuid4().hex[:8]}"
+        tree = SwiftTree(swift_session, name, "data")
+        tree.prepare(public=True)
+        for path, mark in (("marked.img", "cafe"), ("unmarked.img", None)):
+            tree.write(path, io.BytesIO(IN_PARTS), size=len(IN_PARTS) if mark else None, mark=mark)
+            everybody = WebTree(f"{swift.storage_url}/{name}/data")
+            with everybody.open(path) as opened:
+                assert b"".join(opened) == IN_PARTS
+            everybody.close()
+        tree.close()
 
     def test_a_container_that_is_not_there_is_named_to_writers(self, swift_session: Session) -> None:
         tree = SwiftTree(swift_session, "nothing-here")
@@ -390,12 +487,19 @@ class TestSwift(TreeContract):
         clock = iter([0, 10**18, 10**18, 10**18]).__next__
         with lease.leased(tree, "the killed", clock), lease.leased(tree, "another", clock):
             pass
+        soon = now() + 3600 * 1_000_000
+        tree.write(lease.NAME, b'{"holder": "x", "own": "y", "until": %d}' % soon)
+        with pytest.raises(TreeInUse, match=f"x .if that was killed, it counts until {timestamp(soon)}"):
+            tree.exclusive("another").__enter__()
+        tree.write(lease.NAME, b'{"holder": "x", "own": "y", "until": %d}' % 10**40)
+        with tree.exclusive("another"):
+            pass
         tree.write(lease.NAME, b"not json")
         with tree.exclusive("another"):
             pass
 
 
-class TestS3(TreeContract):
+class TestS3(TreeContract, InParts):
     @pytest.fixture
     def tree(self, swift: Swift, container: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", swift.writer.name)
@@ -415,6 +519,43 @@ class TestS3(TreeContract):
         with pytest.raises(TreeRefused) as refused:
             S3Tree("bucket", endpoint=swift.s3_url, region=swift.region).read("f")
         assert "wrong-secret" not in str(refused.value)
+
+
+class _Dripping(io.BytesIO):
+    """A file that gives less than it is asked for, as one does that comes over a network."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(100_000 if size is None or size < 0 else min(size, 100_000))
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+class _Cut(io.RawIOBase):
+    """A file whose reading ends with an error."""
+
+    def __init__(self, body: bytes, error: HeadwaterError) -> None:
+        super().__init__()
+        self._body, self._error = io.BytesIO(body), error
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._body.read(min(size, PIECE) if size >= 0 else PIECE)
+        if not piece:
+            raise self._error
+        return piece
+
+
+def _cut(body: bytes, at: int, error: HeadwaterError | None = None) -> BinaryIO:
+    return cast("BinaryIO", _Cut(body[:at], error or TreeUnavailable("the source", "it broke off")))
 
 
 class TestWeb:

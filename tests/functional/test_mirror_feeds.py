@@ -24,7 +24,9 @@ from functional.headwater_process import run_headwater, wait_until
 from headwater.streams.format.layout import INDEX
 from headwater.streams.mirroring.mirror import mirror
 from headwater.streams.query.query import query
+from headwater.streams.trees import lease
 from headwater.streams.trees.directory import DirectoryTree
+from headwater.streams.trees.parts import LARGE, PART
 from headwater.streams.trees.s3 import S3Tree
 from headwater.streams.trees.swift import SwiftTree
 from headwater.streams.trees.tree import Tree, TreeRefused
@@ -279,6 +281,43 @@ def test_what_a_killed_mirror_had_of_a_large_file_does_not_come_again(
     assert (code, told["fetched"]) == (0, [path])
     assert told["files"]["bytes"] <= len(large) * 3 // 4
     require_whole(target)
+
+
+def test_what_a_killed_mirror_had_in_a_bucket_does_not_come_again(
+    swift: Swift, server: WebServer, tmp_path: Path, target: DirectoryTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", swift.writer.name)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", swift.writer.key)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", swift.s3_url)
+    monkeypatch.setenv("AWS_REGION", swift.region)
+    large = random.Random(8).randbytes(LARGE + (1 << 20))
+    source, path = DirectoryTree(tmp_path / "large"), path_of(ONE, "20260101", "root.squashfs")
+    put(source, {ONE: {"20260101": {"root.squashfs": large}}})
+    server.pages = {f"/{entry.path}": content(source.read(entry.path).body) for entry in source.list()}
+    between = S3Tree(f"mirror-{uuid.uuid4().hex[:8]}", "data", endpoint=swift.s3_url, region=swift.region)
+    between.prepare()
+
+    def hangs_near_the_end(_asked: Asked, send: SendBytes) -> None:
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large[: 3 * PART + PART // 2])
+        time.sleep(60)
+
+    good, server.pages[f"/{path}"] = server.pages[f"/{path}"], hangs_near_the_end
+    running = subprocess.Popen([*HEADWATER, server.url("/"), between.place, "--parallel", "1"])
+    try:
+        wait_until(lambda: len(list(between.every(".headwater-parts/"))) == 3, "three parts have come")
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    assert list(between.list("images/")) == []
+    between.delete(lease.NAME)  # which a killed process holds for two minutes
+    server.pages[f"/{path}"] = good
+    words = [*HEADWATER, server.url("/"), between.place, "--json"]
+    told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    assert told["fetched"] == [path]
+    assert told["files"]["bytes"] == len(large) - 3 * PART
+    assert mirror(between, target).is_good
+    require_whole(target)
+    between.close()
 
 
 def trees_of(swift: Swift) -> list[Tree]:

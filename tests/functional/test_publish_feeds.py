@@ -17,12 +17,15 @@ from typer.testing import CliRunner
 
 from headwater.cli.main import app
 from headwater.client.keystone import keystone_session
+from headwater.errors import HeadwaterError
 from headwater.streams.publishing.done import Done
 from headwater.streams.publishing.publish import publish
 from headwater.streams.publishing.registration import (
     AGENTS,
     IMAGES,
     KeystoneRefused,
+    NoFeedUrl,
+    NoSuchRegion,
     SeveralServices,
     register,
 )
@@ -109,6 +112,28 @@ def test_a_feed_is_registered_corrected_and_left_alone(keystone: Keystone) -> No
     forget(fresh, IMAGES)
     assert made != listed[0]["id"]
     assert len(listed) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "region", "error", "says"),
+    [
+        ("ftp://one.example/feed", "RegionOne", NoFeedUrl, "http://HOST"),
+        ("one.example/feed", "RegionOne", NoFeedUrl, "http://HOST"),
+        ("http://user:word@one.example/feed", "RegionOne", NoFeedUrl, "no name or password"),
+        ("http://one.example/feed?a=b", "RegionOne", NoFeedUrl, "http://HOST"),
+        ("http://one.example/feed", "regionone", NoSuchRegion, "no region regionone; name one of .*RegionOne"),
+    ],
+)
+def test_what_no_reader_would_find_is_not_registered(
+    keystone: Keystone, url: str, region: str, error: type[HeadwaterError], says: str
+) -> None:
+    session = keystone_session(admin(keystone))
+    forget(session, IMAGES)
+    with pytest.raises(error, match=says) as refused:
+        register(session, IMAGES, url, [region])
+    assert "word@" not in str(refused.value)
+    where = {"interface": AUTH_INTERFACE}
+    assert session.get(f"/services?type={IMAGES}", endpoint_filter=where).json()["services"] == []
 
 
 def test_the_command_registers_agents_and_tells_what_it_did(

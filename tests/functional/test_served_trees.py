@@ -104,6 +104,8 @@ def test_a_tree_of_another_service_is_served(
         assert http.get("disk.img").content == data
         assert http.get("disk.img", headers={"Range": "bytes=1000-2000000"}).content == data[1000:2000001]
         assert http.get("disk.img", headers={"Range": "bytes=-5"}).content == data[-5:]
+        several = http.get("disk.img", headers={"Range": "bytes=0-1,5-6"})
+        assert (several.status_code, several.content) == (200, data)
         held = {"If-None-Match": index.headers["etag"]}
         assert http.get("streams/v1/index.json", headers=held).status_code == 304
         assert http.head("disk.img").headers["content-length"] == str(len(data))

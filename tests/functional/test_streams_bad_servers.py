@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import pysequoia
 import pytest
 from typer.testing import CliRunner, Result
 
 from headwater.cli.main import app
 from headwater.errors import HeadwaterError
 from headwater.streams.query.query import query
-from headwater.streams.trees.tree import TreeUnavailable
+from headwater.streams.trees.tree import TreeRefused, TreeUnavailable
 from headwater.streams.trees.web import WebTree
 from servers.web import Answer, Asked, SendBytes, WebServer, content
 from unit.streams.lint.feeds import INDEX, PRODUCTS, image_ids
@@ -69,6 +71,33 @@ def test_what_came_in_place_of_a_document_is_told(server: WebServer, name: str, 
     assert juju.exit_code == 1
     assert path in juju.stdout
     assert "failed: " in juju.stdout
+
+
+@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize(
+    "words", [("query",), ("mirror", "TARGET"), ("publish", "TARGET"), ("verify", "--keyring", "KEY")]
+)
+def test_a_server_that_shows_nothing_is_not_taken_for_an_empty_one(
+    server: WebServer, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(str(pysequoia.Tsk.generate("Somebody <somebody@example.test>").extract_certificate()))
+    for path in ("index.json", "index2.json", "index.sjson", "index2.sjson"):
+        for end in ("", ".gpg"):
+            server.pages[f"{PRIVATE}streams/v1/{path}{end}"] = lambda _, send: send(status(code))
+    places = {"TARGET": str(tmp_path / "target"), "KEY": str(key)}
+    more = [places.get(word, word) for word in words[1:]]
+    error = streams(words[0], server.url(PRIVATE), *more).exception
+    assert isinstance(error, TreeRefused), error
+    assert f"answered {code}" in str(error)
+
+
+def test_a_redirect_to_a_file_is_named(server: WebServer, tmp_path: Path) -> None:
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: file:///etc/passwd\r\n\r\n"
+    server.pages[f"{PRIVATE}{INDEX}"] = lambda _, send: send(head)
+    error = streams("query", f"{server.url(PRIVATE)}{INDEX}").exception
+    assert "redirects to what is neither http:// nor https://" in str(error)
+    assert len(server.asked) == 1
 
 
 def test_the_feed_is_right_before_anything_is_wrong(server: WebServer) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pysequoia
+
+from headwater.streams.signing.feeds.sign import sign_feed
+from headwater.streams.signing.signer import Signer
+from headwater.streams.trees.directory import DirectoryTree
 
 _RELEASES = ("14.04", "16.04", "18.04", "20.04", "22.04", "24.04", "26.04")
 _REGIONS = tuple(
@@ -50,6 +58,18 @@ def write(directory: Path, size: int, domain: str = "com.example.cloud") -> int:
     (directory / PRODUCTS_PATH).write_text(json.dumps(document, indent=1))
     (directory / INDEX_PATH).write_text(json.dumps(index, indent=1))
     return len(products) * versions * len(_REGIONS) * len(_DISKS)
+
+
+def signed(directory: Path) -> tuple[Path, Path]:
+    """Sign a copy of a feed; return the copy, and the file of the key that proves it."""
+    copy, key = directory.with_name(f"{directory.name}-signed"), pysequoia.Tsk.generate("Bench <bench@example.test>")
+    shutil.copytree(directory, copy)
+    secret, keyring = copy / "secret.asc", copy / "keyring.asc"
+    secret.write_text(str(key))
+    keyring.write_text(str(key.extract_certificate()))
+    with contextlib.closing(Signer.load(secret)) as signer:
+        sign_feed(DirectoryTree(copy), signer)
+    return copy, keyring
 
 
 def _product(release: str, arch: str, versions: int, chance: random.Random) -> dict[str, Any]:

@@ -6,6 +6,7 @@ proves who calls goes nowhere else.
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ _PATCH = "application/openstack-images-v2.1-json-patch"
 PARTIAL_UPLOAD = "application/partial-upload"
 _TEMPORARY_REDIRECT, _UNAUTHORIZED, _NOT_FOUND = 307, 401, 404
 _NO_OPTIONS = frozenset({_NOT_FOUND, 405, 501})  # Glance answers 405
+_MARKS = re.compile(r"<[A-Za-z/][^<>]{0,20}>")
+_MOST_WORDS = 400  # characters
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may be answered later
 
 
@@ -176,7 +179,7 @@ class ImageService:
             return
         response.read()
         try:
-            reason = str(response.json()["message"])
+            reason = _one_line(str(response.json()["message"]))
         except (ValueError, KeyError, TypeError):
             reason = response.reason_phrase or "no reason"
         if response.status_code in _PASSING:
@@ -262,3 +265,10 @@ class ImageService:
     def delete(self, image_id: str) -> None:
         """Delete an image and its data."""
         self.ask("DELETE", f"/v2/images/{image_id}")
+
+
+def _one_line(text: str) -> str:
+    """Return what a service says as a line for people: Glance adds marks of HTML, and whole schemas, in many lines."""
+    plain = _MARKS.sub(" ", text[: 4 * _MOST_WORDS])
+    words = " ".join("".join(each if each.isprintable() else " " for each in plain).split())
+    return words if len(words) <= _MOST_WORDS else f"{words[: _MOST_WORDS - 1]}…"

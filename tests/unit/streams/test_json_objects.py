@@ -26,6 +26,8 @@ def test_a_size_is_a_number_of_bytes(size: object) -> None:
         "a\\..\\b",
         "a\nb",
         "a%00b",
+        "a/\ud800.img",
+        "a/\udcff.img",
         "http://h/a",
         "file:a",
         "javascript:x",
@@ -33,8 +35,9 @@ def test_a_size_is_a_number_of_bytes(size: object) -> None:
     ],
 )
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    with pytest.raises(UnsafePath):
+    with pytest.raises(UnsafePath) as refused:
         safe_path(path)
+    str(refused.value).encode()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ class Observed:
             exchange.status = LEFT
         except Exception as error:  # the edge: whatever it is, the client gets an answer and the log a line
             status = errors.status_of(error)
-            if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED:
+            is_mistake = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED
+            if is_mistake and error is not exchange.left_with:
                 _log.error("failed", error=str(error), exc_info=error)
             if not exchange.started:
                 await errors.answer(error, accept, current)(scope, receive, exchange.send)
@@ -144,6 +145,7 @@ class _Exchange:
         self.started = False
         self.status = 0
         self.sent = 0
+        self.left_with: OSError | None = None  # what told that the client is gone, or takes nothing any more
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -157,4 +159,9 @@ class _Exchange:
                 headers += [(name, value) for name, value in more if name not in there]
             self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
             message = {**message, "headers": headers}
-        await self._send(message)
+        try:
+            await self._send(message)
+        except (ConnectionError, TimeoutError) as error:
+            if isinstance(error, ConnectionError) or error.errno is None:  # with a number it is one of a disk
+                self.left_with = error
+            raise

@@ -35,7 +35,7 @@ def safe_path(path: str, where: str = "path") -> str:
 
     Raises:
         UnsafePath: It is empty, absolute, has a ``..`` segment (also percent-encoded, also as the last one), a
-            scheme, a backslash or a control character.
+            scheme, a backslash, a control character or what is no character.
     """
     for form in (path, unquote(path)):
         if not form:
@@ -49,11 +49,14 @@ def safe_path(path: str, where: str = "path") -> str:
                 where,
                 f"the path {path!r} holds a backslash or a control character; write it with /",
             )
+        if _LONE_SURROGATE.search(form):
+            raise UnsafePath(where, f"the path {path!r} holds half of a character, which no text in UTF-8 has")
         if _SCHEME.match(form):
             raise UnsafePath(where, f"the path {path!r} begins with a scheme; it must be relative to the mirror's root")
     return path
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Source: RFC 3986 section 4.2: the first segment of a relative reference holds no colon.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 

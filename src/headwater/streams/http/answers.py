@@ -60,15 +60,24 @@ def sent(document: Document, form: Form, headers: Headers, now_s: int, *, is_pri
     more = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
     if form.coding is not None:
         more["Content-Encoding"] = form.coding
-    return content_answer(form.body, _wanted(headers, form), validators | more, document.content_type)
+    return content_answer(
+        form.body, part_of(headers, len(form.body), form.etag), validators | more, document.content_type
+    )
 
 
-def _wanted(headers: Headers, form: Form) -> range | None:
+def part_of(headers: Headers, size: int, etag: str | None) -> range | None:
+    """Return the bytes that a GET of a feed asks for; ``None`` when all are, or several parts.
+
+    Source: RFC 9110, section 14.2: all of it is an answer to any range. Web servers, which feeds lie on, give that.
+
+    Raises:
+        RangeNotSatisfiable: As ``wanted_range`` says.
+    """
     if "range" not in headers:
         return None
     try:
-        return wanted_range(headers, len(form.body), form.etag)
-    except SeveralRanges:  # all of it is an answer too, and a document is small
+        return wanted_range(headers, size, etag)
+    except SeveralRanges:
         return None
 
 

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from headwater.http import structured
 from headwater.http.answers import content_answer
-from headwater.http.conditions import is_held, wanted_range
+from headwater.http.conditions import is_held
 from headwater.http.context import context
 from headwater.http.threads import Threads
 from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
 from headwater.images.model import Image
+from headwater.streams.http.answers import part_of
 from headwater.streams.trees.tree import media_type_of
 from headwater.streams.views.views import View, ViewNotFound, Views
 
@@ -32,7 +33,7 @@ class Files:
 
         Raises:
             ViewNotFound: The view has no such file.
-            RangeNotSatisfiable, SeveralRanges, NotAsExpected: As their names say.
+            RangeNotSatisfiable, NotAsExpected: As their names say.
             HeadwaterError: As ``Downloads.open`` says.
         """
         image = await self._threads.catalogue.run(lambda: self._views.file(view, name, family))
@@ -51,7 +52,7 @@ class Files:
         headers = {**_told(view, name), "ETag": f'"{found.sha256}"'}
         if is_held(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        return content_answer(found.content, wanted_range(request.headers, found.size, headers["ETag"]), headers)
+        return content_answer(found.content, part_of(request.headers, found.size, headers["ETag"]), headers)
 
     async def _data(self, request: Request, view: View, name: str, image: Image) -> Response:
         reader = _reader(view, request)
@@ -65,7 +66,7 @@ class Files:
         headers, size = _headers(view, name, found.image), found.image.size or 0
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)
-        wanted = wanted_range(request.headers, size, headers.get("ETag"))
+        wanted = part_of(request.headers, size, headers.get("ETag"))
         return await self._sending.answer(found, wanted, headers)
 
     def _described(self, request: Request, view: View, name: str, image: Image | None) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headwater.http.answers import content_answer
-from headwater.http.conditions import is_held, wanted_range
+from headwater.http.conditions import is_held
 from headwater.http.context import context
 from headwater.http.filesend import OCTETS
 from headwater.http.routes import Face
@@ -19,6 +19,7 @@ from headwater.http.threads import InThread, Threads
 from headwater.identity.caller import Caller
 from headwater.images.data.downloads import Downloads
 from headwater.images.data.transfer import Sending
+from headwater.streams.http.answers import part_of
 from headwater.streams.http.pages import let_pages_read, preflight
 from headwater.streams.live.files.serving import ServedFile, ServedFiles
 from headwater.streams.writing.image_files import DIRECTORY
@@ -42,7 +43,7 @@ def files_route(files: ServedFiles, downloads: Downloads, in_thread: InThread, t
         file, headers = await found(request)
         if is_held(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        wanted = wanted_range(request.headers, file.size, headers["ETag"])
+        wanted = part_of(request.headers, file.size, headers["ETag"])
         if file.content is not None:
             return content_answer(file.content, wanted, headers | {"Content-Type": METADATA_TYPE})
         download = await in_thread(lambda: files.download(_anybody(request), file))

@@ -21,9 +21,10 @@ from headwater.caching.fills import Fill
 from headwater.caching.pieces import PIECE, pieces_of
 from headwater.errors import HeadwaterError, NotFound
 from headwater.http.answers import part_headers
-from headwater.http.conditions import is_held, takes_gzip, wanted_range
+from headwater.http.conditions import is_held, takes_gzip
 from headwater.http.filesend import FileFailed, SentFile, SentGrowing, in_turn
 from headwater.http.routes import Below, Face
+from headwater.streams.http.answers import part_of
 from headwater.streams.http.pages import let_pages_read, preflight
 from headwater.streams.trees.served.file import NotInTree, ServedFile, ServedTree, Source, TreeDown
 from headwater.streams.trees.served.packing import LEAST, MOST, Packed
@@ -116,7 +117,7 @@ class _Serving:
             return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.media_type)
         if found.gives_parts:
             headers["Accept-Ranges"] = "bytes"
-        part = wanted_range(given, found.size, found.etag) if found.gives_parts and not is_head else None
+        part = part_of(given, found.size, found.etag) if found.gives_parts and not is_head else None
         wanted, status = (range(found.size), 200) if part is None else (part, 206)
         headers |= {"Content-Length": str(len(wanted))} if part is None else part_headers(part, found.size)
         if is_head or not wanted:

@@ -39,7 +39,7 @@ from headwater.streams.mirroring.publishing import (
 )
 from headwater.streams.mirroring.report import Report
 from headwater.streams.mirroring.source import Kind, SourceFeed, read_source
-from headwater.streams.mirroring.state import State
+from headwater.streams.mirroring.state import State, remembered
 from headwater.streams.mirroring.wanted import Wanted
 from headwater.streams.publishing.done import Done
 from headwater.streams.signing.reading import is_there
@@ -176,13 +176,14 @@ class _Run:
 
     def _state(self) -> State:
         state = State.load(self.target)
-        is_ours = state is not None and state.source in (None, self.source.place)
+        place = remembered(self.source.place)
+        is_ours = state is not None and state.source in (None, place, self.source.place)  # as it was written before
         if not is_ours and not self.wanted.replace:
             starts = (*UNSIGNED_INDEXES, *SIGNED_INDEXES)
             if state is not None or any(is_there(self.target, path) for path in starts):
                 raise OtherFeed(self.target.place, self.source.place, state.source if state else None)
         state = state or State()
-        state.source = self.source.place
+        state.source = place
         return state
 
     def _paths(self, feed: SourceFeed) -> set[str]:

@@ -8,11 +8,11 @@ from typing import Final
 from headwater.streams.format.json_objects import UnsafePath, safe_path
 from headwater.streams.format.layout import DIRECTORY
 from headwater.streams.trees import lease
+from headwater.streams.trees.tree import HIDDEN
 from headwater.streams.writing import deletions
 
 STATE: Final = "headwater-mirror.json"
 _OURS: Final = (STATE, lease.NAME, deletions.STATE)
-_HIDDEN: Final = ".headwater-"  # what a directory keeps for itself
 _ABOVE: Final = ("streams", DIRECTORY)
 _DOCUMENTS: Final = ("streams/", (".json", ".sjson", ".gpg"))
 
@@ -29,7 +29,7 @@ def require_document(path: str) -> None:
         UnsafePath: It leads out of the tree, or to what is kept there beside the feed.
     """
     normal = posixpath.normpath(safe_path(path))
-    if normal in _OURS or any(part.startswith(_HIDDEN) for part in normal.split("/")):
+    if normal in _OURS or any(part.startswith(HIDDEN) for part in normal.split("/")):
         raise UnsafePath("path", f"the path {path!r} is that of a file that Headwater keeps for itself")
 
 

@@ -28,10 +28,10 @@ from headwater.streams.signing.reading import (
     ANSWERS_ABSENT,
     FeedReader,
     Form,
-    NoStart,
     NotSigned,
     NotVerified,
     Read,
+    no_start,
 )
 from headwater.streams.trees.tree import PathNotFound, Tree, TreeRefused
 
@@ -127,7 +127,7 @@ def _starts(tree: Tree, trusted: Sequence[Cert] | None) -> Sequence[str]:
         found = [path for path in names if _is_there(tree, path)]
         if found:
             return found
-    raise NoStart(tree.place, (*UNSIGNED_INDEXES, *SIGNED_INDEXES))
+    raise no_start(tree, (*UNSIGNED_INDEXES, *SIGNED_INDEXES))
 
 
 class _Reading:

@@ -10,7 +10,9 @@ while. What is about to be fetched is written there before, so that what a kille
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,7 @@ from headwater.streams.mirroring.names import STATE
 from headwater.streams.trees.tree import JSON, PathNotFound, Tree
 
 _LIMIT = 256 << 20  # bytes
+_SECRET_PATH = re.compile(r"/streams/private/[^/]+")
 
 
 @dataclass(slots=True)
@@ -68,8 +71,17 @@ class State:
 
     def due(self, grace_s: float, clock: Clock) -> list[str]:
         """Return what nobody has named for so long that no reader asks for it any more."""
-        before = clock() - int(grace_s * 1_000_000)
+        before = clock() - grace_s * 1_000_000  # may be endless
         return sorted(path for path, since in self.unnamed.items() if since <= before)
+
+
+def remembered(place: str) -> str:
+    """Return a source as it is remembered: readers of the target see that, so a secret in a path is a digest."""
+
+    def hidden(found: re.Match[str]) -> str:
+        return f"/streams/private/{hashlib.sha256(found[0].encode()).hexdigest()[:16]}"
+
+    return _SECRET_PATH.sub(hidden, place)
 
 
 def _of(values: Any, kind: type) -> dict[str, Any]:

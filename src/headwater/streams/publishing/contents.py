@@ -9,7 +9,7 @@ from enum import IntEnum
 from headwater.streams.format.documents import INDEX_FORMAT, Index, Products, signed_name
 from headwater.streams.format.json_objects import MalformedDocument, parse_json
 from headwater.streams.format.layout import INDEX, INDEX2, MIRRORS, UNSIGNED_INDEXES
-from headwater.streams.signing.reading import NoStart, TooManyIndexes, is_there
+from headwater.streams.signing.reading import TooManyIndexes, is_there, no_start
 from headwater.streams.trees.tree import Tree
 
 _MOST_INDEXES = 100
@@ -47,7 +47,7 @@ def contents(tree: Tree) -> list[Part]:
     found: dict[str, Part] = {}
     waiting = [path for path in (INDEX, INDEX2) if is_there(tree, path)]
     if not waiting:
-        raise NoStart(tree.place, UNSIGNED_INDEXES)
+        raise no_start(tree, UNSIGNED_INDEXES)
     if is_there(tree, MIRRORS):
         _note(found, tree, MIRRORS, Kind.MIRRORS)
     indexes = 0

@@ -6,6 +6,7 @@ endpoints alone; a slash at the end of a URL breaks some gateways.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,8 @@ from keystoneauth1 import exceptions
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 
-from headwater.errors import Conflict, HeadwaterError
+from headwater.errors import Conflict, HeadwaterError, NotFound, SettingsError
+from headwater.fetching.url_filter import redacted
 from headwater.streams.publishing.done import Done
 
 IMAGES: Final = "product-streams"
@@ -23,6 +25,8 @@ NAMES: Final = {IMAGES: "image-stream", AGENTS: "juju-tools"}  # as the charms c
 INTERFACES: Final = ("public", "internal", "admin")
 # Where tokens come from; an administrator reaches it, whatever the catalogue says.
 _KEYSTONE: Final = {"interface": AUTH_INTERFACE}
+
+_FEED_URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,26 @@ class SeveralServices(Conflict):
         self.ids = tuple(ids)
         super().__init__(
             f"Keystone has {len(self.ids)} services of the type {kind}: {', '.join(self.ids)}; remove all but one"
+        )
+
+
+class NoFeedUrl(SettingsError):
+    """Juju would not ask what is not http(s)."""
+
+    def __init__(self, url: str) -> None:
+        shown = redacted(url)
+        super().__init__(f"{shown}: readers find a feed at http://HOST/… or https://HOST/…, with no name or password")
+        self.url = shown
+
+
+class NoSuchRegion(NotFound):
+    """Keystone knows no region of this name, which is compared letter by letter."""
+
+    def __init__(self, region: str, known: Iterable[str]) -> None:
+        self.region, self.known = region, tuple(sorted(known))
+        super().__init__(
+            f"Keystone has no region {region}; name one of {', '.join(self.known) or 'those that it will have'}, or "
+            f"make it: openstack region create {region}"
         )
 
 
@@ -70,9 +94,11 @@ def register(
         dry_run: Only say what would be done.
 
     Raises:
-        SeveralServices, KeystoneRefused: As they say.
+        NoFeedUrl, NoSuchRegion, SeveralServices, KeystoneRefused: As they say.
     """
     url = url.rstrip("/")
+    if not _FEED_URL.fullmatch(url):
+        raise NoFeedUrl(url)
     try:
         return list(_registered(session, kind, url, [(r, i) for r in regions for i in interfaces], dry_run=dry_run))
     except exceptions.ClientException as error:
@@ -82,6 +108,10 @@ def register(
 def _registered(
     session: Session, kind: str, url: str, wanted: list[tuple[str, str]], *, dry_run: bool
 ) -> Iterator[Registered]:
+    known = {each["id"] for each in _asked(session, "/regions")["regions"]}
+    for region, _ in wanted:
+        if region not in known:
+            raise NoSuchRegion(region, known)
     services = _asked(session, f"/services?type={kind}")["services"]
     if len(services) > 1:
         raise SeveralServices(kind, (each["id"] for each in services))

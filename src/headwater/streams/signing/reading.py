@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from headwater.errors import NotFound, WrongContent
+from headwater.errors import HeadwaterError, NotFound, WrongContent
 from headwater.streams.format.documents import INDEX_FORMAT, Index, IndexEntry
 from headwater.streams.format.json_objects import MalformedDocument, safe_path
 from headwater.streams.format.layout import SIGNED_INDEXES, UNSIGNED_INDEXES
@@ -120,14 +120,14 @@ class FeedReader:
         """The path of the start document.
 
         Raises:
-            NoStart: There is none.
+            NoStart, TreeRefused: There is none, or the server shows none.
         """
         if self._start is None:
             signed_first = (*SIGNED_INDEXES, *UNSIGNED_INDEXES)
             looked_for = (*UNSIGNED_INDEXES, *SIGNED_INDEXES) if self._trusted is None else signed_first
             self._start = next((path for path in looked_for if is_there(self.tree, path)), None)
             if self._start is None:
-                raise NoStart(self.tree.place, looked_for)
+                raise no_start(self.tree, looked_for)
         return self._start
 
     @property
@@ -285,6 +285,18 @@ def is_there(tree: Documents, path: str) -> bool:
             return False
         raise
     return True
+
+
+def no_start(tree: Documents, looked_for: Sequence[str]) -> NoStart | TreeRefused:
+    """Return what to raise where none of the documents is there: what the server refuses, if it refuses them."""
+    for path in looked_for:
+        try:
+            tree.read(path)
+        except TreeRefused as error:
+            return error
+        except HeadwaterError:
+            pass
+    return NoStart(tree.place, looked_for)
 
 
 def _index(read: Read) -> Index:

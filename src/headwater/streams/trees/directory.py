@@ -23,6 +23,7 @@ from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.tree import (
     ABSENT,
     DOCUMENT_LIMIT,
+    HIDDEN,
     PIECE,
     Document,
     Entry,
@@ -34,8 +35,7 @@ from headwater.streams.trees.tree import (
     media_type_of,
 )
 
-_OURS = ".headwater-"
-_LOCK = f"{_OURS}lock"
+_LOCK = f"{HIDDEN}lock"
 # What is no file of the tree, but tells that the path leads to none.
 _NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -152,12 +152,13 @@ class DirectoryTree:
                 each.rmdir()
 
     def prepare(self, *, public: bool = False) -> None:  # its files are for everybody who gets there
-        with self._translated(""):
+        with self._translated("", writes=True):
             self._make(self.root)
+            os.scandir(self.root).close()  # which a file is not
 
     @contextlib.contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        with self._translated(""):
+        with self._translated("", writes=True):
             self._make(self.root)
             descriptor = os.open(self.root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -181,8 +182,8 @@ class DirectoryTree:
         pass
 
     def _at(self, path: str) -> Path:
-        if any(each.startswith(_OURS) for each in path.split("/")):
-            raise TreeRefused(self.place, f"{path}: names that begin with {_OURS} are kept for what is being written")
+        if any(each.startswith(HIDDEN) for each in path.split("/")):
+            raise TreeRefused(self.place, f"{path}: names that begin with {HIDDEN} are kept for what is being written")
         return self.root / safe_path(path)
 
     def _begun(self, unfinished: Path) -> int:
@@ -203,7 +204,9 @@ class DirectoryTree:
             return
         for each in inside:
             path = f"{directory}/{each.name}" if directory else each.name
-            if each.name.startswith(_OURS) or not (path.startswith(prefix) or prefix.startswith(f"{path}/")):
+            if each.name.startswith(HIDDEN) or not (path.startswith(prefix) or prefix.startswith(f"{path}/")):
+                continue
+            if not _is_text(each.name):  # nobody could ask for it
                 continue
             if each.is_dir(follow_symlinks=False):  # a link to a directory may lead around in a circle
                 yield from self._below(path, prefix)
@@ -241,7 +244,7 @@ class DirectoryTree:
         for directory, _, names in os.walk(self.root):
             for name in names:
                 left = Path(directory, name)
-                if name.startswith(_OURS) and name != _LOCK:
+                if name.startswith(HIDDEN) and name != _LOCK:
                     with contextlib.suppress(FileNotFoundError):
                         if left.lstat().st_mtime < before:
                             left.unlink()
@@ -254,12 +257,15 @@ class DirectoryTree:
         except PermissionError as error:
             raise TreeRefused(self.place, f"{path or 'it'}: this user may not: {error.strerror}") from error
         except (NotADirectoryError, IsADirectoryError) as error:
+            if writes and not path:
+                raise TreeRefused(self.place, "there is a file on this path; name another directory") from error
             if writes:
                 raise TreeRefused(self.place, f"{path}: a file and a directory cannot have one name") from error
             raise PathNotFound(self.place, path) from error
         except FileNotFoundError as error:
             if writes:
-                raise TreeRefused(self.place, f"{path}: it cannot be made there: {error.strerror}") from error
+                named = f"{path}: it" if path else "the directory"
+                raise TreeRefused(self.place, f"{named} cannot be made there: {error.strerror}") from error
             raise PathNotFound(self.place, path) from error
         except OSError as error:
             raise TreeUnavailable(self.place, f"{path or 'it'}: {error.strerror}") from error
@@ -270,7 +276,7 @@ _UNFINISHED_S = 24 * 3600
 
 def _unfinished(mark: str | None) -> str:
     """Return how the name of a file begins that is being written."""
-    return _OURS if mark is None else f"{_OURS}{mark}-"
+    return HIDDEN if mark is None else f"{HIDDEN}{mark}-"
 
 
 def _fill(file: BinaryIO, body: bytes | BinaryIO) -> None:
@@ -288,6 +294,15 @@ def _tag(found: os.stat_result) -> str:
 
 def _entry(path: str, found: os.stat_result) -> Entry:
     return Entry(path, found.st_size, found.st_mtime_ns // 1000, _tag(found))
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name is UTF-8, as paths in feeds are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _order(each: os.DirEntry[str]) -> bytes:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.clock import Clock, now
+from headwater.clock import Clock, now, timestamp
 from headwater.errors import HeadwaterError
 from headwater.streams.trees.tree import ABSENT, JSON, PathChanged, PathNotFound, Tree, TreeInUse
 
@@ -23,6 +23,7 @@ NAME = "headwater-writer.json"
 LEASE_S = 120
 _EVERY_S = 30
 _LIMIT = 4096  # bytes
+_FARTHEST_S = 24 * 3600  # what counts longer than that was written by a clock that is wrong
 
 
 @contextlib.contextmanager
@@ -55,8 +56,9 @@ class _Kept:
             pass
         else:
             said = _read(found.body)
-            if said.get("until", 0) > self._clock():
-                raise TreeInUse(self._tree.place, str(said.get("holder", "somebody"))[:200])
+            if 0 < (until := said.get("until", 0)) - self._clock() < _FARTHEST_S * 1_000_000:
+                holder = str(said.get("holder", "somebody"))[:200]
+                raise TreeInUse(self._tree.place, f"{holder} (if that was killed, it counts until {timestamp(until)})")
             self._tag = found.tag
         try:
             self._write()

@@ -2,14 +2,15 @@
 
 Who asks is known from what Amazon's own tools read: ``AWS_ACCESS_KEY_ID`` and its like, ``AWS_PROFILE``, and
 ``AWS_ENDPOINT_URL`` for the services of others. A service that does not know conditions on puts is looked at before
-each of them, which leaves a moment between.
+each of them, which leaves a moment between. A large file with a mark comes as parts that are objects (``parts.py``),
+which the service then joins by itself: the parts of an unfinished upload cannot be read, so nobody could say whether
+they are right.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,12 +23,15 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from urllib3.exceptions import HTTPError
 
 from headwater.clock import microseconds
+from headwater.errors import HeadwaterError
 from headwater.streams.format.json_objects import safe_path
 from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.lease import leased
+from headwater.streams.trees.parts import Parts, comes_in_parts
 from headwater.streams.trees.tree import (
     ABSENT,
     DOCUMENT_LIMIT,
+    HIDDEN,
     PIECE,
     Document,
     Entry,
@@ -44,7 +48,8 @@ _ABSENT = frozenset({"NoSuchKey", "404", "NoSuchBucket"})
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "InvalidRange", "416"})
 _PASSING = frozenset({"SlowDown", "RequestTimeout", "OperationAborted"})
 _UNKNOWN_CONDITION = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})
-_PARTS = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=64 << 20, max_concurrency=2)
+_PARTS = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+_PARTS.max_in_memory_upload_chunks = 2  # of one file; boto3 would keep 10
 
 
 class S3Tree:
@@ -69,6 +74,7 @@ class S3Tree:
         self.place = f"s3://{bucket}/{self._before}".rstrip("/")
         self._endpoint, self._region_name, self._cafile, self._timeout_s = endpoint, region, cafile, timeout_s
         self._public = False
+        self._parts = Parts(self)
 
     @cached_property
     def _session(self) -> boto3.session.Session:
@@ -130,6 +136,10 @@ class S3Tree:
         return Entry(path, found["ContentLength"], microseconds(found["LastModified"]), found["ETag"])
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
+        return (entry for entry in self.every(prefix) if not entry.path.startswith(HIDDEN))
+
+    def every(self, prefix: str) -> Iterator[Entry]:
+        """Yield what ``list`` yields, with the parts of files that are on their way."""
         with self._translated(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=f"{self._before}{prefix}"
@@ -149,21 +159,64 @@ class S3Tree:
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
-        mark: str | None = None,  # a service of objects keeps none that is not whole
+        mark: str | None = None,
     ) -> str:
         said = {"ContentType": media_type or media_type_of(path)}
         if max_age_s is not None:
             said["CacheControl"] = cache_control(max_age_s)
         if self._public:
             said["ACL"] = "public-read"
+        if not isinstance(body, bytes) and mark is not None and size is not None and comes_in_parts(size):
+            return self._parts.put(
+                path,
+                body,
+                size=size,
+                mark=mark,
+                join=lambda parts: self._joined(path, parts, said),
+                parts_stay=False,
+            )
         with self._translated(path, writes=True):
             if expect is not None:
                 return self._put_if(path, body if isinstance(body, bytes) else body.read(), said, expect)
             if isinstance(body, bytes):
                 tag: str = self._client.put_object(**self._names(path), Body=body, **said)["ETag"]
                 return tag
-            self._client.upload_fileobj(body, *self._names(path).values(), ExtraArgs=said, Config=_PARTS)
+            self._client.upload_fileobj(_Filled(body), *self._names(path).values(), ExtraArgs=said, Config=_PARTS)
         return self.stat(path).tag or ""
+
+    def _joined(self, path: str, parts: Sequence[Entry], said: dict[str, str]) -> str:
+        """Let the service make one object of others; return its tag."""
+        names = self._names(path)
+        self._abandon(path)
+        with self._translated(path, writes=True):
+            upload = {**names, "UploadId": self._client.create_multipart_upload(**names, **said)["UploadId"]}
+            try:
+                copied = [
+                    self._client.upload_part_copy(
+                        **upload, PartNumber=number, CopySource=self._names(part.path), CopySourceIfMatch=part.tag
+                    )["CopyPartResult"]["ETag"]
+                    for number, part in enumerate(parts, 1)
+                ]
+                listed = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(copied, 1)]
+                tag: str = self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})["ETag"]
+            except BaseException:
+                with contextlib.suppress(ClientError, *_FAILURES):
+                    self._client.abort_multipart_upload(**upload)
+                raise
+        return tag
+
+    def _abandon(self, path: str) -> None:
+        """Give up joins of a file that broke off: they are paid for, and nobody sees them."""
+        names = self._names(path)
+        with self._translated(path, writes=True):
+            found = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=names["Key"])
+            for each in found.get("Uploads", ()):
+                if each["Key"] == names["Key"]:
+                    self._client.abort_multipart_upload(**names, UploadId=each["UploadId"])
+
+    def is_made_of(self, path: str, parts: Sequence[str]) -> bool:
+        """Return that no file is made of parts: they are copied into it."""
+        return False
 
     def _put_if(self, path: str, body: bytes, said: dict[str, str], expect: str) -> str:
         there = self._tag_of(path)
@@ -185,8 +238,8 @@ class S3Tree:
         except PathNotFound:
             return ABSENT
 
-    def begun(self, path: str, mark: str) -> None:
-        return None
+    def begun(self, path: str, mark: str) -> Arriving | None:
+        return self._parts.begun(path, mark)
 
     def delete(self, path: str) -> None:
         with contextlib.suppress(PathNotFound), self._translated(path, writes=True):
@@ -204,8 +257,13 @@ class S3Tree:
                     raise
                 self._client.create_bucket(Bucket=self.bucket, **place)
 
-    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        return leased(self, purpose)
+    @contextlib.contextmanager
+    def exclusive(self, purpose: str) -> Iterator[None]:
+        with leased(self, purpose):
+            with contextlib.suppress(HeadwaterError):  # what somebody left disturbs nobody
+                for path in self._parts.tidy():
+                    self._abandon(path)
+            yield
 
     def public_url(self) -> str:
         base = str(self._client.meta.endpoint_url).rstrip("/")
@@ -241,6 +299,20 @@ class S3Tree:
             raise (TreeUnavailable if passes else TreeRefused)(self.place, reason, status) from error
         except _FAILURES as error:
             raise TreeUnavailable(self.place, f"{path or 'it'}: {' '.join(str(error).split())[:200]}") from error
+
+
+class _Filled:
+    """A file whose pieces are as long as they are asked for: boto3 takes a shorter one for the last."""
+
+    def __init__(self, body: BinaryIO) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        pieces, left = [], size
+        while left and (piece := self._body.read(left)):
+            pieces.append(piece)
+            left -= len(piece) if size > 0 else 0
+        return b"".join(pieces)
 
 
 def _code(error: ClientError) -> str:

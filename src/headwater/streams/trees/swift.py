@@ -1,7 +1,8 @@
 """A tree in a container of OpenStack Swift, or in what of it begins with a prefix.
 
 Swift knows the condition that nothing is there; another file than the one expected is looked for before each put, which
-leaves a moment between. A file of more than ``SEGMENT`` bytes becomes segments in the container ``NAME_segments``.
+leaves a moment between. A large file is made of parts (``parts.py``), which lie beside it: whoever may read the
+container may read them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import secrets
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
@@ -24,13 +23,16 @@ from swiftclient.client import ClientException, Connection
 from urllib3.exceptions import HTTPError
 
 from headwater.clock import microseconds
+from headwater.errors import HeadwaterError
 from headwater.stores.swift.account import DirectConnection
 from headwater.streams.format.json_objects import safe_path
 from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.lease import leased
+from headwater.streams.trees.parts import Parts, comes_in_parts
 from headwater.streams.trees.tree import (
     ABSENT,
     DOCUMENT_LIMIT,
+    HIDDEN,
     PIECE,
     Document,
     Entry,
@@ -42,7 +44,7 @@ from headwater.streams.trees.tree import (
     media_type_of,
 )
 
-SEGMENT = 1 << 30  # bytes
+_AT_ONCE = 1 << 30  # bytes of a file that nobody would go on with; Swift takes 5 GiB
 PUBLIC = ".r:*,.rlistings"  # Source: what glance-simplestreams-sync sets
 _PAGE = 10_000
 _RETRIES = 2
@@ -77,6 +79,7 @@ class SwiftTree:
         self._session, self._cafile, self._timeout_s = session, cafile, timeout_s
         self._lock = threading.Lock()
         self._free: list[Connection] = []
+        self._parts = Parts(self)
 
     def read(self, path: str, limit: int = DOCUMENT_LIMIT) -> Document:
         with self.open(path) as file:
@@ -116,6 +119,10 @@ class SwiftTree:
         return Entry(path, int(said["content-length"]), _date(said.get("last-modified")), _tag(said))
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
+        return (entry for entry in self.every(prefix) if not entry.path.startswith(HIDDEN))
+
+    def every(self, prefix: str) -> Iterator[Entry]:
+        """Yield what ``list`` yields, with the parts of large files."""
         marker = ""
         while True:
             with self._connection(prefix) as connection:
@@ -146,7 +153,7 @@ class SwiftTree:
         media_type: str | None = None,
         expect: str | None = None,
         max_age_s: int | None = None,
-        mark: str | None = None,  # a service of objects keeps none that is not whole
+        mark: str | None = None,
     ) -> str:
         headers = {"Content-Type": media_type or media_type_of(path)}
         if max_age_s is not None:
@@ -155,6 +162,16 @@ class SwiftTree:
             headers["If-None-Match"] = "*"
         elif expect is not None and self._tag_of(path) != expect:
             raise PathChanged(self.place, path)
+        in_parts = size is None or size > _AT_ONCE or (mark is not None and comes_in_parts(size))
+        if in_parts and not isinstance(body, bytes):
+            return self._parts.put(
+                path,
+                body,
+                size=size,
+                mark=mark,
+                join=lambda parts: self._joined(path, parts, headers),
+                parts_stay=True,
+            )
         with self._connection(path, writes=True) as connection:
             name = self._name(path)
             if isinstance(body, bytes):
@@ -162,36 +179,47 @@ class SwiftTree:
                 connection.put_object(self.container, name, body, etag=tag, headers=headers)
                 return tag
             connection.retries = 0  # what was read of a file is not there a second time
-            if size is not None and size <= SEGMENT:
-                part = _Part(body)
-                put: str = connection.put_object(self.container, name, part, size, chunk_size=PIECE, headers=headers)
-                return put
-            self._put_segments(connection, name, body, headers)
+            put: str = connection.put_object(self.container, name, _Once(body), size, chunk_size=PIECE, headers=headers)
+            return put
+
+    def _joined(self, path: str, parts: Sequence[Entry], headers: dict[str, str]) -> str:
+        """Put what makes one object of parts, and return its tag; what it was made of before is removed."""
+        name, before = self._name(path), self._segments(path)
+        segments = [f"/{self.container}/{self._name(part.path)}" for part in parts]
+        manifest = [
+            {"path": segment, "etag": part.tag, "size_bytes": part.size}
+            for segment, part in zip(segments, parts, strict=True)
+        ]
+        with self._connection(path, writes=True) as connection:
+            if parts:
+                query = "multipart-manifest=put"
+                connection.put_object(self.container, name, json.dumps(manifest), headers=headers, query_string=query)
+            else:
+                connection.put_object(self.container, name, b"", headers=headers)
+            for segment in {*before} - {*segments}:
+                container, _, gone = segment.removeprefix("/").partition("/")
+                with contextlib.suppress(ClientException):
+                    connection.delete_object(container, gone)
         return self._tag_of(path)
 
-    def _put_segments(self, connection: Connection, name: str, body: BinaryIO, headers: dict[str, str]) -> None:
-        """Put a large file in pieces, and then what makes one object of them."""
-        beside, common = f"{self.container}_segments", f"{name}/{secrets.token_hex(8)}"
-        connection.put_container(beside)
-        manifest: list[dict[str, Any]] = []
+    def _segments(self, path: str) -> tuple[str, ...]:
+        """Return of what a large file is made, as ``/CONTAINER/OBJECT``; nothing: it is no large file, or not there."""
+        name = self._name(path)
         try:
-            while True:
-                part = _Part(body)
-                segment = f"{common}/{len(manifest):08}"
-                tag = connection.put_object(beside, segment, part, chunk_size=PIECE)
-                manifest.append({"path": f"/{beside}/{segment}", "etag": tag, "size_bytes": part.size})
-                if part.size < SEGMENT:
-                    break
-            query = "multipart-manifest=put"
-            connection.put_object(self.container, name, json.dumps(manifest), headers=headers, query_string=query)
-        except BaseException:
-            for each in manifest:
-                with contextlib.suppress(ClientException, *_FAILURES):
-                    connection.delete_object(beside, each["path"].removeprefix(f"/{beside}/"))
-            raise
+            with self._connection(path) as connection:
+                if "x-static-large-object" not in connection.head_object(self.container, name):
+                    return ()
+                _, found = connection.get_object(self.container, name, query_string="multipart-manifest=get")
+        except PathNotFound:
+            return ()
+        return tuple(str(each["name"]) for each in json.loads(found))
 
-    def begun(self, path: str, mark: str) -> None:
-        return None
+    def is_made_of(self, path: str, parts: Sequence[str]) -> bool:
+        """Return whether readers of a file read these parts of it."""
+        return not {f"/{self.container}/{self._name(part)}" for part in parts}.isdisjoint(self._segments(path))
+
+    def begun(self, path: str, mark: str) -> Arriving | None:
+        return self._parts.begun(path, mark)
 
     def delete(self, path: str) -> None:
         with contextlib.suppress(PathNotFound), self._connection(path) as connection:
@@ -205,8 +233,12 @@ class SwiftTree:
             headers = {"X-Container-Read": PUBLIC} if public else {}
             connection.put_container(self.container, headers=headers)
 
-    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        return leased(self, purpose)
+    @contextlib.contextmanager
+    def exclusive(self, purpose: str) -> Iterator[None]:
+        with leased(self, purpose):
+            with contextlib.suppress(HeadwaterError):  # what somebody left disturbs nobody
+                self._parts.tidy()
+            yield
 
     def public_url(self) -> str:
         with self._connection("") as connection:
@@ -289,17 +321,11 @@ class SwiftTree:
             raise TreeUnavailable(self.place, f"{path or 'it'}: {' '.join(str(error).split())[:200]}") from error
 
 
-class _Part:
-    """The next segment of a file, which counts what is read of it; what has no ``seek`` is not read again."""
+class _Once:
+    """A file on its way; what has no ``seek`` is not read again."""
 
     def __init__(self, body: BinaryIO) -> None:
-        self.size = 0
-        self._body = body
-
-    def read(self, size: int) -> bytes:
-        piece = self._body.read(min(size, SEGMENT - self.size))
-        self.size += len(piece)
-        return piece
+        self.read = body.read
 
 
 def _tag(said: dict[str, str]) -> str:

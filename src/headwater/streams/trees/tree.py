@@ -18,6 +18,7 @@ DOCUMENT_LIMIT: Final = 256 << 20  # bytes; the largest known feed has 42 MB
 PIECE: Final = 1 << 20  # bytes
 
 JSON: Final = "application/json"
+HIDDEN: Final = ".headwater-"  # what the names begin with of what writers keep beside the files of a tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,8 @@ class WebTree(OnlyRead):
             answer = self._client.send(self._client.build_request(method, url, headers=headers), stream=True)
         except httpx.TooManyRedirects as error:
             raise TreeRefused(self.place, f"{path}: it redirects more than 5 times") from error
+        except httpx.UnsupportedProtocol as error:
+            raise TreeRefused(self.place, f"{path}: it redirects to what is neither http:// nor https://") from error
         except httpx.TransportError as error:
             raise TreeUnavailable(self.place, f"{path}: {_reason(error)}") from error
         if answer.status_code in (200, 206):

@@ -31,14 +31,27 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def ask(app: ASGIApp, metrics: Metrics, method: str = "GET", path: str = "/x", **headers: str) -> list[Message]:
-    """Return what the observed application sends in answer to one request."""
+def ask(
+    app: ASGIApp,
+    metrics: Metrics,
+    method: str = "GET",
+    path: str = "/x",
+    fails: OSError | None = None,
+    **headers: str,
+) -> list[Message]:
+    """Return what the observed application sends in answer to one request.
+
+    Args:
+        fails: Is raised in place of sending a body.
+    """
     sent: list[Message] = []
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
+        if fails is not None and message["type"] == "http.response.body":
+            raise fails
         sent.append(message)
 
     scope = {
@@ -73,6 +86,11 @@ async def conflicts(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 async def breaks(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise ZeroDivisionError("secret")
+
+
+async def sends(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data"})
 
 
 async def breaks_late(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -167,6 +185,26 @@ def test_a_failure_after_the_head_of_the_answer_breaks_the_connection(metrics: M
 
 def test_a_client_that_left_is_noted_as_such(metrics: Metrics, logs: list[Any]) -> None:
     ask(leaves, metrics)
+    assert logs[-1]["status"] == LEFT
+
+
+@pytest.mark.parametrize(
+    ("error", "events"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), ["request"]),
+        (ConnectionResetError("the client has ended the connection"), ["request"]),
+        (TimeoutError("the client takes nothing"), ["request"]),
+        (TimeoutError(110, "Connection timed out"), ["failed", "request"]),  # of a file on a server that is away
+        (OSError(5, "Input/output error"), ["failed", "request"]),
+    ],
+    ids=["left", "reset", "stalled", "file server", "disk"],
+)
+def test_a_client_that_leaves_an_answer_is_no_failure_and_a_disk_is(
+    metrics: Metrics, logs: list[Any], error: OSError, events: list[str]
+) -> None:
+    with pytest.raises(type(error)):
+        ask(sends, metrics, fails=error)
+    assert [line["event"] for line in logs] == events
     assert logs[-1]["status"] == LEFT
 
 

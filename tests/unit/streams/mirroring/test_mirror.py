@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,21 @@ def test_metadata_alone_fetches_no_file(source: DirectoryTree, target: Directory
     assert target.read(IMAGES).body == source.read(IMAGES).body
 
 
+def test_the_secret_of_a_private_path_is_not_left_in_the_target(source: DirectoryTree, target: DirectoryTree) -> None:
+    source.place, other = "https://images.example/streams/private/SECRET", DirectoryTree(source.root)
+    other.place = "https://images.example/streams/private/ANOTHER"
+    for _ in range(2):
+        assert mirrored(source, target).is_good
+    assert b"SECRET" not in target.read(STATE).body
+    with pytest.raises(OtherFeed) as refused:
+        mirrored(other, target)
+    assert "SECRET" not in str(refused.value)
+    state = json.loads(target.read(STATE).body)
+    target.write(STATE, json.dumps({**state, "source": source.place}).encode())
+    assert mirrored(source, target).is_good, "a mirror of a release that remembered the secret"
+    assert b"SECRET" not in target.read(STATE).body
+
+
 def test_what_vanished_goes_after_the_time_of_grace_and_not_before(
     source: DirectoryTree, target: DirectoryTree
 ) -> None:
@@ -150,6 +166,17 @@ def test_what_vanished_goes_after_the_time_of_grace_and_not_before(
     assert not set(gone) & set(files(target))
     assert json.loads(target.read(STATE).body)["unnamed"] == {}
     require_whole(target)
+
+
+@pytest.mark.parametrize("hours", [math.inf, 1e300])
+def test_what_vanished_may_stay_for_ever(source: DirectoryTree, target: DirectoryTree, hours: float) -> None:
+    mirrored(source, target, at=0)
+    contents = two_releases()
+    del contents[ONE]["20260101"]
+    put(source, contents, LATER)
+    for at in (10 * HOUR, 10_000 * HOUR):
+        report = mirrored(source, target, at=at, grace_s=hours * 3600)
+        assert (report.removed, report.waiting) == ([], 2)
 
 
 def test_what_is_named_again_before_it_goes_stays(source: DirectoryTree, target: DirectoryTree) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli import output
-from headwater.cli.commands.streams.options import TreeName, tree_of
+from headwater.cli.commands.streams.options import CaFile, Insecure, TreeName, tree_of
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.streams.publishing.done import Done
@@ -43,11 +43,16 @@ def publish(
     region: Regions = None,
     interface: Interfaces = None,
     dry_run: DryRun = False,
+    cafile: CaFile = None,
+    insecure: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy a feed to where its readers fetch it: files first, indexes last."""
     registered: list[Registered] = []
-    with tree_of(source) as here, tree_of(target) as there:
+    with (
+        tree_of(source, cafile=cafile, insecure=insecure) as here,
+        tree_of(target, cafile=cafile, insecure=insecure) as there,
+    ):
         with output.progress("published", None) as shown:
             steps: list[Step] = []
 

@@ -28,7 +28,9 @@ _log = logging.getLogger(__name__)
 _LONGEST: Final = 1024  # bytes; no object of S3 or Swift has a longer name
 _TAG: Final = re.compile(r"[!#-~]{1,200}")
 # What writers of ours keep beside the feed; some of it names machines.
-_NOT_SERVED: Final = re.compile(rf"(?:.*/)?\.headwater-[^/]*(?:/.*)?|{re.escape(LEASE)}|headwater-deletions\.json")
+_NOT_SERVED: Final = re.compile(
+    rf"(?:.*/)?\.headwater-[^/]*(?:/.*)?|{re.escape(LEASE)}|headwater-(?:deletions|mirror)\.json"
+)
 
 
 def readable_path(tree: str, path: str) -> str:

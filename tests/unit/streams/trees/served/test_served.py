@@ -57,6 +57,7 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
         ("a b+c%.img", b"odd"),
         (".headwater-1234", b"unfinished"),
         ("headwater-writer.json", b"a machine"),
+        ("headwater-mirror.json", b"where it is from"),
         ("agents/streams/v1/index2.json", DOCUMENT),
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +106,7 @@ def test_a_file_is_given_as_it_is(site: Site, path: str, data: bytes, kind: str)
         "http:/secret",
         ".headwater-1234",
         "headwater-writer.json",
+        "headwater-mirror.json",
         "x" * 5000,
         "empty/below",
     ],
