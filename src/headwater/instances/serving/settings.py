@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -47,6 +48,15 @@ class MetadataSettings(Section):
             le=1_000_000,
         ),
     ] = 300
+    key_file: Annotated[
+        Path | None,
+        Field(
+            description="File of the key that encrypts what signs identities and session tokens in the catalogue: "
+            "32 bytes in base64, the same for all replicas. Several lines while it is changed: the first one encrypts, "
+            "all open. Default: one is made beside a catalogue of SQLite (headwater.db-key); for other databases there "
+            "is none, and nothing is encrypted."
+        ),
+    ] = None
     region: Annotated[
         str | None,
         Field(
