@@ -26,6 +26,7 @@ from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
+from headwater.instances.bulk.document import printed
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
@@ -178,7 +179,7 @@ def list_(
         image_id = None if image is None else _image_id(ImagesByName(database), image)
         wanted = Wanted(name=name, project_id=project, image_id=image_id, address=canonical_address)
         if as_json:
-            output.say_json_list(each.to_dict() for each in islice(lists.all(wanted, after=marker), limit))
+            output.say_json_list(printed(each) for each in islice(lists.all(wanted, after=marker), limit))
             return
         rows = (_row(head) for head in islice(lists.all_heads(wanted, after=marker), limit))
         output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), rows)
@@ -207,7 +208,7 @@ def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     with opened_instances(writes=True) as instances:
         removed = instances.remove(instance)
     if as_json:
-        output.say_json(removed.to_dict())
+        output.say_json(printed(removed))
     else:
         output.say(f"removed {removed.name} ({removed.id})")
 
@@ -265,11 +266,10 @@ def meta_of(values: list[str]) -> dict[str, str]:
 
 def print_one(instance: Instance, as_json: bool) -> None:
     """Print one machine, as JSON or as a table; of its user data only the size."""
-    document = instance.to_dict()
     if as_json:
-        output.say_json(document)
+        output.say_json(printed(instance))
     else:
-        given = [(name, value) for name, value in document.items() if value not in (None, [], {}, ())]
+        given = [(name, value) for name, value in instance.to_dict().items() if value not in (None, [], {}, ())]
         output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
 
 

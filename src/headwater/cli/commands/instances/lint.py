@@ -14,6 +14,7 @@ from headwater.cli.commands.instances.findings import SchemaOption, say_findings
 from headwater.cli.findings import Format, FormatOption, LevelOption, Threshold, exit_for
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
+from headwater.instances.bulk.document import instance_in
 from headwater.instances.lint.check import CONSUMERS, Consumer, worst, worst_first
 from headwater.instances.lint.check import lint as linted
 from headwater.instances.lists.rows import InstanceLists
@@ -44,7 +45,9 @@ def lint(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", metavar="FILE", help="Records as 'instance show --json' or 'list --json' prints them, or in YAML."
+            "--file",
+            metavar="FILE",
+            help="Records as 'instance show', 'list' or 'export' prints them, as JSON or in YAML.",
         ),
     ] = None,
     consumer: Annotated[
@@ -74,7 +77,7 @@ def lint(
 
 def _records(names: list[str], every: bool, file: Path | None) -> Iterator[Instance]:
     if file is not None:
-        yield from map(Instance.from_dict, _read(file))
+        yield from map(instance_in, _read(file))
         return
     with opened() as database:
         if not every:
@@ -95,4 +98,6 @@ def _read(file: Path) -> list[Any]:
             document = loaded(data)
         except NotYaml as error:
             raise RecordsUnreadable(file, "it is neither JSON nor YAML") from error
+    if isinstance(document, dict) and set(document) == {"instances"}:
+        document = document["instances"]
     return document if isinstance(document, list) else [document]
