@@ -183,8 +183,9 @@ def application(
             and request.scope.get("query_string")
             and is_wanted(request.query_params.get("wait_for_change"))
         ):
-            changed = partial(_changed, changes, elsewhere)
-            found = await _newer(request, snapshot, partial(current, name), changed, again)
+            found = await _newer(
+                request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
+            )
         else:
             found = await current(name, snapshot)
         return _sent(request, found, entropy)

@@ -20,13 +20,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
-from headwater.cli import output
+from headwater.cli import options, output
 from headwater.cli.catalogue import ImagesByName, opened
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
 from headwater.instances.bulk.document import printed
+from headwater.instances.errors import InstanceNotFound, NotOursToKeep
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
@@ -218,6 +219,24 @@ def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
     """Open the catalogue, and give what may be done with its machines."""
     with opened(writes=writes) as database:
         yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
+
+
+def kept_of(registry: InstanceRows, id_or_name: str, what: str) -> Instance:
+    """Return a registered machine.
+
+    Args:
+        what: What is wanted of it, which the service does not keep of instances of a cloud.
+
+    Raises:
+        InstanceNotFound, NotOursToKeep: It is not registered, and may be one of the cloud's.
+    """
+    try:
+        return registry.get(id_or_name)
+    except InstanceNotFound as error:
+        of_a_cloud = options.sources().load().settings.metadata.openstack.auth_url is not None
+        if of_a_cloud and is_uuid(id_or_name.lower()):
+            raise NotOursToKeep(id_or_name, what) from error
+        raise
 
 
 def bytes_of(option: str, value: str) -> bytes:
