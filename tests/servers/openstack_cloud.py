@@ -179,7 +179,6 @@ class StandInCloud:
     def __init__(self) -> None:
         self.servers: dict[str, dict[str, Any]] = {ID: server()}
         self.volumes: dict[str, list[str | None]] = {}  # the names of devices, by server
-        self.volumes: dict[str, list[str | None]] = {}  # the names of devices, by server
         self.key_pairs = {(USER, "mykey"): KEY}
         self.ports, self.subnets, self.networks = list(PORTS), list(SUBNETS), list(NETWORKS)
         self.asked: Counter[str] = Counter()  # paths, without queries
@@ -214,8 +213,6 @@ class StandInCloud:
                 return {"server": _as_of(version, self.servers[server_id])}
             case ["v2.1", "servers", server_id, "os-volume_attachments"] if server_id in self.volumes:
                 return {"volumeAttachments": [_attachment(server_id, each) for each in self.volumes[server_id]]}
-            case ["v2.1", "servers", server_id, "os-volume_attachments"] if server_id in self.volumes:
-                return {"volumeAttachments": [_attachment(server_id, each) for each in self.volumes[server_id]]}
             case ["v2.1", "os-keypairs", name] if (query["user_id"][0], name) in self.key_pairs:
                 data = self.key_pairs[query["user_id"][0], name]
                 return {"keypair": {"name": name, "public_key": data, "type": "ssh", "user_id": query["user_id"][0]}}
@@ -230,11 +227,6 @@ class StandInCloud:
             case ["v2.0", "networks"]:
                 return {"networks": [each for each in self.networks if each["id"] in query["id"]]}
         return None
-
-
-def _attachment(server_id: str, device: str | None) -> dict[str, Any]:
-    volume = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
-    return {"device": device, "id": volume, "serverId": server_id, "volumeId": volume}
 
 
 def _attachment(server_id: str, device: str | None) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def test_volumes_are_numbered_by_their_devices_where_the_root_is_known() -> None
     volumes = ("/dev/vdc", "/dev/vda", "/dev/vdb")
     named = {"ebs0": "/dev/vda", "ebs1": "/dev/vdb", "ebs2": "/dev/vdc"}
     assert made(volumes=volumes).block_devices == {"ami": "vda", "root": "/dev/vda", **named}
-    assert made(volumes=volumes, **{"OS-EXT-SRV-ATTR:root_device_name": None}).block_devices == DEFAULT_BLOCK_DEVICES
+    unknown: dict[str, Any] = {"OS-EXT-SRV-ATTR:root_device_name": None}
+    assert made(volumes=volumes, **unknown).block_devices == DEFAULT_BLOCK_DEVICES
 
 
 def test_the_network_is_described_as_nova_does() -> None:
