@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -34,6 +34,9 @@ from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
+
+if TYPE_CHECKING:
+    from headwater.instances.vendor_data.opening import Told
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -62,6 +65,7 @@ InstanceType = Annotated[str | None, typer.Option(metavar="TYPE", help="Its size
 VendorData = Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")]
 ProjectId = Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")]
 Serial = Annotated[str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")]
+Dynamic = Annotated[bool, typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about it.")]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -196,11 +200,13 @@ def _row(head: Head) -> tuple[str, ...]:
 
 
 @app.command()
-def show(instance: IdOrName, as_json: AsJson = False) -> None:
-    """Show one machine."""
+def show(instance: IdOrName, dynamic: Dynamic = True, as_json: AsJson = False) -> None:
+    """Show one machine, and say which services of vendor data have nothing for it."""
     with opened_instances() as instances:
         found = instances.get(instance)
     print_one(found, as_json)
+    for name, reason in told_now(found, ask=dynamic).failing.items():
+        output.say_error(f"the target {name!r} of vendor data: {reason}; the machine reads {{}} in its place")
 
 
 @app.command()
@@ -237,6 +243,14 @@ def kept_of(registry: InstanceRows, id_or_name: str, what: str) -> Instance:
         if of_a_cloud and is_uuid(id_or_name.lower()):
             raise NotOursToKeep(id_or_name, what) from error
         raise
+
+
+def told_now(instance: Instance, *, ask: bool) -> Told:
+    """Return what is told to a machine, by the settings: the file of vendor data is read, and services are asked."""
+    from headwater.instances.vendor_data import opening  # noqa: PLC0415 - most commands ask nobody
+
+    settings = options.sources().load().settings
+    return opening.told(instance, settings.metadata.vendor_data, settings.auth.keystone, ask=ask)
 
 
 def bytes_of(option: str, value: str) -> bytes:

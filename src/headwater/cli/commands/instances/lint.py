@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from headwater.cli.catalogue import opened
+from headwater.cli.commands.instances.app import told_now
 from headwater.cli.commands.instances.findings import SchemaOption, say_findings, schema_of
 from headwater.cli.findings import Format, FormatOption, LevelOption, Threshold, exit_for
 from headwater.cli.output import AsJson
@@ -17,6 +18,7 @@ from headwater.errors import SettingsError
 from headwater.instances.bulk.document import instance_in
 from headwater.instances.lint.check import CONSUMERS, Consumer, worst, worst_first
 from headwater.instances.lint.check import lint as linted
+from headwater.instances.lint.rules import Finding
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
@@ -61,6 +63,10 @@ def lint(
     level: LevelOption = Threshold.ERROR,
     form: FormatOption = Format.TEXT,
     schema: SchemaOption = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about machines that are named."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Say what the programs in a machine would stumble over in its record, and what to do about it."""
@@ -68,9 +74,10 @@ def lint(
         raise NothingToLint
     chosen = [Consumer.named(each) for each in consumer or ()]
     own = schema_of(schema)
-    found = [
-        finding for instance in _records(instances or [], every, file) for finding in linted(instance, chosen, own)
-    ]
+    found: list[Finding] = []
+    for instance in _records(instances or [], every, file):
+        failing = told_now(instance, ask=dynamic).failing if instances else {}
+        found += linted(instance, chosen, own, failing=failing)
     say_findings(worst_first(found), Format.JSON if as_json else form)
     exit_for(worst(found), level)
 
