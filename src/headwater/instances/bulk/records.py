@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -131,7 +132,7 @@ def read(data: bytes) -> list[Record]:
     if len(data) > MOST_BYTES:
         raise FileUnreadable(f"the file has more than {MOST_BYTES >> 20} MiB")
     try:
-        document = Document(data)
+        document = Document(data, is_written=True)
         nodes = _records(document.root)
         lines = [node.start_mark.line + 1 for node in nodes]
         _require_keys_once(document.root)
@@ -190,7 +191,26 @@ def _require_keys_once(root: yaml.Node | None) -> None:
 
 def _record(place: Place, value: object) -> Record:
     said = msgspec.convert(value, Said)
+    for name in ("vendor_data", "network_data"):
+        _require_finite(name, getattr(said, name))
     return Record(place=place, instance=described(description(said)), image=said.image, says_id=said.id is not None)
+
+
+def _require_finite(name: str, value: object) -> None:
+    """YAML has numbers that JSON lacks, and whoever writes those as JSON writes null."""
+    waiting, seen = [value], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list):
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+        if isinstance(each, float) and not math.isfinite(each):
+            raise msgspec.ValidationError(f"{name} holds {each}, which is no number of JSON; write a number or a text")
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
 
 
 def description(said: Said) -> Description:

@@ -102,7 +102,7 @@ def _read(file: Path) -> list[Any]:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         try:
-            document = loaded(data)
+            document = loaded(data, is_written=True)
         except NotYaml as error:
             raise RecordsUnreadable(file, "it is neither JSON nor YAML") from error
     if isinstance(document, dict) and set(document) == {"instances"}:
