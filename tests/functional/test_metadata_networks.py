@@ -91,6 +91,16 @@ def test_the_proxies_of_a_network_are_believed_there_and_nowhere_else(site: Site
     assert site.host_name("red", source="127.0.0.12", **forwarded) == 404
 
 
+@pytest.mark.parametrize(
+    ("said", "status"), [(GUEST, 200), (f"{GUEST}:4711", 200), ("::1, 127.0.0.66", 404), (f"::1, {GUEST}", 400)]
+)
+def test_a_proxy_that_tells_the_port_too_brings_a_token_like_any_other(site: Site, said: str, status: int) -> None:
+    url = f"http://{site.places['red']}/latest/api/token"
+    headers = {"X-aws-ec2-metadata-token-ttl-seconds": "60", "X-Forwarded-For": said}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=PROXY)) as client:
+        assert client.put(url, headers=headers).status_code == status
+
+
 def test_a_taken_address_is_named_with_its_network_and_a_change_moves_it(site: Site) -> None:
     done = site.service.command("instance", "add", "--name", "late", "--address", f"red/{GUEST}")
     assert done.returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -23,6 +24,8 @@ from headwater.instances.tokens.tokens import (
     ttl_of,
 )
 from headwater.instances.trees.document import TEXT
+
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
 class OnlyPut(MethodNotAllowed):
@@ -83,8 +86,10 @@ def require_nobody_between(request: Request) -> None:
 
 
 def _same(text: str, address: str) -> bool:
+    """Whether a proxy's word, with a port or without, is an address."""
+    bracketed, plain = with_port.groups() if (with_port := _WITH_PORT.fullmatch(text)) else (None, text)
     try:
-        return canonical_source(text) == canonical_source(address)
+        return canonical_source(bracketed or plain) == canonical_source(address)
     except InstanceInvalid:
         return False
 
