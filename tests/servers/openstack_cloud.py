@@ -21,7 +21,7 @@ from servers.ports import free_port
 ID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
 PROJECT = "f7ac731cc11f40efbc03a9f9e1d1d21f"
 USER = "fake-user"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 USER_DATA = b"#cloud-config\nhostname: x\n"
 IMAGE = "70a599e0-31e7-49b7-b260-868f441e862b"
 

@@ -22,7 +22,7 @@ from headwater.instances.media.writing import iso
 from headwater.instances.media.writing.file import DriveExists
 from templates import sqlite_catalogue
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
 
 
