@@ -114,6 +114,15 @@ def test_aliases_within_a_record_are_not_written_out_without_end() -> None:
     assert [each.instance.vendor_data for each in read(shared)] == [{"x": [1, 2]}] * 2
 
 
+@pytest.mark.parametrize("name", ["123", "yes", "2026-11-27", "1.5"], ids=["int", "bool", "date", "float"])
+def test_a_text_that_yaml_takes_for_something_else_wants_quotes(name: str) -> None:
+    with pytest.raises(RecordsWrong, match=r"at `\$.name`; YAML reads .* so: write texts in quotes"):
+        read(f"- {{name: {name}}}".encode())
+    with pytest.raises(RecordsWrong) as caught:
+        read(b"- {name: [a]}")
+    assert "quotes" not in str(caught.value)
+
+
 @pytest.mark.parametrize("number", [".nan", "-.inf", "[{b: .inf}]"], ids=["nan", "infinite", "within"])
 def test_a_number_that_json_lacks_does_not_become_null(number: str) -> None:
     with pytest.raises(RecordsWrong, match="is no number of JSON"):
