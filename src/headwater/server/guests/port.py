@@ -32,6 +32,7 @@ from headwater.instances.tokens.tokens import Tokens
 from headwater.instances.vendor_data import opening, static
 from headwater.instances.vendor_data.static import Static
 from headwater.loops import Loop
+from headwater.server.guests.hosts import KnownHosts
 from headwater.server.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -104,6 +105,8 @@ class Port:
             changes=self._changes,
             vendor_data=self._vendor_data,
         )
+        if settings.hosts and only is None:
+            documents = KnownHosts(documents, settings.hosts, agents_ask=signed is not None)
         if settings.faults:
             _log.warning("guests get faults on purpose, as section [metadata], key 'faults' says")
             documents = Faulty(documents, list(settings.faults.values()))
