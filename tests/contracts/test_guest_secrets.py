@@ -9,9 +9,11 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.instances.errors import InstanceNotFound
+from headwater.instances.identity.keys import KeyRows
 from headwater.instances.password.posting import PasswordSet
 from headwater.instances.password.rows import PasswordRows
 from headwater.instances.registry import InstanceRows
+from headwater.instances.sealing import KEY_BYTES, Seal, SealUnknown
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from unit.instances.examples import WEB_1
 
@@ -70,6 +72,17 @@ def test_a_secret_is_forgotten_with_the_rotation_after_the_next_or_when_it_is_re
     four = rows.rotate(revoke=True)
     assert [each.id for each in rows.all()] == [four.id]
     assert repr(four.value) not in repr(four)
+
+
+def test_what_is_sealed_fits_every_database_and_is_read_back(database: Database) -> None:
+    seal = Seal([b"k" * KEY_BYTES])
+    (secret,), (key,) = SecretRows(database, seal=seal).all(), KeyRows(database, seal=seal).all()
+    assert len(secret.value) == 32
+    assert key.pem.startswith("-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(SealUnknown):
+        SecretRows(database).all()
+    SecretRows(database, seal=seal).rotate()
+    assert SecretRows(database, seal=seal).all()[0].value == secret.value
 
 
 def test_a_password_is_posted_once_until_it_is_cleared(database: Database) -> None:

@@ -19,7 +19,7 @@ from servers.webhook import SECRET, WebhookReceiver
 
 PATH = "/instances/v1/instances"
 MERGE = {"Content-Type": "application/merge-patch+json"}
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 USERS = {
     "ann": ("a", "member,reader"),
     "rod": ("a", "reader"),

@@ -114,6 +114,7 @@ def test_a_token_that_was_changed_is_found_out(service: HeadwaterProcess, guest:
         (b"audience=a&sub=root", "each once"),
         (b"audience=" + b"a" * 256, "audience: "),
         (b"audience=%00", "audience: "),
+        (b"audience=%ff", "body: no form"),
         (b"x" * 5000, "body: "),
         (b"\xff\xfe", "no form"),
     ],

@@ -117,7 +117,9 @@ def test_a_machine_whose_image_is_gone_stays_as_it_is(service: HeadwaterProcess)
         assert take(service, "- {name: a, image: base, availability_zone: null}")[0] == 0
         assert http.delete(f"/v2/images/{made}").status_code == 204
     written = export(service)
-    assert take(service, written, "--replace")[1] == "0 added, 0 changed, 1 unchanged\n"
+    as_json = service.command("instance", "export", "--json").stdout
+    for each in (written, as_json):
+        assert take(service, each, "--replace")[1] == "0 added, 0 changed, 1 unchanged\n"
     assert export(service) == written
 
 

@@ -50,7 +50,7 @@ def test_what_is_named_changes_and_the_rest_stays(service: HeadwaterProcess) -> 
 def test_what_is_unset_is_gone(service: HeadwaterProcess) -> None:
     assert put(service, "--unset", "user_data", "--unset", "meta.a", "--unset", "project_id")[0] == 0
     after = shown(service)
-    assert (after["user_data"], after["meta"], after["project_id"]) == (None, {"b": "2"}, None)
+    assert (after["user_data_base64"], after["meta"], after["project_id"]) == (None, {"b": "2"}, None)
     assert put(service, "--unset", "meta", "--meta", "x=9")[0] == 0
     assert shown(service)["meta"] == {"x": "9"}
     code, said = put(service, "--unset", "name")

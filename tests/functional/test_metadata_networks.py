@@ -34,7 +34,7 @@ class Site:
         toml = "".join(
             f'[metadata.networks.{name}]\nbind = "{bind}"\n{_MORE[name]}\n' for name, bind in self.places.items()
         )
-        self.service = HeadwaterProcess(directory, toml=f"{toml}", workers=2)
+        self.service = HeadwaterProcess(directory, toml=f'[metadata]\nhosts = ["md.example.org"]\n{toml}', workers=2)
 
     def add(self, name: str, *words: str) -> None:
         done = self.service.command("instance", "add", "--name", name, *words)
@@ -89,6 +89,25 @@ def test_the_proxies_of_a_network_are_believed_there_and_nowhere_else(site: Site
     assert site.host_name("red", source=PROXY, **forwarded) == "red1"
     assert site.host_name("blue", source=PROXY, **forwarded) == 404
     assert site.host_name("red", source="127.0.0.12", **forwarded) == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [(GUEST, 200), (f"{GUEST}:4711", 200), ("::1, 127.0.0.66", 404), (f"::1, {GUEST}", 400)]
+)
+def test_a_proxy_that_tells_the_port_too_brings_a_token_like_any_other(site: Site, said: str, status: int) -> None:
+    url = f"http://{site.places['red']}/latest/api/token"
+    headers = {"X-aws-ec2-metadata-token-ttl-seconds": "60", "X-Forwarded-For": said}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=PROXY)) as client:
+        assert client.put(url, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("network", ["", "blue"], ids=["port", "blue"])
+def test_where_names_are_known_a_page_of_another_name_reads_nothing(site: Site, network: str) -> None:
+    if not network:
+        site.add("here", "--address", "127.0.0.14")
+    source = GUEST if network else "127.0.0.14"
+    assert site.read(network, "/latest/user-data", source=source, Host="page.example").status_code == 400
+    assert site.read(network, "/latest/meta-data/", source=source, Host="md.example.org").status_code == 200
 
 
 def test_a_taken_address_is_named_with_its_network_and_a_change_moves_it(site: Site) -> None:

@@ -17,6 +17,7 @@ from functional.headwater_process import HeadwaterProcess
 from servers.neutron import neutron
 
 SECRET, OLD = "s3cr3t", "the one before"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG a@b"
 TOML = f"""\
 [metadata.neutron]
 shared_secrets = ["{SECRET}", "{OLD}"]
@@ -43,7 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProce
         ("loose", LOOSE),
     ):
         (directory / name).write_bytes(USER_DATA.get(instance_id, b"plain"))
-        told = ("--user-data", f"@{directory / name}", "--ssh-key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAQC a@b")
+        told = ("--user-data", f"@{directory / name}", "--ssh-key", KEY)
         done = process.command("instance", "add", "--name", name, "--id", instance_id, *told, *more)
         assert done.returncode == 0, done.stderr
     yield process

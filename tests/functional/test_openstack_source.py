@@ -132,6 +132,49 @@ def test_an_instance_of_the_cloud_reads_what_its_own_service_would_tell(
     assert cloud.tokens
 
 
+def test_the_volumes_of_an_instance_are_told_and_one_that_may_not_be_seen_costs_nothing_else(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str
+) -> None:
+    attached = {"os-extended-volumes:volumes_attached": [{"id": "v", "delete_on_termination": False}]}
+    cloud.servers[known] = server(id=known, **attached)
+    cloud.volumes[known] = ["/dev/vdc", None, "/dev/vdb"]
+    devices = "/latest/meta-data/block-device-mapping/"
+    assert get(service, devices, known).text == "ami\nebs0\nebs1\nroot"
+    assert [get(service, f"{devices}ebs{n}", known).text for n in (0, 1)] == ["/dev/vdb", "/dev/vdc"]
+    other = known[:-8] + secrets.token_hex(4)
+    cloud.servers[other], cloud.volumes[other] = server(id=other, **attached), []
+    cloud.refused.add(f"/v2.1/servers/{other}/os-volume_attachments")
+    assert get(service, devices, other).text == "ami\nroot"
+
+
+def test_a_password_is_refused_with_a_reason_and_commands_say_why_they_have_none(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str
+) -> None:
+    url = f"{service.metadata_url}/openstack/latest/password"
+    posted = httpx.post(url, headers=signed(known), content=b"c2VjcmV0", timeout=60)
+    assert posted.status_code == 404
+    assert "kept of machines that are registered here" in posted.text
+    assert get(service, "/openstack/latest/password", known).text == ""
+    for command in ("password", "boot-log"):
+        done = service.command("instance", command, known)
+        assert done.returncode != 0
+        assert f"{known} is not registered here" in done.stderr
+        assert "of instances of the cloud" in done.stderr
+
+
+def test_who_waits_for_a_change_is_told_what_the_cloud_says(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str
+) -> None:
+    path = "/openstack/latest/meta_data.json"
+    get(service, path, known)
+    with ThreadPoolExecutor(1) as threads:
+        waits = threads.submit(get, service, "/latest/meta-data/hostname?wait_for_change=true&timeout_sec=50", known)
+        time.sleep(1)
+        assert not waits.done()
+        cloud.servers[known] = server(id=known, **{"OS-EXT-SRV-ATTR:hostname": "web-2"})
+        assert waits.result().text == "web-2.novalocal"
+
+
 def test_the_registry_comes_first(service: HeadwaterProcess, cloud: StandInCloud) -> None:
     cloud.servers[OTHER] = server(id=OTHER)
     given = ("--name", "ours", "--id", OTHER, "--project-id", "blue")

@@ -275,3 +275,24 @@ def test_the_sample_is_a_right_settings_file_as_it_is_and_with_every_key_switche
         (tmp_path / "settings.toml").write_text(text)
         done = run_headwater("--config", "settings.toml", "config", "check", directory=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), text
+
+
+def test_a_catalogue_whose_secrets_another_key_sealed_stops_the_start_until_they_are_given_up(tmp_path: Path) -> None:
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return run_headwater("--config", "settings.toml", *words, directory=tmp_path, timeout_s=30)
+
+    missing = tmp_path / "metadata.key"
+    toml = f'[metadata]\nkey_file = "{missing}"\n'
+    refused(serve(tmp_path, toml=toml), "section [metadata], key 'key_file'", "cannot read", "openssl rand")
+    (tmp_path / "settings.toml").write_text("")
+    for rotation in ("rotate-identity-keys", "rotate-tokens"):
+        assert command("instance", rotation).returncode == 0
+    own = tmp_path / "data" / "headwater.db-key"
+    assert own.stat().st_mode & 0o777 == 0o600
+    own.unlink()
+    refused(serve(tmp_path, toml=""), "the identity key", "is encrypted with the key", "--revoke", code=1)
+    assert command("instance", "rotate-identity-keys").returncode == 1
+    assert command("instance", "rotate-identity-keys", "--revoke").returncode == 0
+    refused(serve(tmp_path, toml=""), "the token secret", "is encrypted with the key", "--revoke", code=1)
+    assert command("instance", "rotate-tokens", "--revoke").returncode == 0
+    assert command("instance", "rotate-tokens").returncode == 0

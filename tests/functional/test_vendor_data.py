@@ -222,6 +222,26 @@ def test_a_medium_holds_what_services_say(place: Place, tmp_path: Path) -> None:
     assert built("--no-dynamic")[0] == {"static": FILE}
 
 
+def test_commands_say_which_services_have_nothing_for_a_machine(place: Place) -> None:
+    failing = set(TARGETS) - {"join", "empty", "cloud-init", "moody"}
+    shown = place.service.command("instance", "show", "web1", "--json")
+    assert json.loads(shown.stdout)["name"] == "web1"
+    lines = shown.stderr.splitlines()
+    assert {line.split("'")[1] for line in lines} == failing
+    assert "the target 'bad' of vendor data: it answers 500; the machine reads {} in its place" in lines
+    rule = "vendor-data-target-fails"
+
+    def linted(*words: str) -> set[str]:
+        done = place.service.command("instance", "lint", *words, "--json")
+        return {each["field"] for each in json.loads(done.stdout)["findings"] if each["rule"] == rule}
+
+    assert linted("web1") == {f"vendor_data2: {name}" for name in failing}
+    asked = len(place.services.asked)
+    assert place.service.command("instance", "show", "web1", "--no-dynamic").stderr == ""
+    assert linted("web1", "--no-dynamic") == linted("--all") == set()
+    assert len(place.services.asked) == asked
+
+
 def test_the_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing(place: Place) -> None:
     path = "/openstack/latest/vendor_data.json"
     try:

@@ -21,7 +21,7 @@ from servers.ports import free_port
 ID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
 PROJECT = "f7ac731cc11f40efbc03a9f9e1d1d21f"
 USER = "fake-user"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 USER_DATA = b"#cloud-config\nhostname: x\n"
 IMAGE = "70a599e0-31e7-49b7-b260-868f441e862b"
 
@@ -178,11 +178,13 @@ class StandInCloud:
 
     def __init__(self) -> None:
         self.servers: dict[str, dict[str, Any]] = {ID: server()}
+        self.volumes: dict[str, list[str | None]] = {}  # the names of devices, by server
         self.key_pairs = {(USER, "mykey"): KEY}
         self.ports, self.subnets, self.networks = list(PORTS), list(SUBNETS), list(NETWORKS)
         self.asked: Counter[str] = Counter()  # paths, without queries
         self.tokens: set[str] = set()  # that were shown
         self.status: int | None = None  # that everything is answered with
+        self.refused: set[str] = set()  # paths that its rules do not let us see
         self.answers = threading.Event()  # while it is not set, nothing is answered
         self.answers.set()
         self.port = free_port()
@@ -209,6 +211,8 @@ class StandInCloud:
         match [unquote(part) for part in path.split("/")[1:]]:
             case ["v2.1", "servers", server_id] if server_id in self.servers:
                 return {"server": _as_of(version, self.servers[server_id])}
+            case ["v2.1", "servers", server_id, "os-volume_attachments"] if server_id in self.volumes:
+                return {"volumeAttachments": [_attachment(server_id, each) for each in self.volumes[server_id]]}
             case ["v2.1", "os-keypairs", name] if (query["user_id"][0], name) in self.key_pairs:
                 data = self.key_pairs[query["user_id"][0], name]
                 return {"keypair": {"name": name, "public_key": data, "type": "ssh", "user_id": query["user_id"][0]}}
@@ -223,6 +227,11 @@ class StandInCloud:
             case ["v2.0", "networks"]:
                 return {"networks": [each for each in self.networks if each["id"] in query["id"]]}
         return None
+
+
+def _attachment(server_id: str, device: str | None) -> dict[str, Any]:
+    volume = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
+    return {"device": device, "id": volume, "serverId": server_id, "volumeId": volume}
 
 
 def _as_of(version: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
         cloud.tokens.add(token)
         if cloud.status is not None:
             self._answer(cloud.status, {"computeFault": {"code": cloud.status, "message": "The server has failed."}})
+            return
+        if split.path in cloud.refused:
+            self._answer(403, {"forbidden": {"code": 403, "message": "Policy doesn't allow it to be performed."}})
             return
         found = cloud.found(split.path, parse_qs(split.query), self.headers.get("OpenStack-API-Version", ""))
         missing = {"itemNotFound": {"code": 404, "message": "It could not be found."}}

@@ -81,6 +81,7 @@ ROOMS = {
         "headwater.instances.identity.keys",
         "headwater.instances.identity.proofs",
         "headwater.instances.password.opening",
+        "headwater.instances.sealing",
         "headwater.server.edge.certificates",
         "headwater.streams.signing.old_keys",
     ),

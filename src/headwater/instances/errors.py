@@ -43,6 +43,17 @@ class InstanceNotFound(NotFound):
         self.wanted = wanted
 
 
+class NotOursToKeep(NotFound):
+    """Something is kept of registered machines alone, and this one is only known by a cloud."""
+
+    def __init__(self, instance_id: str, what: str) -> None:
+        super().__init__(
+            f"the machine {instance_id} is not registered here: {what} kept of machines that are registered here, and "
+            "not of instances of the cloud, which Nova knows"
+        )
+        self.instance_id, self.what = instance_id, what
+
+
 class CallerUnknown(NotFound):
     """No instance is registered with the address that asks."""
 

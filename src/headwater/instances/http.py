@@ -13,6 +13,7 @@ as final: the catalogue is asked again for up to ``PATIENCE_S`` before 503 says 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -182,7 +183,9 @@ def application(
             and request.scope.get("query_string")
             and is_wanted(request.query_params.get("wait_for_change"))
         ):
-            found = await _newer(request, snapshot, partial(current, name), changes, again)
+            found = await _newer(
+                request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
+            )
         else:
             found = await current(name, snapshot)
         return _sent(request, found, entropy)
@@ -241,7 +244,7 @@ async def _newer(
     request: Request,
     snapshot: Snapshot,
     current: Callable[[Snapshot], Awaitable[Document]],
-    changes: Changes,
+    changed: Callable[[Snapshot, float], Awaitable[bool]],
     again: Callable[[Request], Awaitable[Snapshot]],
 ) -> Document:
     """Return the document once it is another than the request has seen last, or its time is over."""
@@ -249,11 +252,25 @@ async def _newer(
     seen = request.query_params.get("last_etag", found.etag)
     until = anyio.current_time() + timeout_of(request.query_params.get("timeout_sec"))
     while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
-        if not await changes.after(snapshot.instance_id, snapshot.revision, left_s):
+        if not await changed(snapshot, left_s):
             break
         snapshot = await again(request)
         found = await current(snapshot)
     return found
+
+
+async def _changed(changes: Changes, elsewhere: Elsewhere | None, snapshot: Snapshot, timeout_s: float) -> bool:
+    """Wait until an instance may have another state than in a snapshot; return whether it may."""
+    if snapshot.is_registered or elsewhere is None:
+        return await changes.after(snapshot.instance_id, snapshot.revision, timeout_s)
+    said = asyncio.create_task(elsewhere.change(snapshot))
+    registered = asyncio.create_task(changes.after(snapshot.instance_id, None, timeout_s))
+    try:
+        await asyncio.wait((said, registered), return_when=asyncio.FIRST_COMPLETED)
+        return said.done() or registered.result()
+    finally:
+        said.cancel()
+        registered.cancel()
 
 
 def _require_method(method: str, allowed: Collection[str]) -> None:

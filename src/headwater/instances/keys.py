@@ -72,7 +72,8 @@ def _ssh_key(number: int, line: str, taken: set[str]) -> Key:
     algorithm, blob, comment = [*line.split(maxsplit=2), "", ""][:3]
     if not _ALGORITHM.fullmatch(algorithm) or not _holds(blob, algorithm):
         raise InstanceInvalid("ssh key", f"this {_fault(line, algorithm, blob)} (line {number})")
-    return Key(name=free_name(key_name(comment) or algorithm, taken), data=line)
+    data = " ".join(filter(None, (algorithm, blob, comment)))  # sshd knows no other spaces than ASCII's
+    return Key(name=free_name(key_name(comment) or algorithm, taken), data=data)
 
 
 def _fault(line: str, algorithm: str, blob: str) -> str:
@@ -95,8 +96,19 @@ def _fault(line: str, algorithm: str, blob: str) -> str:
 
 
 def _holds(blob: str, algorithm: str) -> bool:
-    """Whether the blob is base64 that begins with its algorithm's name and goes on (RFC 4253, section 6.6)."""
-    return _algorithm_of(blob) == algorithm
+    """Whether the blob is base64 that begins with its algorithm's name and goes on to its end (RFC 4253, section 6.6).
+
+    All that follows are strings, each with its length before it; but in certificates, which are of several kinds.
+    """
+    if _algorithm_of(blob) != algorithm:
+        return False
+    left = memoryview(base64.b64decode(blob))
+    while left and "-cert-" not in algorithm:
+        length = int.from_bytes(left[:4], "big")
+        if len(left) < 4 + length:
+            return False
+        left = left[4 + length :]
+    return True
 
 
 def _algorithm_of(blob: str) -> str | None:

@@ -47,6 +47,7 @@ from headwater.server.edge import certificates
 from headwater.server.edge.listener import listening
 from headwater.server.guests import networks
 from headwater.server.guests.networks import PortTaken
+from headwater.server.guests.port import require_open_secrets
 from headwater.server.settings import Settings, address
 from headwater.server.stores.admitting import admitted
 from headwater.server.workers import Workers
@@ -139,6 +140,8 @@ def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
     try:
         schema.upgrade(database)
         loading.load_base(MetadefRows(database), now)
+        if serves:
+            require_open_secrets(settings.metadata, database)
     finally:
         database.close()
     found = admitted(settings)

@@ -9,7 +9,7 @@ from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.keys import Key
 from headwater.instances.model import Instance
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 
 # Specification 2.3, the golden example: one port with DHCP and SLAAC, one static.
 NETWORK_DATA: dict[str, Any] = {

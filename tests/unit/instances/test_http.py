@@ -256,6 +256,7 @@ def test_documents_are_only_read(port: Port, method: str) -> None:
 
 STRICT_ID = "2a2f7a54-7a75-4f0c-8f7b-7f5a1bd0a3c1"
 TTL, TOKEN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
+OTHER_TTL, OTHER_TOKEN = "x-metadata-token-ttl-seconds", "x-metadata-token"
 STRICT = "10.0.0.7"  # gives nothing without a token
 
 
@@ -285,6 +286,15 @@ def test_a_token_opens_the_documents_of_its_own_machine_only(port: Port) -> None
 def test_a_token_that_is_shown_has_to_be_good_where_none_is_needed(port: Port) -> None:
     for wrong in ("", "x", "é", "A" * 38, "A" * 5000):
         assert port.get("/latest/user-data", headers={TOKEN: wrong}).status == 401
+
+
+def test_two_tokens_or_lifetimes_that_differ_are_none(port: Port) -> None:
+    given = port.get("/latest/api/token", method="PUT", client=STRICT, headers={TTL: "60", OTHER_TTL: "60"})
+    assert given.status == 200
+    good = given.body.decode()
+    for shown, status in (({TOKEN: good, OTHER_TOKEN: good}, 200), ({TOKEN: good, OTHER_TOKEN: "x"}, 401)):
+        assert port.get("/latest/user-data", client=STRICT, headers=shown).status == status
+    assert port.get("/latest/api/token", method="PUT", headers={TTL: "60", OTHER_TTL: "61"}).status == 400
 
 
 @pytest.mark.parametrize("ttl", [None, "", "0", "-1", "21601", "1e3", " 5", "٣", "9" * 400])

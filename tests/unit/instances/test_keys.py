@@ -10,7 +10,8 @@ from unit.instances.examples import KEY
 
 
 def blob(algorithm: str) -> str:
-    return base64.b64encode(len(algorithm).to_bytes(4, "big") + algorithm.encode() + b"rest of it").decode()
+    parts = (algorithm.encode(), b"rest of it")
+    return base64.b64encode(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).decode()
 
 
 def test_a_key_is_called_by_its_comment() -> None:
@@ -20,6 +21,10 @@ def test_a_key_is_called_by_its_comment() -> None:
 def test_a_key_without_a_comment_is_called_by_its_algorithm() -> None:
     line = f"ecdsa-sha2-nistp256 {blob('ecdsa-sha2-nistp256')}"
     assert ssh_keys(line) == [Key(name="ecdsa-sha2-nistp256", data=line)]
+
+
+def test_spaces_that_sshd_does_not_know_become_those_that_it_knows() -> None:
+    assert [key.data for key in ssh_keys(KEY.replace(" ", "\u00a0"))] == [KEY]
 
 
 def test_every_line_of_a_file_is_a_key_with_a_name_of_its_own() -> None:
@@ -57,6 +62,8 @@ def test_what_is_no_whole_key_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        (KEY[:60], r"this holds a key that is cut off .*\(line 1\)"),
+        (f"ssh-rsa {blob('ssh-rsa')[:-4]} x", "this holds a key that is cut off"),
         (f"{KEY}\n\nssh-rsa oops", r"this holds a key that is cut off .*\(line 3\)"),
         ("ssh-rsa", "this ends after ssh-rsa"),
         (f"ssh-rsa {blob('ssh-ed25519')} x", "says ssh-rsa and holds a key of another kind"),

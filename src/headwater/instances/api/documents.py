@@ -1,11 +1,10 @@
-"""An instance as JSON: the record that ``headwater instance export`` writes, whole, with what nobody sets beside it.
+"""What callers say of an instance as JSON: its document, new or as a patch.
 
 User data is answered as ``user_data_base64``, whatever bytes it holds; it is taken as ``user_data`` (a text) too.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,37 +12,15 @@ import msgspec
 
 from headwater.clock import timestamp
 from headwater.instances.api.errors import DocumentWrong, RevisionDiffers
-from headwater.instances.bulk.records import Said, description, said_of
+from headwater.instances.bulk.document import BESIDE, instance_document
+from headwater.instances.bulk.records import Said, description
 from headwater.instances.lists.rows import Head
 from headwater.instances.model import Instance
 from headwater.instances.service import Description
 
-READ_ONLY = ("id", "image_name", "revision", "created_at", "updated_at")
-_NOT_SAID: Mapping[str, Any] = {
-    **dict.fromkeys(name for name in Said.__struct_fields__ if name != "user_data"),
-    "addresses": [],
-    "ssh_keys": [],
-    "meta": {},
-    "tokens": "optional",
-}
+READ_ONLY = ("id", *BESIDE)
 # By the name of what a record says, that of ``changed``.
 _CALLED = {"user_data_base64": "user_data"}
-
-
-def instance_document(instance: Instance) -> dict[str, Any]:
-    """Return the whole of it."""
-    said = said_of(instance)
-    said.pop("user_data", None)
-    if instance.user_data is not None:
-        said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
-    return {
-        **_NOT_SAID,
-        **said,
-        "image_name": instance.image_name,
-        "revision": instance.revision,
-        "created_at": timestamp(instance.created_at),
-        "updated_at": timestamp(instance.updated_at),
-    }
 
 
 def head_document(head: Head) -> dict[str, Any]:

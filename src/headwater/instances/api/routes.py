@@ -19,8 +19,9 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.paging import BadQuery, page_limit
 from headwater.http.routes import VERBS, Face, UnknownVerb, require_text
 from headwater.instances.addresses import canonical
-from headwater.instances.api.documents import head_document, instance_document
+from headwater.instances.api.documents import head_document
 from headwater.instances.api.service import ProjectInstances
+from headwater.instances.bulk.document import instance_document
 from headwater.instances.errors import InstanceChanged
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
 from headwater.instances.lists.wanted import Wanted

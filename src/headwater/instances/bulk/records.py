@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +25,7 @@ from headwater.instances.user_data.yaml_documents import Document, NotYaml
 MOST_BYTES = 64 << 20
 MOST_RECORDS = 100_000
 _SHOWN = 100  # of what is wrong
+_NO_TEXT = re.compile(r"Expected `str( \| null)?`, got `(int|float|bool|date|datetime)`")
 # What a record of a file says, whatever is in it; the rest of a machine that is there already stays as it is.
 SAYS = frozenset(
     {
@@ -131,7 +134,7 @@ def read(data: bytes) -> list[Record]:
     if len(data) > MOST_BYTES:
         raise FileUnreadable(f"the file has more than {MOST_BYTES >> 20} MiB")
     try:
-        document = Document(data)
+        document = Document(data, is_written=True)
         nodes = _records(document.root)
         lines = [node.start_mark.line + 1 for node in nodes]
         _require_keys_once(document.root)
@@ -147,7 +150,7 @@ def read(data: bytes) -> list[Record]:
         try:
             found.append(_record(place, value))
         except (HeadwaterError, msgspec.ValidationError) as error:
-            faults.append((place, str(error)))
+            faults.append((place, _problem(str(error))))
     faults += claimed_twice(found)
     if faults:
         raise RecordsWrong(faults, found, len(lines))
@@ -190,7 +193,32 @@ def _require_keys_once(root: yaml.Node | None) -> None:
 
 def _record(place: Place, value: object) -> Record:
     said = msgspec.convert(value, Said)
+    for name in ("vendor_data", "network_data"):
+        _require_finite(name, getattr(said, name))
     return Record(place=place, instance=described(description(said)), image=said.image, says_id=said.id is not None)
+
+
+def _problem(said: str) -> str:
+    """Return what is wrong, with the usual cure where YAML has read a text as something else."""
+    unquoted = bool(_NO_TEXT.search(said))
+    return f"{said}; YAML reads 123, yes and 2026-11-27 so: write texts in quotes" if unquoted else said
+
+
+def _require_finite(name: str, value: object) -> None:
+    """YAML has numbers that JSON lacks, and whoever writes those as JSON writes null."""
+    waiting, seen = [value], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list):
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+        if isinstance(each, float) and not math.isfinite(each):
+            raise msgspec.ValidationError(f"{name} holds {each}, which is no number of JSON; write a number or a text")
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
 
 
 def description(said: Said) -> Description:

@@ -48,6 +48,10 @@ class Elsewhere(Protocol):
         """Return what a caller read before, from memory; ``None``: nothing that may still be given."""
         ...
 
+    async def change(self, snapshot: Snapshot) -> None:
+        """Return when another state is known of the instance than that of a snapshot."""
+        ...
+
 
 def asked(
     path: str,

@@ -43,7 +43,8 @@ class HeaderMissing(Invalid):
     """An agent always sends these, each once."""
 
     def __init__(self, name: str, times: int) -> None:
-        super().__init__(f"The header {name} is sent {times} times, and an agent of Neutron sends it once.")
+        how = f"is sent {times} times" if times != 1 else "is empty"
+        super().__init__(f"The header {name} {how}, and an agent of Neutron sends it once, with a value.")
         self.name, self.times = name, times
 
 

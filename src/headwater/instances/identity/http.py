@@ -68,7 +68,7 @@ async def signed(name: str, snapshot: Snapshot, keys: Keys, in_thread: InThread)
 
 def _form(body: bytes) -> dict[str, str]:
     try:
-        values = parse_qs(body.decode(), strict_parsing=True, max_num_fields=8) if body else {}
+        values = parse_qs(body.decode(), strict_parsing=True, max_num_fields=8, errors="strict") if body else {}
     except ValueError as error:
         raise TokenRequestInvalid("body", "no form, such as audience=vault&lifetime=300") from error
     for name, given in values.items():

@@ -1,7 +1,7 @@
 """The keys that sign who machines are, kept in SQL: every process of the service has the same.
 
 A new key is published before it signs, and an old one for as long as what it signed is good. Private keys lie in the
-catalogue as they are: who can read that can sign for any machine, until the keys are rotated and revoked.
+catalogue sealed (``sealing.py``); without a key to seal them with, who can read that can sign for any machine.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.clock import Clock, now
 from headwater.database.engine import Database
 from headwater.database.tables import instance_identity_keys
+from headwater.instances.sealing import NO_SEAL, Seal
 
 LONGEST_S = 3600  # of what a key signs
 PUBLISHED_S = 300  # for how long who checks may keep what is published
@@ -58,35 +59,66 @@ class Key:
 class KeyRows:
     """The keys in the catalogue; safe to use from several threads."""
 
-    def __init__(self, database: Database, clock: Clock = now) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock = now, *, seal: Seal = NO_SEAL) -> None:
+        self._database, self._clock, self._seal = database, clock, seal
 
     def all(self) -> list[Key]:
-        """Return the keys, the oldest first; the first one is made now, if there is none."""
-        found = self._database.read(_read)
+        """Return the keys, the oldest first; the first one is made now, if there is none.
+
+        Raises:
+            SealUnknown: One cannot be opened.
+        """
+        found = self._database.read(self._read)
         if found:
             return found
         pem, at = _new_pem(), self._clock()
         with contextlib.suppress(IntegrityError):  # another process was quicker
-            self._database.write(lambda connection: _add(connection, Key(_FIRST, at, pem)))
-        return self._database.read(_read)
+            self._database.write(lambda connection: self._add(connection, Key(_FIRST, at, pem)))
+        return self._database.read(self._read)
+
+    def require_open(self) -> None:
+        """Raise ``SealUnknown`` when one of the keys that there are cannot be opened."""
+        self._database.read(self._read)
 
     def rotate(self, *, revoke: bool = False) -> Key:
-        """Make a new key, and forget those that nothing good is signed with.
+        """Make a new key, and forget those that nothing good is signed with; what stays is sealed anew.
 
         Args:
             revoke: Forget all others at once: what they signed is refused by whoever asks for the keys again.
+
+        Raises:
+            SealUnknown: One that stays cannot be opened.
         """
         key = Key(str(uuid.uuid4()), self._clock(), _new_pem())
 
         def work(connection: Connection) -> None:
-            kept = [] if revoke else _needed(_read(connection), key.made_at)
-            ids = [each.id for each in kept]
-            connection.execute(delete(instance_identity_keys).where(instance_identity_keys.c.id.not_in(ids)))
-            _add(connection, key)
+            found = [] if revoke else self._read(connection)
+            kept = _needed(found, key.made_at) if found else []
+            columns = instance_identity_keys.c
+            connection.execute(delete(instance_identity_keys).where(columns.id.not_in([each.id for each in kept])))
+            for each in kept:
+                sealed = {"private_key": self._sealed(each.pem)}
+                connection.execute(update(instance_identity_keys).where(columns.id == each.id).values(sealed))
+            self._add(connection, key)
 
         self._database.write(work)
         return key
+
+    def _read(self, connection: Connection) -> list[Key]:
+        columns = instance_identity_keys.c
+        rows = connection.execute(select(instance_identity_keys).order_by(columns.made_at, columns.id))
+        return [Key(row.id, row.made_at, self._opened(row.id, row.private_key)) for row in rows]
+
+    def _add(self, connection: Connection, key: Key) -> None:
+        values = {"id": key.id, "made_at": key.made_at, "private_key": self._sealed(key.pem)}
+        connection.execute(insert(instance_identity_keys).values(values))
+
+    def _sealed(self, pem: str) -> str:
+        return self._seal.closed(pem.encode()) if self._seal else pem
+
+    def _opened(self, key_id: str, kept: str) -> str:
+        found = self._seal.opened(kept, f"the identity key {key_id!r}")
+        return kept if found is None else found.decode()
 
 
 class Keys:
@@ -132,17 +164,6 @@ def _needed(keys: list[Key], at: int) -> list[Key]:
         for number, each in enumerate(keys)
         if number >= signing or at - (keys[number + 1].made_at + _SIGNS_AFTER_US) < _KEPT_US
     ]
-
-
-def _read(connection: Connection) -> list[Key]:
-    columns = instance_identity_keys.c
-    rows = connection.execute(select(instance_identity_keys).order_by(columns.made_at, columns.id))
-    return [Key(row.id, row.made_at, row.private_key) for row in rows]
-
-
-def _add(connection: Connection, key: Key) -> None:
-    values = {"id": key.id, "made_at": key.made_at, "private_key": key.pem}
-    connection.execute(insert(instance_identity_keys).values(values))
 
 
 def _new_pem() -> str:

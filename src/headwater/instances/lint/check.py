@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -36,6 +37,7 @@ CONSUMERS: Final = {
     AFTERBURN: ("Afterburn, beside Ignition", afterburn.RULES),
     "ironic": ("Ironic, which looks into config drives for bare metal", ironic.RULES),
 }
+_NOTHING_FAILS: Final[Mapping[str, str]] = MappingProxyType({})
 _OF_EVERYONE: Final = (*everyone.RULES, *network.RULES)
 _NAMED: Final = re.compile(r"([a-z-]+?)(?:[@:=-]([0-9]+(?:\.[0-9]+)*))?")
 
@@ -81,14 +83,21 @@ def presumed(instance: Instance) -> tuple[Consumer, ...]:
     return (Consumer(CLOUD_INIT),)
 
 
-def lint(instance: Instance, consumers: Sequence[Consumer] = (), schema: Schema | None = None) -> list[Finding]:
+def lint(
+    instance: Instance,
+    consumers: Sequence[Consumer] = (),
+    schema: Schema | None = None,
+    *,
+    failing: Mapping[str, str] = _NOTHING_FAILS,
+) -> list[Finding]:
     """Return what the consumers would stumble over in a record, the worst first.
 
     Args:
         consumers: Who reads it. Default: ``presumed``.
         schema: cloud-init's own, for cloud-configs.
+        failing: Why services of vendor data have nothing for it, by their names.
     """
-    subject = Subject(instance)
+    subject = Subject(instance, failing)
     chosen = consumers or presumed(instance)
     found = list(_broken(EVERYONE, None, _OF_EVERYONE, subject))
     for consumer in chosen:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 from headwater.instances.model import Instance
@@ -46,8 +47,9 @@ class Route:
 class Subject:
     """One record that is judged."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, failing: Mapping[str, str] = MappingProxyType({})) -> None:
         self.instance = instance
+        self.failing = failing  # services of vendor data, and why
 
     @cached_property
     def pieces(self) -> list[Piece]:

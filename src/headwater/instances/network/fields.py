@@ -16,6 +16,7 @@ from headwater.instances.errors import InstanceInvalid
 Entry = dict[str, Any]
 
 _PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
+_NO_MAC = "00:00:00:00:00:00"
 _WIDTH = {4: 32, 6: 128}  # bits of an address
 
 
@@ -37,15 +38,21 @@ def text(where: str, entry: Mapping[str, Any], key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value:
         raise invalid(where, f"{key} must be a text that is not empty")
+    if not value.isprintable():
+        raise invalid(where, f"{key} must be one line without control characters, not {value[:64]!r}")
     return value
 
 
 def mac(where: str, entry: Mapping[str, Any], key: str) -> str:
     """Return the address of a network interface."""
+    value = text(where, entry, key)
     try:
-        return canonical_mac(text(where, entry, key))
+        found = canonical_mac(value)
     except InstanceInvalid as error:
         raise invalid(where, f"{key} must be a MAC address such as fa:16:3e:9c:bf:3d") from error
+    if int(found[:2], 16) & 1 or found == _NO_MAC:
+        raise invalid(where, f"{key} {found} is no address that an interface has: it is that of a group, or zero")
+    return found
 
 
 def number(where: str, entry: Mapping[str, Any], key: str, least: int, most: int) -> int:

@@ -6,6 +6,7 @@ interface in the end, and share an address only with what they stand on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from headwater.instances.network.fields import Entry, invalid, mac, number, text
@@ -13,6 +14,9 @@ from headwater.instances.network.fields import Entry, invalid, mac, number, text
 BOND_MODES = frozenset(
     {"802.3ad", "balance-rr", "active-backup", "balance-xor", "broadcast", "balance-tlb", "balance-alb"}
 )
+# Source: Linux, Documentation/networking/bonding.rst
+_HASH_POLICIES = ("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac")
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 def check_links(links: list[Entry]) -> frozenset[str]:
@@ -54,6 +58,10 @@ def _stands_on(where: str, link: Entry, ids: Mapping[str, object]) -> list[str]:
         return []
     if str(link.get("bond_mode")) not in BOND_MODES:
         raise invalid(where, f"bond_mode must be one of {', '.join(sorted(BOND_MODES))}")
+    if link.get("bond_xmit_hash_policy") not in (None, *_HASH_POLICIES):
+        raise invalid(where, f"bond_xmit_hash_policy must be one of {', '.join(_HASH_POLICIES)}")
+    if link.get("bond_miimon") is not None and not _DIGITS.fullmatch(str(link["bond_miimon"])):
+        raise invalid(where, "bond_miimon must be a whole number of milliseconds")
     members = link.get("bond_links")
     if not isinstance(members, list | tuple) or not members:
         raise invalid(where, "bond_links must be a list with the ids of the links in the bond")

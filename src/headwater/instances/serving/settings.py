@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -13,6 +15,8 @@ from headwater.instances.identity.settings import IdentitySettings
 from headwater.instances.serving.faults import FaultSettings
 from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.vendor_data.settings import VendorDataSettings
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252})", re.ASCII)
 
 
 class MetadataSettings(Section):
@@ -47,6 +51,23 @@ class MetadataSettings(Section):
             le=1_000_000,
         ),
     ] = 300
+    hosts: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Names under which guests may ask, beside addresses: one that asks for another name gets 400, "
+            "as would a page in a guest's browser whose own name was made to lead here (DNS rebinding). Of secret "
+            "paths (/seed/) and of Neutron's agents no name is asked. Default: any name."
+        ),
+    ] = ()
+    key_file: Annotated[
+        Path | None,
+        Field(
+            description="File of the key that encrypts what signs identities and session tokens in the catalogue: "
+            "32 bytes in base64, the same for all replicas. Several lines while it is changed: the first one encrypts, "
+            "all open. Default: one is made beside a catalogue of SQLite (headwater.db-key); for other databases there "
+            "is none, and nothing is encrypted."
+        ),
+    ] = None
     region: Annotated[
         str | None,
         Field(
@@ -61,6 +82,15 @@ class MetadataSettings(Section):
             "name; the first that fits is taken. Never for machines that matter."
         ),
     ] = {}  # noqa: RUF012 - pydantic copies it for each section
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(name.lower().rstrip(".") for name in value)
+        for name in found:
+            if not _HOST.fullmatch(name):
+                raise ValueError(f"a name is as in http://NAME/, without a port, not {name[:64]!r}")
+        return found
 
     @field_validator("networks")
     @classmethod

@@ -32,6 +32,7 @@ class Snapshot:
     hop_limit: int | None = None
     facts: Mapping[str, str | None] = field(default_factory=dict)  # that a token of its identity tells
     instance: Instance  # as its guest is told of it
+    is_registered: bool = True  # else others know of it
 
     @property
     def weight(self) -> int:

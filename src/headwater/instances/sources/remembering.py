@@ -146,6 +146,20 @@ class Remembered(Generic[K, V]):
         known = self._answers.get(key)
         return None if known is None else self._old(known)
 
+    async def change(self, key: K, is_same: Callable[[V], bool]) -> None:
+        """Return when something else is remembered for a key, or nothing is.
+
+        The source is asked whenever its answer is no longer fresh, as for those who want it.
+        """
+        while (known := self._answers.get(key)) is not None and known.value is not None and is_same(known.value):
+            fresh_s = known.at + self._times.fresh_s - self._clock()
+            if fresh_s > 0:
+                await asyncio.sleep(fresh_s)
+            elif isinstance(task := self._begin(key), Unavailable):
+                await asyncio.sleep(_LEFT_ALONE_S)
+            else:
+                await asyncio.wait((task,))
+
     def _old(self, known: _Answer[V]) -> V | None:
         """Return what may be given in place of a new answer."""
         age_s = self._clock() - known.at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -24,6 +25,8 @@ from headwater.instances.tokens.tokens import (
 )
 from headwater.instances.trees.document import TEXT
 
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+
 
 class OnlyPut(MethodNotAllowed):
     """A token is asked for with PUT, which a page or a proxy is not easily talked into."""
@@ -44,7 +47,8 @@ async def token(
     if request.method != "PUT":
         raise OnlyPut
     require_nobody_between(request)
-    ttl_s = ttl_of(_first(request, TTL_HEADERS))
+    ttls = _said(request, TTL_HEADERS)
+    ttl_s = ttl_of(ttls.pop() if len(ttls) == 1 else None)
     made = await in_thread(lambda: tokens.issue(snapshot.instance_id, ttl_s))
     headers = {"content-type": TEXT, TTL_HEADERS[0]: str(ttl_s), "Cache-Control": "no-store"}
     limit_hops = context(request.scope).limit_hops
@@ -54,12 +58,14 @@ async def token(
 
 
 async def require_token(request: Request, snapshot: Snapshot, tokens: Tokens, in_thread: InThread) -> None:
-    """Raise ``TokenRefused`` unless the guest may read: a token that is shown is good, or none is needed."""
-    given = _first(request, TOKEN_HEADERS)
-    if given is None:
+    """Raise ``TokenRefused`` unless the guest may read: the one token that is shown is good, or none is needed."""
+    given = _said(request, TOKEN_HEADERS)
+    if not given:
         if snapshot.needs_token:
             raise TokenRefused
-    elif not await in_thread(lambda: tokens.is_good(given, snapshot.instance_id)):
+        return
+    shown = given.pop()
+    if given or not await in_thread(lambda: tokens.is_good(shown, snapshot.instance_id)):
         raise TokenRefused
 
 
@@ -80,11 +86,14 @@ def require_nobody_between(request: Request) -> None:
 
 
 def _same(text: str, address: str) -> bool:
+    """Whether a proxy's word, with a port or without, is an address."""
+    bracketed, plain = with_port.groups() if (with_port := _WITH_PORT.fullmatch(text)) else (None, text)
     try:
-        return canonical_source(text) == canonical_source(address)
+        return canonical_source(bracketed or plain) == canonical_source(address)
     except InstanceInvalid:
         return False
 
 
-def _first(request: Request, names: Sequence[str]) -> str | None:
-    return next((request.headers[name] for name in names if name in request.headers), None)
+def _said(request: Request, names: Sequence[str]) -> set[str]:
+    """Return the different values of headers that mean the same: what stands between may read another than we do."""
+    return {value for name in names for value in request.headers.getlist(name)}

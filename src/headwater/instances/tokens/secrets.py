@@ -1,6 +1,7 @@
 """The secrets by which tokens are signed, kept in SQL: every process of the service has the same.
 
-A new one is read by all before it signs, so that no process meets a token that it cannot know.
+A new one is read by all before it signs, so that no process meets a token that it cannot know. They lie there sealed
+(``sealing.py``), where there is a key to seal them with.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.clock import Clock, now
 from headwater.database.engine import Database
 from headwater.database.tables import instance_secrets
+from headwater.instances.sealing import NO_SEAL, Seal
 
 _FIRST = "first"  # one of several processes makes it
 _BYTES = 32
@@ -37,33 +39,64 @@ class Secret:
 class SecretRows:
     """The secrets in the catalogue; safe to use from several threads."""
 
-    def __init__(self, database: Database, clock: Clock = now) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock = now, *, seal: Seal = NO_SEAL) -> None:
+        self._database, self._clock, self._seal = database, clock, seal
 
     def all(self) -> list[Secret]:
-        """Return the secrets, the oldest first; the first one is made now, if there is none."""
-        found = self._database.read(_read)
+        """Return the secrets, the oldest first; the first one is made now, if there is none.
+
+        Raises:
+            SealUnknown: One cannot be opened.
+        """
+        found = self._database.read(self._read)
         if found:
             return found
         with contextlib.suppress(IntegrityError):  # another process was quicker
-            self._database.write(lambda connection: _add(connection, _FIRST, self._clock()))
-        return self._database.read(_read)
+            self._database.write(lambda connection: self._add(connection, _FIRST, self._clock()))
+        return self._database.read(self._read)
+
+    def require_open(self) -> None:
+        """Raise ``SealUnknown`` when one of the secrets that there are cannot be opened."""
+        self._database.read(self._read)
 
     def rotate(self, *, revoke: bool = False) -> Secret:
-        """Make a new secret, and forget those before the last one.
+        """Make a new secret, and forget those before the last one, which is sealed anew.
 
         Args:
             revoke: Forget the last one too: every token ends at once, within the time in which processes read again.
+
+        Raises:
+            SealUnknown: The last one cannot be opened, and is to stay.
         """
         new_id, at = str(uuid.uuid4()), self._clock()
 
         def work(connection: Connection) -> Secret:
-            last = _read(connection)[-1:]
-            kept = [] if revoke else [each.id for each in last]
-            connection.execute(delete(instance_secrets).where(instance_secrets.c.id.not_in(kept)))
-            return _add(connection, new_id, at)
+            kept = [] if revoke else self._read(connection)[-1:]
+            columns = instance_secrets.c
+            connection.execute(delete(instance_secrets).where(columns.id.not_in([each.id for each in kept])))
+            for each in kept:
+                sealed = {"secret": self._sealed(each.value)}
+                connection.execute(update(instance_secrets).where(columns.id == each.id).values(sealed))
+            return self._add(connection, new_id, at)
 
         return self._database.write(work)
+
+    def _read(self, connection: Connection) -> list[Secret]:
+        columns = instance_secrets.c
+        rows = connection.execute(select(instance_secrets).order_by(columns.made_at, columns.id))
+        return [Secret(id=row.id, made_at=row.made_at, value=self._opened(row.id, row.secret)) for row in rows]
+
+    def _add(self, connection: Connection, new_id: str, at: int) -> Secret:
+        value = os.urandom(_BYTES)
+        connection.execute(insert(instance_secrets).values(id=new_id, made_at=at, secret=self._sealed(value)))
+        return Secret(id=new_id, made_at=at, value=value)
+
+    def _sealed(self, value: bytes) -> str:
+        return self._seal.closed(value) if self._seal else value.hex()
+
+    def _opened(self, secret_id: str, kept: str) -> bytes:
+        found = self._seal.opened(kept, f"the token secret {secret_id!r}")
+        return bytes.fromhex(kept) if found is None else found
 
 
 class Secrets:
@@ -88,15 +121,3 @@ class Secrets:
             known = self._known
         signs = next((each for each in reversed(known) if at - each.made_at >= _SIGNS_AFTER_US), known[0])
         return [signs.value, *(each.value for each in known if each is not signs)]
-
-
-def _read(connection: Connection) -> list[Secret]:
-    columns = instance_secrets.c
-    rows = connection.execute(select(instance_secrets).order_by(columns.made_at, columns.id))
-    return [Secret(id=row.id, made_at=row.made_at, value=bytes.fromhex(row.secret)) for row in rows]
-
-
-def _add(connection: Connection, new_id: str, at: int) -> Secret:
-    value = os.urandom(_BYTES)
-    connection.execute(insert(instance_secrets).values(id=new_id, made_at=at, secret=value.hex()))
-    return Secret(id=new_id, made_at=at, value=value)

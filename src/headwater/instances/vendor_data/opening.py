@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from headwater.errors import SettingsError
 from headwater.identity.settings import KeystoneSettings
+from headwater.instances.model import Instance
 from headwater.instances.vendor_data import static
 from headwater.instances.vendor_data.answers import Answers, Tally
 from headwater.instances.vendor_data.settings import VendorDataSettings
@@ -55,6 +60,35 @@ def answers(settings: VendorDataSettings, keystone: KeystoneSettings, tally: Tal
         tally=tally or _Uncounted(),
         quiet=tally is None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is told to one instance at this moment, and what is not."""
+
+    instance: Instance  # with the vendor data of all, unless it has its own
+    parts: Mapping[str, bytes]  # what services say, by their names; JSON
+    failing: Mapping[str, str]  # why services say nothing, by their names
+
+
+def told(instance: Instance, settings: VendorDataSettings, keystone: KeystoneSettings, *, ask: bool = True) -> Told:
+    """Read the file and ask the services once, from outside of any event loop.
+
+    Args:
+        keystone: As of ``answers``.
+        ask: Whether services are asked.
+
+    Raises:
+        SettingsError: The file, or one of certificates, is no good.
+    """
+    whole = instance if settings.file is None else static.read(settings.file).told(instance)
+    asking = answers(settings, keystone) if ask else None
+    if asking is None:
+        return Told(instance=whole, parts={}, failing={})
+    try:
+        return Told(instance=whole, parts=asyncio.run(asking.of(whole)), failing=dict(asking.failing()))
+    finally:
+        asking.close()
 
 
 class _Uncounted:

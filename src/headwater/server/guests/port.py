@@ -21,6 +21,7 @@ from headwater.instances.identity.keys import KeyRows, Keys
 from headwater.instances.identity.tokens import IdentityTokens
 from headwater.instances.password.rows import PasswordRows
 from headwater.instances.registry import InstanceRows
+from headwater.instances.sealing import seal_of
 from headwater.instances.serving.faults import Faulty
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.settings import MetadataSettings
@@ -31,11 +32,24 @@ from headwater.instances.tokens.tokens import Tokens
 from headwater.instances.vendor_data import opening, static
 from headwater.instances.vendor_data.static import Static
 from headwater.loops import Loop
+from headwater.server.guests.hosts import KnownHosts
 from headwater.server.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 _WRITES_EVERY_S = 1.0
+
+
+def require_open_secrets(settings: MetadataSettings, database: Database) -> None:
+    """Return when what signs for guests can be used; the key that seals it is made, if it is to be.
+
+    Raises:
+        SettingsError: The file of keys is no good.
+        SealUnknown: The catalogue keeps something that another key has sealed.
+    """
+    seal = seal_of(settings.key_file, database.file)
+    KeyRows(database, seal=seal).require_open()
+    SecretRows(database, seal=seal).require_open()
 
 
 class Port:
@@ -67,8 +81,9 @@ class Port:
             drained: Says, with anything that is true, that nobody should wait for a change any more.
 
         Raises:
-            SettingsError: The file of vendor data, or one of certificates, is no good.
+            SettingsError: The file of vendor data, that of keys, or one of certificates, is no good.
         """
+        seal = seal_of(settings.key_file, database.file)
         file = static.opened(settings.vendor_data.file)
         told = file.value if file else lambda: static.NOTHING
         self._vendor_data = opening.answers(settings.vendor_data, keystone, metrics)
@@ -76,11 +91,11 @@ class Port:
         self._changes = Changes(instances.revisions, drained)
         self._boot_log = BootLog(VisitRows(database))
         issued_by = (settings.identity.issuer or issuer).rstrip("/")
-        self.identity = IdentityTokens(Keys(KeyRows(database)), issued_by, lambda: now() // 1_000_000)
+        self.identity = IdentityTokens(Keys(KeyRows(database, seal=seal)), issued_by, lambda: now() // 1_000_000)
         documents = instances_http.application(
             Snapshots(instances, region=settings.region, static=told),
             in_thread,
-            tokens=Tokens(Secrets(SecretRows(database)), lambda: now() // 1_000_000),
+            tokens=Tokens(Secrets(SecretRows(database, seal=seal)), lambda: now() // 1_000_000),
             passwords=PasswordRows(database),
             only=only,
             signed=signed,
@@ -90,6 +105,8 @@ class Port:
             changes=self._changes,
             vendor_data=self._vendor_data,
         )
+        if settings.hosts and only is None:
+            documents = KnownHosts(documents, settings.hosts, agents_ask=signed is not None)
         if settings.faults:
             _log.warning("guests get faults on purpose, as section [metadata], key 'faults' says")
             documents = Faulty(documents, list(settings.faults.values()))

@@ -22,7 +22,7 @@ from headwater.instances.media.writing import iso
 from headwater.instances.media.writing.file import DriveExists
 from templates import sqlite_catalogue
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 IMAGE = ("70a599e0-31e7-49b7-b260-868f441e862b", "noble")
 
 
@@ -95,9 +95,10 @@ def test_a_machine_is_registered_with_all_that_is_given(commands: Commands, tmp_
     )
     assert added["id"] == "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
     assert added["addresses"] == ["127.0.0.1", "10.0.0.5"]
-    assert [key["name"] for key in added["keys"]] == ["user@host", "user@host-2"]
-    assert added["user_data"] == "H4sA/w=="
-    assert (added["image_id"], added["image_name"]) == IMAGE
+    assert added["ssh_keys"] == [KEY, KEY]
+    assert added["user_data_base64"] == "H4sA/w=="
+    assert (added["image"], added["image_name"]) == IMAGE
+    assert (added["revision"], added["created_at"]) == (0, added["updated_at"])
     assert added["meta"] == {"role": "web=1", "empty": ""}
     assert added["vendor_data"] == {"cloud-init": "#cloud-config\n"}
     assert (added["hostname"], added["availability_zone"], added["instance_type"]) == (
@@ -111,9 +112,8 @@ def test_a_machine_is_registered_with_all_that_is_given(commands: Commands, tmp_
 
 
 def test_text_that_is_given_in_place_is_taken_as_it_is(commands: Commands) -> None:
-    assert (
-        commands.json("add", "--name", "a", "--user-data", "#cloud-config ☃")["user_data"] == "I2Nsb3VkLWNvbmZpZyDimIM="
-    )
+    added = commands.json("add", "--name", "a", "--user-data", "#cloud-config ☃")
+    assert added["user_data_base64"] == "I2Nsb3VkLWNvbmZpZyDimIM="
 
 
 @pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-8"])
@@ -129,10 +129,10 @@ def test_files_that_windows_wrote_are_read_and_user_data_stays_as_it_is(
         *("add", "--name", "w", "--ssh-key", "@key", "--network-data", "@network", "--vendor-data", "@vendor"),
         *("--user-data", "@user"),
     )
-    assert added["keys"][0]["data"] == KEY
+    assert added["ssh_keys"] == [KEY]
     assert added["network_data"] == {"links": [], "networks": [], "services": []}
     assert added["vendor_data"] == "#!sh"
-    assert base64.b64decode(added["user_data"]) == data
+    assert base64.b64decode(added["user_data_base64"]) == data
 
 
 def test_tables_say_who_is_there_and_hide_user_data(commands: Commands) -> None:

@@ -136,4 +136,4 @@ def test_user_data_is_rendered_when_it_is_registered_and_refused_when_it_cannot_
     assert isinstance(CliRunner().invoke(instance_app.app, ["show", "db"]).exception, InstanceNotFound)
     assert add("--meta", "domain=example.org").exit_code == 0
     shown = json.loads(CliRunner().invoke(instance_app.app, ["show", "db", "--json"]).stdout)
-    assert shown["user_data"] == "I2Nsb3VkLWNvbmZpZwpmcWRuOiBkYi5leGFtcGxlLm9yZwo="
+    assert shown["user_data_base64"] == "I2Nsb3VkLWNvbmZpZwpmcWRuOiBkYi5leGFtcGxlLm9yZwo="

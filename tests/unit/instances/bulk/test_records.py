@@ -103,6 +103,32 @@ def test_what_is_no_list_of_records_is_refused(text: bytes, says: str) -> None:
     assert says in str(caught.value)
 
 
+def test_aliases_within_a_record_are_not_written_out_without_end() -> None:
+    lines = ["- name: a", "  vendor_data:", "    a0: &a0 [x]"]
+    lines += [f"    a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    with pytest.raises(FileUnreadable, match=r"aliases \(\*\) grow beyond all bounds \(line 10\)"):
+        read("\n".join(lines).encode())
+    with pytest.raises(RecordsWrong):
+        read(b"- &a {name: a, vendor_data: *a}")
+    shared = b"- {name: a, vendor_data: &v {x: [1, 2]}}\n- {name: b, vendor_data: *v}\n"
+    assert [each.instance.vendor_data for each in read(shared)] == [{"x": [1, 2]}] * 2
+
+
+@pytest.mark.parametrize("name", ["123", "yes", "2026-11-27", "1.5"], ids=["int", "bool", "date", "float"])
+def test_a_text_that_yaml_takes_for_something_else_wants_quotes(name: str) -> None:
+    with pytest.raises(RecordsWrong, match=r"at `\$.name`; YAML reads .* so: write texts in quotes"):
+        read(f"- {{name: {name}}}".encode())
+    with pytest.raises(RecordsWrong) as caught:
+        read(b"- {name: [a]}")
+    assert "quotes" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [".nan", "-.inf", "[{b: .inf}]"], ids=["nan", "infinite", "within"])
+def test_a_number_that_json_lacks_does_not_become_null(number: str) -> None:
+    with pytest.raises(RecordsWrong, match="is no number of JSON"):
+        read(f"- {{name: a, vendor_data: {{a: {number}}}}}".encode())
+
+
 def test_lines_that_repeat_each_other_nine_times_end_soon() -> None:
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
     with pytest.raises(FileUnreadable):

@@ -56,6 +56,11 @@ def test_what_is_not_said_or_signed_as_it_must_be_is_refused(
         caller(**{name: values})
 
 
+def test_a_header_with_nothing_in_it_is_told_as_that() -> None:
+    with pytest.raises(HeaderMissing, match="X-Metadata-Provider-Signature is empty"):
+        caller(X_Metadata_Provider_Signature=[""])
+
+
 def test_a_provider_that_the_settings_do_not_name_is_refused_though_it_signs() -> None:
     with pytest.raises(SignatureWrong):
         caller(X_Metadata_Provider=["edge-2"], X_Metadata_Provider_Signature=[signature("edge-2")])

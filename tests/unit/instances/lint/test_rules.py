@@ -74,6 +74,9 @@ def net(
     }
 
 
+SERVICES = "vendor-data-target-fails"
+
+
 @dataclass
 class Case:
     rule: str
@@ -301,7 +304,16 @@ def test_a_rule_is_told_of_what_breaks_it_alone(each: Case) -> None:
 
 def test_every_rule_for_records_has_a_case() -> None:
     every = {rule.id for rule, _ in check.all_rules() if isinstance(rule, Rule)}
-    assert every == {each.rule for each in EVERY}
+    assert every == {each.rule for each in EVERY} | {SERVICES}
+
+
+def test_services_that_have_nothing_for_a_machine_are_told_of() -> None:
+    failing = {"join": "it answers 500", "{odd}": "its answer is no JSON"}
+    (one, two) = [each for each in lint(BARE, failing=failing) if each.rule == SERVICES]
+    assert (one.field, two.field) == ("vendor_data2: join", "vendor_data2: {odd}")
+    assert one.sentence == "the target 'join' of vendor data has nothing for it: it answers 500"
+    assert one.why.startswith("guests read {} in its place")
+    assert SERVICES not in [each.rule for each in lint(BARE)]
 
 
 VERSIONED = [

@@ -12,7 +12,7 @@ from headwater.instances.user_data.checking import faults_of
 from headwater.instances.user_data.cloud_config import rules as cloud_config_rules
 from headwater.instances.user_data.composing import composed, part
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample user@host"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG user@host"
 RIGHT = f"""\
 #cloud-config
 hostname: web

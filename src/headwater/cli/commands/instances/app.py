@@ -15,23 +15,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 
-from headwater.cli import output
+from headwater.cli import options, output
 from headwater.cli.catalogue import ImagesByName, opened
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
+from headwater.instances.bulk.document import printed
+from headwater.instances.errors import InstanceNotFound, NotOursToKeep
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
+
+if TYPE_CHECKING:
+    from headwater.instances.vendor_data.opening import Told
 
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -60,6 +65,7 @@ InstanceType = Annotated[str | None, typer.Option(metavar="TYPE", help="Its size
 VendorData = Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")]
 ProjectId = Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")]
 Serial = Annotated[str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")]
+Dynamic = Annotated[bool, typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about it.")]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -178,7 +184,7 @@ def list_(
         image_id = None if image is None else _image_id(ImagesByName(database), image)
         wanted = Wanted(name=name, project_id=project, image_id=image_id, address=canonical_address)
         if as_json:
-            output.say_json_list(each.to_dict() for each in islice(lists.all(wanted, after=marker), limit))
+            output.say_json_list(printed(each) for each in islice(lists.all(wanted, after=marker), limit))
             return
         rows = (_row(head) for head in islice(lists.all_heads(wanted, after=marker), limit))
         output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), rows)
@@ -194,11 +200,13 @@ def _row(head: Head) -> tuple[str, ...]:
 
 
 @app.command()
-def show(instance: IdOrName, as_json: AsJson = False) -> None:
-    """Show one machine."""
+def show(instance: IdOrName, dynamic: Dynamic = True, as_json: AsJson = False) -> None:
+    """Show one machine, and say which services of vendor data have nothing for it."""
     with opened_instances() as instances:
         found = instances.get(instance)
     print_one(found, as_json)
+    for name, reason in told_now(found, ask=dynamic).failing.items():
+        output.say_error(f"the target {name!r} of vendor data: {reason}; the machine reads {{}} in its place")
 
 
 @app.command()
@@ -207,7 +215,7 @@ def remove(instance: IdOrName, as_json: AsJson = False) -> None:
     with opened_instances(writes=True) as instances:
         removed = instances.remove(instance)
     if as_json:
-        output.say_json(removed.to_dict())
+        output.say_json(printed(removed))
     else:
         output.say(f"removed {removed.name} ({removed.id})")
 
@@ -217,6 +225,32 @@ def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
     """Open the catalogue, and give what may be done with its machines."""
     with opened(writes=writes) as database:
         yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
+
+
+def kept_of(registry: InstanceRows, id_or_name: str, what: str) -> Instance:
+    """Return a registered machine.
+
+    Args:
+        what: What is wanted of it, which the service does not keep of instances of a cloud.
+
+    Raises:
+        InstanceNotFound, NotOursToKeep: It is not registered, and may be one of the cloud's.
+    """
+    try:
+        return registry.get(id_or_name)
+    except InstanceNotFound as error:
+        of_a_cloud = options.sources().load().settings.metadata.openstack.auth_url is not None
+        if of_a_cloud and is_uuid(id_or_name.lower()):
+            raise NotOursToKeep(id_or_name, what) from error
+        raise
+
+
+def told_now(instance: Instance, *, ask: bool) -> Told:
+    """Return what is told to a machine, by the settings: the file of vendor data is read, and services are asked."""
+    from headwater.instances.vendor_data import opening  # noqa: PLC0415 - most commands ask nobody
+
+    settings = options.sources().load().settings
+    return opening.told(instance, settings.metadata.vendor_data, settings.auth.keystone, ask=ask)
 
 
 def bytes_of(option: str, value: str) -> bytes:
@@ -265,11 +299,10 @@ def meta_of(values: list[str]) -> dict[str, str]:
 
 def print_one(instance: Instance, as_json: bool) -> None:
     """Print one machine, as JSON or as a table; of its user data only the size."""
-    document = instance.to_dict()
     if as_json:
-        output.say_json(document)
+        output.say_json(printed(instance))
     else:
-        given = [(name, value) for name, value in document.items() if value not in (None, [], {}, ())]
+        given = [(name, value) for name, value in instance.to_dict().items() if value not in (None, [], {}, ())]
         output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
 
 

@@ -12,6 +12,7 @@ import typer
 
 from headwater.cli import options, output
 from headwater.cli.catalogue import opened
+from headwater.cli.commands.instances.app import kept_of
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.boot_log.entries import Entry
@@ -47,7 +48,7 @@ def boot_log(
     if follow and as_json:
         raise JsonDoesNotEnd
     with opened() as database:
-        found = InstanceRows(database).get(instance)
+        found = kept_of(InstanceRows(database), instance, "what guests fetched is")
         if cloud_config:
             server = options.sources().load().settings.server
             output.say(CLOUD_CONFIG.format(endpoint=f"{server.metadata_url}/{PATH}").rstrip())

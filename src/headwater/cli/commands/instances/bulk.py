@@ -132,7 +132,7 @@ def export(as_json: AsJson = False) -> None:
     with opened() as database:
         every = InstanceLists(database).all()
         if as_json:
-            output.say_json_list(each.to_dict() for each in every)
+            output.say_json_list(map(records.said_of, every))
             return
         for piece in records.written(every):
             sys.stdout.write(piece)

@@ -10,12 +10,15 @@ import msgspec
 import typer
 
 from headwater.cli.catalogue import opened
+from headwater.cli.commands.instances.app import told_now
 from headwater.cli.commands.instances.findings import SchemaOption, say_findings, schema_of
 from headwater.cli.findings import Format, FormatOption, LevelOption, Threshold, exit_for
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
+from headwater.instances.bulk.document import instance_in
 from headwater.instances.lint.check import CONSUMERS, Consumer, worst, worst_first
 from headwater.instances.lint.check import lint as linted
+from headwater.instances.lint.rules import Finding
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
@@ -44,7 +47,9 @@ def lint(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", metavar="FILE", help="Records as 'instance show --json' or 'list --json' prints them, or in YAML."
+            "--file",
+            metavar="FILE",
+            help="Records as 'instance show', 'list' or 'export' prints them, as JSON or in YAML.",
         ),
     ] = None,
     consumer: Annotated[
@@ -58,6 +63,10 @@ def lint(
     level: LevelOption = Threshold.ERROR,
     form: FormatOption = Format.TEXT,
     schema: SchemaOption = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about machines that are named."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Say what the programs in a machine would stumble over in its record, and what to do about it."""
@@ -65,16 +74,17 @@ def lint(
         raise NothingToLint
     chosen = [Consumer.named(each) for each in consumer or ()]
     own = schema_of(schema)
-    found = [
-        finding for instance in _records(instances or [], every, file) for finding in linted(instance, chosen, own)
-    ]
+    found: list[Finding] = []
+    for instance in _records(instances or [], every, file):
+        failing = told_now(instance, ask=dynamic).failing if instances else {}
+        found += linted(instance, chosen, own, failing=failing)
     say_findings(worst_first(found), Format.JSON if as_json else form)
     exit_for(worst(found), level)
 
 
 def _records(names: list[str], every: bool, file: Path | None) -> Iterator[Instance]:
     if file is not None:
-        yield from map(Instance.from_dict, _read(file))
+        yield from map(instance_in, _read(file))
         return
     with opened() as database:
         if not every:
@@ -92,7 +102,9 @@ def _read(file: Path) -> list[Any]:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         try:
-            document = loaded(data)
+            document = loaded(data, is_written=True)
         except NotYaml as error:
             raise RecordsUnreadable(file, "it is neither JSON nor YAML") from error
+    if isinstance(document, dict) and set(document) == {"instances"}:
+        document = document["instances"]
     return document if isinstance(document, list) else [document]

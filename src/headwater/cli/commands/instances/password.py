@@ -10,6 +10,7 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.catalogue import opened
+from headwater.cli.commands.instances.app import kept_of
 from headwater.cli.output import AsJson
 from headwater.errors import NotFound
 from headwater.instances.password import opening
@@ -45,7 +46,7 @@ def password(
 ) -> None:
     """Show the password that a machine has set, as it has posted it or decrypted."""
     with opened(writes=clear) as database:
-        found = InstanceRows(database).get(instance)
+        found = kept_of(InstanceRows(database), instance, "passwords are")
         rows = PasswordRows(database)
         posted = rows.get(found.id)
         if clear:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli import output
+from headwater.cli import options, output
 from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
 from headwater.instances.identity.keys import KeyRows
+from headwater.instances.sealing import seal_of
 
 
 def rotate_identity_keys(
@@ -24,7 +25,8 @@ def rotate_identity_keys(
     What older keys have signed stays good for its hour, unless they are revoked: then the new one signs at once.
     """
     with opened(writes=True) as database:
-        key = KeyRows(database).rotate(revoke=revoke)
+        seal = seal_of(options.sources().load().settings.metadata.key_file, database.file)
+        key = KeyRows(database, seal=seal).rotate(revoke=revoke)
     if as_json:
         output.say_json({"kid": key.id, "revoked": revoke})
     else:

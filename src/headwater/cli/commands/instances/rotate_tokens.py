@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli import output
+from headwater.cli import options, output
 from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
+from headwater.instances.sealing import seal_of
 from headwater.instances.tokens.secrets import SecretRows
 
 
@@ -24,7 +25,8 @@ def rotate_tokens(
     Each day has a key of its own anyway, made of the secret. This is for when others may have read the catalogue.
     """
     with opened(writes=True) as database:
-        SecretRows(database).rotate(revoke=revoke)
+        seal = seal_of(options.sources().load().settings.metadata.key_file, database.file)
+        SecretRows(database, seal=seal).rotate(revoke=revoke)
     if as_json:
         output.say_json({"revoked": revoke})
     else:

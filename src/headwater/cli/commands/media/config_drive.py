@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from headwater.cli import options, output
+from headwater.cli import output
 from headwater.cli.catalogue import opened
+from headwater.cli.commands.instances.app import told_now
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
-from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
 
 app = typer.Typer(
@@ -104,10 +102,10 @@ def build(
     if instance is not None:
         with opened() as database:
             found = InstanceRows(database).get(instance)
-        told, parts, failing = _vendor_data(found, ask=dynamic)
-        files = drive_files(told, layout=layout, parts=parts)
-        whose, known = f"{found.name} ({found.id})", dict[str, object](instance=found.id, failing_targets=failing)
-        for name, reason in failing.items():
+        told = told_now(found, ask=dynamic)
+        files = drive_files(told.instance, layout=layout, parts=told.parts)
+        whose, known = f"{found.name} ({found.id})", dict[str, object](instance=found.id, failing_targets=told.failing)
+        for name, reason in told.failing.items():
             output.say_error(f"the target {name!r} of vendor data: {reason}; {{}} stands on the medium in its place")
     else:
         given = Given(
@@ -126,23 +124,6 @@ def build(
         output.say_json({**known, "path": str(file), "size": size, "label": LABELS[layout], "format": format_})
     else:
         output.say(f"wrote {file}: {size} bytes for {whose}")
-
-
-def _vendor_data(instance: Instance, *, ask: bool) -> tuple[Instance, Mapping[str, bytes], dict[str, str]]:
-    """Return an instance as it is told of by the settings, what services say of it, and why which of them do not."""
-    # What asks services is for this command only.
-    from headwater.instances.vendor_data import opening, static  # noqa: PLC0415 - see above
-
-    settings = options.sources().load().settings
-    file = settings.metadata.vendor_data.file
-    told = instance if file is None else static.read(file).told(instance)
-    answers = opening.answers(settings.metadata.vendor_data, settings.auth.keystone)
-    if answers is None or not ask:
-        return told, {}, {}
-    try:
-        return told, asyncio.run(answers.of(told)), dict(answers.failing())
-    finally:
-        answers.close()
 
 
 def read_key(value: str) -> str:

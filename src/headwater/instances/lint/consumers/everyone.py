@@ -28,6 +28,11 @@ def _nobody_in(subject: Subject) -> Iterator[Place]:
         yield "keys", {}
 
 
+def _targets_that_fail(subject: Subject) -> Iterator[Place]:
+    for name, reason in subject.failing.items():
+        yield f"vendor_data2: {name}", {"name": name, "reason": reason}
+
+
 def _key_twice(subject: Subject) -> Iterator[Place]:
     first: dict[bytes, str] = {}
     for number, key in enumerate(subject.instance.keys):
@@ -131,6 +136,15 @@ RULES: Final = (
         why="cloud images have no password, and let in whoever has the key in their metadata",
         source="how the images of all distributions for clouds are made",
         judge=_nobody_in,
+    ),
+    Rule(
+        id="vendor-data-target-fails",
+        level=Level.WARNING,
+        says="the target {name!r} of vendor data has nothing for it: {reason}",
+        fix="look at what answers at its URL in [metadata.vendor_data], and at its log; it was asked just now",
+        why="guests read {} in its place, and do not ask again at this boot",
+        source="this service's own rule",
+        judge=_targets_that_fail,
     ),
     Rule(
         id="key-duplicate",

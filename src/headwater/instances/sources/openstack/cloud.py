@@ -1,7 +1,7 @@
 """The cloud, asked: Nova for a server and its key pair, Neutron for its ports and what they are in.
 
-Blocking, and safe to use from several threads. Five questions make an instance, each with its own limits of time and
-size; nothing is remembered here.
+Blocking, and safe to use from several threads. Five questions make an instance, and one more where it has volumes, each
+with its own limits of time and size; nothing is remembered here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.sources.openstack.documents import (
     MICROVERSION,
+    AttachmentsAnswer,
     KeyPair,
     KeyPairAnswer,
     Network,
@@ -52,6 +53,10 @@ class CloudUnclear(Unserved):
     def __init__(self, instance_id: str, problem: str) -> None:
         super().__init__(f"the cloud says of instance {instance_id} what cannot be served: {problem}")
         self.instance_id, self.problem = instance_id, problem
+
+
+class CloudRefuses(PeerUnavailable):
+    """A service of the cloud knows us, and its rules do not let us see something."""
 
 
 class Cloud:
@@ -119,7 +124,13 @@ class Cloud:
             for each in self._listed("/v2.0/networks", query, NetworksAnswer).networks
         ]
         described = _network_data(server, ports, subnets, networks)
-        return Known(server=server, key_pair=self._key_pair(server), ports=ports, network_data=described)
+        return Known(
+            server=server,
+            key_pair=self._key_pair(server),
+            ports=ports,
+            network_data=described,
+            volumes=self._volumes(server),
+        )
 
     def _key_pair(self, server: Server) -> KeyPair | None:
         if not server.key_name:
@@ -129,6 +140,17 @@ class Cloud:
         if found is None:
             _LOG.warning("the key pair of an instance is gone; its guest gets none", instance_id=server.id)
         return None if found is None else found.keypair
+
+    def _volumes(self, server: Server) -> list[str]:
+        """Return the names of the devices that are volumes, as far as Nova tells them."""
+        if not server.volumes:
+            return []
+        try:
+            found = self._ask("compute", f"/servers/{server.id}/os-volume_attachments", AttachmentsAnswer)
+        except CloudRefuses:
+            _LOG.warning("Nova does not let us see which volumes an instance has", instance_id=server.id)
+            return []
+        return [] if found is None else [each.device for each in found.attachments if each.device]
 
     def _listed(self, path: str, query: str, kind: type[T]) -> T:
         found = self._ask("network", f"{path}?{query}", kind)
@@ -143,6 +165,8 @@ class Cloud:
         reply = self._peer.get(url, token=None, accept="application/json", limit=_LIMIT, headers=headers)
         if reply.status == 404:
             return None
+        if reply.status == 403:
+            raise CloudRefuses(f"({service}) answers 403")
         if reply.status != 200 or reply.is_cut:
             raise PeerUnavailable(f"({service}) answers {reply.status}{' with too much' if reply.is_cut else ''}")
         try:

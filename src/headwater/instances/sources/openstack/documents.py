@@ -34,6 +34,12 @@ class Flavor(msgspec.Struct, kw_only=True):
     original_name: str | None = None
 
 
+class Volume(msgspec.Struct, kw_only=True):
+    """A volume that a server has."""
+
+    id: str
+
+
 class Server(msgspec.Struct, kw_only=True):
     """A server of Nova."""
 
@@ -56,6 +62,13 @@ class Server(msgspec.Struct, kw_only=True):
     ramdisk_id: str | None = msgspec.field(default=None, name="OS-EXT-SRV-ATTR:ramdisk_id")
     root_device_name: str | None = msgspec.field(default=None, name="OS-EXT-SRV-ATTR:root_device_name")
     user_data: str | None = msgspec.field(default=None, name="OS-EXT-SRV-ATTR:user_data")  # base64
+    volumes: list[Volume] = msgspec.field(default_factory=list, name="os-extended-volumes:volumes_attached")
+
+
+class Attachment(msgspec.Struct, kw_only=True):
+    """Where a server has a volume."""
+
+    device: str | None = None  # /dev/vdb; Nova may not know
 
 
 class KeyPair(msgspec.Struct, kw_only=True):
@@ -122,6 +135,12 @@ class KeyPairAnswer(msgspec.Struct):
     """What ``/os-keypairs/NAME`` answers."""
 
     keypair: KeyPair
+
+
+class AttachmentsAnswer(msgspec.Struct):
+    """What ``/servers/ID/os-volume_attachments`` answers."""
+
+    attachments: list[Attachment] = msgspec.field(name="volumeAttachments")
 
 
 class PortsAnswer(msgspec.Struct):

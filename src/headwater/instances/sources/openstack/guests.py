@@ -98,6 +98,13 @@ class CloudGuests:
             clock=clock,
         )
 
+    async def change(self, snapshot: Snapshot) -> None:
+        """Return when the cloud has said something else of an instance than what a snapshot tells.
+
+        It is asked as often as for guests that read: who waits costs it no more than that.
+        """
+        await self._by_id.change(snapshot.instance_id, lambda state: state.snapshot is snapshot)
+
     async def snapshot(self, caller: Caller) -> Snapshot | None:
         """Return what a caller may read, that the registry does not know; ``None``: the cloud has none either.
 
@@ -142,4 +149,5 @@ class CloudGuests:
     def _state(self, instance: Instance, replaced: Instance | None, at: int) -> _State:
         record, static = Record(instance=instance, replaced=replaced), self._static()
         snapshot = render(record, in_grace=replaced is not None, region=self._region, static=static)
+        snapshot = replace(snapshot, is_registered=False)
         return _State(instance=instance, replaced=replaced, changed_at=at, static=static, snapshot=snapshot)

@@ -29,6 +29,7 @@ class Known:
     key_pair: KeyPair | None = None  # None: there is none, or it was removed since
     ports: Sequence[Port] = ()  # in the order of the interfaces
     network_data: Mapping[str, Any] | None = None
+    volumes: Sequence[str] = ()  # the names of their devices
 
 
 def instance(known: Known, *, dhcp_domain: str) -> Instance:
@@ -62,7 +63,7 @@ def instance(known: Known, *, dhcp_domain: str) -> Instance:
         launch_index=server.launch_index or 0,
         reservation_id=server.reservation_id or None,
         security_groups=tuple(dict.fromkeys(name for group in server.security_groups if (name := group.name.strip()))),
-        block_devices=_block_devices(server.root_device_name),
+        block_devices=_block_devices(server.root_device_name, known.volumes),
         network_data=known.network_data,
     )
 
@@ -122,8 +123,12 @@ def _image(value: Any) -> str | None:
     return found.lower() if isinstance(found, str) and is_uuid(found.lower()) else None
 
 
-def _block_devices(root: str | None) -> dict[str, str]:
-    """Source: Nova, which knows a root device that it did not choose by name as little as we do."""
+def _block_devices(root: str | None, volumes: Sequence[str]) -> dict[str, str]:
+    """Source: Nova, which knows a root device that it did not choose by name as little as we do.
+
+    Its volumes are numbered by the names of their devices, that of the root among them.
+    """
     if not root:
         return dict(DEFAULT_BLOCK_DEVICES)
-    return {"ami": root.removeprefix("/dev/"), "root": root}
+    attached = {f"ebs{number}": name for number, name in enumerate(sorted(volumes))}
+    return {"ami": root.removeprefix("/dev/"), "root": root, **attached}

@@ -44,8 +44,10 @@ class Cloud:
         self.is_down = False
         self.for_all = Static({"a": 1}, "first")
         self.told: list[str] = []
+        self.asked = 0
 
     def instance(self, instance_id: str) -> Instance | None:
+        self.asked += 1
         return self._said(self.instances.get(instance_id))
 
     def id_at(self, address: str) -> str | None:
@@ -192,5 +194,29 @@ def test_who_lost_an_address_is_not_found_by_it() -> None:
         cloud = Cloud()
         cloud.instances[ID] = replace(cloud.instances[ID], addresses=("10.0.0.6",))
         assert await cloud.guests().snapshot(Caller(address=ADDRESS)) is None
+
+    asyncio.run(ask())
+
+
+def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_than_others() -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests()
+        seen = await guests.snapshot(by_id())
+        assert seen is not None
+        assert not seen.is_registered
+        cloud.now += 10  # no longer fresh
+        waits = asyncio.create_task(guests.change(seen))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waits.done()
+        assert cloud.asked == 2  # and not again while that is fresh
+        waits.cancel()
+        cloud.instances[ID] = replace(cloud.instances[ID], hostname="b")
+        cloud.now += 10
+        await asyncio.wait_for(guests.change(seen), 20)
+        assert cloud.asked == 3
+        await asyncio.wait_for(guests.change(seen), 20)  # another is known already
+        assert cloud.asked == 3
 
     asyncio.run(ask())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.keys import Key
-from headwater.instances.model import Instance
+from headwater.instances.model import DEFAULT_BLOCK_DEVICES, Instance
 from headwater.instances.sources.openstack.documents import KeyPair, Network, Port, Server, Subnet
 from headwater.instances.sources.openstack.networks import network_data
 from headwater.instances.sources.openstack.servers import Known, in_order, instance
@@ -24,13 +25,15 @@ def made(
     subnets: list[dict[str, Any]] | None = None,
     ports: list[dict[str, Any]] | None = None,
     domain: str = "novalocal",
+    volumes: Sequence[str] = (),
     **changed: Any,
 ) -> Instance:
     told = msgspec.convert(cloud.server(**changed), Server)
     having = in_order(msgspec.convert(cloud.PORTS if ports is None else ports, list[Port]), told)
     nets = {each.id: each for each in msgspec.convert(cloud.NETWORKS, list[Network])}
     described = {each.id: each for each in msgspec.convert(subnets or cloud.SUBNETS, list[Subnet])}
-    known = Known(server=told, key_pair=key, ports=having, network_data=network_data(having, described, nets))
+    network = network_data(having, described, nets)
+    known = Known(server=told, key_pair=key, ports=having, network_data=network, volumes=volumes)
     return instance(known, dhcp_domain=domain)
 
 
@@ -47,6 +50,14 @@ def test_a_server_is_told_whole() -> None:
     assert found.addresses == (*("192.168.0.3", "2001:db8::f816:3eff:fe9c:bf3d", "192.168.50.7", "2001:db8:1::7"),)
     assert found.public_ipv4 == "203.0.113.9"
     assert found.created_at == found.updated_at == 1787313600_000000
+
+
+def test_volumes_are_numbered_by_their_devices_where_the_root_is_known() -> None:
+    volumes = ("/dev/vdc", "/dev/vda", "/dev/vdb")
+    named = {"ebs0": "/dev/vda", "ebs1": "/dev/vdb", "ebs2": "/dev/vdc"}
+    assert made(volumes=volumes).block_devices == {"ami": "vda", "root": "/dev/vda", **named}
+    unknown: dict[str, Any] = {"OS-EXT-SRV-ATTR:root_device_name": None}
+    assert made(volumes=volumes, **unknown).block_devices == DEFAULT_BLOCK_DEVICES
 
 
 def test_the_network_is_described_as_nova_does() -> None:

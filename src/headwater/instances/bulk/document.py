@@ -1,0 +1,93 @@
+"""One machine whole, as JSON: its record, with what nobody sets beside it. The API and the commands tell the same.
+
+User data is told as ``user_data_base64``, whatever bytes it holds.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from headwater.clock import timestamp
+from headwater.instances.bulk.records import Said, description, said_of
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.model import Instance
+from headwater.instances.names import is_uuid
+from headwater.instances.service import described
+
+BESIDE = ("image_name", "revision", "created_at", "updated_at")  # what no record says
+# What no record says and libvirt, or an earlier release, may have registered; the commands print it where there is any.
+_OF_OTHERS = (
+    "public_ipv4",
+    "kernel_id",
+    "ramdisk_id",
+    "launch_index",
+    "reservation_id",
+    "security_groups",
+    "block_devices",
+    "devices",
+    "dedicated_cpus",
+    "files",
+)
+_NOT_SAID: Mapping[str, Any] = {
+    **dict.fromkeys(name for name in Said.__struct_fields__ if name != "user_data"),
+    "addresses": [],
+    "ssh_keys": [],
+    "meta": {},
+    "tokens": "optional",
+}
+
+
+def instance_document(instance: Instance) -> dict[str, Any]:
+    """Return the whole of it."""
+    said = said_of(instance)
+    said.pop("user_data", None)
+    if instance.user_data is not None:
+        said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
+    return {
+        **_NOT_SAID,
+        **said,
+        "image_name": instance.image_name,
+        "revision": instance.revision,
+        "created_at": timestamp(instance.created_at),
+        "updated_at": timestamp(instance.updated_at),
+    }
+
+
+def printed(instance: Instance) -> dict[str, Any]:
+    """Return ``instance_document``, and what else is known of it."""
+    plain = Instance(id=instance.id, name=instance.name, hostname=instance.hostname, created_at=0, updated_at=0)
+    known, usual = instance.to_dict(), plain.to_dict()
+    others = {name: known[name] for name in _OF_OTHERS if known[name] != usual[name]}
+    if certificates := [key for key in known["keys"] if key["type"] != "ssh"]:
+        others["certificates"] = certificates
+    return instance_document(instance) | others
+
+
+def instance_in(document: object) -> Instance:
+    """Return the instance of what ``printed`` returns, or of a record; also as earlier releases printed it.
+
+    Raises:
+        InstanceInvalid: It is none.
+    """
+    if not isinstance(document, Mapping):
+        raise InstanceInvalid("instance", "a record is a mapping")
+    if isinstance(document.get("created_at"), int):
+        return Instance.from_dict(document)
+    try:
+        others = {name: document[name] for name in _OF_OTHERS if name in document}
+        certificates = document.get("certificates", [])
+        without = {*BESIDE, *others, "certificates"}
+        said = msgspec.convert({name: value for name, value in document.items() if name not in without}, Said)
+        found = described(description(said))
+        known = found.to_dict()
+        keys = [*known["keys"], *msgspec.convert(certificates, list[Any])]
+        found = Instance.from_dict({**known, **others, "keys": keys})
+    except msgspec.ValidationError as error:
+        raise InstanceInvalid("instance", str(error)) from error
+    image = said.image or ""
+    return replace(found, image_id=image.lower()) if is_uuid(image.lower()) else found

@@ -1,0 +1,65 @@
+"""What is printed of a machine is its record, and is read back whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from headwater.instances.bulk.document import instance_document, instance_in, printed
+from headwater.instances.bulk.records import said_of
+from headwater.instances.devices import Nic
+from headwater.instances.errors import InstanceInvalid
+from headwater.instances.keys import Key
+from headwater.instances.model import Instance
+from unit.instances.examples import BARE, WEB_1
+
+OTHERS = replace(
+    WEB_1,
+    devices=(Nic(mac="52:54:00:00:00:01", tags=("a",)),),
+    security_groups=("web",),
+    keys=(*WEB_1.keys, Key(name="win", data="-----BEGIN CERTIFICATE-----", type="x509")),
+)
+
+
+def as_it_was(instance: Instance, read: Instance) -> Instance:
+    """Return what was read with what no document is to say: names of keys are made of them, and times are now."""
+    same = {name: getattr(instance, name) for name in ("created_at", "updated_at", "revision", "image_name", "keys")}
+    return replace(read, **same)
+
+
+@pytest.mark.parametrize("instance", [WEB_1, BARE, OTHERS], ids=["whole", "bare", "known-to-others"])
+def test_what_is_printed_is_read_back(instance: Instance) -> None:
+    document = json.loads(json.dumps(printed(instance)))
+    read = instance_in(document)
+    assert as_it_was(instance, read) == instance
+    assert [(key.type, key.data) for key in read.keys] == [(key.type, key.data) for key in instance.keys]
+
+
+def test_records_and_what_earlier_releases_printed_are_read_too() -> None:
+    assert said_of(instance_in(said_of(WEB_1))) == said_of(WEB_1)
+    assert instance_in(json.loads(json.dumps(WEB_1.to_dict()))) == WEB_1
+
+
+def test_the_api_tells_what_its_callers_set_and_commands_the_rest_where_there_is_any() -> None:
+    assert printed(BARE) == instance_document(BARE)
+    more = printed(OTHERS).keys() - instance_document(OTHERS).keys()
+    assert {"devices", "security_groups", "certificates"} <= more
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        7,
+        {"nam": "x"},
+        {"name": "x", "devices": 3},
+        {"name": "x", "certificates": [1]},
+        {"name": "x", "certificates": 1},
+    ],
+    ids=["number", "unknown", "devices", "certificate", "certificates"],
+)
+def test_what_is_none_is_refused(document: Any) -> None:
+    with pytest.raises(InstanceInvalid):
+        instance_in(document)
