@@ -210,7 +210,7 @@ def _value(text: str) -> Any:
     return text
 
 
-# Variables of the same prefix that are no settings: where these are, and secrets that commands keep off their command line.
+# Variables of the same prefix that are no settings: where these are, and secrets that stand on no command line.
 OWN_VARIABLES = frozenset(
     {"HEADWATER_CONFIG", "HEADWATER_KEY_PASSPHRASE", "HEADWATER_SIGNING_KEY_PASSWORD", "HEADWATER_TREE_AUTHORIZATION"}
 )
