@@ -9,6 +9,7 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import NewImage
+from functional.headwater_process import run_headwater
 from functional.images import OCTETS
 from needs import program
 
@@ -94,3 +95,12 @@ def test_a_file_system_with_a_boot_record_is_a_raw_disk(
     answer = bring(http, image_id, path.read_bytes())
     assert answer.status_code == 204, answer.text
     assert http.get(f"/v2/images/{image_id}").json()["virtual_size"] == SIZE
+
+
+@pytest.mark.parametrize("command", [("image", "prepare"), ("try",)], ids=" ".join)
+def test_a_command_refuses_an_image_in_one_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    created(tmp_path / "layer.qcow2", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw")
+    done = run_headwater(*command, "layer.qcow2", directory=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("headwater: The image is qcow2 and fails its safety check: backing_file")
+    assert done.stderr.count("\n") == 1

@@ -64,3 +64,10 @@ def test_an_iso_is_no_disk(tmp_path: Path) -> None:
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskUnreadable, match=r"nothing\.raw: No such file"):
         look(tmp_path / "nothing.raw", tmp_path)
+
+
+def test_a_disk_without_a_boot_sector_is_started_by_no_firmware(tmp_path: Path) -> None:
+    file = tmp_path / "disk.raw"
+    file.write_bytes(b"root:x:0:0:root:/root:/bin/sh\n".ljust(MIB, b"\0"))
+    found = look(file, tmp_path)
+    assert (found.firmware, found.told) == ("unknown", {})
