@@ -9,8 +9,9 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import NewImage
-from functional.headwater_process import run_headwater
+from functional.headwater_process import bare_environment, run_headwater, wait_until
 from functional.images import OCTETS
+from functional.program import program as program_of_ours
 from needs import program
 
 SIZE = 4 << 20  # bytes of each disk
@@ -104,3 +105,19 @@ def test_a_command_refuses_an_image_in_one_sentence(tmp_path: Path, command: tup
     assert done.returncode == 1
     assert done.stderr.startswith("headwater: The image is qcow2 and fails its safety check: backing_file")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_command_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+    scratch, disk = tmp_path / "scratch", tmp_path / "disk.raw"
+    scratch.mkdir()
+    with disk.open("wb") as opened:
+        opened.truncate(1 << 42)  # which is read for hours
+    env = {**bare_environment(tmp_path), "TMPDIR": str(scratch)}
+    with subprocess.Popen([program_of_ours(), "image", "prepare", disk], env=env, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: any(scratch.iterdir()), "a directory to work in")
+            process.terminate()
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    assert list(scratch.iterdir()) == []

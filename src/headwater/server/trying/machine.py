@@ -43,6 +43,14 @@ class NotBootable(HeadwaterError):
         self.detected = detected
 
 
+class TooSlow(HeadwaterError):
+    """The image is so large that it was not even read in the time that its machine has."""
+
+    def __init__(self, time_s: float) -> None:
+        super().__init__(f"to read the image took longer than {time_s:g} s; --time gives it more")
+        self.time_s = time_s
+
+
 class MachineFailed(HeadwaterError):
     """QEMU ended with an error of its own."""
 
@@ -61,16 +69,20 @@ class Bounds:
     kvm: bool = True  # where there is one
 
 
-def disk_format(image: BinaryIO) -> str:
+def disk_format(image: BinaryIO, time_s: float) -> str:
     """Return QEMU's name for the format of an image, which is read whole.
 
     Raises:
         UnsupportedMedia: It refers to other files, or may be read as several formats.
         NotBootable: Its format is none for a machine.
+        TooSlow: To read it took longer than ``time_s``.
     """
+    until = time.monotonic() + time_s
     looking = Inspection("raw", Rules(require_match=False))
     while piece := image.read(_PIECE):
         looking.feed(memoryview(piece))
+        if time.monotonic() > until:
+            raise TooSlow(time_s)
     detected = looking.finish().format
     if detected not in _NAMES:
         raise NotBootable(detected)

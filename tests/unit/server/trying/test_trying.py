@@ -45,11 +45,11 @@ def test_an_image_that_refers_to_another_file_is_refused() -> None:
     header[24:32], header[100:104] = (1 << 30).to_bytes(8), (104).to_bytes(4)
     header[104:115] = b"/etc/passwd"
     with pytest.raises(UnsupportedMedia):
-        disk_format(io.BytesIO(bytes(header) + bytes(1 << 16)))
+        disk_format(io.BytesIO(bytes(header) + bytes(1 << 16)), 60)
 
 
 def test_a_bare_disk_is_raw() -> None:
-    assert disk_format(io.BytesIO(bytes(1 << 16))) == "raw"
+    assert disk_format(io.BytesIO(bytes(1 << 16)), 60) == "raw"
 
 
 def test_a_guest_that_read_its_medium_and_finished_took_it() -> None:

@@ -15,6 +15,7 @@ import typer
 from headwater.cli import exits, output
 from headwater.cli.commands.images.image import Cloud, IsNewest, Url, service_at
 from headwater.cli.commands.media.config_drive import PlainFileUnreadable, read_key, read_plain
+from headwater.cli.interrupting import ended_as_by_ctrl_c
 from headwater.cli.output import AsJson
 from headwater.client.downloading import download
 from headwater.client.service import Patience, Unreachable
@@ -82,8 +83,11 @@ def try_image(
 
     of_service = is_newest or cloud is not None or url is not None or not (os.sep in image or os.path.lexists(image))
     told = output.telling(as_json=as_json)
-    with _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk:
-        console, end = boot(disk, disk_format(disk), medium, bounds, show)
+    with (
+        ended_as_by_ctrl_c(),
+        _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk,
+    ):
+        console, end = boot(disk, disk_format(disk, time_s), medium, bounds, show)
     found = verdict(plain(console))
     if as_json:
         output.say_json({"taken": found.taken, "summary": found.summary, "ended": end, "troubles": found.troubles})
