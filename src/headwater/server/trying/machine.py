@@ -54,9 +54,9 @@ class TooSlow(HeadwaterError):
 class MachineFailed(HeadwaterError):
     """QEMU ended with an error of its own."""
 
-    def __init__(self, code: int, said: str) -> None:
+    def __init__(self, code: int, said: str, console: str) -> None:
         super().__init__(f"QEMU ended with {code}: {said.strip() or 'it did not say why'}")
-        self.code, self.said = code, said
+        self.code, self.said, self.console = code, said, console
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +112,25 @@ def command(disk: int, kind: str, medium: int, bounds: Bounds, *, kvm: bool) -> 
 def boot(disk: BinaryIO, kind: str, medium: bytes, bounds: Bounds, show: Callable[[str], None]) -> tuple[str, str]:
     """Boot, show the console while it grows, and return it, and what ended the machine.
 
-    It ends when it powers itself off or restarts, when its time is over, or with Ctrl-C.
+    It ends when it powers itself off or restarts, when its time is over, or with Ctrl-C. Where KVM is there and QEMU
+    fails with it before the guest says a word, as within some virtual machines, it begins anew in software.
 
     Raises:
         ProgramMissing, MachineFailed: QEMU is not there, or cannot run it.
     """
-    kvm = bounds.kvm and os.access(_KVM, os.R_OK | os.W_OK)
+    if bounds.kvm and os.access(_KVM, os.R_OK | os.W_OK):
+        try:
+            return _booted(disk, kind, medium, bounds, show, kvm=True)
+        except MachineFailed as error:
+            if error.console:
+                raise
+            show(f"KVM does not work here ({error.said.strip().partition(chr(10))[0]}): emulated in software\n")
+    return _booted(disk, kind, medium, bounds, show, kvm=False)
+
+
+def _booted(
+    disk: BinaryIO, kind: str, medium: bytes, bounds: Bounds, show: Callable[[str], None], *, kvm: bool
+) -> tuple[str, str]:
     handle = os.memfd_create("medium")
     with os.fdopen(handle, "wb") as seed:
         seed.write(medium)
@@ -162,7 +175,7 @@ def _followed(process: subprocess.Popen[bytes], until: float, show: Callable[[st
         except KeyboardInterrupt:
             return console, "it was interrupted"
     if code := process.wait():
-        raise MachineFailed(code, errors)
+        raise MachineFailed(code, errors, console)
     return console, "it powered itself off"
 
 

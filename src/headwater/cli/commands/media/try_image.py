@@ -69,7 +69,7 @@ def try_image(
     from headwater.instances.media.plain import Given, plain_files  # noqa: PLC0415 - see above
     from headwater.instances.media.writing import iso  # noqa: PLC0415 - see above
     from headwater.server.trying.machine import Bounds, boot, disk_format  # noqa: PLC0415 - see above
-    from headwater.server.trying.verdict import plain, verdict  # noqa: PLC0415 - see above
+    from headwater.server.trying.verdict import plain, signs, verdict  # noqa: PLC0415 - see above
 
     keys = tuple(read_key(value) for value in ssh_key or ())
     given = Given(hostname=hostname, ssh_keys=keys, user_data=read_plain("--user-data", user_data))
@@ -88,11 +88,15 @@ def try_image(
         _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk,
     ):
         console, end = boot(disk, disk_format(disk, time_s), medium, bounds, show)
-    found = verdict(plain(console))
+    said = plain(console)
+    found, shows = verdict(said), signs(said, hostname, keys)
     if as_json:
-        output.say_json({"taken": found.taken, "summary": found.summary, "ended": end, "troubles": found.troubles})
+        told_of = {"taken": found.taken, "summary": found.summary, "ended": end, "troubles": found.troubles}
+        output.say_json({**told_of, "console_shows": shows})
     else:
         output.say("\n".join((f"\n{end}; {found.summary}", *(f"  {trouble}" for trouble in found.troubles))))
+        for what, is_seen in shows.items():
+            output.say(f"  {plain(what)}: {'taken' if is_seen else 'does not show on the console'}")
     raise typer.Exit(exits.DONE if found.taken else exits.FAILED)
 
 
