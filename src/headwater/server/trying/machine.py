@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from headwater.images.inspection.inspect import Inspection, Rules
 _KVM = Path("/dev/kvm")
 _PIECE = 1 << 20
 _KEPT = 16 << 20  # characters of the console
+_WRITTEN = 16 << 30  # bytes that a guest may write, or half of what is free, if that is less
 _OVERHEAD_MIB = 3072  # of QEMU's address space beside the guest's memory: threads, libraries, translated code
 # What QEMU calls the formats that images have by other names.
 _NAMES = {"gpt": "raw", "iso": "raw", "vhd": "vpc", "raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi"}
@@ -98,7 +100,7 @@ def command(disk: int, kind: str, medium: int, bounds: Bounds, *, kvm: bool) -> 
     )
     return (
         *(_found("setpriv"), "--pdeathsig", "KILL", "--"),
-        *(_found("prlimit"), f"--as={address_space}", "--core=0", "--"),
+        *(_found("prlimit"), f"--as={address_space}", f"--fsize={_room()}", "--core=0", "--"),
         *(_found("qemu-system-x86_64"), "-accel", "kvm" if kvm else "tcg,thread=multi,tb-size=256"),
         *("-cpu", "host" if kvm else "max", "-m", str(bounds.memory_mib)),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
@@ -174,9 +176,17 @@ def _followed(process: subprocess.Popen[bytes], until: float, show: Callable[[st
                         console = (console + text)[-_KEPT:]
         except KeyboardInterrupt:
             return console, "it was interrupted"
-    if code := process.wait():
+    code = process.wait()
+    if code == -signal.SIGXFSZ:
+        return console, "it was ended, because it wrote more to its disk than there is room for"
+    if code:
         raise MachineFailed(code, errors, console)
     return console, "it powered itself off"
+
+
+def _room() -> int:
+    """Return how large the file may become that has what the guest writes; QEMU makes it in TMPDIR, or here."""
+    return min(_WRITTEN, shutil.disk_usage(os.environ.get("TMPDIR", "/var/tmp")).free // 2)  # noqa: S108 - as above
 
 
 def _found(program: str) -> str:

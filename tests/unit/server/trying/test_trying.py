@@ -106,6 +106,16 @@ def test_a_kvm_that_does_not_work_is_done_without(
     assert ("KVM does not work here (no MSR)" in "".join(shown)) is (console == "in software\n")
 
 
+def test_a_guest_that_writes_without_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    endless = ("prlimit", "--fsize=4096", "--core=0", "--", "sh", "-c", "echo on; exec cat /dev/zero >written")
+    monkeypatch.setattr(machine, "command", lambda *_, **__: endless)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disk").touch()
+    with (tmp_path / "disk").open("rb") as disk:
+        console, end = boot(disk, "raw", b"", Bounds(kvm=False), lambda _: None)
+    assert (console, "more to its disk than there is room" in end) == ("on\n", True)
+
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here"
 LISTED = "ci-info: | ssh-ed25519 | {} |    -    | me@here |\n"
 
