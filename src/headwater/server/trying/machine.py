@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from headwater.images.inspection.inspect import Inspection, Rules
 _KVM = Path("/dev/kvm")
 _PIECE = 1 << 20
 _KEPT = 16 << 20  # characters of the console
-_WRITTEN = 16 << 30  # bytes that a guest may write, or half of what is free, if that is less
+_WRITTEN = 16 << 30  # bytes that a guest may write before its disk fails, or half of what is free, if that is less
 _OVERHEAD_MIB = 3072  # of QEMU's address space beside the guest's memory: threads, libraries, translated code
 # What QEMU calls the formats that images have by other names.
 _NAMES = {"gpt": "raw", "iso": "raw", "vhd": "vpc", "raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi"}
@@ -176,10 +175,7 @@ def _followed(process: subprocess.Popen[bytes], until: float, show: Callable[[st
                         console = (console + text)[-_KEPT:]
         except KeyboardInterrupt:
             return console, "it was interrupted"
-    code = process.wait()
-    if code == -signal.SIGXFSZ:
-        return console, "it was ended, because it wrote more to its disk than there is room for"
-    if code:
+    if code := process.wait():
         raise MachineFailed(code, errors, console)
     return console, "it powered itself off"
 
