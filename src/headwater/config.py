@@ -193,7 +193,7 @@ def _not_a_section(path: KeyPath, origins: Mapping[KeyPath, str]) -> SettingsErr
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
     for name in sorted(environment):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in OWN_VARIABLES:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OWN_VARIABLES or name.startswith(HOOK_PREFIX):
             continue
         path = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
         text = environment[name]
@@ -210,8 +210,12 @@ def _value(text: str) -> Any:
     return text
 
 
-# Variables of the same prefix that are no settings: they say where the settings are.
-OWN_VARIABLES = frozenset({"HEADWATER_CONFIG"})
+# Variables of the same prefix that are no settings: where these are, and secrets that stand on no command line.
+OWN_VARIABLES = frozenset(
+    {"HEADWATER_CONFIG", "HEADWATER_KEY_PASSPHRASE", "HEADWATER_SIGNING_KEY_PASSWORD", "HEADWATER_TREE_AUTHORIZATION"}
+)
+# Of what a hook is told; it may well call a command of ours.
+HOOK_PREFIX = "HEADWATER_SYNC_"
 
 
 def _sentence(

@@ -121,7 +121,7 @@ def test_what_takes_too_long_leaves_nothing(legacy: Path, tmp_path: Path) -> Non
     assert [each.name for each in tmp_path.iterdir() if "copy" in each.name] == []
 
 
-def test_a_package_is_put_in_by_the_guest_itself(tmp_path: Path) -> None:
+def test_packages_are_put_in_by_the_guest_itself(tmp_path: Path) -> None:
     if not DISK.exists():
         not_run("a disk to boot from (.cache/boot)", "run 'make test-boot'")
     control = tmp_path / "package" / "DEBIAN" / "control"
@@ -133,8 +133,20 @@ def test_a_package_is_put_in_by_the_guest_itself(tmp_path: Path) -> None:
     script.chmod(0o755)
     packages, copy = tmp_path / "packages", tmp_path / "copy.qcow2"
     packages.mkdir()
-    command = [str(program("dpkg-deb")), "--build", "--root-owner-group", str(tmp_path / "package"), str(packages)]
-    subprocess.run(command, check=True, capture_output=True)
+    # The first by name wants the other one whole before it is unpacked, as python3-minimal does.
+    eager = tmp_path / "eager" / "DEBIAN" / "control"
+    eager.parent.mkdir(parents=True)
+    told = (
+        "Package: a-headwater-marker",
+        *facts[1:],
+        "Pre-Depends: headwater-marker",
+        "Description: another marker",
+        "",
+    )
+    eager.write_text("\n".join(told))
+    for tree in (tmp_path / "package", tmp_path / "eager"):
+        command = [str(program("dpkg-deb")), "--build", "--root-owner-group", str(tree), str(packages)]
+        subprocess.run(command, check=True, capture_output=True)
 
     code, said = prepared(tmp_path, DISK, "--write", copy, "--packages", packages)
     assert said["failed"] == {}
@@ -142,6 +154,6 @@ def test_a_package_is_put_in_by_the_guest_itself(tmp_path: Path) -> None:
     assert (code, rules(said) & {"cloud-init-disabled", "ssh-host-keys"}) == (1, {"cloud-init-disabled"})
     assert said["disk"]["format"] == "qcow2"
     assert said["guest"]["virtio"] == dict.fromkeys(("virtio_blk", "virtio_scsi", "virtio_net"), "initramfs")
-    told = {"os_distro": "debian", "hw_disk_bus": "virtio", "hw_vif_model": "virtio", "hw_firmware_type": "bios"}
-    assert said["properties"] | told == said["properties"]
+    expected = {"os_distro": "debian", "hw_disk_bus": "virtio", "hw_vif_model": "virtio", "hw_firmware_type": "bios"}
+    assert said["properties"] | expected == said["properties"]
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".copy")] == []

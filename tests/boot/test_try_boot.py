@@ -12,6 +12,7 @@ from functional.headwater_process import HeadwaterProcess, run_headwater
 
 pytestmark = pytest.mark.timeout(900)  # a machine in software, where others run beside it
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here"
 USER_DATA = """\
 #cloud-config
 runcmd: [[sh, -c, "echo TOOK-$(hostname) >/dev/ttyS0"]]
@@ -23,11 +24,13 @@ def test_a_guest_takes_its_user_data_and_its_image_stays_as_it_is(image: Path, t
     before = hashlib.sha256(image.read_bytes()).digest()
     given = tmp_path / "user-data"
     given.write_text(USER_DATA)
-    told = ("--user-data", given, "--hostname", "tried", "--memory", "512", "--time", str(BOOT_S))
+    told = ("--user-data", given, "--ssh-key", KEY, "--hostname", "tried", "--memory", "512", "--time", str(BOOT_S))
     done = run_headwater("try", image, "--no-kvm", *told, directory=tmp_path, timeout_s=BOOT_S + 60)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     assert "TOOK-tried" in done.stdout
     assert "read its medium (/dev/" in done.stdout
+    assert "host name tried: taken" in done.stdout
+    assert "SSH key me@here: taken" in done.stdout
     assert hashlib.sha256(image.read_bytes()).digest() == before
 
 

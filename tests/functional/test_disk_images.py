@@ -9,7 +9,9 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import NewImage
+from functional.headwater_process import bare_environment, run_headwater, wait_until
 from functional.images import OCTETS
+from functional.program import program as program_of_ours
 from needs import program
 
 SIZE = 4 << 20  # bytes of each disk
@@ -94,3 +96,28 @@ def test_a_file_system_with_a_boot_record_is_a_raw_disk(
     answer = bring(http, image_id, path.read_bytes())
     assert answer.status_code == 204, answer.text
     assert http.get(f"/v2/images/{image_id}").json()["virtual_size"] == SIZE
+
+
+@pytest.mark.parametrize("command", [("image", "prepare"), ("try",)], ids=" ".join)
+def test_a_command_refuses_an_image_in_one_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    created(tmp_path / "layer.qcow2", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw")
+    done = run_headwater(*command, "layer.qcow2", directory=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("headwater: The image is qcow2 and fails its safety check: backing_file")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_command_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+    scratch, disk = tmp_path / "scratch", tmp_path / "disk.raw"
+    scratch.mkdir()
+    with disk.open("wb") as opened:
+        opened.truncate(1 << 42)  # which is read for hours
+    env = {**bare_environment(tmp_path), "TMPDIR": str(scratch)}
+    with subprocess.Popen([program_of_ours(), "image", "prepare", disk], env=env, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: any(scratch.iterdir()), "a directory to work in")
+            process.terminate()
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    assert list(scratch.iterdir()) == []

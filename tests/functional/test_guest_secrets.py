@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess, wait_until
+from functional.headwater_process import HeadwaterProcess, run_headwater, wait_until
 
 TTL, TOKEN = "X-aws-ec2-metadata-token-ttl-seconds", "X-aws-ec2-metadata-token"
 # Linux' IP_MINTTL, which Python does not name: packets that may pass fewer routers than that are dropped.
@@ -128,6 +128,10 @@ def test_a_machine_posts_its_password_and_the_owner_reads_it(
     pem = written(key, tmp_path / "pem", serialization.PrivateFormat.TraditionalOpenSSL)
     for file in (openssh, pem):
         assert service.command("instance", "password", "web1", "--key", str(file)).stdout.strip() == PASSWORD
+    locked = written(key, tmp_path / "locked", serialization.PrivateFormat.PKCS8, "word")
+    command = ("--data-dir", service.data_dir, "instance", "password", "web1", "--key", locked)
+    opened = run_headwater(*command, directory=tmp_path, env={"HEADWATER_KEY_PASSPHRASE": "word"})
+    assert (opened.stdout.strip(), opened.stderr) == (PASSWORD, "")
     document = json.loads(service.command("instance", "password", "web1", "--key", str(pem), "--json").stdout)
     assert document["password"] == PASSWORD
     # OpenSSL reads it too, which is what nova get-password runs.

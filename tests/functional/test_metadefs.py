@@ -111,7 +111,7 @@ def test_what_an_operator_changed_survives_a_restart(fresh_headwater: FreshHeadw
     process = fresh_headwater()
     one = "/v2/metadefs/namespaces/OS::Compute::XenAPI"
     with httpx.Client(base_url=process.images_url, timeout=60) as http:
-        assert len(http.get("/v2/metadefs/namespaces?limit=100").json()["namespaces"]) == 32
+        assert len(http.get("/v2/metadefs/namespaces?limit=100").json()["namespaces"]) == 33
         http.put(one, json={"namespace": "OS::Compute::XenAPI"}).raise_for_status()
         http.delete(one).raise_for_status()
         created = http.post("/v2/metadefs/namespaces", json={"namespace": "Mine"})
@@ -120,6 +120,6 @@ def test_what_an_operator_changed_survives_a_restart(fresh_headwater: FreshHeadw
     process.start()
     with httpx.Client(base_url=process.images_url, timeout=60) as http:
         names = {each["namespace"] for each in http.get("/v2/metadefs/namespaces?limit=100").json()["namespaces"]}
-    assert len(names) == 32
+    assert len(names) == 33
     assert "Mine" in names
     assert "OS::Compute::XenAPI" not in names

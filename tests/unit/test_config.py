@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, SecretStr, ValidationError
 
+from headwater import config
 from headwater.config import Section, environment_variable, fields, load, secret_free
 from headwater.errors import SettingsError
 
@@ -38,6 +40,18 @@ class Outer(Section):
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "headwater.toml"
+
+
+def test_variables_that_commands_ask_for_are_no_settings() -> None:
+    source = Path(config.__file__).parent
+    named = {
+        each
+        for file in source.rglob("*.py")
+        for each in re.findall(r"\"(HEADWATER_[A-Z]+(?:_[A-Z]+)*_?)\"", file.read_text(encoding="utf-8"))
+    }
+    asked_for = {f"{name}NAME" if name.endswith("_") else name for name in named - {config.ENVIRONMENT_PREFIX}}
+    assert {"HEADWATER_KEY_PASSPHRASE", "HEADWATER_SIGNING_KEY_PASSWORD", "HEADWATER_SYNC_NAME"} <= asked_for
+    assert load(Outer, environment=dict.fromkeys(asked_for, "x")).settings == Outer()
 
 
 def test_without_any_source_everything_is_default() -> None:

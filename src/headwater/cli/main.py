@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Without the name of the program; ``None``: those of the process.
     """
+    # What it finds in an image is told in the sentence that refuses it.
+    logging.getLogger("oslo_utils").addHandler(logging.NullHandler())
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = output.wants_json(arguments)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headwater.cli.commands.images.definitions import shipped
-from headwater.client.linting.definitions import profile
+from headwater.client.linting.definitions import RESOURCE, profile
 from headwater.client.linting.lint import Level, Profile, lint
 from headwater.images.metadefs.loading import BASE
 
@@ -55,11 +55,21 @@ def test_a_misspelt_name_is_an_error_and_the_nearest_is_told(name: str, meant: s
         ("hw_firmware_type", "legacy", "bios, uefi"),
         ("hw_cpu_policy", "dedicate", "dedicated"),
         ("hw_tpm_version", "3.0", "2.0"),
-        ("hw_tpm_version", "<or> 1.2 <or> 9", "1.2, 2.0"),
+        ("hw_tpm_version", "<or> 1.2 <or> 2.0", "1.2, 2.0"),  # Nova takes no operators in images
+        ("os_secure_boot", "yes", "disabled, optional, required"),
+        ("hw_viommu_model", "smmu", "smmuv3"),
+        ("hw_input_bus", "ps2", "usb, virtio"),
+        ("hw_scsi_model", "virtio-scsii", "virtio-scsi"),
+        ("hw_numa_nodes", "two", "a whole number from 1 on"),
+        ("hw_numa_cpus.0", "0-", "CPUs such as 0-3,^1"),
+        ("hw_numa_mem.1", "1G", "a whole number of MiB"),
+        ("hypervisor_type", "powervm", "hyperv"),
+        ("hypervisor_version_requires", "6.0", "conditions such as >=6.0,<8"),
+        ("architecture", "arm64", "armv6"),
         ("hw_cpu_cores", "two", "a whole number"),
         ("hw_cpu_cores", "2.5", "a whole number"),
         ("hw_video_ram", "-1", "a whole number from 0 on"),
-        ("hw_firmware_stateless", "perhaps", "true, false"),
+        ("hw_firmware_stateless", "perhaps", "false, true"),
         ("hw_pmu", "perhaps", "false, true"),
         ("img_config_drive", "madatory", "mandatory"),
         ("trait:HW_CPU_X86_AVX2", "requried", "required"),
@@ -75,9 +85,15 @@ def test_a_value_that_the_definition_does_not_have_is_an_error(name: str, value:
         ("hw_disk_bus", "virtio"),
         ("hw_disk_bus", "nvme"),
         ("hw_vif_model", "VirtualVmxnet3"),  # of another hypervisor
+        ("hw_vif_model", "VIRTIO"),
         ("hw_vif_multiqueue_enabled", "True"),
         ("hw_qemu_guest_agent", "1"),
-        ("hw_tpm_version", "<or> 1.2 <or> 2.0"),
+        ("hw_tpm_version", "2.0"),
+        ("hw_viommu_model", "auto"),
+        ("architecture", "amd64"),
+        ("hypervisor_type", "XAPI"),
+        ("os_type", "Windows"),
+        ("img_type", "whole-disk"),
         ("hw_cpu_cores", "4"),
         ("hw_machine_type", "pc-q35-9.0"),
         ("hw_mem_page_size", "large"),
@@ -129,13 +145,32 @@ def test_definitions_of_a_service_count_with_their_prefix_and_only_those_for_ima
     assert found({"hw_color": "red"}, own) == [("hw_color", ERROR, "hw_colour")]
 
 
+def test_what_nova_reads_holds_where_a_service_knows_it_less_well() -> None:
+    # As Glance's own files have these.
+    less = {
+        "hw_disk_bus": {"type": "string", "enum": ["virtio", "mine"]},
+        "hw_scsi_model": {"type": "string"},
+        "hw_tpm_version": {"type": "string", "enum": ["1.2"], "operators": ["<or>"]},
+        "hw_colour": {"type": "string", "enum": ["red"]},
+    }
+    theirs = [{"namespace": "Theirs", "resource_type_associations": [{"name": RESOURCE}], "properties": less}]
+    ours = [json.loads(file.read_bytes()) for file in BASE.glob("*.json")]
+    both = profile(theirs, beside=ours)
+    right = {"hw_disk_bus": "mine", "hw_tpm_version": "2.0", "hw_colour": "red", "os_secure_boot": "required"}
+    assert found(right, both) == []
+    assert found({"hw_disk_bus": "sata"}, both) == []
+    assert found({"hw_scsi_model": "virtio"}, both) == [("hw_scsi_model", ERROR, "virtio-scsi")]
+    assert found({"hw_tpm_version": "<or> 1.2"}, both) == [("hw_tpm_version", ERROR, "1.2, 2.0")]
+    assert found({"os_secure_bot": "required"}, both) == [("os_secure_bot", ERROR, "os_secure_boot")]
+
+
 def test_no_defined_name_is_taken_for_another() -> None:
     for file in BASE.glob("*.json"):
         namespace = json.loads(file.read_bytes())
         for association in namespace.get("resource_type_associations", []):
             if association["name"] == "OS::Glance::Image":
                 for name, definition in namespace.get("properties", {}).items():
-                    value = definition.get("enum", ["1"])[0]
+                    value = definition.get("enum", [">=1" if name == "img_hv_requested_version" else "1"])[0]
                     assert found({f"{association.get('prefix') or ''}{name}": value}) == []
 
 

@@ -8,12 +8,13 @@ Another name that begins as Nova's own is advice: a newer Nova may know it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
+from headwater.client.linting import nova
 from headwater.client.linting.lint import Document, Level, Profile
 
 RESOURCE = "OS::Glance::Image"
@@ -21,59 +22,8 @@ _OF_NOVA = ("hw_", "img_")  # what else begins so is Nova's or nobody's
 _MISSPELT = ("hw_", "img_", "os_", "vmware_", "trait", "hypervisor_", "hv_")  # where a near name is meant
 _NEAR = 0.85  # of difflib; "hw_vif_modle" has 0.92, "os_version" and "os_verbose" 0.8
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"})
-_NUMBERED = re.compile(r"hw_numa_(?:cpus|mem)\.[0-9]+")
 _TRAIT = "trait:"
 
-# Properties that Nova reads and no definition names. Source: the fields of its ImageMetaProps.
-_READ_BY_NOVA = frozenset(
-    {
-        "hw_architecture",
-        "hw_auto_disk_config",
-        "hw_cpu_realtime_mask",
-        "hw_device_id",
-        "hw_disk_type",
-        "hw_emulation_architecture",
-        "hw_ephemeral_encryption",
-        "hw_ephemeral_encryption_secret_uuid",
-        "hw_floppy_bus",
-        "hw_input_bus",
-        "hw_ipxe_boot",
-        "hw_locked_memory",
-        "hw_maxphysaddr_bits",
-        "hw_maxphysaddr_mode",
-        "hw_numa_cpus",
-        "hw_numa_mem",
-        "hw_numa_nodes",
-        "hw_pci_numa_affinity_policy",
-        "hw_redirected_usb_ports",
-        "hw_rescue_bus",
-        "hw_rescue_device",
-        "hw_sound_model",
-        "hw_time_hpet",
-        "hw_usb_model",
-        "hw_viommu_model",
-        "hw_vm_mode",
-        "img_bdm_v2",
-        "img_block_device_mapping",
-        "img_cache_in_nova",
-        "img_compression_level",
-        "img_hv_requested_version",
-        "img_hv_type",
-        "img_mappings",
-        "img_owner_id",
-        "img_root_device_name",
-        "img_use_agent",
-        "img_version",
-        "os_secure_boot",
-        "os_skip_agent_inject_files_at_boot",
-        "os_skip_agent_inject_ssh",
-        # What standards and other services put beside them.
-        "os_hash_algo",
-        "os_hash_value",
-        "os_hidden",
-        "os_purpose",
-    }
-)
 _NEWER_VALUES: Mapping[str, frozenset[str]] = {"hw_disk_bus": frozenset({"nvme"})}
 
 _Found = tuple[str, Level, str, str]
@@ -90,20 +40,17 @@ class _Known:
     operators: bool = False
 
     def add(self, definition: Mapping[str, Any]) -> None:
-        kind = str(definition.get("type", "string"))
+        kind, listed = str(definition.get("type", "string")), _listed(definition)
+        self.values = None if listed is None or self.values is None else self.values | listed
+        least, most = _limit(definition, "minimum"), _limit(definition, "maximum")
+        is_first = not self.kinds
+        self.least = least if is_first else _wider(self.least, least, min)
+        self.most = most if is_first else _wider(self.most, most, max)
         self.kinds.add(kind)
-        listed = definition.get("enum")
-        if not isinstance(listed, list) or self.values is None:
-            self.values = None
-        else:
-            self.values.update(map(str, listed))
-        self.least, self.most = _limit(definition, "minimum"), _limit(definition, "maximum")
         self.operators = self.operators or bool(definition.get("operators"))
 
     def problem(self, name: str, value: str) -> str | None:
-        """Return what would be right, if the value is not."""
-        if self.kinds == {"boolean"}:
-            return None if value.lower() in _BOOLEANS else "true, false"
+        """Return what would be right, if the value is not; ``name`` is the one that Nova has for the property."""
         if self.kinds <= {"integer", "number"}:
             return self._number(value)
         if self.values is None or "array" in self.kinds:
@@ -112,9 +59,9 @@ class _Known:
         if allowed <= _BOOLEANS and value.lower() in _BOOLEANS:
             return None  # Nova reads every word for yes and no
         given = [each.strip() for each in value.split("<or>") if each.strip()] if self.operators else [value]
-        if given and all(each in allowed for each in given):
+        if given and all(each in allowed or nova.as_read(name, each) in allowed for each in given):
             return None
-        near = get_close_matches(value, sorted(allowed), n=1)
+        near = get_close_matches(nova.as_read(name, value[:255]), sorted(allowed), n=1)
         return near[0] if near else ", ".join(sorted(allowed)[:12]) + (", …" if len(allowed) > 12 else "")
 
     def _number(self, value: str) -> str | None:
@@ -131,18 +78,26 @@ class _Known:
         return None if is_within else words
 
 
-def profile(namespaces: Iterable[Document]) -> Profile:
+def profile(namespaces: Iterable[Document], beside: Iterable[Document] = ()) -> Profile:
     """Return the profile of these definitions.
 
     Args:
         namespaces: As files hold them, and the API shows them: with ``resource_type_associations``, ``properties``
             and ``objects``. Those that are not for images say nothing.
+        beside: Definitions that count as well. What values they list for a property hold where the former list none.
     """
     known: dict[str, _Known] = {}
-    for namespace in namespaces:
+    for namespace in beside:
         for name, definition in _on_images(namespace):
             known.setdefault(name, _Known()).add(definition)
-    names = sorted(known.keys() | _READ_BY_NOVA)
+    theirs = {name for name, found in known.items() if found.values is not None}
+    for namespace in namespaces:
+        for name, definition in _on_images(namespace):
+            if name not in theirs:
+                known.setdefault(name, _Known()).add(definition)
+            elif _listed(definition) is not None:
+                known[name].add({**definition, "operators": None})
+    names = sorted({*known, *nova.READ, *nova.FORMER})
 
     def check(image: Document, _today: date) -> Iterator[_Found]:
         for name, value in image.items():
@@ -157,18 +112,26 @@ def _judged(name: str, value: str, known: Mapping[str, _Known], names: Sequence[
         if value != "required":
             yield name, Level.ERROR, f"is {value[:80]!r}", "required"
         return
-    if name in known:
-        right = known[name].problem(name, value)
-        if right is not None:
-            yield name, Level.ERROR, f"is {value[:80]!r}", right
-        return
-    if name in _READ_BY_NOVA or _NUMBERED.fullmatch(name) or not name.lower().startswith(_MISSPELT):
+    right = _right(name, value, known)
+    if right is not None:
+        yield name, Level.ERROR, f"is {value[:80]!r}", right
+    if name in known or nova.reads(name) or not name.lower().startswith(_MISSPELT):
         return
     near = get_close_matches(name.lower().replace("-", "_")[:255], names, n=1, cutoff=_NEAR)
     if near:
         yield name, Level.ERROR, "is no property that is defined", near[0]
     elif name.startswith(_OF_NOVA):
         yield name, Level.ADVICE, "is no property that is defined", "what the metadata definitions name"
+
+
+def _right(name: str, value: str, known: Mapping[str, _Known]) -> str | None:
+    """Return what would be right, if the value is not what the definition of one of its names has."""
+    meant = nova.present(name)
+    form = nova.FORMS.get(meant)
+    if form is not None:
+        return None if form.pattern.fullmatch(value) else form.says
+    problems = [known[each].problem(each, value) for each in dict.fromkeys((name, meant)) if each in known]
+    return None if None in problems or not problems else problems[0]
 
 
 def _on_images(namespace: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -186,3 +149,15 @@ def _on_images(namespace: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _limit(definition: Mapping[str, Any], name: str) -> float | None:
     found = definition.get(name)
     return float(found) if isinstance(found, int | float) else None
+
+
+def _listed(definition: Mapping[str, Any]) -> set[str] | None:
+    """Return the values that a definition allows; ``None``: it lists none."""
+    if definition.get("type") == "boolean":
+        return {"true", "false"}
+    listed = definition.get("enum")
+    return set(map(str, listed)) if isinstance(listed, list) else None
+
+
+def _wider(one: float | None, other: float | None, choose: Callable[[float, float], float]) -> float | None:
+    return None if one is None or other is None else choose(one, other)

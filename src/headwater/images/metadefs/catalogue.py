@@ -156,18 +156,21 @@ class MetadefRows:
         offered = list(namespaces)
         return written(self._database, lambda connection: _load(connection, offered, known))
 
-    def load_once(self, edition: int, namespaces: Callable[[], Iterable[Namespace]]) -> list[str]:
+    def load_once(self, edition: int, namespaces: Callable[[int], Iterable[Namespace]]) -> list[str]:
         """Keep those of the base definitions that are not there, unless this edition was loaded before.
 
         So what an operator changed stays changed, and what they deleted stays deleted. Any number of
         processes may call this at once: the row of the edition lets one of them work.
+
+        Args:
+            namespaces: What is newer than an edition; 0: all.
         """
         revisions = tables.catalogue_revisions
         here = revisions.c.scope == "metadefs"
         loaded = self._database.read(lambda c: c.execute(select(revisions.c.revision).where(here)).scalar())
         if loaded is not None and loaded >= edition:
             return []
-        offered = list(namespaces())
+        offered = list(namespaces(loaded or 0))
 
         def work(connection: Connection) -> list[str]:
             found = connection.execute(select(revisions.c.revision).where(here).with_for_update()).scalar()

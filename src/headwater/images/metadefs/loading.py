@@ -24,8 +24,9 @@ from headwater.images.metadefs.model import Namespace, merged
 
 BASE = Path(__file__).parent / "base"
 SCS = Path(__file__).parent / "scs"  # for clouds of the Sovereign Cloud Stack, on request
-# Grows when the base set does: then every catalogue gets the namespaces that it does not have yet.
-BASE_EDITION = 1
+# Grows when the base set does: then every catalogue gets the namespaces that are new in it, and none that were deleted.
+BASE_EDITION = 2
+NEW_IN = {"OS::Compute::ImageProperties": 2}  # all others are in the first
 # Source: Glance gives to namespaces whose file names no owner this one.
 OWNER = "admin"
 FILE_LIMIT = 4 << 20  # bytes
@@ -49,7 +50,11 @@ class Known(StrEnum):
 
 def load_base(catalogue: MetadefRows, clock: Callable[[], int]) -> list[str]:
     """Keep the base set in a catalogue that does not have this edition of it; return the names of what is new."""
-    return catalogue.load_once(BASE_EDITION, partial(read_directory, BASE, clock()))
+
+    def newer_than(edition: int) -> list[Namespace]:
+        return [each for each in read_directory(BASE, clock()) if NEW_IN.get(each.namespace, 1) > edition]
+
+    return catalogue.load_once(BASE_EDITION, newer_than)
 
 
 def load_directory(catalogue: MetadefRows, directory: Path, known: Known, at: int) -> list[str]:

@@ -49,6 +49,7 @@ class Step:
     name: str
     says: str
     does: tuple[tuple[str, ...], ...]  # write PATH TEXT; remove PATH; install deb|rpm
+    needs: str | None = None  # the name of a step before it, without which it is not done
 
 
 def missing() -> str | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -49,23 +50,26 @@ class DiskUnreadable(HeadwaterError):
         self.path, self.reason = path, reason
 
 
-def look(path: Path, scratch: Path) -> DiskSeen:
+def look(path: Path, scratch: Path, *, time_s: float) -> DiskSeen:
     """Return what is seen of a disk image.
 
     Args:
         scratch: A directory for blocks of it.
+        time_s: How long its file may be read: terabytes of nothing take hours.
 
     Raises:
         UnsupportedMedia: It refers to other files, may be read as several formats, or is no disk.
-        DiskUnreadable: The file cannot be read, or qemu-img cannot.
+        DiskUnreadable: The file cannot be read, or qemu-img cannot, or not in time.
     """
     inspection = Inspection("raw", Rules(require_match=False))
-    size = 0
+    size, until = 0, time.monotonic() + time_s
     try:
         with path.open("rb") as file:
             while piece := file.read(_PIECE):
                 inspection.feed(memoryview(piece))
                 size += len(piece)
+                if time.monotonic() > until:
+                    raise DiskUnreadable(path, f"it took longer than {time_s:g} s; --time gives it more")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DiskUnreadable(path, getattr(error, "strerror", None) or str(error)) from error
     detected = inspection.finish().format

@@ -64,7 +64,7 @@ def guest_in(gathered: Gathered, initramfs: Collection[str] | None) -> Guest | N
         ),
         serial_console=None if windows else _serial_console(gathered.texts),
         grows_root=any(path.endswith(("/growpart", "/growroot")) for path in present),
-        drives_by_name=tuple(_by_name(gathered.texts.get("/etc/fstab", ""))),
+        drives_by_name=tuple(dict.fromkeys(_by_name(gathered.texts.get("/etc/fstab", "")))),
         guest_agent=any("qemu-ga" in path for path in present),
         others=len(gathered.systems) - 1,
     )

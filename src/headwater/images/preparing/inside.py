@@ -100,14 +100,31 @@ class Guest:
                 handle.write(policy, b"#!/bin/sh\nexit 101\n")
                 handle.chmod(0o755, policy)
             if kind == "deb":
-                command = ["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--install", *names]
+                self._install_with_dpkg(names)
             else:
-                command = ["rpm", "--upgrade", "--replacepkgs", *names]
-            handle.command(command)
+                handle.command(["rpm", "--upgrade", "--replacepkgs", *names])
         finally:
             if mine:
                 handle.rm_f(policy)
             handle.rm_rf(place)
+
+    def _install_with_dpkg(self, names: list[str]) -> None:
+        """Install packages of which some have to be whole before others are unpacked (``Pre-Depends``)."""
+        dpkg = ["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold"]
+        before = ""
+        while True:
+            errors = []
+            for words in (["--skip-same-version", "--install", *names], ["--configure", "--pending"]):
+                try:
+                    self._handle.command([*dpkg, *words])
+                except RuntimeError as error:
+                    errors.append(error)
+            if not errors:
+                return
+            said = "".join(map(str, errors))
+            if said == before:
+                raise errors[-1]
+            before = said
 
     def _loaders(self, device: str) -> list[str]:
         handle = self._handle
@@ -257,17 +274,27 @@ def _serve(directory: Path) -> None:
     seen["newest_kernel"] = versions[-1] if versions else None
     _say(directory, "seen.json", seen)
     if request["write"]:
-        failed = {}
-        for step in _steps(directory):
-            try:
-                for each in step["does"]:
-                    guest.do(each)
-            except RuntimeError as error:
-                failed[step["name"]] = str(error)
+        failed = done(guest, _steps(directory))
         handle.sync()
         _say(directory, "done.json", {"failed": failed, "after": {**seen, **guest.gathered()}})
     handle.shutdown()
     handle.close()
+
+
+def done(guest: Guest, steps: list[dict[str, Any]]) -> dict[str, str]:
+    """Do steps in their order, and return why those were not done that were not, by name."""
+    failed: dict[str, str] = {}
+    for step in steps:
+        if step["needs"] in failed:
+            failed[step["name"]] = f"it needs {step['needs']}, which was not done"
+            continue
+        try:
+            for each in step["does"]:
+                guest.do(each)
+        except RuntimeError as error:
+            said = str(error)
+            failed[step["name"]] = said if len(said) <= _SENTENCE else f"{said[:_SENTENCE]} …"
+    return failed
 
 
 def _as_numbers(version: str) -> list[tuple[int, str]]:

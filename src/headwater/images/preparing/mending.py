@@ -55,9 +55,14 @@ def _steps(gathered: Gathered, guest: Guest, packages: Packages | None) -> Itera
     if cloud_init is not None and cloud_init.state:
         says = "what cloud-init knew of an instance, taken out"
         yield Step(name="cloud-init-state", says=says, does=_removing(cloud_init.state))
-    makes_keys = guest.ssh.makes_host_keys or packages is not None or cloud_init is not None
-    if guest.ssh.host_keys and makes_keys:
-        yield Step(name="host-keys", says="SSH host keys taken out", does=_removing(guest.ssh.host_keys))
+    makes_keys = guest.ssh.makes_host_keys or cloud_init is not None
+    if guest.ssh.host_keys and (makes_keys or packages is not None):
+        yield Step(
+            name="host-keys",
+            says="SSH host keys taken out",
+            does=_removing(guest.ssh.host_keys),
+            needs=None if makes_keys else "cloud-init",
+        )
     if guest.machine_id:
         yield Step(name="machine-id", says="the machine id emptied", does=_machine_id(gathered))
     if guest.network_rules:

@@ -77,7 +77,7 @@ def prepare(path: Path, limits: Limits) -> Report:
         DiskUnreadable, LookFailed: It cannot be read, or libguestfs came to no end.
     """
     with _scratch() as scratch:
-        seen = disk.look(path, scratch)
+        seen = disk.look(path, scratch, time_s=limits.time_s)
         lacks = appliance.missing()
         if lacks is not None:
             return _report(Seen(disk=seen, guest=None, not_looked=lacks))
@@ -113,7 +113,7 @@ def write(
     if lacks is not None:
         raise NothingToMendWith(lacks)
     with _scratch() as scratch, _part_of(new) as part:
-        seen = disk.look(path, scratch)
+        seen = disk.look(path, scratch, time_s=limits.time_s)
         package_kind = _packages(packages, scratch) if packages is not None and "cloud-init" in wanted else None
         _copy(path, seen, part, kind, limits)
         planned: list[Step] = []
@@ -130,7 +130,7 @@ def write(
         done = appliance.mend(part, kind, scratch, plan, size=seen.virtual_size, time_s=limits.time_s, kvm=limits.kvm)
         after = _guest(done.after, ramdisks[0] if ramdisks else None)
         report = _report(
-            Seen(disk=disk.look(part, scratch), guest=after, troubles=done.after.troubles),
+            Seen(disk=disk.look(part, scratch, time_s=limits.time_s), guest=after, troubles=done.after.troubles),
             mended=tuple(step for step in planned if step.name not in done.failed),
             failed=tuple(done.failed.items()),
         )

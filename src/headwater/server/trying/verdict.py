@@ -5,7 +5,10 @@ It is the guest's own word: an image that wants to can say anything.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Of terminals: a guest must not write to ours.
@@ -49,3 +52,34 @@ def verdict(console: str) -> Verdict:
         return Verdict(taken=False, summary=told, troubles=troubles)
     told = "no cloud-init showed on the serial console: it is not in the image, found no medium, or writes elsewhere"
     return Verdict(taken=False, summary=told)
+
+
+def signs(console: str, hostname: str, keys: Sequence[str]) -> dict[str, bool]:
+    """Return whether the console shows that the guest took its host name, and each SSH key.
+
+    What does not show may have been taken all the same: an image may have no login on its serial console, or list no
+    keys there.
+
+    Args:
+        keys: As ``--ssh-key`` gives them: one or more lines each.
+    """
+    name = re.escape(hostname)
+    named = re.search(rf"^{name}(?:\.\S+)? login:|\broot@{name}(?:\s|$)", console, re.MULTILINE) is not None
+    found = {f"host name {hostname}": named}
+    for line in (line for key in keys for line in key.splitlines()):
+        words = line.split()
+        for place, word in enumerate(words):
+            if word.startswith("AAAA"):
+                comment = " ".join(words[place + 1 :]) or words[place - 1]
+                found[f"SSH key {comment}"] = any(each in console for each in _fingerprints(word))
+    return found
+
+
+def _fingerprints(key: str) -> Iterator[str]:
+    """Yield those of a public key in the forms in which releases of cloud-init list them."""
+    try:
+        data = base64.b64decode(key, validate=True)
+    except ValueError:
+        return
+    for algorithm in ("sha256", "md5"):
+        yield hashlib.new(algorithm, data, usedforsecurity=False).digest().hex(":")

@@ -17,11 +17,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from headwater.config import HOOK_PREFIX
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.streams.syncing.planning import Step
 from headwater.streams.syncing.running import Report
 
-_PREFIX: Final = "HEADWATER_SYNC_"
 _MOST_WORDS: Final = 500  # characters of what a command said
 
 
@@ -94,7 +94,7 @@ class CommandHooks:
     def _run(self, command: Sequence[str], facts: Mapping[str, str]) -> None:
         if not command:
             return
-        told = {f"{_PREFIX}{name}": value.replace("\0", "") for name, value in {**self._told, **facts}.items()}
+        told = {f"{HOOK_PREFIX}{name}": value.replace("\0", "") for name, value in {**self._told, **facts}.items()}
         try:
             done = subprocess.run(  # noqa: S603  # the operator's own command, and no shell
                 command,

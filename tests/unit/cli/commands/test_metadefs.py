@@ -25,7 +25,7 @@ def test_a_fresh_catalogue_has_the_base_set(data_dir: Path) -> None:
     listed = run(data_dir, "list", "--json")
     assert listed.exit_code == 0, listed.output
     namespaces = {each["namespace"]: each for each in json.loads(listed.stdout)}
-    assert len(namespaces) == 32
+    assert len(namespaces) == 33
     assert list(namespaces) == sorted(namespaces)
     assert namespaces["OS::Compute::Quota"] == {
         "namespace": "OS::Compute::Quota",
@@ -42,7 +42,7 @@ def test_a_fresh_catalogue_has_the_base_set(data_dir: Path) -> None:
 
 def test_what_is_exported_and_changed_is_loaded(data_dir: Path, tmp_path: Path) -> None:
     written = json.loads(run(data_dir, "export", tmp_path / "out", "--json").stdout)["files"]
-    assert len(written) == 32
+    assert len(written) == 33
     file = tmp_path / "out" / "OS--Compute--Quota.json"
     document = json.loads(file.read_text())
     document["tags"] = [{"name": "new"}]
@@ -74,7 +74,7 @@ def test_the_definitions_of_scs_come_on_request_and_once(data_dir: Path, tmp_pat
     }
     assert run(data_dir, "load", "--set", "scs-0102").stdout == "nothing to do\n"
     listed = {each["namespace"]: each for each in json.loads(run(data_dir, "list", "--json").stdout)}
-    assert (len(listed), listed["SCS::ImageMetadata"]["resource_types"]) == (33, ["OS::Glance::Image"])
+    assert (len(listed), listed["SCS::ImageMetadata"]["resource_types"]) == (34, ["OS::Glance::Image"])
     assert run(data_dir, "load", "--set", "base").stdout == "nothing to do\n"
     both = run(data_dir, "load", tmp_path, "--set", "scs-0102")
     assert "not both" in str(both.exception)

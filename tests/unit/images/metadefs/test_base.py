@@ -1,6 +1,7 @@
 """The base set is what Glance 33 brings: names, resource types and counts by its table (spec of the Image API, 11).
 
-But where Nova reads something else than Glance says, it is what Nova reads.
+But where Nova reads something else than Glance says, it is what Nova reads; what Glance does not name stands in a
+namespace of its own, ``OS::Compute::ImageProperties``.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ TABLE: dict[str, tuple[list[tuple[str, str | None, str | None]], int, int, int]]
         0,
     ),
     "OS::Compute::Hypervisor": ([(IMAGE, None, None)], 2, 0, 0),
+    "OS::Compute::ImageProperties": ([(IMAGE, None, None)], 35, 0, 0),
     "OS::Compute::InstanceData": ([(IMAGE, None, None), (VOLUME, None, "image")], 2, 0, 0),
     "OS::Compute::LibvirtImage": ([(IMAGE, None, None)], 17, 0, 0),
     "OS::Compute::Libvirt": ([(IMAGE, "hw_", None), (FLAVOR, "hw:", None)], 5, 0, 0),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from headwater.images.preparing import inside
 from headwater.images.preparing.mending import NAMES, plan
 from unit.images.preparing.guests import CLEAN, DEFAULTS, GRUB_CFG, LEGACY, guest, more
 
@@ -26,6 +27,36 @@ def test_host_keys_stay_where_nothing_makes_new_ones() -> None:
     assert steps(more(LEGACY, "/usr/bin/cloud-init"))["host-keys"] == keys
     assert steps(more(LEGACY, "/usr/lib/systemd/system/sshd-keygen@.service"))["host-keys"] == keys
     assert steps(LEGACY, "deb")["host-keys"] == keys
+
+
+def test_host_keys_wait_for_packages_only_where_nothing_else_makes_new_ones() -> None:
+    def needs(gathered: Any) -> str | None:
+        (step,) = (each for each in plan(gathered, guest(gathered), "deb") if each.name == "host-keys")
+        return step.needs
+
+    assert needs(LEGACY) == "cloud-init"
+    assert needs(more(LEGACY, "/usr/lib/systemd/system/sshd-keygen@.service")) is None
+
+
+def test_what_needs_a_step_that_failed_is_not_done() -> None:
+    class Refusing:
+        """A guest that takes no packages."""
+
+        def __init__(self) -> None:
+            self.removed: list[str] = []
+
+        def do(self, words: list[str]) -> None:
+            if words[0] == "install":
+                raise RuntimeError("dpkg: " + "no room left " * 1000)
+            self.removed.append(words[1])
+
+    refusing = Refusing()
+    planned = plan(LEGACY, guest(LEGACY), "deb")
+    failed = inside.done(refusing, [msgspec.to_builtins(each) for each in planned])  # type: ignore[arg-type] # no disk
+    assert failed["host-keys"] == "it needs cloud-init, which was not done"
+    assert len(failed["cloud-init"]) < 600
+    assert set(failed) == {"cloud-init", "host-keys"}
+    assert "/etc/ssh/ssh_host_rsa_key" not in refusing.removed
 
 
 def test_packages_come_first() -> None:

@@ -18,7 +18,7 @@ from needs import program
 def disk(tmp_path: Path) -> Path:
     program("qemu-img")
     file = tmp_path / "disk.raw"
-    file.write_bytes(b"\xeb\x63\x90" + bytes((1 << 20) - 3))
+    file.write_bytes((b"\xeb\x63\x90".ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
     return file
 
 

@@ -17,17 +17,24 @@ from headwater.client.service import ImageService, RequestRefused
 
 def shipped() -> Profile:
     """Return the profile of the definitions that come with Headwater."""
-    files = sorted(resources.files("headwater.images.metadefs").joinpath("base").iterdir(), key=lambda each: each.name)
-    return definitions.profile(msgspec.json.decode(each.read_bytes()) for each in files if each.name.endswith(".json"))
+    return definitions.profile(_shipped())
 
 
 def of_service(service: ImageService) -> Profile:
-    """Return the profile of the definitions that a service has; where it tells none, of those that are shipped."""
+    """Return the profile of the definitions that a service has, beside those that are shipped.
+
+    What Nova reads it reads whatever a service knows of it: Glance's own definitions lack a third of that.
+    """
     try:
         found = list(_namespaces(service))
     except RequestRefused:
         found = []
-    return definitions.profile(found) if found else shipped()
+    return definitions.profile(found, beside=_shipped())
+
+
+def _shipped() -> Iterator[Document]:
+    files = sorted(resources.files("headwater.images.metadefs").joinpath("base").iterdir(), key=lambda each: each.name)
+    return (msgspec.json.decode(each.read_bytes()) for each in files if each.name.endswith(".json"))
 
 
 def _namespaces(service: ImageService) -> Iterator[Document]:

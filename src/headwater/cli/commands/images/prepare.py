@@ -10,6 +10,7 @@ import typer
 
 from headwater.cli import exits, output
 from headwater.cli.findings import LevelOption, Threshold, exit_for
+from headwater.cli.interrupting import ended_as_by_ctrl_c
 from headwater.cli.output import AsJson
 
 if TYPE_CHECKING:
@@ -33,7 +34,14 @@ def prepare(
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Mend this only. Repeatable.")] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not mend this. Repeatable.")] = None,
     time_s: Annotated[
-        int, typer.Option("--time", min=1, max=86400, metavar="SECONDS", help="How long each program may take.")
+        int,
+        typer.Option(
+            "--time",
+            min=1,
+            max=86400,
+            metavar="SECONDS",
+            help="How long each program, and the reading of FILE, may take.",
+        ),
     ] = 600,
     kvm: Annotated[bool, typer.Option("--kvm/--no-kvm", help="Let libguestfs use KVM where there is one.")] = True,
     level: LevelOption = Threshold.ERROR,
@@ -52,19 +60,20 @@ def prepare(
     if write is None and (packages is not None or only or skip):
         raise typer.BadParameter("--packages, --only and --skip are for a copy; name it with --write")
     limits = Limits(time_s=time_s, kvm=kvm)
-    if write is None:
-        report = look(image, limits)
-    else:
-        kind: Literal["raw", "qcow2"] = "raw" if write.suffix in _RAW else "qcow2"
-        report = mend(
-            image,
-            write,
-            limits,
-            kind=kind,
-            packages=packages,
-            only=only or mending.NAMES,
-            skip=skip or (),
-        )
+    with ended_as_by_ctrl_c():
+        if write is None:
+            report = look(image, limits)
+        else:
+            kind: Literal["raw", "qcow2"] = "raw" if write.suffix in _RAW else "qcow2"
+            report = mend(
+                image,
+                write,
+                limits,
+                kind=kind,
+                packages=packages,
+                only=only or mending.NAMES,
+                skip=skip or (),
+            )
     if as_json:
         output.say_json(_document(report))
     else:

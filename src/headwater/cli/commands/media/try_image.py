@@ -15,6 +15,7 @@ import typer
 from headwater.cli import exits, output
 from headwater.cli.commands.images.image import Cloud, IsNewest, Url, service_at
 from headwater.cli.commands.media.config_drive import PlainFileUnreadable, read_key, read_plain
+from headwater.cli.interrupting import ended_as_by_ctrl_c
 from headwater.cli.output import AsJson
 from headwater.client.downloading import download
 from headwater.client.service import Patience, Unreachable
@@ -68,7 +69,7 @@ def try_image(
     from headwater.instances.media.plain import Given, plain_files  # noqa: PLC0415 - see above
     from headwater.instances.media.writing import iso  # noqa: PLC0415 - see above
     from headwater.server.trying.machine import Bounds, boot, disk_format  # noqa: PLC0415 - see above
-    from headwater.server.trying.verdict import plain, verdict  # noqa: PLC0415 - see above
+    from headwater.server.trying.verdict import plain, signs, verdict  # noqa: PLC0415 - see above
 
     keys = tuple(read_key(value) for value in ssh_key or ())
     given = Given(hostname=hostname, ssh_keys=keys, user_data=read_plain("--user-data", user_data))
@@ -82,13 +83,20 @@ def try_image(
 
     of_service = is_newest or cloud is not None or url is not None or not (os.sep in image or os.path.lexists(image))
     told = output.telling(as_json=as_json)
-    with _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk:
-        console, end = boot(disk, disk_format(disk), medium, bounds, show)
-    found = verdict(plain(console))
+    with (
+        ended_as_by_ctrl_c(),
+        _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk,
+    ):
+        console, end = boot(disk, disk_format(disk, time_s), medium, bounds, show)
+    said = plain(console)
+    found, shows = verdict(said), signs(said, hostname, keys)
     if as_json:
-        output.say_json({"taken": found.taken, "summary": found.summary, "ended": end, "troubles": found.troubles})
+        told_of = {"taken": found.taken, "summary": found.summary, "ended": end, "troubles": found.troubles}
+        output.say_json({**told_of, "console_shows": shows})
     else:
         output.say("\n".join((f"\n{end}; {found.summary}", *(f"  {trouble}" for trouble in found.troubles))))
+        for what, is_seen in shows.items():
+            output.say(f"  {plain(what)}: {'taken' if is_seen else 'does not show on the console'}")
     raise typer.Exit(exits.DONE if found.taken else exits.FAILED)
 
 

@@ -69,13 +69,14 @@ def disk_in(read: ReadAt) -> Disk:
     """Return what lies on the disk whose bytes ``read`` gives. What makes no sense is left out."""
     sector = read(0, _SECTOR)
     entries: list[tuple[int, str]] = []
-    if len(sector) == _SECTOR and sector.endswith(b"\x55\xaa"):
+    is_boot_sector = len(sector) == _SECTOR and sector.endswith(b"\x55\xaa")
+    if is_boot_sector:
         table = [(kind, first * _SECTOR) for kind, first in struct.iter_unpack("<4xB3xI4x", sector[446:510])]
         entries = _gpt(read) if any(kind == _GPT_IN_MBR for kind, _ in table) else _mbr(table)
     if not entries:
         entries = [(0, "")]
     partitions = tuple(Partition(start, kind, _file_system(read, start)) for start, kind in entries)
-    return Disk(partitions, has_boot_code=any(sector[:440]))
+    return Disk(partitions, has_boot_code=is_boot_sector and any(sector[:440]))
 
 
 def _mbr(table: list[tuple[int, int]]) -> list[tuple[int, str]]:
