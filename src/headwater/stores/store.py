@@ -316,14 +316,15 @@ class ObjectStore(Protocol):
 class ResumingStore(ObjectStore, Protocol):
     """A store that goes on with what a writer left unfinished, whichever process that was of."""
 
-    def resume(self, key: str) -> ResumedWriter:
-        """Go on with the unfinished object of this key, or begin one.
+    def resume(self, key: str, size: int | None = None) -> ResumedWriter:
+        """Go on with the unfinished object of this key, or begin one; it will be ``size`` bytes long, if that is known.
 
         What it has is durable when this returns, and is never less than what an earlier ``suspend`` has told. One that
         is whole is unfinished again, and not visible until ``commit``: whoever resumes knows that nobody reads it.
 
         Raises:
             BadKey: Not a key.
+            StoreFull: What is missing of ``size`` bytes has no room; what there is stays.
             WriterBusy: Another resumed it and lives. One whose process has ended keeps nobody out.
         """
 

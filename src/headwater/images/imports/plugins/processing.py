@@ -61,6 +61,8 @@ class Plugins:
 class Processed:
     """A source whose bytes the plugins have worked on; ``image`` is what it is to become, once that is open."""
 
+    validator: str | None = None  # it may be other data the next time
+
     def __init__(
         self,
         source: Source,
@@ -86,6 +88,9 @@ class Processed:
         self._hash = hashlib.new(validation.os_hash_algo, usedforsecurity=False) if validation else None
         self._raw: Iterator[bytes] = iter(())
         self._directory = Scratch(plugins.scratch_dir)
+
+    def go_on(self, start: int, size: int | None, validator: str) -> bool:
+        return False
 
     def open(self) -> None:
         self._source.open()
