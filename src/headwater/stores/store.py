@@ -92,6 +92,7 @@ class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
     may_pass = True  # the same call may work in a moment
+    may_pass_later = True  # it may work after a while, with nobody changing anything here or there
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} does not work: {reason}")
@@ -105,7 +106,7 @@ class StoreUnavailable(Unavailable):
 class StoreRefusesWrites(StoreUnavailable):
     """The store gives bytes and takes none."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
     def __init__(self, store: str, *, is_full: bool) -> None:
         reason = "it is full: delete images or give it more space" if is_full else "it is read only"
