@@ -134,6 +134,40 @@ def test_at_the_end_the_image_has_what_it_is_given_and_the_rest_goes(
     assert UnheardLocations(database).of(image.id) == ()  # which is for others to give
 
 
+SAID = {"validator": '"ä"', "size": 5, "run": "one"}
+
+
+def test_what_a_run_has_begun_is_another_runs_once_that_takes_it_over(
+    database: Database, image: Image, task: Task
+) -> None:
+    objects = ImportObjectRows(database)
+    assert objects.taken_over(image.id, task.id, "two") is None
+    commit(database, import_objects.begun(image.id, task.id, [A], 5, NOON, said=SAID))
+    objects.advanced(image.id, task.id, [A], 3, 5, said=SAID, require_room=no_limit)
+    found = objects.taken_over(image.id, task.id, "two")
+    assert found == StagedObject(A, 5, {**SAID, "run": "two"})
+    with pytest.raises(UploadLost):
+        objects.advanced(image.id, task.id, [A], 4, 5, said=SAID, require_room=no_limit)
+    with pytest.raises(UploadLost):
+        commit(database, import_objects.held(image.id, A, SAID))
+    with pytest.raises(UploadLost):
+        commit(database, import_objects.ended(image.id, [A], NOON, said=SAID))
+    objects.advanced(image.id, task.id, [A], 4, 5, said=found.facts, require_room=no_limit)
+    assert commit(database, import_objects.held(image.id, A, found.facts)) == []
+    assert (coming(database), discarded(database)) == (5, set())
+    assert commit(database, import_objects.ended(image.id, [A], NOON, said=found.facts)) == []
+
+
+@pytest.mark.parametrize("said", [{}, SAID], ids=["nothing", "something"])
+def test_several_objects_and_those_of_which_nothing_is_said_are_not_taken_over(
+    database: Database, image: Image, task: Task, said: dict[str, Any]
+) -> None:
+    targets = [A, B] if said else [A]
+    commit(database, import_objects.begun(image.id, task.id, targets, 5, NOON, said=said))
+    assert ImportObjectRows(database).taken_over(image.id, task.id, "two") is None
+    commit(database, import_objects.ended(image.id, targets, NOON, said=said))
+
+
 def test_a_deletion_takes_all_along(database: Database, image: Image, task: Task) -> None:
     stage(database, image)
     begun(database, image, task, A)

@@ -156,14 +156,17 @@ def act_at(number: int, act: Callable[[], None], replace: Callable[[Any, str, An
 
         return both
 
-    def begin(*arguments: Any, **named: Any) -> Any:
-        writer = usual_begin(*arguments, **named)
-        writer.commit = around(writer.commit)
-        return writer
+    def making(usual: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*arguments: Any, **named: Any) -> Any:
+            writer = usual(*arguments, **named)
+            writer.commit = around(writer.commit)
+            return writer
 
-    usual_begin = around(FileStore.begin)
+        return make
+
     replace(Database, "write", around(Database.write))
-    replace(FileStore, "begin", begin)
+    replace(FileStore, "begin", making(around(FileStore.begin)))
+    replace(FileStore, "resume", making(around(FileStore.resume)))
     replace(FileStore, "delete", around(FileStore.delete))
 
 

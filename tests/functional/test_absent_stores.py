@@ -334,3 +334,14 @@ def test_all_that_a_service_makes_is_its_owners_only(fresh_headwater: FreshHeadw
     made = [service.data_dir, *service.data_dir.rglob("*")]
     assert {path.name for path in made} >= {"headwater.db", "headwater.db-wal", "headwater.db-shm", "store-id"}
     assert [f"{path.stat().st_mode:o} {path}" for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_a_store_into_whose_directory_others_may_look_is_told_of(
+    fresh_headwater: FreshHeadwater, tmp_path: Path
+) -> None:
+    place = tmp_path / "open to others"
+    place.mkdir()
+    place.chmod(0o750)
+    service = fresh_headwater(toml=f'[stores.files]\ntype = "file"\nroot = "{place}"\n')
+    told = [each for each in service.logs() if "others may look into a directory" in each["event"]]
+    assert [(each["path"], each["mode"]) for each in told] == [(str(place), "750")]

@@ -89,6 +89,12 @@ def test_the_rest_of_data_is_of_the_same_data_or_none(web: WebServer) -> None:
     with fetcher().open(web.url("/data"), 100, if_range='"one"') as fetched:
         assert b"".join(fetched) == DATA[100:]
     assert (web.asked[-1].headers["range"], web.asked[-1].headers["if-range"]) == ("bytes=100-", '"one"')
+    web.pages["/data"] = lambda _asked, send: send(
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 100-100/%d\r\nContent-Length: 1\r\n"
+        b'ETag: "two"\r\n\r\nx' % len(DATA)
+    )
+    with pytest.raises(RemoteChanged):
+        fetcher().open(web.url("/data"), 100, if_range='"one"')
     web.pages["/data"] = content(DATA, ranges=False)
     with pytest.raises(RemoteChanged):
         fetcher().open(web.url("/data"), 100, if_range='"two"')

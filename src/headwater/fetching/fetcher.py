@@ -189,23 +189,23 @@ class Fetcher:
                 asked["If-Range"] = if_range
         answer = self._ask("GET", url, asked, look, own=headers)
         try:
-            return self._fetched(answer, url, start, length, ranged="Range" in asked, if_range="If-Range" in asked)
+            return self._fetched(answer, url, start, length, ranged="Range" in asked, if_range=if_range)
         except BaseException:
             answer.close()
             raise
 
     def _fetched(
-        self, answer: _Answer, url: str, start: int, length: int | None, *, ranged: bool, if_range: bool
+        self, answer: _Answer, url: str, start: int, length: int | None, *, ranged: bool, if_range: str | None
     ) -> Fetched:
         limit = self._settings.size_limit
         size, skip = answer.length, start
+        if if_range is not None and (answer.status == 200 or answer.contradicts(if_range)):
+            raise RemoteChanged(url)
         if ranged and answer.status == 206:
             size, skip = answer.range_size(start), 0
         elif ranged and answer.status == 416:
             answer.close()
             return Fetched(url, answer, size=answer.unsatisfied_size, skip=0, length=0, limit=limit)
-        elif answer.status == 200 and if_range:
-            raise RemoteChanged(url)
         elif answer.status != 200:
             raise answer.failed(f"the server answered {answer.status}", answer.status)
         if answer.is_coded:
@@ -377,6 +377,11 @@ class _Answer:
         if modified is None or then is None or at is None or at - then < _SETTLED_S:
             return None
         return modified.decode("latin-1")
+
+    def contradicts(self, validator: str) -> bool:
+        """Return whether this is of other data than what has the tag ``validator``, whatever its status says."""
+        tag = self.header(b"etag")
+        return validator.startswith('"') and tag is not None and tag.decode("latin-1") != validator
 
     def range_size(self, start: int) -> int | None:
         """Return the size of the whole thing of which this is the part that begins at ``start``.

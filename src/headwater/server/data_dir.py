@@ -13,6 +13,8 @@ import logging
 import os
 import re
 import stat
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,21 +66,34 @@ def close_database(file: Path | None) -> None:
         _close(Path(f"{file}{each}"))
 
 
-def close_directories(data_dir: Path, outside: Iterable[Path]) -> None:
-    """Close the data directory to others, and tell of those that are left open.
-
-    Args:
-        outside: Directories that the operator has chosen for stores.
-    """
+def close_directories(data_dir: Path) -> None:
+    """Close the data directory to others, or tell that it is left open."""
     _close(data_dir / "stores")
     is_shared = _mode(data_dir) & stat.S_ISVTX  # as /tmp is
     if not is_shared and all(_OURS.fullmatch(path.name) for path in data_dir.iterdir()):
         _close(data_dir)
-    for directory in (data_dir, *outside):
-        mode = _mode(directory)
-        if mode & 0o077:
-            extra = {"path": str(directory), "mode": f"{mode:o}"}
-            _log.warning("others may look into a directory; close it with chmod 700", extra=extra)
+    _tell(data_dir)
+
+
+def tell_of_open(outside: Iterable[Path], wait_s: float = 1.0) -> None:
+    """Tell of directories, which the operator has chosen for stores, that others may look into.
+
+    Each is looked at by a thread that ends with the process: where one is on a file server that hangs, nobody waits
+    longer than ``wait_s``.
+    """
+    looks = [threading.Thread(target=_tell, args=(directory,), daemon=True) for directory in outside]
+    for each in looks:
+        each.start()
+    until = time.monotonic() + wait_s
+    for each in looks:
+        each.join(max(0.0, until - time.monotonic()))
+
+
+def _tell(directory: Path) -> None:
+    mode = _mode(directory)
+    if mode & 0o077:
+        extra = {"path": str(directory), "mode": f"{mode:o}"}
+        _log.warning("others may look into a directory; close it with chmod 700", extra=extra)
 
 
 def _close(path: Path) -> None:

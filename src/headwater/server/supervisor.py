@@ -123,7 +123,7 @@ def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
     """Put in order what all workers share; return the stores as they were found."""
     os.umask(0o077)  # what we make is its owner's only
     data_dir.prepare(settings.data_dir)
-    data_dir.close_directories(settings.data_dir, settings.directories)
+    data_dir.close_directories(settings.data_dir)
     policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
     if serves:
         certificates.check(settings.server.tls, "server.tls")

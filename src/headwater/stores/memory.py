@@ -77,13 +77,16 @@ class MemoryStore:
             self._objects[key] = data
         return Stored(key, len(data))
 
-    def resume(self, key: str) -> ResumedMemory:
+    def resume(self, key: str, size: int | None = None) -> ResumedMemory:
         checked_key(key)
+        room = self.room()
         with self._lock:
             if key in self._busy:
                 raise WriterBusy(self.name, key)
             if key not in self._unfinished:
                 self._unfinished[key] = bytearray(self._objects.pop(key, b""))
+            if size is not None and size - len(self._unfinished[key]) > room:
+                raise StoreFull(self.name, size)
             self._busy.add(key)
             return ResumedMemory(self, key, self._unfinished[key])
 

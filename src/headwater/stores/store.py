@@ -92,6 +92,7 @@ class StoreUnavailable(Unavailable):
     """The store does not work at the moment, or what lies in its place is not this store."""
 
     may_pass = True  # the same call may work in a moment
+    may_pass_later = True  # it may work after a while, with nobody changing anything here or there
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} does not work: {reason}")
@@ -105,7 +106,7 @@ class StoreUnavailable(Unavailable):
 class StoreRefusesWrites(StoreUnavailable):
     """The store gives bytes and takes none."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
     def __init__(self, store: str, *, is_full: bool) -> None:
         reason = "it is full: delete images or give it more space" if is_full else "it is read only"
@@ -316,14 +317,15 @@ class ObjectStore(Protocol):
 class ResumingStore(ObjectStore, Protocol):
     """A store that goes on with what a writer left unfinished, whichever process that was of."""
 
-    def resume(self, key: str) -> ResumedWriter:
-        """Go on with the unfinished object of this key, or begin one.
+    def resume(self, key: str, size: int | None = None) -> ResumedWriter:
+        """Go on with the unfinished object of this key, or begin one; it will be ``size`` bytes long, if that is known.
 
         What it has is durable when this returns, and is never less than what an earlier ``suspend`` has told. One that
         is whole is unfinished again, and not visible until ``commit``: whoever resumes knows that nobody reads it.
 
         Raises:
             BadKey: Not a key.
+            StoreFull: What is missing of ``size`` bytes has no room; what there is stays.
             WriterBusy: Another resumed it and lives. One whose process has ended keeps nobody out.
         """
 

@@ -27,7 +27,7 @@ class WebUnavailable(StoreUnavailable):
 class WebRefused(WebUnavailable):
     """What others offer there is not taken: the URL may not be fetched, or gives too much."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
 
 class StoreReadOnly(Forbidden):

@@ -687,6 +687,16 @@ class ObjectStoreContract:
         writer.commit()
         assert content(resuming_store, "k") == data
 
+    def test_what_has_no_room_is_not_begun_and_what_there_is_stays(self, resuming_store: ResumingStore) -> None:
+        first = resuming_store.resume("k", 5)
+        first.write(b"first")
+        assert first.suspend() == 5
+        with pytest.raises(StoreFull):
+            resuming_store.resume("k", 1 << 62)
+        second = resuming_store.resume("k", 5)
+        assert second.size == 5
+        second.abort()
+
     def test_one_at_a_time_goes_on(self, resuming_store: ResumingStore) -> None:
         first = resuming_store.resume("k")
         with pytest.raises(WriterBusy):

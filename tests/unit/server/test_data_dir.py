@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,7 @@ def test_an_installation_of_an_earlier_release_is_closed(tmp_path: Path, caplog:
     for file in files:
         file.touch(0o664)
     data_dir.prepare(directory)
-    data_dir.close_directories(directory, [])
+    data_dir.close_directories(directory)
     data_dir.close_database(files[0])
     assert [mode(path) for path in (directory, directory / "stores")] == [0o700, 0o700]
     assert [mode(file) for file in files] == [0o600] * 4
@@ -68,10 +70,30 @@ def test_a_directory_that_is_not_ours_alone_stays_as_it_is_and_is_told_of(
         directory.chmod(0o1777)
     before = mode(directory)
     with caplog.at_level(logging.WARNING):
-        data_dir.close_directories(directory, [images, tmp_path / "not there"])
+        data_dir.close_directories(directory)
+        data_dir.tell_of_open([images, tmp_path / "not there"])
     assert (mode(directory), mode(images)) == (before, 0o750)
     told = {(record.__dict__["path"], record.__dict__["mode"]) for record in caplog.records}
     assert told == {(str(directory), f"{before:o}"), (str(images), "750")}
+
+
+def test_a_directory_that_hangs_keeps_nobody_from_looking_at_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, gone, usual, is_back = tmp_path / "images", tmp_path / "gone", Path.stat, threading.Event()
+    images.mkdir(0o750)
+
+    def stat(path: Path, **more: Any) -> os.stat_result:
+        if path == gone:
+            is_back.wait(60)
+        return usual(path, **more)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    with caplog.at_level(logging.WARNING):
+        data_dir.tell_of_open([gone, images], wait_s=0.2)
+    assert [record.__dict__["path"] for record in caplog.records] == [str(images)]
+    assert not is_back.is_set()
+    is_back.set()
 
 
 def test_only_a_file_is_closed() -> None:

@@ -32,6 +32,17 @@ class Source(Protocol):
     def size(self) -> int | None:
         """How many bytes it gives; ``None`` until ``open``, or when nobody says."""
 
+    @property
+    def validator(self) -> str | None:
+        """What tells its bytes from others, so that a later run may ``go_on``; ``None`` until ``open``, or always."""
+
+    def go_on(self, start: int, size: int | None, validator: str) -> bool:
+        """Return whether it gives still what a run before had of it; then it is read from ``start`` on.
+
+        Args:
+            size: As the run before knew it.
+        """
+
     def open(self) -> None:
         """Make ready to be read."""
 
@@ -44,9 +55,14 @@ class Source(Protocol):
 class KeptSource:
     """Bytes that lie in stores: where one fails, the next goes on at that byte."""
 
+    validator: str | None = None  # they are near, and read anew
+
     def __init__(self, stores: Mapping[str, ObjectStore], places: Sequence[Location], size: int) -> None:
         self.size: int | None = size
         self._stores, self._places = stores, places
+
+    def go_on(self, start: int, size: int | None, validator: str) -> bool:
+        return False
 
     def open(self) -> None:
         if not self._places:
@@ -90,7 +106,7 @@ class WebSource:
         retries: int,
         look: Callable[[], None] = lambda: None,
         headers: Mapping[str, str] = MappingProxyType({}),
-        is_verified: bool = False,
+        said: str | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is asked yet.
@@ -99,22 +115,49 @@ class WebSource:
             retries: How many connections in a row may break that gave nothing.
             look: Called about once a second while the server is waited for; what it raises ends the reading.
             headers: What the server of the URL is told besides, and no other one.
-            is_verified: The whole is held to a hash, so that it may be put together of parts that no tag says to be
+            said: The hash that the whole is held to, so that it may be put together of parts that no tag says to be
                 of the same data.
         """
         self.size: int | None = None
+        self.validator: str | None = None
         self._fetcher, self._url, self._retries, self._look, self._pause = fetcher, url, retries, look, pause
-        self._headers, self._is_verified = headers, is_verified
+        self._headers, self._said = headers, said
+        self._tag: str | None = None
+        self._start = 0
         self._fetched: Fetched | None = None
 
+    def go_on(self, start: int, size: int | None, validator: str) -> bool:
+        if self._said is None and not self._still_gives(start, size, validator):
+            return False
+        if self._said not in (None, validator):
+            return False
+        self._start, self.size, self.validator = start, size, validator
+        self._tag = validator if self._said is None else None
+        return True
+
+    def _still_gives(self, start: int, size: int | None, tag: str) -> bool:
+        """Ask for one byte: how long it takes until the others are wanted, nobody knows."""
+        try:
+            with self._fetched_from(start, tag, 1) as fetched:
+                return size in (None, fetched.size) and len(b"".join(fetched)) == 1
+        except RemoteFailed as error:
+            _log.info("a download begins anew", extra={"at": start, "reason": str(error)})
+            return False
+
+    def _fetched_from(self, start: int, tag: str | None, length: int | None = None) -> Fetched:
+        return self._fetcher.open(self._url, start, length, if_range=tag, look=self._look, headers=self._headers)
+
     def open(self) -> None:
-        self._fetched = self._fetcher.open(self._url, look=self._look, headers=self._headers)
-        self.size = self._fetched.size
+        if not self._start:
+            self._fetched = self._fetched_from(0, None)
+            self.size, self._tag = self._fetched.size, self._fetched.validator
+            self.validator = self._said or self._tag
 
     def __iter__(self) -> Iterator[bytes]:
-        fetched, at, broken = self._fetched, 0, 0
-        assert fetched is not None
-        validator = fetched.validator
+        if self._fetched is None:
+            self._fetched = self._fetched_from(self._start, self._tag)
+        fetched, at, broken = self._fetched, self._start, 0
+        validator = self._tag
         while True:
             try:
                 for piece in fetched:
@@ -124,7 +167,7 @@ class WebSource:
             except RemoteFailed as error:
                 fetched.close()
                 # Without a validator nobody knows whether the rest is of the same data.
-                if not at or (validator is None and not self._is_verified):
+                if not at or (validator is None and self._said is None):
                     raise
                 fetched, broken = self._resumed(at, validator, broken, error)
 
@@ -139,9 +182,7 @@ class WebSource:
                 self._look()
                 self._pause(_RESUME_PAUSE_S)
             try:
-                self._fetched = fetched = self._fetcher.open(
-                    self._url, at, if_range=validator, look=self._look, headers=self._headers
-                )
+                self._fetched = fetched = self._fetched_from(at, validator)
             except RemoteChanged:
                 raise
             except RemoteFailed as again:

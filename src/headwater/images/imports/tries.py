@@ -70,7 +70,7 @@ class Tries:
             Exception: ``error`` itself, which is ours: the job runs again as any other that failed.
         """
         if isinstance(error, RemoteFailed):
-            self._if_it_may_pass(attempt, error)
+            self._later(attempt, error, may_pass=error.may_pass)
         elif attempt < ATTEMPTS and (
             isinstance(error, Unavailable | UploadLost) or not isinstance(error, HeadwaterError)
         ):
@@ -83,9 +83,9 @@ class Tries:
 
     def of_store(self, attempt: int, error: StoreUnavailable) -> None:
         """Do as ``again`` for a store that fails, which is waited for no longer than for a server of others."""
-        self._if_it_may_pass(attempt, error)
+        self._later(attempt, error, may_pass=error.may_pass_later)
 
-    def _if_it_may_pass(self, attempt: int, error: RemoteFailed | StoreUnavailable) -> None:
-        if attempt <= self._retries and error.may_pass:
+    def _later(self, attempt: int, error: RemoteFailed | StoreUnavailable, *, may_pass: bool) -> None:
+        if attempt <= self._retries and may_pass:
             pause_s = min(_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_PAUSE_S)
             raise TryAgain(pause_s, str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,16 @@ from headwater.errors import HeadwaterError
 from headwater.images.data.pipeline import Lane, Pipeline
 from headwater.images.imports.checking import require_size
 from headwater.images.model import Location
-from headwater.stores.store import ObjectStore, ObjectWriter, StoreRefusesWrites, StoreUnavailable
+from headwater.stores.store import (
+    ObjectStore,
+    ObjectWriter,
+    Piece,
+    ResumedWriter,
+    Stored,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    resuming,
+)
 from headwater.threads import Pool
 
 
@@ -32,13 +42,47 @@ class Target:
     """One object on its way into a store."""
 
     location: Location
-    writer: ObjectWriter | None = None
+    writer: ObjectWriter | None = None  # given: it was begun before
+    outlasts: bool = False  # what is written of it is left to the next run when this one breaks off
     error: Exception | None = field(default=None)  # why it will not come
 
 
 def targets_in(image_id: str, stores: Sequence[str]) -> list[Target]:
     """Return a new object of the image for each of the stores."""
     return [Target(Location(name, f"{image_id}.{secrets.token_hex(8)}")) for name in stores]
+
+
+class Outlasting:
+    """What writes an object of which a run that breaks off leaves what it has: ``abort`` removes nothing."""
+
+    def __init__(self, writer: ResumedWriter, kept: int = 0) -> None:
+        """Take what writes.
+
+        Args:
+            kept: How many bytes there are. The first so many are not written again.
+        """
+        self._writer, self._skips = writer, kept
+
+    def write(self, piece: Piece) -> None:
+        with memoryview(piece) as view:
+            known = min(self._skips, len(view))
+            self._skips -= known
+            if known < len(view):
+                with view[known:] as rest:
+                    self._writer.write(rest)
+
+    def commit(self) -> Stored:
+        return self._writer.commit()
+
+    def abort(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # it has what it has
+            self._writer.suspend()
+
+
+def _begun(store: ObjectStore, target: Target, size: int | None) -> ObjectWriter:
+    key = target.location.object_key
+    resumes = resuming(store) if target.outlasts else None
+    return store.begin(key, size) if resumes is None else Outlasting(resumes.resume(key, size))
 
 
 class Writing:
@@ -68,13 +112,15 @@ class Writing:
             StoreFailed: One store, or all of them, take none.
         """
         for target in self._targets:
+            if target.writer is not None:
+                continue
             name = target.location.store
             try:
                 if name not in stores:
                     raise StoreUnavailable(name, "section [stores] has none of this name")
                 if not stores[name].abilities.writes:
                     raise StoreRefusesWrites(name, is_full=False)
-                target.writer = stores[name].begin(target.location.object_key, size)
+                target.writer = _begun(stores[name], target, size)
             except Exception as error:  # noqa: BLE001 - whatever a store raises is that store's failure
                 self._failed(target, error)
 
@@ -110,7 +156,10 @@ class Writing:
         return [target.location for target in self._targets if target.error is None]
 
     def abort(self) -> None:
-        """Leave no unfinished object behind, once every piece is released. What is durable is for others to discard."""
+        """Leave no unfinished object behind, once every piece is released, but those that outlast this run.
+
+        What is durable is for others to discard.
+        """
         for target in self._targets:
             if target.writer is not None:
                 target.writer.abort()

@@ -8,6 +8,7 @@ Each step but the last leaves its id and its data as they are. What keeps an ima
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -140,10 +141,12 @@ class Family:
             noted_since: Since when uses are noted; ``None``: they are not, so nobody knows that an image is unused.
         """
         times = Times(now, now if noted_since is None else noted_since)
+        older_names = self._older_names()
         newer = {visibility: Newer() for visibility in Visibility}  # of an image, of those who see it at each
         verdicts = []
         for image in sorted(self.images, key=age_key, reverse=True):
-            verdicts.append(self._verdict(image, newer[image.visibility], facts.get(image.id, Facts()), times))
+            known, name = facts.get(image.id, Facts()), older_names.get(image.id)
+            verdicts.append(self._verdict(image, newer[image.visibility], known, times, name))
             if image.status is Status.ACTIVE:
                 for visibility in Visibility:
                     if _WIDTH[visibility] <= _WIDTH[image.visibility]:
@@ -151,7 +154,25 @@ class Family:
         verdicts.reverse()
         return verdicts
 
-    def _verdict(self, image: Image, newer: Newer, facts: Facts, times: Times) -> Verdict:
+    def _older_names(self) -> dict[str, str]:
+        """Return what images would be called that are older ones, by their ids, where they are called otherwise.
+
+        Those of one day are told apart by a number behind the date, the oldest having none; so a name that one of them
+        was given by an earlier run stays its own.
+        """
+        names: dict[str, str] = {}
+        taken = {image.name for image in self.images if image.name is not None}
+        for image in sorted(self.images, key=age_key):
+            if image.name is None or dated(image.name).day is not None:
+                continue
+            made = (self._named(self.rule.older_name, image, number) for number in itertools.count(1))
+            name = next(each for each in made if each is None or each not in taken)
+            if name is not None:
+                names[image.id] = name
+                taken.add(name)
+        return names
+
+    def _verdict(self, image: Image, newer: Newer, facts: Facts, times: Times, older_name: str | None) -> Verdict:
         verdict = Verdict(image=image, rule=self.rule_name, family=self.name, last_used=facts.last_used)
         if image.status is not Status.ACTIVE:
             return verdict.kept(f"it is {image.status.value}")
@@ -170,7 +191,7 @@ class Family:
             verdict = replace(verdict, why_not=tuple(against))
         if newer.newest is None:
             return self._newest(verdict)
-        return self._older(verdict, newer, times)
+        return self._older(verdict, newer, times, older_name)
 
     def _newest(self, verdict: Verdict) -> Verdict:
         wanted = self._named(self.rule.newest_name, verdict.image)
@@ -179,13 +200,10 @@ class Family:
         why = "the newest of its family is called so"
         return replace(verdict, steps=(Step.RENAME,), new_name=wanted, why=(why,))
 
-    def _older(self, verdict: Verdict, newer: Newer, times: Times) -> Verdict:
+    def _older(self, verdict: Verdict, newer: Newer, times: Times, new_name: str | None) -> Verdict:
         image, rule = verdict.image, self.rule
         since = newer.since_of(image) or times.now
         steps: list[Step] = []
-        wanted = self._named(rule.older_name, image)
-        is_plain = image.name is not None and dated(image.name).day is None
-        new_name = wanted if is_plain and wanted != image.name else None
         if new_name is not None:
             steps.append(Step.RENAME)
         waits: list[str] = []
@@ -203,11 +221,17 @@ class Family:
         why = (f"{newer.newest} is newer, and there since {_date(since)}",) if steps else ()
         return replace(verdict, steps=tuple(steps), new_name=new_name, why=why, why_not=(*waits, *verdict.why_not))
 
-    def _named(self, template: str, image: Image) -> str | None:
-        """Return the name that a template makes; ``None``: there is no template, or nothing to make it of."""
+    def _named(self, template: str, image: Image, number: int = 1) -> str | None:
+        """Return the name that a template makes; ``None``: there is no template, or nothing to make it of.
+
+        Args:
+            number: Which one of its day it is.
+        """
         if not template or image.name is None:
             return None
         name, day = dated(image.name).name, day_of(image).strftime("%Y%m%d")
+        if number > 1:
+            day = f"{day}.{number}"
         made = template.format(name=name, date=day)
         too_long = len(made) - NAME_LIMIT
         if too_long > 0:

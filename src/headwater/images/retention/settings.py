@@ -98,8 +98,8 @@ class RetentionRule(Section):
         """Refuse a name by which an image would leave its family, and one that grows with each run."""
         if not value:
             return value
-        found = dated(value.format(name="image", date="20260705"))
-        if found.name != "image" or (info.field_name == "older_name" and found.day is None):
+        made = [dated(value.format(name="image", date=day)) for day in ("20260705", "20260705.2")]
+        if any(each.name != "image" or (info.field_name == "older_name" and each.day is None) for each in made):
             right = "{name} ({date})" if info.field_name == "older_name" else "{name}"
             raise ValueError(
                 f"an image that is called {value!r} is not known as one of its family: write {{name}}, and after it at "

@@ -22,6 +22,7 @@ from headwater.database.engine import Database
 from headwater.errors import HeadwaterError, SettingsError, Unavailable
 from headwater.fetching.fetcher import Fetcher
 from headwater.images.data.admission import WAIT_S, Admission, Admitted
+from headwater.server.data_dir import tell_of_open
 from headwater.server.settings import Settings
 from headwater.stores.registry import open_stores
 from headwater.stores.store_type import Surroundings
@@ -64,6 +65,7 @@ def _ask(settings: Settings, says: int) -> NoReturn:
     said: dict[str, Any] = {}
     try:
         database = Database(settings.database_url)
+        tell_of_open(settings.directories)
         stores = open_stores(settings.stores, Surroundings(settings.data_dir, Fetcher(settings.fetch)))
         said = asdict(Admission(database).admit(stores))
         database.close()

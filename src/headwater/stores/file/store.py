@@ -79,16 +79,25 @@ class FileStore:
     def begin(self, key: str, size: int | None = None) -> FileWriter:
         checked_key(key)
         with self.there() as root:
-            if size is not None:
-                state = os.fstatvfs(root)
-                if size > state.f_bavail * state.f_frsize:
-                    raise StoreFull(self.name, size)
+            self._require_room(root, size)
             return FileWriter(self.name, self.settings, self.there, key, root)
 
-    def resume(self, key: str) -> FileWriter:
+    def resume(self, key: str, size: int | None = None) -> FileWriter:
         checked_key(key)
         with self.there() as root:
-            return FileWriter(self.name, self.settings, self.there, key, root, resumes=True)
+            writer = FileWriter(self.name, self.settings, self.there, key, root, resumes=True)
+            try:
+                self._require_room(root, None if size is None else size - writer.size)
+            except StoreFull:
+                writer.suspend()
+                raise
+            return writer
+
+    def _require_room(self, root: int, size: int | None) -> None:
+        if size is not None:
+            state = os.fstatvfs(root)
+            if size > state.f_bavail * state.f_frsize:
+                raise StoreFull(self.name, size)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         try:

@@ -132,8 +132,8 @@ class PromptStore(Layer):
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         return _PromptWriting(self, self.call("begin", lambda: self.below.begin(key, size)))
 
-    def resume(self, key: str) -> ResumedWriter:
-        return _PromptResumed(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key)))
+    def resume(self, key: str, size: int | None = None) -> ResumedWriter:
+        return _PromptResumed(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key, size)))
 
     def close(self) -> None:
         with contextlib.suppress(StoreHangs):

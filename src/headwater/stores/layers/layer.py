@@ -81,8 +81,8 @@ class Layer:
     def begin(self, key: str, size: int | None = None) -> ObjectWriter:
         return Writing(self, self.call("begin", lambda: self.below.begin(key, size)))
 
-    def resume(self, key: str) -> ResumedWriter:
-        return ResumedWriting(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key)))
+    def resume(self, key: str, size: int | None = None) -> ResumedWriter:
+        return ResumedWriting(self, self.call("resume", lambda: cast(ResumingStore, self.below).resume(key, size)))
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         return Reading(self, self.call("open", lambda: self.below.read(key, start, length)))

@@ -28,7 +28,7 @@ _NO_FSID = frozenset({"", "00000000-0000-0000-0000-000000000000"})
 class CephRefused(StoreUnavailable):
     """The cluster, or what the settings say of it, does not let us; that does not pass by itself."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
 
 class Cluster:

@@ -41,7 +41,7 @@ _IS_MADE = frozenset({"BucketAlreadyOwnedByYou", "OperationAborted"})
 class S3Refused(StoreUnavailable):
     """The S3 service refuses what it is asked, and will until a setting changes, here or there."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
 
 class NotKnown(S3Refused):

@@ -30,7 +30,7 @@ _CONNECTIONS = 64  # kept open for the next call; more may be open at the same t
 class SwiftRefused(StoreUnavailable):
     """Swift or Keystone refuses what it is asked, and will until a setting changes, here or there."""
 
-    may_pass = False
+    may_pass = may_pass_later = False
 
 
 class Account:

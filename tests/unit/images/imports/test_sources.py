@@ -24,7 +24,8 @@ class Part:
     """What one connection gives: some bytes, and then maybe an error."""
 
     def __init__(self, data: bytes, error: Exception | None = None, validator: str | None = '"one"') -> None:
-        self.size, self.validator = len(DATA), validator
+        self.size: int | None = len(DATA)
+        self.validator = validator
         self._data, self._error = data, error
         self.is_closed = False
 
@@ -33,6 +34,12 @@ class Part:
             yield self._data[at : at + 10]
         if self._error is not None:
             raise self._error
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self.is_closed = True
@@ -43,7 +50,7 @@ class Web:
 
     def __init__(self, *parts: Part | HeadwaterError) -> None:
         self.parts = list(parts)
-        self.asked: list[tuple[int, str | None]] = []
+        self.asked: list[tuple[int, str | None] | tuple[int, str | None, int]] = []
 
     def open(
         self,
@@ -55,9 +62,8 @@ class Web:
         headers: Mapping[str, str],
         **_more: object,
     ) -> Part:
-        assert length is None
         assert headers == HEADERS
-        self.asked.append((start, if_range))
+        self.asked.append((start, if_range) if length is None else (start, if_range, length))
         part = self.parts.pop(0)
         if isinstance(part, HeadwaterError):
             raise part
@@ -68,13 +74,13 @@ def broken(status: int | None = None) -> RemoteFailed:
     return RemoteFailed(URL, "the connection broke off", status)
 
 
-def read(web: Web, retries: int = 2, *, is_verified: bool = False) -> bytes:
+def read(web: Web, retries: int = 2, *, said: str | None = None) -> bytes:
     source = WebSource(
         cast("Fetcher", web),
         URL,
         retries=retries,
         headers=HEADERS,
-        is_verified=is_verified,
+        said=said,
         pause=lambda _s: None,
     )
     source.open()
@@ -120,7 +126,7 @@ def test_data_that_nothing_tells_from_other_data_is_not_pieced_together() -> Non
 
 def test_data_that_is_held_to_a_hash_is_pieced_together_without_a_tag() -> None:
     web = Web(Part(DATA[:100], broken(), validator=None), Part(DATA[100:], validator=None))
-    assert read(web, is_verified=True) == DATA
+    assert read(web, said="0" * 32) == DATA
     assert web.asked == [(0, None), (100, None)]
 
 
@@ -186,3 +192,46 @@ def test_who_looks_ends_the_pause_before_the_next_connection() -> None:
         list(source)
     assert pauses == [1, 1, 1]  # one before the second connection, two of two before the third
     assert len(web.asked) == 3
+
+
+def gone_on(web: Web, validator: str, said: str | None = None) -> bytes | None:
+    """Return what a source gives after a run before it has had 100 bytes; ``None``: it gives all."""
+    source = WebSource(cast("Fetcher", web), URL, retries=2, headers=HEADERS, said=said, pause=lambda _s: None)
+    if not source.go_on(100, len(DATA), validator):
+        return None
+    source.open()
+    assert (source.size, source.validator) == (len(DATA), validator)
+    try:
+        return b"".join(source)
+    finally:
+        source.close()
+
+
+def test_a_later_run_goes_on_where_the_data_is_still_the_same() -> None:
+    web = Web(Part(DATA[100:101]), Part(DATA[100:130], broken()), Part(DATA[130:]))
+    assert gone_on(web, '"one"') == DATA[100:]
+    assert web.asked == [(100, '"one"', 1), (100, '"one"'), (130, '"one"')]
+
+
+def test_a_later_run_goes_on_where_the_whole_is_held_to_the_same_hash() -> None:
+    web = Web(Part(DATA[100:130], broken(), validator=None), Part(DATA[130:], validator=None))
+    assert gone_on(web, "ab" * 32, said="ab" * 32) == DATA[100:]
+    assert web.asked == [(100, None), (130, None)]
+    assert gone_on(Web(), "ab" * 32, said="cd" * 32) is None
+
+
+def _of_size(size: int | None) -> Part:
+    part = Part(DATA[100:101])
+    part.size = size
+    return part
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [RemoteChanged(URL), broken(), broken(400), _of_size(300), _of_size(None), Part(b"")],
+    ids=["other data", "nothing", "an error", "longer", "no length", "an end"],
+)
+def test_a_later_run_begins_anew_where_it_is_not_certain_that_the_data_is_the_same(
+    answer: Part | HeadwaterError,
+) -> None:
+    assert gone_on(Web(answer), '"one"') is None

@@ -181,6 +181,24 @@ def test_the_newest_gets_its_name_and_the_others_theirs_once() -> None:
     assert [each.steps for each in second] == [(), ()]
 
 
+@pytest.mark.parametrize("template", ["{name} ({date})", "{name}-{date}"])
+def test_older_images_of_one_day_have_names_of_their_own_that_stay(template: str) -> None:
+    plain = [image(0), *(image(2, created_at=NOON - 2 * DAY - hour) for hour in range(3))]
+    first = judged(*plain, older_name=template)
+    names = [each.new_name for each in first[1:]]
+    assert names == [template.format(name="u", date=f"20231112{number}") for number in (".3", ".2", "")]
+    renamed = [_after(each) for each in first]
+    assert [each.new_name for each in judged(*renamed, older_name=template)] == [None] * 4
+    late = image(2, created_at=NOON - 2 * DAY - 10, status=Status.ACTIVE)
+    *_, of_late = judged(*renamed, late, older_name=template)
+    assert of_late.new_name == template.format(name="u", date="20231112.4")
+
+
+def test_an_image_without_a_name_keeps_none_where_others_of_its_family_are_renamed() -> None:
+    *_, verdict = judged(image(1), image(2), image(2, name=None))
+    assert verdict.new_name is None
+
+
 def test_a_name_that_would_be_too_long_loses_of_its_middle() -> None:
     *_, verdict = judged(image(1), image(2, name="x" * 255))
     assert verdict.new_name is not None
@@ -256,6 +274,7 @@ def test_a_rule_is_for_images_that_are_as_it_says_in_all(rule: dict[str, Any], i
         ({"names": ["*"], "older_name": "{name}"}, "is not known as one of its family"),
         ({"names": ["*"], "older_name": "{date} {name}"}, "is not known as one of its family"),
         ({"names": ["*"], "older_name": "{name} old {date}"}, "is not known as one of its family"),
+        ({"names": ["*"], "older_name": "{name} {date} 12:00"}, "is not known as one of its family"),
         ({"names": ["*"], "newest_name": "{name} latest"}, "is not known as one of its family"),
         ({"names": ["*"], "visibility": ["public"], "community_after_days": 3}, "add community to visibility"),
         ({"names": ["*"], "delete_unused_days": 0}, "greater than or equal to 1"),

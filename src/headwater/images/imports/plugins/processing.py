@@ -54,12 +54,14 @@ class Plugins:
             try:
                 data = plugin.apply(data, work)
             except OSError as error:
-                raise PluginFailed("scratch_dir", f"{error.strerror or error} (section [import_plugins])") from error
+                raise _no_scratch(error) from error
         return data
 
 
 class Processed:
     """A source whose bytes the plugins have worked on; ``image`` is what it is to become, once that is open."""
+
+    validator: str | None = None  # it may be other data the next time
 
     def __init__(
         self,
@@ -86,6 +88,9 @@ class Processed:
         self._hash = hashlib.new(validation.os_hash_algo, usedforsecurity=False) if validation else None
         self._raw: Iterator[bytes] = iter(())
         self._directory = Scratch(plugins.scratch_dir)
+
+    def go_on(self, start: int, size: int | None, validator: str) -> bool:
+        return False
 
     def open(self) -> None:
         self._source.open()
@@ -139,6 +144,10 @@ def _as_said(image: Image, data: Data) -> Image:
 # --- Directories ---------------------------------------------------------------------------------------
 
 
+def _no_scratch(error: OSError) -> PluginFailed:
+    return PluginFailed("scratch_dir", f"{error.strerror or error} (section [import_plugins])")
+
+
 class Scratch:
     """A directory of one import; it is there from ``make`` to ``remove``.
 
@@ -152,7 +161,17 @@ class Scratch:
         self._lock: int | None = None
 
     def make(self) -> Path:
-        """Return a new directory, which nobody else may read."""
+        """Return a new directory, which nobody else may read.
+
+        Raises:
+            PluginFailed: None can be made.
+        """
+        try:
+            return self._made()
+        except OSError as error:
+            raise _no_scratch(error) from error
+
+    def _made(self) -> Path:
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._parent.glob(f"{_PREFIX}*"):
             self._clear(left)

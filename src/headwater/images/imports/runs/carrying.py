@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from headwater.images.data.buffers import ThreadBuffers
 from headwater.images.data.gathering import pour
 from headwater.images.data.session import Pools
 from headwater.images.imports.checking import Check, Facts, require_size
 from headwater.images.imports.runs.ending import Ending
+from headwater.images.imports.runs.left import Leaving
 from headwater.images.imports.runs.run import Run
 from headwater.images.imports.sources import Source
 from headwater.images.imports.writing import StoreFailed, Target, Writing, targets_in
@@ -22,8 +24,11 @@ TELL_EVERY_S = 2.0  # how often the task is told how far it is
 class Carrying:
     """What brings the bytes of a run to its stores; safe to use from several threads."""
 
-    def __init__(self, ending: Ending, stores: Mapping[str, ObjectStore], pools: Pools, *, size_cap: int) -> None:
+    def __init__(
+        self, ending: Ending, leaving: Leaving, stores: Mapping[str, ObjectStore], pools: Pools, *, size_cap: int
+    ) -> None:
         self._ending = ending
+        self._leaving = leaving
         self._stores = stores
         self._pools = pools
         self._size_cap = size_cap
@@ -42,6 +47,7 @@ class Carrying:
             checks: Returns what looks at the bytes, once it is known what they are to be.
             here: What is durable already.
         """
+        left = self._leaving.taken_over(run, source, stores)
         try:
             source.open()
             check = checks()
@@ -49,15 +55,29 @@ class Carrying:
                 check.verification.prepare()
             if source.size is not None:
                 require_size(source.size, self._size_cap)
-            targets = targets_in(run.order.image_id, stores)
-            self._ending.note(run, targets, source.size)
-            facts, written = self._poured(run, source, check, targets, is_safe=bool(here))
+            if left is None:
+                targets, pieces = targets_in(run.order.image_id, stores), iter(source)
+                self._leaving.prepare(run, source, targets)
+            else:
+                targets, pieces = [left.target], chain(left.kept, source)
+            self._ending.note(run, targets, source.size, goes_on=left is not None)
+            watched = self._watched(run, pieces, source.size, targets)
+            facts, written = self._poured(run, watched, source.size, check, targets, is_safe=bool(here))
         finally:
+            if left is not None:
+                left.let_go()
             source.close()
         self._ending.finish(run, facts, [*here, *written], check.verification)
 
     def _poured(
-        self, run: Run, source: Source, check: Check, targets: Sequence[Target], *, is_safe: bool
+        self,
+        run: Run,
+        pieces: Iterator[bytes],
+        size: int | None,
+        check: Check,
+        targets: Sequence[Target],
+        *,
+        is_safe: bool,
     ) -> tuple[Facts, list[Location]]:
         writing = Writing(
             targets,
@@ -69,8 +89,8 @@ class Carrying:
         )
         buffers = ThreadBuffers()
         try:
-            writing.begin(self._stores, source.size)
-            pour(self._watched(run, source, targets), writing, buffers)
+            writing.begin(self._stores, size)
+            pour(pieces, writing, buffers)
             buffers.settle()
             writing.require_well()
             facts = check.finish(writing.received)
@@ -86,13 +106,15 @@ class Carrying:
             buffers.close()
         return facts, written
 
-    def _watched(self, run: Run, source: Source, targets: Sequence[Target]) -> Iterator[bytes]:
-        """Yield the pieces of a source, and tell now and then how far it is."""
+    def _watched(
+        self, run: Run, pieces: Iterator[bytes], size: int | None, targets: Sequence[Target]
+    ) -> Iterator[bytes]:
+        """Yield the pieces, and tell now and then how far it is."""
         told, done = time.monotonic(), 0
-        for piece in source:
+        for piece in pieces:
             run.look()
             if time.monotonic() - told > TELL_EVERY_S:
-                self._ending.tell(run, done, source.size, targets)
+                self._ending.tell(run, done, size, targets)
                 told = time.monotonic()
             yield piece
             done += len(piece)

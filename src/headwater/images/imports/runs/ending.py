@@ -73,15 +73,24 @@ class Ending:
 
         going = [each.location for each in targets if each.error is None]
         order = run.order
-        self._objects.advanced(order.image_id, order.task_id, going, done, total, require_room=require_room)
+        self._objects.advanced(
+            order.image_id, order.task_id, going, done, total, said=run.said, require_room=require_room
+        )
 
-    def note(self, run: Run, targets: Sequence[Target], size: int | None) -> None:
-        """Say where the run will write."""
+    def note(self, run: Run, targets: Sequence[Target], size: int | None, *, goes_on: bool = False) -> None:
+        """Say where the run will write.
+
+        Args:
+            goes_on: It has taken over the one target, which a run before it has noted.
+        """
         order = run.order
         places = [each.location for each in targets]
+        if goes_on:
+            begun = import_objects.held(order.image_id, places[0], run.said)
+        else:
+            begun = import_objects.begun(order.image_id, order.task_id, places, size, self._clock(), said=run.said)
         with self._changes.told(run.caller, "image.update", order.image_id, if_moved=True) as change:
             change.read_limits()
-            begun = import_objects.begun(order.image_id, order.task_id, places, size, self._clock())
             left = change.commit(begun, *self._goes_on(run.job, order))
         self._remove(left)
 
@@ -103,7 +112,7 @@ class Ending:
         with self._changes.told(run.caller, action, order.image_id) as change:
             change.read_limits()
             left = change.commit(
-                import_objects.ended(order.image_id, given, at),
+                import_objects.ended(order.image_id, given, at, said=run.said),
                 locations.changed(order.image_id, moved, at),
                 *self._goes_on(run.job, order),
                 self._ended(

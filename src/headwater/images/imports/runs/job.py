@@ -4,7 +4,8 @@ One run reads its source once and writes it once to each store, side by side; wh
 becomes the image's without being read. The order of steps, and why a crash between two of them is harmless:
 
 1. The catalogue notes an object for each store, as one of this import. What a run before this one noted is
-   discarded: its process is gone, or only slow, and then finds in step 4 that it has lost.
+   discarded, or gone on with (``left.py``): its process is gone, or only slow, and then finds in step 4 that it has
+   lost.
 2. The bytes are read, checked and written.
 3. The stores make the objects durable.
 4. One transaction gives them to the image, which turns active, discards the rest, and ends the task.

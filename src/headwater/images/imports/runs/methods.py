@@ -18,6 +18,7 @@ from headwater.images.imports.plugins.processing import Plugins, Processed
 from headwater.images.imports.regions.remote_image import RemoteImages
 from headwater.images.imports.runs.carrying import TELL_EVERY_S, Carrying
 from headwater.images.imports.runs.ending import Ending
+from headwater.images.imports.runs.left import Leaving
 from headwater.images.imports.runs.run import ImportFailed, Run
 from headwater.images.imports.sources import KeptSource, Source, WebSource
 from headwater.images.inspection.inspect import Inspection
@@ -48,7 +49,7 @@ class Methods:
         known: KnownStores,
     ) -> None:
         self._ending = ending
-        self._carrying = Carrying(ending, stores, pools, size_cap=settings.size_cap)
+        self._carrying = Carrying(ending, Leaving(objects, stores), stores, pools, size_cap=settings.size_cap)
         self._catalogue = catalogue
         self._objects = objects
         self._stores = stores
@@ -113,7 +114,7 @@ class Methods:
             retries=self._settings.http_retries,
             look=run.look,
             headers=remote.headers,
-            is_verified=remote.validation is not None,
+            said=None if remote.validation is None else remote.validation.os_hash_value,
         )
         self._bring_new(run, source, remote.validation)
 

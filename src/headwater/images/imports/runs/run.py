@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from headwater.errors import HeadwaterError
 from headwater.identity.caller import Caller
@@ -34,6 +36,7 @@ class Run:
     image: Image  # as it was when the run began
     look: Looking  # raises where the run is to end: for a stop, because it is cancelled, or the image is lost
     failed: dict[str, str] = field(default_factory=dict)  # stores that did not take the data, and why
+    said: Mapping[str, Any] = field(default_factory=dict)  # what the rows of its objects say
     after: Image = field(init=False)  # what plugins make of the image
 
     def __post_init__(self) -> None:

@@ -165,3 +165,9 @@ def test_what_a_killed_process_left_goes_and_what_others_use_stays(tmp_path: Pat
     one, other = Scratch(tmp_path), Scratch(tmp_path)
     used = {one.make().name, other.make().name}
     assert {each.name for each in tmp_path.iterdir()} == {*used, "of somebody else"}
+
+
+def test_where_no_scratch_directory_can_be_made_the_task_is_told_why(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_bytes(b"is a file")
+    with pytest.raises(PluginFailed, match=r"scratch_dir: .*\[import_plugins\]"):
+        Scratch(tmp_path / "scratch").make()
