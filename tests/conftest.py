@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 from botocore.loaders import JSONFileLoader
 
+import statements
 from needs import AUTHORITIES, CHECKOUT, PREFIX, client, not_run
 
 # Suites, and what makes things for tests: no test modules.
@@ -46,6 +47,8 @@ httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 # Each session of boto3 reads what S3 is anew, from JSON that is a megabyte long.
 _read_json = cache(JSONFileLoader().load_file)
 JSONFileLoader.load_file = lambda _self, path: _read_json(path)
+
+statements.share()
 
 UNIT = CHECKOUT / "tests" / "unit"
 

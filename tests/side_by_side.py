@@ -11,10 +11,14 @@ What is missing in this table passes as well; it costs another server, or is dis
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from _pytest.assertion import rewrite
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -134,6 +138,29 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         others = [self.assigned_work[each] for each in self.nodes if each not in staying]
         if len(staying) == 1 and not any(map(self._pending_of, others)):
             super()._assign_work_unit(staying[0])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let the processes share what has to be done once in a checkout; each would do all of it in the same moment."""
+    process = getattr(session.config, "workerinput", None)
+    if process is None or sys.dont_write_bytecode:
+        return
+    number, processes = int(process["workerid"].removeprefix("gw")), process["workercount"]
+    folders = [session.config.invocation_params.dir / place for place in session.config.args]
+    files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
+    rewrite_asserts(files[number % processes :: processes], session.config)
+
+
+def rewrite_asserts(files: Sequence[Path], config: pytest.Config) -> None:
+    """Compile files of tests as pytest does, and keep the result where it looks for it, unless it has one there."""
+    for file in files:
+        kept = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
+        if kept.exists() or not rewrite.try_makedirs(kept.parent):
+            continue
+        with contextlib.suppress(SyntaxError):  # which the collection tells
+            source, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, source, kept)
 
 
 @pytest.hookimpl(optionalhook=True)

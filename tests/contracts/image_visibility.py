@@ -92,19 +92,21 @@ def fill(catalogue: UnheardImages, members: UnheardMembers) -> tuple[list[Image]
         )
         for n in range(36)
     ]
-    add(catalogue, *images)
+    catalogue.create_all(*images)
     shares: Shares = {}
     answers = (*MemberStatus, None)
     for at, image in enumerate(images):
         # Each image, private ones too: it may have been shared before. Its owner too, as nobody forbids it.
         for which, project in enumerate(("a", "b", "c")):
             said = answers[(at // 3 + which) % 4]
-            if said is None:
-                continue
-            share(members, image.id, project, NOON, -1)
-            if said is not MemberStatus.PENDING:
-                members.set_status(image.id, project, said, NOON)
-            shares[image.id, project] = said
+            if said is not None:
+                shares[image.id, project] = said
+    members.add_all(
+        *(
+            Member(image_id=image_id, member=project, status=said, created_at=NOON, updated_at=NOON)
+            for (image_id, project), said in shares.items()
+        )
+    )
     return images, shares
 
 

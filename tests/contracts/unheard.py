@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from headwater.activity.journal import Journal
@@ -51,6 +52,11 @@ class UnheardImages(ImageRows):
     def create(self, image: Image, *, fresh_id: bool) -> None:
         commit(self._database, images.created(image, fresh_id=fresh_id))
 
+    def create_all(self, *new: Image) -> None:
+        """Create images with new ids in one transaction."""
+        if new:
+            commit(self._database, *(images.created(image, fresh_id=True) for image in new))
+
     def change(self, image_id: str, change: Callable[[Image], Image]) -> Image:
         return commit(self._database, images.changed(image_id, change))
 
@@ -72,6 +78,15 @@ class UnheardMembers(MemberRows):
 
     def add(self, new: Member, limit: int, allowed: Callable[[Image], None]) -> Member:
         return commit(self._database, members.added(new, limit, allowed))
+
+    def add_all(self, *new: Member) -> None:
+        """Share images in one transaction; who has answered did so when it was shared with."""
+        steps: list[Step[Any]] = []
+        for each in new:
+            steps.append(members.added(replace(each, status=MemberStatus.PENDING), -1, lambda _image: None))
+            if each.status is not MemberStatus.PENDING:
+                steps.append(members.answered(each.image_id, each.member, each.status, each.created_at))
+        commit(self._database, *steps)
 
     def put(
         self,

@@ -26,6 +26,7 @@ from templates import sqlite_catalogue
 
 READY = "Headwater is ready"
 START_S = 60  # two busy cores; a start takes less than a second otherwise
+_LONGEST_PAUSE_S = 0.1
 _PORTS = 5  # how many pairs are tried, as another process may take one before the server does
 
 
@@ -255,9 +256,15 @@ def bare_environment(home: Path) -> dict[str, str]:
 
 
 def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
-    """Return when ``holds()`` is true; fail the test when that takes too long."""
+    """Return when ``holds()`` is true; fail the test when that takes too long.
+
+    It looks again after 10 ms, and more seldom then: each look is often a request, which costs more than what is
+    waited for.
+    """
     deadline = time.monotonic() + timeout_s
+    pause_s = 0.01
     while not holds():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {timeout_s} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, _LONGEST_PAUSE_S)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from needs import CHECKOUT, PREFIX
-from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS
+from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS, rewrite_asserts
 
 WAITING = next(place for place, group in GROUPS.items() if group == WAITS and "::" not in place)
 LONGEST = next(place for place in FIRST if place.endswith(".py") and place not in GROUPS)
@@ -134,6 +134,21 @@ def test_what_did_not_run_is_listed_and_a_warning_fails(directory: Path) -> None
     said, _ = run(directory, "-n", "1", str(file), plugin="conftest")
     assert f"tests/unit/test_a.py: 1 test did not run: {PREFIX}the teapot is missing".replace(PREFIX, "") in said, said
     assert "1 failed, 1 skipped" in said, said
+
+
+def test_files_are_compiled_once_for_all_processes(directory: Path, request: pytest.FixtureRequest) -> None:
+    first, second, broken = (directory / f"tests/unit/test_{letter}.py" for letter in "abc")
+    first.write_text("def test_it():\n    text = 'rewritten'\n    assert text == 'another'\n")
+    broken.write_text("def test_it(:\n")
+    rewrite_asserts([first, broken], request.config)
+    assert [file.name.partition(".")[0] for file in (first.parent / "__pycache__").iterdir()] == ["test_a"]
+    rewrite_asserts([first, second], request.config)
+    written = {file: file.stat().st_mtime_ns for file in (first.parent / "__pycache__").iterdir()}
+    assert len(written) == 2
+    said, _ = run(directory, str(first), str(second))
+    assert "1 failed, 3 passed" in said, said
+    assert "assert 'rewritten' == 'another'" in said, said
+    assert {file: file.stat().st_mtime_ns for file in written} == written  # pytest has found them, and used them
 
 
 def test_one_file_needs_no_process_of_its_own(directory: Path) -> None:

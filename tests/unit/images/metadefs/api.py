@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from contracts.unheard import UnheardNamespaces, unheard_changes
 from headwater.database.engine import Database
-from headwater.database.tables import metadata
 from headwater.errors import HeadwaterError
 from headwater.http import errors
 from headwater.http.context import context
@@ -31,6 +30,7 @@ from headwater.images.policies import BY_NAME
 from headwater.images.schemas import ImageSchemas
 from headwater.images.settings import ImagesSettings
 from headwater.threads import Pool
+from templates import sqlite_catalogue
 
 ADMIN = Caller(user_id="root", project_id="p0", roles=frozenset({"admin", "member", "reader"}))
 MEMBER = Caller(user_id="ann", project_id="p1", roles=frozenset({"member", "reader"}))
@@ -72,8 +72,7 @@ class Api:
     """What a client sees."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = Database(f"sqlite:///{directory / 'catalogue.db'}")
-        self.database.write(metadata.create_all)
+        self.database = Database(sqlite_catalogue(directory / "catalogue.db"))
         self.catalogue = UnheardNamespaces(self.database)
         self.pool = Pool("test", 2)
         service = Metadefs(self.catalogue, POLICY, unheard_changes(self.database), clock=Ticking())
