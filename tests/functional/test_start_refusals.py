@@ -153,6 +153,11 @@ def test_limits_of_keystone_for_projects_that_are_not_keystones(tmp_path: Path) 
     refused(done, "[quotas]", "'use_keystone_limits'", "[auth]", "'mode'", '"keystone"')
 
 
+def test_a_plugin_of_imports_that_no_package_offers(tmp_path: Path) -> None:
+    done = serve(tmp_path, toml='[import_plugins]\nuse = ["unpack"]\n')
+    refused(done, "[import_plugins]", "'use'", "'unpack'", "image_decompression")
+
+
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
     toml = "[auth]\nallow_none_beyond_loopback = true\n"
     done = serve(tmp_path, "--bind", "192.0.2.1:9292", toml=toml)

@@ -34,6 +34,7 @@ from headwater.images.catalogue.upload_records import UploadRows
 from headwater.images.data.admission import Admitted
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
+from headwater.images.imports.plugins.registry import open_plugins
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.properties.guard import open_guard
@@ -132,6 +133,7 @@ def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
         vendor_data.check(settings.metadata.vendor_data, settings.auth.keystone)
     open_guard(settings.images, policy)
     open_signatures(settings.signatures, settings.auth.keystone)
+    open_plugins(settings.import_plugins)
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
     if serves:
