@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from headwater.errors import Conflict
+from headwater.errors import Conflict, HeadwaterError
 from headwater.streams.format.layout import SIGNED_INDEXES
 from headwater.streams.publishing.contents import Kind, Part, contents
 from headwater.streams.publishing.done import Done
@@ -45,8 +45,8 @@ def publish(
     """Make the feed in ``target`` that of ``source``, and return what was done with each file.
 
     Files come first and indexes last, each index under the condition that it is still the one that was there at the
-    beginning. A file of the same size is taken for the same, as the content behind a path never changes; documents
-    are compared.
+    beginning. A file of the same size is taken for the same where the feed in ``target`` says the same SHA-256 of it,
+    or nobody says any; one that only lies there is read. Documents are compared.
 
     Args:
         public: Let everybody read ``target``.
@@ -77,8 +77,9 @@ def publish(
 
 def _steps(source: Tree, target: Tree, parts: list[Part], *, dry_run: bool, remove: bool) -> Iterator[Step]:
     there = {part.path: _tag(target, part.path) for part in parts if part.kind is Kind.INDEX}
+    before = _hashes(target)
     for part in parts:
-        step = _step(source, target, part)
+        step = _step(source, target, part, before)
         if step.done is not Done.SAME and not dry_run:
             if part.kind is Kind.FILE:
                 with source.open(part.path) as opened:
@@ -102,7 +103,15 @@ def _require_no_older_signatures(target: Tree, parts: list[Part]) -> None:
             raise FeedSigned(target.place, path)
 
 
-def _step(source: Tree, target: Tree, part: Part) -> Step:
+def _hashes(target: Tree) -> dict[str, str | None]:
+    """Return what the feed that is there says of its files: their SHA-256, by path."""
+    try:
+        return {part.path: part.sha256 for part in contents(target) if part.kind is Kind.FILE}
+    except HeadwaterError:  # there is none, or none that is right: what lies there is looked at
+        return {}
+
+
+def _step(source: Tree, target: Tree, part: Part, before: Mapping[str, str | None]) -> Step:
     try:
         size = source.stat(part.path).size
     except PathNotFound as error:
@@ -114,9 +123,23 @@ def _step(source: Tree, target: Tree, part: Part) -> Step:
     except PathNotFound:
         return Step(part.path, Done.ADDED, size)
     is_same = found.size == size and (
-        part.kind is Kind.FILE or target.read(part.path).body == source.read(part.path).body
+        _is_same_file(target, part, before)
+        if part.kind is Kind.FILE
+        else target.read(part.path).body == source.read(part.path).body
     )
     return Step(part.path, Done.SAME if is_same else Done.CHANGED, size)
+
+
+def _is_same_file(target: Tree, part: Part, before: Mapping[str, str | None]) -> bool:
+    if part.sha256 is None:
+        return True
+    if part.path in before:
+        return before[part.path] == part.sha256
+    found = hashlib.sha256()
+    with target.open(part.path) as opened:
+        for piece in opened:
+            found.update(piece)
+    return found.hexdigest() == part.sha256
 
 
 def _tag(target: Tree, path: str) -> str:

@@ -165,6 +165,29 @@ def test_a_publisher_that_is_killed_at_any_write_leaves_a_feed_that_is_read(tmp_
     assert mortal.writes < dies_at, "the last ones were not killed"
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named by the feed before", "left by a run that was killed"])
+def test_another_file_of_the_same_size_is_not_taken_for_the_same(source: Tree, target: Tree, *, named: bool) -> None:
+    put_files(source)
+    publish(source, target)
+    other = DATA[::-1]
+    target.write("images/root.squashfs", other)
+    if named:
+        about = {"sha256": hashlib.sha256(other).hexdigest()}
+        put_files(target, **about)
+        target.write("images/root.squashfs", other)
+    else:
+        for index in (INDEX, INDEX2):
+            target.delete(index)
+    steps = {step.path: step.done for step in publish(source, target)}
+    assert steps["images/root.squashfs"] is Done.CHANGED
+    assert target.read("images/root.squashfs").body == DATA
+    if not named:
+        target.delete(INDEX)
+        target.delete(INDEX2)
+        again = {step.path: step.done for step in publish(source, target)}
+        assert again["images/root.squashfs"] is Done.SAME
+
+
 def test_two_publishers_exclude_each_other(source: Tree, target: Tree) -> None:
     with target.exclusive("the first"), pytest.raises(TreeInUse, match="the first"):
         publish(source, target)
