@@ -62,7 +62,7 @@ class Observed:
         token = request_id.set(current)
         known = context(scope)
         known.request_id = current
-        exchange = _Exchange(send, current, known.told)
+        exchange = _Exchange(send, current, known.told, has_body=scope["method"] != "HEAD")
         self._in_flight.inc()
         try:
             if not fits:
@@ -138,13 +138,14 @@ def _head(scope: Scope) -> tuple[str, str, int]:
 class _Exchange:
     """One answer on its way: adds to its head what every answer has, and notes what is sent."""
 
-    def __init__(self, send: Send, current: str, told: Mapping[str, str]) -> None:
+    def __init__(self, send: Send, current: str, told: Mapping[str, str], *, has_body: bool) -> None:
         self._send = send
+        self._has_body = has_body
         self._told = told
         self._request_id = (b"x-openstack-request-id", current.encode("latin-1"))
         self.started = False
         self.status = 0
-        self.sent = 0
+        self.sent = 0  # bytes of the body, all of it once it has begun
         self.left_with: OSError | None = None  # what told that the client is gone, or takes nothing any more
 
     async def send(self, message: Message) -> None:
@@ -157,7 +158,8 @@ class _Exchange:
                 there = {name for name, _ in headers}
                 more = ((name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self._told.items())
                 headers += [(name, value) for name, value in more if name not in there]
-            self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
+            if self._has_body:
+                self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
             message = {**message, "headers": headers}
         try:
             await self._send(message)

@@ -140,6 +140,12 @@ def test_each_request_is_one_line(metrics: Metrics, logs: list[Any]) -> None:
     assert line["ms"] >= 0
 
 
+def test_the_answer_to_head_has_nothing_to_count(metrics: Metrics, logs: list[Any]) -> None:
+    messages = ask(fine, metrics, method="HEAD")
+    assert (b"content-length", b"40") in messages[0]["headers"]
+    assert logs[0]["sent"] == 0
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [

@@ -217,7 +217,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        return ("; " if any(isinstance(each, dict) for each in value) else " ").join(map(_text, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name}={each}" for name, each in value.items())
+        return ", ".join(f"{name}={_text(each)}" for name, each in value.items())
     return str(value)
