@@ -40,13 +40,17 @@ def measure(plan: Plan, results: Results) -> None:
     with swift.prepared() as (site, server), process.running(server) as port:
         service = swift.Swift(port, site)
         settings = _settings(swift.s3_settings(service, service.container()), room / "copies", plan.cache_size)
+        with serving(room / "far", plan.workers, settings=settings) as far:
+            image_id = uploaded(far, plan.cache_size)
+            _cold(plan, results, far, image_id)
+            _copy(room / "copies")
+        with serving(room / "near", plan.workers) as near:
+            near_id = uploaded(near, plan.cache_size)
+        # Both begin anew: what they did before, for many or for one, is no part of what is compared.
         with (
             serving(room / "far", plan.workers, settings=settings) as far,
             serving(room / "near", plan.workers) as near,
         ):
-            image_id = uploaded(far, plan.cache_size)
-            _cold(plan, results, far, image_id)
-            near_id = uploaded(near, plan.cache_size)
             # Both as the disk gives them: what was just written lies in memory in smaller parts, which are sent slower.
             for file in (_copy(room / "copies"), largest_file(near.data_dir)):
                 forget(file)
