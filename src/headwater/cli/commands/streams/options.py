@@ -41,7 +41,12 @@ Grace = Annotated[
         help="How long a file stays that nothing names any more; clients keep an index for an hour.",
     ),
 ]
-CaFile = Annotated[Path | None, typer.Option("--cafile", metavar="FILE", help="Certificates (PEM) that prove servers.")]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--cafile", metavar="FILE", exists=True, dir_okay=False, help="Certificates (PEM) that prove servers."
+    ),
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Take any certificate of a web server.")]
 
 

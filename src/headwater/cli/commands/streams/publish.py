@@ -72,10 +72,10 @@ def publish(
         return
     for step in done:
         if step.done is not Done.SAME:
-            output.say(f"{step.done} {step.path}")
+            output.say(f"{_word(step.done, dry_run=dry_run)} {step.path}")
     same = sum(step.done is Done.SAME for step in done)
     output.say(f"{len(done) - same} files {'would be ' if dry_run else ''}published, {same} are as they were")
-    _say(registered)
+    _say(registered, dry_run=dry_run)
 
 
 def register(
@@ -92,7 +92,7 @@ def register(
     if as_json:
         output.say_json({"dry_run": dry_run, "keystone": [_told(each) for each in done]})
     else:
-        _say(done)
+        _say(done, dry_run=dry_run)
 
 
 def _register(
@@ -113,10 +113,14 @@ def _register(
     return registration.register(session, kind, url, regions, interfaces or registration.INTERFACES, dry_run=dry_run)
 
 
-def _say(done: list[Registered]) -> None:
+def _word(done: Done, *, dry_run: bool) -> str:
+    return f"would be {done}" if dry_run and done is not Done.SAME else done.value
+
+
+def _say(done: list[Registered], *, dry_run: bool) -> None:
     for each in done:
         was = f" (was {each.before})" if each.before else ""
-        output.say(f"{each.done} {each.what}{f': {each.url}' if each.url else ''}{was}")
+        output.say(f"{_word(each.done, dry_run=dry_run)} {each.what}{f': {each.url}' if each.url else ''}{was}")
 
 
 def _facts(step: Step) -> dict[str, Any]:

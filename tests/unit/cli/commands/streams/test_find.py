@@ -50,6 +50,12 @@ def test_an_image_is_found_and_every_step_shown(tmp_path: Path, named: tuple[str
     assert answer["resolved"][0]["indexURL"] == f"file://{tree}/{INDEX2}"
 
 
+def test_certificates_that_are_not_there_are_a_wrong_use(tmp_path: Path) -> None:
+    result = find("--version", "24.04", "--url", feed(tmp_path / "feed"), "--cafile", tmp_path / "absent.pem")
+    assert result.exit_code == 2
+    assert "absent.pem" in result.stderr.replace("\n", "")
+
+
 def test_what_is_not_found_is_told_with_the_reason_and_exit_code_1(tmp_path: Path) -> None:
     tree = feed(tmp_path / "feed")
     result = streams("find-image", "--region", "regionone", "--endpoint", KEYSTONE, "--base", "ubuntu@24.04",
