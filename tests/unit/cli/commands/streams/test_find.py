@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_an_image_is_found_and_every_step_shown(tmp_path: Path, named: tuple[str
 def test_certificates_that_are_not_there_are_a_wrong_use(tmp_path: Path) -> None:
     result = find("--version", "24.04", "--url", feed(tmp_path / "feed"), "--cafile", tmp_path / "absent.pem")
     assert result.exit_code == 2
-    assert "absent.pem" in result.stderr.replace("\n", "")
+    assert "absent.pem" in re.sub(r"[\s│]", "", result.stderr)  # in a box, which breaks long paths
 
 
 def test_what_is_not_found_is_told_with_the_reason_and_exit_code_1(tmp_path: Path) -> None:
