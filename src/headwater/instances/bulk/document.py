@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -40,6 +41,7 @@ _NOT_SAID: Mapping[str, Any] = {
     "meta": {},
     "tokens": "optional",
 }
+_USUAL = Instance(id=str(UUID(int=0)), name="any", hostname="any", created_at=0, updated_at=0).to_dict()
 
 
 def instance_document(instance: Instance) -> dict[str, Any]:
@@ -60,9 +62,8 @@ def instance_document(instance: Instance) -> dict[str, Any]:
 
 def printed(instance: Instance) -> dict[str, Any]:
     """Return ``instance_document``, and what else is known of it."""
-    plain = Instance(id=instance.id, name=instance.name, hostname=instance.hostname, created_at=0, updated_at=0)
-    known, usual = instance.to_dict(), plain.to_dict()
-    others = {name: known[name] for name in _OF_OTHERS if known[name] != usual[name]}
+    known = instance.to_dict()
+    others = {name: known[name] for name in _OF_OTHERS if known[name] != _USUAL[name]}
     if certificates := [key for key in known["keys"] if key["type"] != "ssh"]:
         others["certificates"] = certificates
     return instance_document(instance) | others

@@ -77,7 +77,7 @@ def publish(
 
 def _steps(source: Tree, target: Tree, parts: list[Part], *, dry_run: bool, remove: bool) -> Iterator[Step]:
     there = {part.path: _tag(target, part.path) for part in parts if part.kind is Kind.INDEX}
-    before = _hashes(target)
+    before = _hashes(target) if any(part.kind is Kind.FILE for part in parts) else {}
     for part in parts:
         step = _step(source, target, part, before)
         if step.done is not Done.SAME and not dry_run:
