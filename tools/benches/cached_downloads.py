@@ -26,6 +26,7 @@ from servers import process, swift
 BENCH = "cache"
 _KEPT_S = 60
 _LEAST = 0.9  # of a download from a file store
+_TURNS = 4  # in each round: a download takes part of a second, and single ones differ twofold, also from equal servers
 
 
 def measure(plan: Plan, results: Results) -> None:
@@ -93,12 +94,14 @@ def _copy(directory: Path) -> Path:
 
 
 def _warm(plan: Plan, results: Results, far: tuple[Server, str], near: tuple[Server, str]) -> None:
-    """Download from the cache and from a file store, in turn."""
+    """Download from the cache and from a file store, in turn; who is first in a turn is second in the next."""
     size = plan.cache_size
     cached: list[float] = []
     filed: list[float] = []
-    for _ in range(plan.rounds):
-        for rates, (server, its) in ((filed, near), (cached, far)):
+    order = [(filed, near), (cached, far)]
+    for _ in range(_TURNS * plan.rounds):
+        order.reverse()
+        for rates, (server, its) in order:
             rates.append(size / MIB / seconds_together([lambda one=server, its=its: _download(one.images, its, size)]))  # type: ignore[misc]  # binds this turn's
     peer = results.add(BENCH, "download from a file store", "MiB/s", filed)
     figure = results.add(BENCH, "download from the cache", "MiB/s", cached, beside=peer)
