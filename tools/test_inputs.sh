@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetch what the tests read out of Debian packages without installing it: cloud-init, which is never
-# started as a service here, the clients of LXD and Incus, which need no daemon for what they do here, and one real ISO
-# image. All are unpacked below .cache.
+# started as a service here, the clients of LXD and Incus, which need no daemon for what they do here, the program by which
+# systemd fetches images, and one real ISO image. All are unpacked below .cache.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
@@ -54,6 +54,19 @@ for name in lxd incus; do
     fi
     rm -rf "$work"
 done
+
+if [[ ! -d .cache/systemd-container ]]; then # its library is a package of its own in some releases only
+    for package in libsystemd-shared systemd-container; do
+        if fetch "$package"; then
+            mkdir -p .cache/systemd
+            cp -r "$work/tree/." .cache/systemd/
+        else
+            printf '%s could not be fetched (apt-get download %s).\n' "$package" "$package" >&2
+        fi
+        rm -rf "$work"
+    done
+    [[ ! -d .cache/systemd ]] || mv .cache/systemd .cache/systemd-container
+fi
 
 if ! compgen -G "$iso/*.iso" >/dev/null; then
     for package in ipxe grub-rescue-pc; do
