@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 from botocore.loaders import JSONFileLoader
 
+import memory
 import statements
 from needs import AUTHORITIES, CHECKOUT, PREFIX, client, not_run
 
@@ -49,6 +50,7 @@ _read_json = cache(JSONFileLoader().load_file)
 JSONFileLoader.load_file = lambda _self, path: _read_json(path)
 
 statements.share()
+memory.take_temporary_files()
 
 UNIT = CHECKOUT / "tests" / "unit"
 

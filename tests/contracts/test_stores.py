@@ -105,7 +105,13 @@ class _OnFiles(ObjectStoreContract):
 
 
 class TestFileStore(_OnFiles):
-    """Past the page cache, on the file system of the checkout's temporary files."""
+    """Past the page cache, on a disk."""
+
+    @pytest.fixture
+    def root(self) -> Iterator[Path]:
+        place = Path(tempfile.mkdtemp(prefix="headwater-store-"))
+        yield place / "store"
+        shutil.rmtree(place)
 
 
 class TestFileStoreThroughTheCache(_OnFiles):

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import memory
 from servers.ports import free_port
 
 _KEEPER = Path(__file__).with_name("keeper.py")
@@ -27,8 +28,7 @@ _STOP_S = 40
 _PORTS = 3  # how many are tried, as another process may take one before the server does
 
 # MariaDB waits for the disk when it makes or drops a table: a second for a schema on a busy machine, 30 ms in memory.
-_MEMORY = Path("/dev/shm")
-_ROOM = 2 << 30  # bytes free there; containers often have little
+_ROOM = 2 << 30  # bytes
 
 
 class ServerDidNotStart(Exception):
@@ -60,8 +60,8 @@ def directory(prefix: str, owner: str | None, *, in_memory: bool = True) -> Iter
 
     It is not pytest's: that one is closed to other accounts, and too long a path for a Unix socket.
     """
-    in_memory = in_memory and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
-    path = Path(tempfile.mkdtemp(prefix=f"headwater-{prefix}-", dir=_MEMORY if in_memory else None))
+    in_memory = in_memory and memory.has_room(_ROOM)
+    path = Path(tempfile.mkdtemp(prefix=f"headwater-{prefix}-", dir=memory.MEMORY if in_memory else None))
     try:
         if owner is not None:
             shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
