@@ -55,7 +55,7 @@ GROUPS = {
     "tests/functional/test_fetch.py::test_a_server_that_drips_or_is_silent_holds_nobody_for_long": ALONE,
     "tests/functional/test_fetch.py::test_data_that_comes_too_slowly_is_an_error": ALONE,
     "tests/functional/test_unseen_images.py::test_time_does_not_tell_them_apart": ALONE,
-    "tests/functional/test_workers.py::test_a_worker_that_stands_still_is_replaced": ALONE,
+    "tests/functional/test_workers.py::test_a_worker_that_stands_still_is_replaced": WAITS,
     "tests/functional/test_commands_with_proof.py": KEYSTONE,
     "tests/functional/test_identity.py": KEYSTONE,
     "tests/functional/test_import_attacks.py": KEYSTONE,
