@@ -1,4 +1,4 @@
-"""Where the service is and who calls: as OpenStack's own clients know it, from the variables that begin with ``OS_``."""
+"""Where the service is and who calls, from the variables that begin with ``OS_``, as OpenStack's clients read them."""
 
 from __future__ import annotations
 
