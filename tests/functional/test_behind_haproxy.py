@@ -37,6 +37,7 @@ frontend public
 
 def block_with(words: str) -> str:
     """Return the block of the page that has these words."""
+    found: str
     (found,) = (block for block in re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL) if words in block)
     return found
 
