@@ -14,14 +14,18 @@ _log = logging.getLogger(__name__)
 class Loop:
     """Work that is done again and again, in a thread of its own, so that nothing else keeps it from being done."""
 
-    def __init__(self, fails: str, work: Callable[[], float | None], every_s: float) -> None:
+    def __init__(
+        self, fails: str, work: Callable[[], float | None], every_s: float, *, asks_database: bool = True
+    ) -> None:
         """Take the work.
 
         Args:
             fails: What the log says when it fails.
             work: Returns after how many seconds it wants to be done again; ``None``: after ``every_s``.
+            asks_database: Its thread needs a connection.
         """
         self.pool = Pool("loop", 1)
+        self.asks_database = asks_database
         self._fails, self._work, self._every_s = fails, work, every_s
 
     async def run(self) -> None:

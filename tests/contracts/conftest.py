@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.database.engine import Database
+from headwater.images.catalogue.discarded import DiscardedObjectRows
+from headwater.images.catalogue.public import PublicImageRows
 
 
 @pytest.fixture
@@ -15,3 +18,23 @@ def database(catalogue_url: str) -> Iterator[Database]:
     database = Database(catalogue_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def catalogue(database: Database) -> UnheardImages:
+    return UnheardImages(database)
+
+
+@pytest.fixture
+def public(database: Database) -> PublicImageRows:
+    return PublicImageRows(database)
+
+
+@pytest.fixture
+def records(database: Database) -> UnheardUploads:
+    return UnheardUploads(database)
+
+
+@pytest.fixture
+def discarded(database: Database) -> DiscardedObjectRows:
+    return DiscardedObjectRows(database)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.image_catalogue import DIRECTIONS, NOON, SECOND, add, all_pages, an_image, anything, expected
+from contracts.image_catalogue import NOON, SECOND, add, an_image, anything
+from contracts.image_lists import DIRECTIONS, all_pages, expected
 from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database

@@ -1,207 +1,219 @@
-"""The catalogue of images on every database, and the schema that the migrations make there."""
+"""What the catalogue of images promises of each image, on every database: kept, changed, deleted."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
+import threading
+import uuid
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect, text
-from sqlalchemy.exc import IntegrityError
 
-from catalogues import content
-from contracts.image_catalogue import ImageCatalogueContract, add, an_image
+from contracts.image_catalogue import NOON, add, an_image, anything, renamed
 from contracts.unheard import UnheardImages
-from headwater.database import migrating, schema
-from headwater.database.engine import Database
-from headwater.database.tables import image_tags, metadata
-from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query, Viewer
-from headwater.images.catalogue.public import PublicImageRows, Revision
-from headwater.images.catalogue.rows import row_of
-from headwater.images.model import Location
+from headwater.images.catalogue.images import ImageExists, MarkerNotFound
+from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.public import PublicImageRows
+from headwater.images.catalogue.rows import ImageNotFound
+from headwater.images.model import Image, ImageProtected, Status, Visibility
 
 
-@pytest.fixture
-def empty(database_url: str) -> Iterator[Database]:
-    """A database without any table."""
-    database = Database(database_url)
-    yield database
-    database.close()
+def test_an_image_comes_back_as_it_was(catalogue: UnheardImages) -> None:
+    full = an_image(
+        "noble 😀",
+        status=Status.ACTIVE,
+        visibility=Visibility.COMMUNITY,
+        os_hidden=True,
+        protected=True,
+        owner="p1",
+        disk_format="qcow2",
+        container_format="bare",
+        size=1 << 62,
+        virtual_size=2**63 - 1,
+        checksum="0" * 32,
+        os_hash_algo="sha512",
+        os_hash_value="f" * 128,
+        min_ram=2**31 - 1,
+        min_disk=2**31 - 1,
+        tags=("second", "first", "ä 😀"),
+        properties={"z": "1", "a": "", "ключ": "значение", "long": "x" * 100_000},
+    )
+    add(catalogue, full, empty := an_image())
+    assert catalogue.get(full.id) == full
+    assert list(catalogue.get(full.id).properties) == ["z", "a", "ключ", "long"]
+    assert catalogue.get(empty.id) == empty
 
 
-@pytest.fixture
-def migrated(empty: Database) -> Database:
-    """A database that the migrations have brought to the newest schema; ``database`` is a copy of such a one."""
-    schema.upgrade(empty)
-    return empty
+def test_an_image_that_is_not_there_is_not_found(catalogue: UnheardImages) -> None:
+    add(catalogue, there := an_image())
+    for image_id in ("", "nobody", "x" * 300, str(uuid.UUID(int=0)), "ä😀", "' OR '1'='1", there.id + " "):
+        with pytest.raises(ImageNotFound):
+            catalogue.get(image_id)
+        with pytest.raises(ImageNotFound):
+            catalogue.change(image_id, renamed("x"))
+        with pytest.raises(ImageNotFound):
+            catalogue.delete(image_id, anything, NOON)
+        with pytest.raises(MarkerNotFound):
+            catalogue.page(Query(marker=image_id))
+        assert catalogue.location(image_id) is None
+    assert catalogue.page(Query()) == [there]
 
 
-class TestImageCatalogue(ImageCatalogueContract):
-    """On SQLite, PostgreSQL and MariaDB."""
+def test_an_id_that_is_taken_is_refused_and_the_image_keeps_its_place(catalogue: UnheardImages) -> None:
+    first = an_image("first", tags=("t",), properties={"p": "1"})
+    add(catalogue, first)
+    for fresh_id in (True, False):
+        with pytest.raises(ImageExists, match=first.id):
+            catalogue.create(replace(first, name="second", tags=("u",), properties={}), fresh_id=fresh_id)
+    assert catalogue.get(first.id) == first
+    assert catalogue.page(Query(tags=("u",))) == []
 
 
-def default_differs(
-    _context: object, _found: object, _column: object, is_default: str | None, _wanted: object, default: str | None
-) -> bool:
-    """Say whether a column has another default. Each database writes texts and truth values in its own way."""
-
-    def said(value: str | None) -> str | None:
-        bare = (value or "").partition("::")[0].strip("()'")
-        return {"0": "false", "1": "true", "": None}.get(bare, bare)
-
-    return said(is_default) != said(default)
-
-
-def test_a_copy_of_the_schema_is_what_the_migrations_make(mariadb_url: str, mariadb_catalogue_url: str) -> None:
-    """MariaDB is told what to make; SQLite and PostgreSQL copy all of a database by themselves."""
-
-    def made(connection: Connection) -> list[str]:
-        tables = sorted(inspect(connection).get_table_names())
-        return [connection.exec_driver_sql(f"SHOW CREATE TABLE {table}").one()[1] for table in tables]
-
-    migrated, copied = Database(mariadb_url), Database(mariadb_catalogue_url)
-    schema.upgrade(migrated)
-    assert copied.read(made) == migrated.read(made)
-    assert content(copied) == content(migrated)
-    copied.close()
-    migrated.close()
-
-
-def test_the_migrations_make_the_tables_that_the_code_uses(migrated: Database) -> None:
-    def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": default_differs}
-        )
-        return list(compare_metadata(context, metadata))
-
-    assert migrated.read(differences) == []
-
-
-def test_the_migrations_give_the_columns_the_collations_that_the_code_needs(empty: Database) -> None:
-    """Compared by what the database says, as alembic does not look at collations."""
-
-    def columns(connection: Connection) -> dict[str, list[tuple[str, str, bool]]]:
-        found = inspect(connection)
-        return {
-            table: sorted(
-                (column["name"], repr(column["type"]), bool(column["nullable"])) for column in found.get_columns(table)
-            )
-            for table in metadata.tables
-        }
-
-    schema.upgrade(empty)
-    migrated = empty.read(columns)
-    empty.write(metadata.drop_all)
-    empty.write(metadata.create_all)
-    assert migrated == empty.read(columns)
-
-
-def test_an_upgrade_says_whether_there_was_something_to_do(empty: Database) -> None:
-    assert schema.version(empty) is None
-    with pytest.raises(schema.CatalogueTooOld, match=r"no schema.*headwater db upgrade"):
-        schema.check(empty)
-    assert schema.upgrade(empty)
-    assert schema.version(empty) == schema.NEWEST
-    schema.check(empty)
-    assert not schema.upgrade(empty)
-
-
-def test_an_upgrade_keeps_what_is_there(database: Database) -> None:
-    catalogue = UnheardImages(database)
-    image = an_image("kept", tags=("t",))
+def test_the_id_of_a_deleted_image_is_never_used_again(catalogue: UnheardImages) -> None:
+    image = an_image(tags=("t",), properties={"p": "1"})
     add(catalogue, image)
-    schema.upgrade(database)
-    assert catalogue.get(image.id) == image
-
-
-def test_a_newer_catalogue_is_refused_and_left_alone(database: Database) -> None:
-    database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
-    for use in (schema.check, schema.upgrade):
-        with pytest.raises(schema.CatalogueTooNew, match=f"9999.*{schema.NEWEST}.*newer Headwater") as caught:
-            use(database)
-        assert str(database.url.password or "no secret") not in str(caught.value)
-    assert schema.version(database) == "9999"
-
-
-_UPGRADE = """
-import sys
-from headwater.database import migrating, schema
-from headwater.database.engine import Database
-database = Database(sys.argv[1])
-sys.stdin.read(1)
-schema.upgrade(database)
-print(schema.version(database))
-"""
-
-
-def test_processes_that_upgrade_at_once_all_end_with_the_newest_schema(database_url: str) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _UPGRADE, database_url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"g")
-        process.stdin.flush()
-    outcomes = [process.communicate(timeout=60) for process in processes]
-    assert [(out.decode().strip(), err.decode()) for out, err in outcomes] == [(schema.NEWEST, "")] * 3
-    database = Database(database_url)
-    assert PublicImageRows(database).revision() == Revision(0, None)
-    database.close()
-
-
-def test_deleting_an_image_takes_what_is_searched_for_with_it(database: Database) -> None:
-    catalogue = UnheardImages(database)
-    image = an_image(tags=("a", "b"), properties={"p": "1"})
-    add(catalogue, image)
-    catalogue.delete(image.id, lambda _image: None, 0)
-    for table in ("image_tags", "image_properties", "image_locations", "images"):
-        rows = database.read(lambda connection, table=table: connection.scalar(text(f"SELECT count(*) FROM {table}")))  # type: ignore[misc]
-        assert rows == 0, table
-
-
-def test_a_tag_of_an_image_that_is_not_there_is_refused_by_the_database(database: Database) -> None:
-    """The foreign keys are really in force; SQLite needs to be told."""
-    with pytest.raises(IntegrityError):
-        database.write(
-            lambda connection: connection.execute(insert(image_tags).values(image_id="nobody", tag="t", created_at=0))
-        )
-
-
-def test_an_upgrade_keeps_where_the_bytes_are_and_which_ids_were_used(empty: Database) -> None:
-    image, gone = an_image(owner="p"), an_image()
-
-    def before(connection: Connection) -> None:
-        row = {name: value for name, value in row_of(image).items() if name != "audience"}
-        connection.execute(
-            text(f"INSERT INTO images ({', '.join(row)}) VALUES ({', '.join(f':{n}' for n in row)})"), row
-        )
-        connection.execute(
-            text("INSERT INTO image_locations (image_id, store, object_key) VALUES (:id, 'file', 'key')"),
-            {"id": image.id},
-        )
-        connection.execute(text("INSERT INTO deleted_images (id, deleted_at) VALUES (:id, 5)"), {"id": gone.id})
-
-    to_schema(empty, "0003")
-    empty.write(before)
-    schema.upgrade(empty)
-    catalogue = UnheardImages(empty)
-    assert catalogue.get(image.id) == image
-    assert catalogue.page(Query(viewer=Viewer(project_id="p"))) == [image]
-    assert catalogue.location(image.id) == Location("file", "key")
+    catalogue.delete(image.id, anything, NOON)
     with pytest.raises(ImageExists):
-        catalogue.create(gone, fresh_id=False)
+        catalogue.create(image, fresh_id=False)
+    with pytest.raises(ImageNotFound):
+        catalogue.get(image.id)
+    assert catalogue.page(Query(tags=("t",))) == catalogue.page(Query(properties=(("p", "1"),))) == []
 
 
-def to_schema(database: Database, number: str) -> None:
-    """Bring an empty database to an older schema."""
-    migrating.run(database, schema.MIGRATIONS, number)
+def test_deleted_images_of_one_moment_are_read_in_blocks(catalogue: UnheardImages) -> None:
+    images = sorted((an_image(f"n{number}") for number in range(5)), key=lambda image: image.id)
+    add(catalogue, *images)
+    for image in images:
+        catalogue.delete(image.id, anything, NOON)
+    assert catalogue.find_deleted(images[2].id) == (images[2], NOON)
+    first = catalogue.deleted(since=0, limit=2)
+    rest = catalogue.deleted(since=NOON, limit=9, after=first[-1][0].id)
+    assert [image for image, _ in first + rest] == images
+    with pytest.raises(ImageNotFound):
+        catalogue.find_deleted(an_image().id)
+
+
+def test_an_image_that_may_not_be_deleted_stays(catalogue: UnheardImages) -> None:
+    image = an_image(protected=True)
+    add(catalogue, image)
+    with pytest.raises(ImageProtected):
+        catalogue.delete(image.id, Image.require_deletable, NOON)
+    assert catalogue.get(image.id) == image
+
+
+def test_a_change_counts_the_revision_and_is_kept(catalogue: UnheardImages) -> None:
+    image = an_image("before", tags=("a", "b"), properties={"kept": "1", "changed": "1", "gone": "1"})
+    add(catalogue, image)
+    after = catalogue.change(
+        image.id,
+        lambda now: replace(
+            now,
+            name=None,
+            tags=("b", "c"),
+            properties={"new": "1", "changed": "2", "kept": "1"},
+            updated_at=NOON + 1,
+        ),
+    )
+    assert after == catalogue.get(image.id)
+    assert (after.revision, after.name, after.tags) == (1, None, ("b", "c"))
+    assert after.properties == {"new": "1", "changed": "2", "kept": "1"}
+
+    def found(**query: Any) -> bool:
+        return catalogue.page(Query(**query)) == [after]
+
+    assert [found(tags=(tag,)) for tag in "abc"] == [False, True, True]
+    pairs = [("kept", "1"), ("changed", "1"), ("changed", "2"), ("gone", "1"), ("new", "1")]
+    assert [found(properties=(pair,)) for pair in pairs] == [True, False, True, False, True]
+
+
+def test_a_change_to_the_same_is_none(catalogue: UnheardImages, public: PublicImageRows) -> None:
+    image = an_image("same", visibility=Visibility.PUBLIC)
+    add(catalogue, image)
+    before = public.revision().number
+    assert catalogue.change(image.id, renamed("same")) == image
+    assert public.revision().number == before
+
+
+def test_a_change_that_fails_changes_nothing(catalogue: UnheardImages) -> None:
+    image = an_image("before")
+    add(catalogue, image)
+
+    def refuse(_image: Image) -> Image:
+        raise ImageProtected(image.id)
+
+    with pytest.raises(ImageProtected):
+        catalogue.change(image.id, refuse)
+    assert catalogue.get(image.id) == image
+
+
+def test_changes_at_once_are_all_kept(catalogue: UnheardImages, public: PublicImageRows) -> None:
+    image = an_image(visibility=Visibility.PUBLIC)
+    add(catalogue, image)
+    before = public.revision().number
+    start = threading.Barrier(6)
+    failures: list[BaseException] = []
+
+    def label(number: int) -> None:
+        start.wait()
+        try:
+            for turn in range(3):
+                catalogue.change(
+                    image.id,
+                    lambda now, turn=turn: replace(  # type: ignore[misc]
+                        now,
+                        tags=(*now.tags, f"{number}.{turn}"),
+                        properties={**now.properties, f"{number}.{turn}": "x"},
+                    ),
+                )
+        except BaseException as error:  # noqa: BLE001 - given to the test, whatever it is
+            failures.append(error)
+
+    threads = [threading.Thread(target=label, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    after = catalogue.get(image.id)
+    labels = {f"{number}.{turn}" for number in range(6) for turn in range(3)}
+    assert set(after.tags) == set(after.properties) == labels
+    assert after.revision == 18
+    assert public.revision().number == before + 18
+    assert all(catalogue.page(Query(tags=(label,))) == [after] for label in labels)
+
+
+def test_what_a_deleted_image_was_is_kept_until_it_is_purged(catalogue: UnheardImages) -> None:
+    images = [an_image(f"n{n}", owner="ab"[n % 2], tags=("t",), properties={"p": "😀"}) for n in range(4)]
+    add(catalogue, *images)
+    for at, image in enumerate(images):
+        catalogue.delete(image.id, anything, NOON + at)
+    assert catalogue.deleted(since=0, limit=9) == [(image, NOON + at) for at, image in enumerate(images)]
+    assert [image.name for image, _ in catalogue.deleted(since=NOON + 1, limit=2)] == ["n1", "n2"]
+    assert [image.name for image, _ in catalogue.deleted(since=0, limit=9, owner="b")] == ["n1", "n3"]
+    assert catalogue.purge(NOON + 2, limit=1) == 1
+    assert catalogue.purge(NOON + 2, limit=9) == 1
+    assert [image.name for image, _ in catalogue.deleted(since=0, limit=9)] == ["n2", "n3"]
+    for image in images:
+        with pytest.raises(ImageExists):
+            catalogue.create(image, fresh_id=False)
+
+
+def test_deleted_images_are_read_in_the_order_of_their_creation(catalogue: UnheardImages) -> None:
+    images = [an_image(f"n{n}", owner="ab"[n % 2], created_at=NOON + n // 3) for n in range(9)]
+    add(catalogue, *images)
+    for at, image in enumerate(images[::-1]):
+        catalogue.delete(image.id, anything, NOON + at)
+    line = sorted(images, key=lambda image: (image.created_at, image.id))
+    for newest_first, expected in ((False, line), (True, line[::-1])):
+        found: list[Image] = []
+        after: tuple[int, str] | None = None
+        while block := catalogue.deleted_by_age(since=0, limit=2, newest_first=newest_first, after=after):
+            found += [image for image, _ in block]
+            after = found[-1].created_at, found[-1].id
+        assert found == expected
+    some = catalogue.deleted_by_age(since=NOON + 4, limit=9, newest_first=False, owner="b")
+    assert [image for image, _ in some] == [each for each in line if each in images[:5] and each.owner == "b"]
+    assert catalogue.deleted_of_no_age(since=0, limit=9) == []
+    assert catalogue.count_deleted(since=0, most=20) == 9
+    assert catalogue.count_deleted(since=0, most=5) == 5
+    assert catalogue.count_deleted(since=NOON + 4, most=20, owner="b") == 2

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
-from contracts.image_catalogue import NOON, SECOND, add, an_image, anything, renamed
-from contracts.unheard import UnheardImages, commit
+from contracts.image_catalogue import NOON, SECOND, add, an_image, an_upload, anything, moved, renamed
+from contracts.image_lists import many_images
+from contracts.unheard import UnheardImages, UnheardUploads, commit
 from headwater.clock import rfc2822
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue import images
 from headwater.images.catalogue import public as public_module
+from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.transaction import Step
 from headwater.images.model import Image, Status, Visibility
@@ -31,23 +33,6 @@ from templates import sqlite_catalogue
 
 SETTINGS = StreamsSettings(virt_types=("kvm", "lxd"))
 PRODUCTS = SETTINGS.products_name
-
-
-@pytest.fixture
-def database(catalogue_url: str) -> Iterator[Database]:
-    database = Database(catalogue_url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def catalogue(database: Database) -> UnheardImages:
-    return UnheardImages(database)
-
-
-@pytest.fixture
-def public(database: Database) -> PublicImageRows:
-    return PublicImageRows(database)
 
 
 def bootable(**fields: object) -> Image:
@@ -291,3 +276,57 @@ def test_the_feed_s_questions_are_ranges_of_indexes(tmp_path_factory: pytest.Tem
         steps = plan(database, question)
         assert all(step.startswith("SEARCH") for step in steps), (question, steps)
     database.close()
+
+
+def test_the_public_images_are_those_that_everybody_may_boot_oldest_first(
+    public: PublicImageRows, catalogue: UnheardImages
+) -> None:
+    many = many_images()
+    add(catalogue, *many)
+    listed = [
+        image
+        for image in many
+        if image.visibility is Visibility.PUBLIC and image.status is Status.ACTIVE and not image.os_hidden
+    ]
+    assert len(listed) > 2
+    assert list(public.everything()) == sorted(listed, key=lambda image: (image.created_at, image.id))
+
+
+def test_the_revision_grows_with_changes_of_public_images_only(
+    catalogue: UnheardImages, public: PublicImageRows, records: UnheardUploads
+) -> None:
+    def grows(work: Callable[[], object]) -> bool:
+        before = public.revision().number
+        work()
+        after = public.revision().number
+        assert after >= before
+        return after > before
+
+    shown, private = an_image(visibility=Visibility.PUBLIC), an_image(visibility=Visibility.PRIVATE)
+    as_public: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.PUBLIC)  # noqa: E731
+    as_shared: Callable[[Image], Image] = lambda image: replace(image, visibility=Visibility.SHARED)  # noqa: E731
+    assert grows(lambda: add(catalogue, shown))
+    assert not grows(lambda: add(catalogue, private))
+    assert grows(lambda: catalogue.change(shown.id, renamed("x")))
+    assert not grows(lambda: catalogue.change(shown.id, renamed("x")))
+    assert not grows(lambda: catalogue.change(private.id, renamed("x")))
+    assert grows(lambda: catalogue.change(private.id, as_public))
+    assert grows(lambda: catalogue.change(private.id, lambda image: replace(image, tags=("t",))))
+    assert grows(lambda: catalogue.change(private.id, as_shared))
+    assert not grows(lambda: catalogue.change(private.id, renamed("y")))
+    assert not grows(lambda: catalogue.delete(private.id, anything, NOON))
+    assert grows(lambda: catalogue.delete(shown.id, anything, NOON))
+    assert not grows(lambda: (catalogue.page(Query()), list(public.everything()), records.uploads()))
+
+
+def test_the_revision_grows_when_a_public_image_becomes_active(
+    catalogue: UnheardImages, public: PublicImageRows, records: UnheardUploads
+) -> None:
+    image = an_image(visibility=Visibility.PUBLIC)
+    add(catalogue, image)
+    upload = an_upload(image)
+    before = public.revision().number
+    records.begin_upload(upload, moved(Status.SAVING))
+    records.finish_upload(image.id, upload.location, moved(Status.ACTIVE))
+    assert public.revision().number > before
+    assert [found.id for found in public.everything()] == [image.id]

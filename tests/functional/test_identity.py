@@ -18,8 +18,8 @@ from functional.clients import Client
 from functional.headwater_process import HeadwaterDidNotStart, HeadwaterProcess, wait_until
 from headwater.errors import Unauthenticated
 from headwater.identity.keystone.catalogue import ServiceCatalogue
+from headwater.identity.keystone.peer import PeerUnavailable
 from headwater.identity.keystone.tokens import KeystoneTokens, KeystoneUnavailable, Questions
-from headwater.identity.peer import PeerUnavailable
 from headwater.identity.settings import KeystoneSettings
 from servers.keystone import SHORT_LIFE_S, Keystone, User
 from servers.relay import Relay

@@ -24,7 +24,7 @@ from functional.headwater_process import HeadwaterProcess, bare_environment
 from functional.images import OCTETS, an_image, show
 from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import Caller
-from headwater.identity.peer import Peer
+from headwater.identity.keystone.peer import Peer
 from headwater.images.signatures.barbican import Barbican as Source
 from headwater.images.signatures.certificates import LARGEST, CertificatesUnavailable, CertificateUnusable
 from servers.barbican import Barbican

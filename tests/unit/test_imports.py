@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -117,6 +118,11 @@ HOUSE = (
     "images",
     "instances",
     "instances/api",
+    "instances/http",
+    "instances/identity",
+    "instances/identity/http",
+    "instances/tokens",
+    "instances/tokens/http",
     "jobs",
     "server",
     "stores",
@@ -225,6 +231,7 @@ def test_a_house_without_imports_keeps_the_contracts(model_house: Path) -> None:
         ("images/http_v2", "images.http"),
         ("images/http_v2", "images.service"),
         ("images/assembly", "images.v1"),
+        ("instances/http", "instances.identity.http"),
         ("images/data", "images.catalogue"),
         ("images/catalogue", "images.model"),
         ("stores/file", "stores.store_type"),
@@ -271,6 +278,8 @@ def test_an_import_down_the_house_keeps_the_contracts(model_house: Path, importe
         ("images/v1/http", "images.http_v2"),
         ("images/http", "images.http_v2"),
         ("images/v1", "images.v1.http"),
+        ("instances/tokens", "instances.tokens.http"),
+        ("cli", "instances.identity.http"),
         ("images/compute_proxy", "images.compute_proxy.http"),
         ("images/compute_proxy", "images.v1"),
         ("images/assembly", "images.http_v2"),
@@ -323,6 +332,32 @@ def test_sql_in_a_catalogue_keeps_the_contracts(model_house: Path, room: str) ->
 def test_a_room_without_a_place_breaks_a_contract(model_house: Path, where: str) -> None:
     (model_house / where / "cellar.py").touch()
     assert not keeps_its_contracts(model_house)
+
+
+def test_no_modules_need_each_other(graph: grimp.ImportGraph) -> None:
+    """Not for types either; what a module is given it describes itself, with a protocol."""
+    ours = [name for name in graph.modules if name.startswith("headwater")]
+    order = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in ours})
+    order.prepare()  # raises CycleError, which names those of a circle
+
+
+WOVEN = ("headwater.instances", "headwater.streams")  # there, some rooms need each other
+
+
+def rooms_of(graph: grimp.ImportGraph, folder: str) -> dict[str, set[str]]:
+    """Return which rooms of a folder each of them needs, itself or in what lies in it."""
+    at = {module: room for room in graph.find_children(folder) for module in (room, *graph.find_descendants(room))}
+    needed: dict[str, set[str]] = {room: set() for room in at.values()}
+    for module, room in at.items():
+        found = {at[other] for other in graph.find_modules_directly_imported_by(module) if other in at}
+        needed[room] |= found - {room}
+    return needed
+
+
+def test_no_rooms_need_each_other(graph: grimp.ImportGraph) -> None:
+    folders = [name for name in graph.modules if name.startswith("headwater") and not name.startswith(WOVEN)]
+    for folder in sorted(folders):
+        TopologicalSorter(rooms_of(graph, folder)).prepare()
 
 
 def seen_from(graph: grimp.ImportGraph, module: str) -> set[tuple[str, str]]:

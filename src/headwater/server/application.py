@@ -143,8 +143,13 @@ class Background:
             Loop("runs of sources were not renewed", self._source_work.renew, RENEW_EVERY_S),
             Loop("uses of images were not noted", self.images.last_used.keep, RENEW_EVERY_S),
             Loop("housekeeping failed", self.images.keep_house, RENEW_EVERY_S),
-            Loop("stores were not looked at", self.watch.look, TURN_S),
-            Loop("notifications cannot be delivered", self.images.notifications.start, _START_EVERY_S),
+            Loop("stores were not looked at", self.watch.look, TURN_S, asks_database=False),
+            Loop(
+                "notifications cannot be delivered",
+                self.images.notifications.start,
+                _START_EVERY_S,
+                asks_database=False,
+            ),
         ]
         if runs_jobs:
             self._loops += [
@@ -208,7 +213,7 @@ class Application(Background):
         self._feed = feed = LiveFeed(images.public, settings.streams, signer, fingerprints=fingerprints)
         self._trees, agents = open_trees(settings.streams, settings.data_dir, pools.pulling, self.metrics)
         self._loops += [
-            Loop("what is kept of a feed is not looked after", each.look_after, _TREES_EVERY_S)
+            Loop("what is kept of a feed is not looked after", each.look_after, _TREES_EVERY_S, asks_database=False)
             for each in self._trees.values()
             if isinstance(each, PulledTree)
         ]
@@ -233,7 +238,9 @@ class Application(Background):
         )
         self._loops += self._port.loops
         if settings.metadata.openstack.auth_url is not None:
-            self._loops.append(Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S))
+            self._loops.append(
+                Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S, asks_database=False)
+            )
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)

@@ -14,9 +14,8 @@ from headwater.threads import Pool
 _FEED_THREADS = 4  # while documents are made anew they wait for one of them, and nobody else does
 _HOUSE_THREADS = 2  # besides one for each store, which may hang
 _SYNC_THREADS = 2  # each waits for the server of a feed most of the time
-# That ask one at a time: leases, uses, house, looks for jobs, sources (two), health, two senders, two that hash, who
-# waits for changes of instances, what guests fetched.
-_LONE_THREADS = 14
+LOOPS = 11  # of a worker that serves and runs jobs, which ask the database
+_LONE_THREADS = LOOPS + 4  # and ask one at a time: health, two senders of notifications, what hashes
 _MOST_OF_A_SERVER = 48  # connections
 
 

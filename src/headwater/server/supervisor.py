@@ -41,7 +41,7 @@ from headwater.images.properties.guard import open_guard
 from headwater.images.signatures.registry import open_signatures
 from headwater.instances.vendor_data import opening as vendor_data
 from headwater.jobs.queue import Jobs
-from headwater.server import data_dir, log, metrics
+from headwater.server import data_dir, log
 from headwater.server.apis import policies
 from headwater.server.drain import Drain
 from headwater.server.edge import certificates
@@ -49,6 +49,7 @@ from headwater.server.edge.listener import listening
 from headwater.server.guests import networks
 from headwater.server.guests.networks import PortTaken
 from headwater.server.guests.port import require_open_secrets
+from headwater.server.metrics import processes
 from headwater.server.settings import Settings, address
 from headwater.server.stores.admitting import admitted
 from headwater.server.workers import Workers
@@ -89,7 +90,7 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
             if (probe := networks.probed(name, each)) is not None:
                 held.enter_context(probe)
     found = _prepare(settings)
-    with metrics.shared_between_processes():
+    with processes.shared_between_processes():
         return Workers(settings, found, drain, on_ready).run()
 
 
@@ -108,7 +109,7 @@ def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
     drain = Drain()
     drain.follow_signals()
     found = _prepare(settings, serves=False)
-    with metrics.shared_between_processes():
+    with processes.shared_between_processes():
         return Workers(settings, found, drain, on_ready, serves=False).run()
 
 

@@ -25,8 +25,9 @@ from types import FrameType
 
 from headwater.errors import SettingsError, Unavailable
 from headwater.images.data.admission import Admitted
-from headwater.server import metrics, worker
+from headwater.server import worker
 from headwater.server.drain import Drain, ignore_signals
+from headwater.server.metrics import processes
 from headwater.server.settings import Settings
 from headwater.server.worker import BEAT_S, READY
 
@@ -178,7 +179,7 @@ class Workers:
 
     def _ended(self, one: _Worker, code: int) -> None:
         del self._workers[one.pid]
-        metrics.forget_process(one.pid)
+        processes.forget_process(one.pid)
         if self._stopping:
             return
         now = time.monotonic()

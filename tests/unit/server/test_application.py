@@ -27,6 +27,7 @@ from headwater.images.model import Location
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
 from headwater.server.application import Application
+from headwater.server.pools import LOOPS
 from headwater.server.settings import ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
@@ -310,6 +311,10 @@ def test_uploads_that_end_together_leave_connections_to_the_catalogue(worker: Ap
                 assert (await asyncio.wait_for(http.get(IMAGES), 10)).status_code == 200
 
     asyncio.run(ask())
+
+
+def test_each_loop_that_asks_the_database_has_a_connection(worker: Application) -> None:
+    assert sum(loop.asks_database for loop in worker._loops) == LOOPS
 
 
 # --- While nobody waits -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from headwater.client.clouds import environment_of
-from headwater.client.proof import proof_from
+from headwater.client.environment import proof_from
 from headwater.client.service import ImageService
 from headwater.errors import SettingsError
 

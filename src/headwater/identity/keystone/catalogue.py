@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keystoneauth1 import exceptions
 
+from headwater.identity.keystone.peer import PeerUnavailable
 from headwater.identity.keystone.service_user import service_session
-from headwater.identity.peer import PeerUnavailable
 from headwater.identity.settings import KeystoneUser
 
 

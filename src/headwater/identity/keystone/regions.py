@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headwater.errors import HeadwaterError
-from headwater.identity.peer import Peer, PeerUnavailable
+from headwater.identity.keystone.peer import Peer, PeerUnavailable
 from headwater.identity.settings import KeystoneSettings
 
 _LIMIT = 4 << 20  # bytes of a catalogue

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from headwater.http.paging import BadQuery, marker, page_limit
 from headwater.http.values import canonical_id, whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query
+from headwater.images.http.filters import readable, require_few
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
 
@@ -17,7 +18,6 @@ _EQUAL = frozenset({"owner", "checksum", "os_hash_value", "os_hash_algo"})
 _NUMBERS = frozenset({"size", "virtual_size", "min_ram", "min_disk"})
 _TIMES = frozenset({"created_at", "updated_at"})
 _COMPARISONS = ("gt", "gte", "lt", "lte", "eq", "neq")
-FILTER_LIMIT = 50  # of one list; a database takes a minute to plan a question with some hundreds
 _NEVER = frozenset({"changes-since", "properties", "locations", "members", "deleted_at"})
 _LIST_VALUE = r'(?:"[^"]*"|[^,"]*)'
 
@@ -33,9 +33,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
     tags: list[str] = []
     given: dict[str, str] = {}
     sorting: dict[str, list[str]] = {"sort": [], "sort_key": [], "sort_dir": []}
-    for name, value in parameters:
-        if "\x00" in value or "\x00" in name:
-            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
+    for name, value in readable(parameters):
         if name in sorting:
             sorting[name].append(value)
         elif name == "deleted":
@@ -48,8 +46,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
             conditions.append(condition)
         else:
             properties.append((name, value))
-    if len(conditions) + len(properties) + len(tags) > FILTER_LIMIT:
-        raise BadQuery(f"A list takes at most {FILTER_LIMIT} filters; each property, tag and column counts.")
+    require_few(len(conditions) + len(properties) + len(tags))
     if not any(condition.column == "status" for condition in conditions):
         conditions.append(Condition("status", "neq", Status.KILLED.value))
     visibility = given.get("visibility")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from cachetools import TTLCache
 
 from headwater.identity.caller import Caller
-from headwater.identity.peer import Peer, PeerUnavailable, Reply
+from headwater.identity.keystone.peer import Peer, PeerUnavailable, Reply
 from headwater.images.signatures.certificates import (
     LARGEST,
     CertificateNotFound,

@@ -35,7 +35,7 @@ def open_certificates(settings: SignaturesSettings, keystone: KeystoneSettings) 
         return CertificateDirectory(settings.directory)
     if settings.certificates == "barbican":
         # Its library takes a while to import.
-        from headwater.identity.peer import Peer  # noqa: PLC0415 - only what is used
+        from headwater.identity.keystone.peer import Peer  # noqa: PLC0415 - only what is used
         from headwater.images.signatures.barbican import Barbican  # noqa: PLC0415 - only what is used
 
         barbican = settings.barbican

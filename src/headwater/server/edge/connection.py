@@ -8,11 +8,12 @@ import logging
 import socket
 import ssl
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import unquote
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from headwater.errors import HeadwaterError
 from headwater.http.context import context
@@ -22,9 +23,7 @@ from headwater.server.edge.incoming import Incoming
 from headwater.server.edge.limits import FIRST_BYTE_S, HANDSHAKE_S, HEAD_S, KEEP_ALIVE_S, LINGER_IDLE_S, STOP_S
 from headwater.server.edge.parsing import Request
 from headwater.server.edge.tls import Tls
-
-if TYPE_CHECKING:
-    from headwater.server.edge.listener import Connections
+from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +38,21 @@ def address_of(name: object) -> Address | None:
     return None
 
 
+class Group(Protocol):
+    """What those connections have in common that one application answers: see ``listener.Connections``."""
+
+    app: ASGIApp
+    files: Pool  # sends files
+    tls: Callable[[], ssl.SSLContext] | None  # gives each its certificate; None: plain HTTP
+    idle: dict[Connection, None]  # those that wait for a request, the longest first
+    stopping: bool  # no request is waited for any more
+
+
 class Connection:
     """What a client and its socket are to those that are answered together."""
 
-    def __init__(self, listener: Connections, connected: socket.socket, client: Address | None) -> None:
-        self._listener = listener
+    def __init__(self, group: Group, connected: socket.socket, client: Address | None) -> None:
+        self._group = group
         self._socket = connected
         self._incoming = Incoming(connected)
         self._stream = self._incoming.stream
@@ -94,12 +103,12 @@ class Connection:
             OSError: The client is gone, or does not come to terms about TLS.
         """
         loop = asyncio.get_running_loop()
-        if self._listener.tls is None:
+        if self._group.tls is None:
             await loop.connect_accepted_socket(lambda: self._stream, self._socket)
             return
-        tls = self._tls = Tls(self._listener.tls(), self._stream)
+        tls = self._tls = Tls(self._group.tls(), self._stream)
         await loop.connect_accepted_socket(lambda: tls, self._socket)
-        self._listener.idle[self] = None
+        self._group.idle[self] = None
         try:
             await tls.handshake(HANDSHAKE_S)
         except ssl.SSLEOFError:
@@ -108,7 +117,7 @@ class Connection:
             _log.info("no TLS", extra={"client": self._name, "why": error.reason or str(error)})
             raise
         finally:
-            self._listener.idle.pop(self, None)
+            self._group.idle.pop(self, None)
 
     async def _next_request(self, silence_s: float) -> Request | None:
         """Return the next request; ``None`` when there will be none.
@@ -122,13 +131,13 @@ class Connection:
             return request
         loop = asyncio.get_running_loop()
         until = None
-        self._listener.idle[self] = None
+        self._group.idle[self] = None
         try:
             while True:
                 if until is None and self._incoming.in_head:
                     until = loop.time() + HEAD_S
                 left = silence_s if until is None else until - loop.time()
-                if self._listener.stopping:
+                if self._group.stopping:
                     left = min(left, STOP_S)
                 if not await self._incoming.receive(left):
                     return None
@@ -139,15 +148,15 @@ class Connection:
                 raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"A head takes {HEAD_S:.0f} seconds at most") from None
             raise
         finally:
-            self._listener.idle.pop(self, None)
+            self._group.idle.pop(self, None)
 
     async def _answer(self, request: Request) -> bool:
         """Answer ``request``; return whether another one may follow."""
-        exchange = Exchange(request, self._incoming, self._stream, self._listener.files)
-        if self._listener.stopping:
+        exchange = Exchange(request, self._incoming, self._stream, self._group.files)
+        if self._group.stopping:
             exchange.keep_alive = False
         try:
-            await self._listener.app(self._scope(request, exchange), exchange.receive, exchange.send)
+            await self._group.app(self._scope(request, exchange), exchange.receive, exchange.send)
         except OSError as error:
             if exchange.started:
                 _log.debug("an answer was not read to its end", extra={"error": str(error)})

@@ -1,24 +1,29 @@
-"""What one download finds out, the next one knows."""
+"""Data that goes out; what one download finds out, the next one knows."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from contracts.image_catalogue import NOON, add, an_image
 from contracts.rules import EveryoneMay
-from contracts.unheard import UnheardImages, UnheardLocations
+from contracts.unheard import UnheardImages, UnheardLocations, UnheardUploads
+from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.http.filesend import FileFailed
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.downloads import Download, Downloads
+from headwater.images.data.uploads import Uploads
 from headwater.images.locations.known_stores import KnownStore, KnownStores
 from headwater.images.locations.reading import DataDamaged, DataMissing, DataRefused, NotReadYet
 from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
@@ -27,6 +32,8 @@ from headwater.stores.memory import MemoryStore, MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
 from headwater.stores.web import HttpStore
 from headwater.testing.object_store import marked, put
+from unit.images.data.uploading import BrokenStore
+from unit.images.data.uploading import put as bring
 from unit.images.inspection.disk_images import qcow2
 
 DATA = bytes(range(256)) * 20
@@ -352,3 +359,95 @@ def test_a_verdict_stays_when_other_locations_change(database: Database) -> None
 
     house.rows.change(house.image.id, added, NOON)
     assert house.verdicts == [None, RIGHT]
+
+
+def test_only_an_image_with_data_can_be_downloaded(
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
+) -> None:
+    access = Access(catalogue, EveryoneMay())
+    downloads = Downloads(catalogue, access, {store.name: store})
+    with pytest.raises(ImageNotFound):
+        downloads.open(OPERATOR, "nobody")
+    assert downloads.open(OPERATOR, image.id) is None
+    data = uploads.begin(OPERATOR, image.id)
+    bring(data, DATA)
+    assert downloads.open(OPERATOR, image.id) is None
+    data.finish()
+    opened = downloads.open(OPERATOR, image.id)
+    assert opened is not None
+    assert b"".join(opened.read(0, len(DATA))) == DATA
+    catalogue.change(image.id, lambda now: now.moved_to(Status.DEACTIVATED))
+    assert downloads.open(OPERATOR, image.id) is not None
+
+
+def test_data_is_described_where_it_is_there(
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image
+) -> None:
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store})
+    assert downloads.describe(OPERATOR, image.id) is None
+    data = uploads.begin(OPERATOR, image.id)
+    bring(data, DATA)
+    data.finish()
+    described = downloads.describe(OPERATOR, image.id)
+    assert described is not None
+    assert described.size == len(DATA)
+    with pytest.raises(ImageNotFound):
+        downloads.describe(OPERATOR, "nobody")
+    store.close()
+    with pytest.raises(DataMissing):
+        downloads.describe(OPERATOR, image.id)
+
+
+def test_lost_data_is_named(uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    bring(data, DATA)
+    data.finish()
+    store.close()
+    access = Access(catalogue, EveryoneMay())
+    with pytest.raises(DataMissing, match=f"data of image {image.id} is missing from store memory"):
+        Downloads(catalogue, access, {store.name: store}).open(OPERATOR, image.id)
+
+
+def test_data_in_a_store_that_is_not_there_is_not_lost(
+    uploads: Uploads, catalogue: UnheardImages, store: BrokenStore, image: Image, tmp_path: Path
+) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    bring(data, DATA)
+    data.finish()
+    access = Access(catalogue, EveryoneMay())
+    with pytest.raises(StoreUnavailable, match="store memory does not work"):
+        Downloads(catalogue, access, {}).open(OPERATOR, image.id)
+    away = marked(FileStore("memory", FileStoreSettings(), tmp_path / "away"))
+    shutil.rmtree(tmp_path / "away")
+    with pytest.raises(StoreUnavailable, match="is it mounted"):
+        Downloads(catalogue, access, {"memory": away}).open(OPERATOR, image.id)
+
+
+def test_data_that_one_store_has_lost_is_read_from_another(
+    uploads: Uploads,
+    catalogue: UnheardImages,
+    records: UnheardUploads,
+    store: BrokenStore,
+    image: Image,
+    tmp_path: Path,
+) -> None:
+    data = uploads.begin(OPERATOR, image.id)
+    bring(data, DATA)
+    data.finish()
+    key = data.location.object_key
+    row = {"image_id": image.id, "position": 1, "store": "files", "object_key": key, "metadata": "{}"}
+    records._database.write(lambda connection: connection.execute(insert(tables.image_locations), row))
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store, "files": files})
+    store.close()
+    with pytest.raises(DataMissing):
+        downloads.open(OPERATOR, image.id)
+    shutil.rmtree(tmp_path / "files")
+    with pytest.raises(StoreUnavailable):  # it may have it
+        downloads.open(OPERATOR, image.id)
+    files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
+    put(files, key, DATA)
+    downloads = Downloads(catalogue, Access(catalogue, EveryoneMay()), {store.name: store, "files": files})
+    opened = downloads.open(OPERATOR, image.id)
+    assert opened is not None
+    assert b"".join(opened.read(0, len(DATA))) == DATA

@@ -16,8 +16,8 @@ from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.client.clouds import chosen
 from headwater.client.downloading import download as downloaded
+from headwater.client.environment import proof_from
 from headwater.client.importing import Importing, file_named
-from headwater.client.proof import proof_from
 from headwater.client.service import Document, ImageService, Patience
 from headwater.client.uploading import Notebook, Uploading, cache_directory, digest_of
 from headwater.errors import SettingsError

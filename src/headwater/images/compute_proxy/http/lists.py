@@ -10,14 +10,13 @@ from headwater.http.paging import BadQuery
 from headwater.http.values import moment, whole
 from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.compute_proxy import words
+from headwater.images.http.filters import parted, require_few
 from headwater.images.model import Status
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings
 
 _NUMBERS = {"minRam": "min_ram", "minDisk": "min_disk"}
 _PROPERTIES = {"server": "instance_uuid", "type": "image_type"}
-_PROPERTY = "property-"
-_MOST = 50  # filters of one list, as the Image API has it
 
 
 def query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> Query:
@@ -28,20 +27,11 @@ def query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> Qu
     Raises:
         BadQuery: A parameter has a value that it cannot have; the message names both.
     """
-    given: dict[str, str] = {}
-    properties: dict[str, str] = {}
-    for name, value in parameters:
-        if "\x00" in value or "\x00" in name:
-            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
-        if name.startswith(_PROPERTY):
-            properties[name.removeprefix(_PROPERTY)] = value
-        elif name in _PROPERTIES:
-            # A server may be named by its address.
-            properties[_PROPERTIES[name]] = value.rpartition("/")[2] if name == "server" else value
-        else:
-            given[name] = value
-    if len(properties) > _MOST:
-        raise BadQuery(f"A list takes at most {_MOST} filters by properties, not {len(properties)}")
+    given, properties = parted(parameters)
+    for name in _PROPERTIES.keys() & given.keys():
+        # A server may be named by its address.
+        properties[_PROPERTIES[name]] = given[name].rpartition("/")[2] if name == "server" else given[name]
+    require_few(len(properties))
     conditions = [
         Condition(column, "eq", _number(name, given[name])) for name, column in _NUMBERS.items() if name in given
     ]

@@ -9,6 +9,7 @@ from headwater.http import paging
 from headwater.http.paging import BadQuery
 from headwater.http.values import moment, whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Comparison, Condition, Direction, Query
+from headwater.images.http.filters import parted, require_few
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings
 from headwater.images.v1.images import Wanted
@@ -21,7 +22,6 @@ _NUMBERS: dict[str, tuple[str, Comparison]] = {
     "size_max": ("size", "lte"),
 }
 _TRUE, _FALSE = frozenset({"true", "1", "t", "yes", "on", "y"}), frozenset({"false", "0", "f", "no", "off", "n"})
-_PROPERTY = "property-"
 
 
 def wanted(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> Wanted:
@@ -30,21 +30,14 @@ def wanted(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> W
     Raises:
         BadQuery: A parameter has a value that it cannot have; the message names both.
     """
-    given: dict[str, str] = {}
-    properties: dict[str, str] = {}
-    for name, value in parameters:
-        if "\x00" in value or "\x00" in name:
-            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
-        if name.startswith(_PROPERTY):
-            properties[name.removeprefix(_PROPERTY)] = value
-        else:
-            given[name] = value
+    given, properties = parted(parameters)
     conditions = [Condition(name, "eq", given[name]) for name in sorted(_TEXT & given.keys())]
     for name, (column, comparison) in _NUMBERS.items():
         if name in given:
             conditions.append(Condition(column, comparison, _number(name, given[name])))
     if "protected" in given:
         conditions.append(Condition("protected", "eq", _switch("protected", given["protected"])))
+    require_few(len(conditions) + len(properties))
     is_public = given.get("is_public")
     changes_since = given.get("changes-since")
     return Wanted(

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from headwater.identity.keystone.catalogue import ServiceCatalogue
-from headwater.identity.peer import Peer, PeerUnavailable
+from headwater.identity.keystone.peer import Peer, PeerUnavailable
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid

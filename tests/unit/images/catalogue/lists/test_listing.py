@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects import sqlite
 
-from contracts.image_catalogue import NOON, SECOND, all_pages, an_image, expected
+from contracts.image_catalogue import NOON, SECOND, an_image
+from contracts.image_lists import all_pages, expected
 from contracts.unheard import UnheardImages
 from headwater.database import tables
 from headwater.database.engine import Database

@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 from headwater.cli import options
 from headwater.cli.image_service import opened_image_service
 from headwater.client.clouds import environment_of
-from headwater.client.proof import Proof, proof_from
+from headwater.client.environment import proof_from
+from headwater.client.proof import Proof
 from headwater.client.service import ImageService, Patience
 from headwater.client.uploading import cache_directory
 from headwater.errors import Conflict, HeadwaterError, SettingsError

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from headwater.client.environment import DEFAULT_URL, proof_from
 from headwater.client.keystone import Keystone
-from headwater.client.proof import DEFAULT_URL, proof_from
 from headwater.errors import SettingsError
 
 KEYSTONE = {"OS_AUTH_URL": "http://keystone.example:5000", "OS_USERNAME": "u", "OS_PASSWORD": "very-secret"}
