@@ -60,7 +60,7 @@ ROOMS = {
     "typer": ("headwater.cli",),
     "rich": ("headwater.cli.output",),
     "jwt": ("headwater.instances.identity.tokens",),
-    "jinja2": ("headwater.instances.user_data.templates",),
+    "jinja2": ("headwater.instances.user_data.rendering",),
     "pycdlib": ("headwater.instances",),
     "pysequoia": ("headwater.streams",),
     "oslo_utils": ("headwater.images",),

@@ -41,6 +41,13 @@ class OneImage:
         assert image_id == IMAGE[0]
 
 
+def test_a_file_that_does_not_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(
+        FileArgumentUnreadable, match=r"^--user-data: cannot read the file '/dev/zero': it has more than"
+    ):
+        instance.bytes_of("--user-data", "@/dev/zero")
+
+
 class Commands:
     """The commands on a catalogue of their own."""
 

@@ -38,6 +38,7 @@ from headwater.instances.service import Description, Instances, described
 if TYPE_CHECKING:
     from headwater.instances.vendor_data.opening import Told
 
+_MOST_BYTES = 64 << 20  # of a file that an option names
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 app = typer.Typer(
@@ -147,6 +148,7 @@ def add(
             user_data_template=(
                 None if user_data_template is None else bytes_of("--user-data-template", user_data_template)
             ),
+            template_name=user_data_template[1:] if user_data_template and user_data_template[0] == "@" else None,
             vendor_data=None if vendor_data is None else json_of("--vendor-data", vendor_data),
             network_data=None if network_data is None else json_of("--network-data", network_data),
             meta=meta_of(meta or []),
@@ -258,11 +260,15 @@ def bytes_of(option: str, value: str) -> bytes:
     if not value.startswith("@"):
         return os.fsencode(value)
     try:
-        return Path(value[1:]).read_bytes()
+        with Path(value[1:]).open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
     except OSError as error:
         raise FileArgumentUnreadable(option, value[1:], error.strerror or str(error)) from error
     except ValueError as error:  # a NUL in the name
         raise FileArgumentUnreadable(option, value[1:], str(error)) from error
+    if len(data) > _MOST_BYTES:
+        raise FileArgumentUnreadable(option, value[1:], f"it has more than {_MOST_BYTES >> 20} MiB")
+    return data
 
 
 def text_of(option: str, value: str) -> str:
