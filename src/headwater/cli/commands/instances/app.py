@@ -34,6 +34,7 @@ from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
+from headwater.json_keys import twice
 
 if TYPE_CHECKING:
     from headwater.instances.vendor_data.opening import Told
@@ -284,10 +285,14 @@ def text_of(option: str, value: str) -> str:
 
 def json_of(option: str, value: str) -> Any:
     """Return the JSON that an option gives, or the file after ``@``."""
+    text = text_of(option, value)
     try:
-        return msgspec.json.decode(text_of(option, value))
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ArgumentWrong(option, f"it is not JSON: {error}") from error
+    if (problem := twice(text)) is not None:
+        raise ArgumentWrong(option, problem)
+    return found
 
 
 def meta_of(values: list[str]) -> dict[str, str]:
