@@ -76,7 +76,7 @@ ROOMS = {
     "boto3": ("headwater.stores.s3", "headwater.streams.trees"),
     "botocore": ("headwater.stores.s3", "headwater.streams.trees"),
     "cryptography": (
-        "headwater.identity.keystone.sealing",
+        "headwater.identity.keystone.kept_tokens",
         "headwater.images",
         "headwater.instances.identity.keys",
         "headwater.instances.identity.proofs",
@@ -151,6 +151,8 @@ CATALOGUES = (
     "images/metadefs/catalogue",
     "instances/boot_log/rows",
     "instances/callers/macs",
+    "instances/callers/seed_rows",
+    "instances/editions",
     "instances/identity/keys",
     "instances/lists/rows",
     "instances/password/rows",

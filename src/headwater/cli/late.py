@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from headwater.loading import loading
+from headwater.garbage import no_garbage_search
 
 
 class LateGroup(TyperGroup):
@@ -56,7 +56,7 @@ class _Commands(MutableMapping[str, Any]):
 
 def _imported(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    with loading():
+    with no_garbage_search():
         found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         group = typer.main.get_group(found)

@@ -55,8 +55,8 @@ app = typer.Typer(
             "user-data": "headwater.cli.commands.instances.user_data:app",
             "lint": "headwater.cli.commands.instances.lint:lint",
             "arguments": "headwater.cli.commands.media.arguments:arguments",
-            "rotate-identity-keys": "headwater.cli.commands.instances.rotate_identity_keys:rotate_identity_keys",
-            "rotate-tokens": "headwater.cli.commands.instances.rotate_tokens:rotate_tokens",
+            "rotate-identity-keys": "headwater.cli.commands.instances.rotate:rotate_identity_keys",
+            "rotate-tokens": "headwater.cli.commands.instances.rotate:rotate_tokens",
         }
     ),
     no_args_is_help=True,
