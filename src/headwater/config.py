@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, Val
 from pydantic_core import CoreSchema, core_schema
 
 from headwater.errors import SettingsError
+from headwater.json_keys import twice
 
 ENVIRONMENT_PREFIX = "HEADWATER_"
 DEFAULT = "default"
@@ -197,16 +198,19 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Key
             continue
         path = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
         text = environment[name]
-        yield name, path, _value(text)
+        yield name, path, _value(name, text)
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
     """Lists and tables come as JSON; all else stays text, and the model turns it into its type."""
     if text[:1] in ("[", "{"):
         try:
-            return json.loads(text)
-        except ValueError:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
             return text
+        if (problem := twice(text)) is not None:
+            raise SettingsError(f"{name}: {problem}")
+        return found
     return text
 
 

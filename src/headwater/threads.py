@@ -46,4 +46,5 @@ def _lower_claim(nice: int) -> None:
         return
     # Linux keeps a nice value for each thread; where it does not, all claims stay equal.
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -10,6 +10,7 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.instances.callers.identifiers import Identifier, Kind
+from headwater.instances.editions import Edition
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -20,7 +21,7 @@ from headwater.instances.errors import (
 from headwater.instances.keys import Key
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
-from headwater.instances.registry import RECORD_LIMIT, Edition, InstanceRows
+from headwater.instances.registry import RECORD_LIMIT, InstanceRows
 
 NOON = 1_700_000_000_000_000
 
@@ -70,7 +71,7 @@ class RegistryContract:
         assert registry.by_address("2001:db8::1") == one
         assert registry.by_address("10.0.0.2") == two
         assert registry.by_address("10.0.0.3") is None
-        assert registry.editions_at(["10.0.0.1", "10.0.0.3"]) == {
+        assert registry.editions.at(["10.0.0.1", "10.0.0.3"]) == {
             "10.0.0.1": Edition(instance_id=one.id, revision=0, updated_at=NOON)
         }
 
@@ -82,7 +83,7 @@ class RegistryContract:
         found = [registry.by_address(address) for address in ("blue/10.0.0.5", "red/10.0.0.5", "10.0.0.5", "10.0.0.6")]
         assert found == [*there, there[0]]
         addresses = ["red/10.0.0.5", "10.0.0.5", "green/10.0.0.5", "blue/10.0.0.6", "Blue/10.0.0.5"]
-        editions = registry.editions_at(addresses)
+        editions = registry.editions.at(addresses)
         assert {address: edition.instance_id for address, edition in editions.items()} == {
             "red/10.0.0.5": there[1].id,
             "10.0.0.5": there[2].id,
@@ -105,7 +106,7 @@ class RegistryContract:
             registry.add(each)
 
         def known_by(kind: Kind, *values: str) -> str | None:
-            edition = registry.edition_known_by(Identifier(kind, values))
+            edition = registry.editions.known_by(Identifier(kind, values))
             return None if edition is None else edition.instance_id
 
         assert known_by("serial", "S-1") == known_by("mac", "fa:16:3e:00:00:01") == one.id
@@ -155,7 +156,7 @@ class RegistryContract:
         record = registry.record(first.id)
         assert (record.instance, record.replaced) == (changed, first)
         assert registry.by_address("10.0.0.1") is None
-        assert registry.editions_at(["10.0.0.2"]) == {
+        assert registry.editions.at(["10.0.0.2"]) == {
             "10.0.0.2": Edition(instance_id=first.id, revision=1, updated_at=NOON + 5)
         }
 

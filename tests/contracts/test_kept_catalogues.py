@@ -136,7 +136,7 @@ def test_addresses_and_macs_of_instances_that_are_there_are_known_after_an_upgra
     assert (found["a"], found["c"]) == (macs[:3], [])
     assert found["b"] in (macs[:3], [])  # which PostgreSQL cannot read
     registry = InstanceRows(database)
-    edition = registry.editions_at(["10.0.0.5"])["10.0.0.5"]
+    edition = registry.editions.at(["10.0.0.5"])["10.0.0.5"]
     assert registry.get(edition.instance_id).addresses == ("10.0.0.5",)
 
 

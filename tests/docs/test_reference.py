@@ -26,7 +26,7 @@ from headwater.images.v1.attributes import FIELDS
 from headwater.images.v1.http import routes as v1
 from headwater.instances.api import policies as instance_policies
 from headwater.instances.api.openapi import of_instances
-from headwater.instances.bulk.records import Said
+from headwater.instances.bulk.said import Said
 from headwater.server.settings import Settings
 from needs import CHECKOUT
 

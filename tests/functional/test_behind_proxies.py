@@ -82,6 +82,33 @@ def test_what_cannot_be_followed_is_refused_and_logged(behind: HeadwaterProcess)
     assert behind.requests(status=400, listener="images")[-1]["client"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"Forwarded": 'for="'}),
+        ("GET", {"X-Forwarded-For": "<b>"}),
+        ("GET", {"X-Openstack-Request-Id": "<b>"}),
+        ("POST", {"Content-Encoding": "gzip"}),
+        ("PUT", {"Content-Range": "bytes 0-0/1"}),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_guests_are_told_of_every_refusal_in_plain_words(
+    behind: HeadwaterProcess, method: str, headers: dict[str, str]
+) -> None:
+    path = f"{behind.metadata_url}/openstack/latest/password"
+    for accept in ("*/*", "text/html", "application/json"):
+        answer = httpx.request(
+            method, path, headers={**headers, "Accept": accept}, content=b"x" if method != "GET" else None
+        )
+        assert answer.status_code in (400, 415)
+        assert answer.headers["content-type"] == "text/plain; charset=UTF-8"
+        line, empty, words = answer.text.splitlines()
+        assert line.startswith(str(answer.status_code))
+        assert not empty
+        assert words
+
+
 def test_the_instance_that_asks_is_the_one_before_the_proxy(behind: HeadwaterProcess) -> None:
     def hostname(headers: dict[str, str]) -> tuple[int, str]:
         answer = httpx.get(f"{behind.metadata_url}/latest/meta-data/hostname", headers=headers)

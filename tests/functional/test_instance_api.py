@@ -208,6 +208,7 @@ def test_a_merge_patch_changes_what_it_names(site: Site) -> None:
         {"hostname": None},
         {"name": "a\nb"},
         {"no_such": 1},
+        {"no_such": None},
         {"revision": "2"},
         {"id": str(uuid.uuid4())},
         {"created_at": "2000-01-01T00:00:00Z"},
@@ -267,6 +268,22 @@ def test_lists_are_filtered_and_come_in_pages(site: Site) -> None:
     for wrong in ("limit=x", "limit=-1", "address=x", "sort=name", "name=a&name=b"):
         assert site.ask("root", "GET", f"{PATH}?{wrong}").status_code == 400, wrong
     assert names("name=a%00b") == names("marker=a%00b") == []
+
+
+def test_a_field_that_is_not_known_is_told_with_the_one_that_is_meant_and_all_there_are(site: Site) -> None:
+    mine = site.add("ann")
+    for answer in (
+        site.ask("ann", "POST", json={"name": "known", "flavour": "x"}),
+        site.change("ann", mine["id"], {"flavour": None}),
+        site.change("ann", mine["id"], {"flavour": "x"}),
+    ):
+        assert answer.status_code == 400
+        assert (
+            "the instance: there is no field 'flavour'; instance_type may be meant (a record has name, id,"
+            in (answer.json()["message"])
+        )
+    twice = site.ask("ann", "POST", content='{"name": "a", "meta": {"a": "b", "a": "c"}}')
+    assert (twice.status_code, "an object has the key 'a' twice" in twice.json()["message"]) == (400, True)
 
 
 def test_what_is_done_is_told_without_what_a_guest_is_told(site: Site) -> None:

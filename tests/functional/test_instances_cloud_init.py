@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from headwater.database.engine import Database
+from headwater.instances.callers.seed_rows import SeedRows
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
 from headwater.instances.lists.rows import InstanceLists
@@ -60,6 +61,7 @@ class Port:
     url: str
     registry: InstanceRows
     lists: InstanceLists
+    seeds: SeedRows
 
     def becomes(self, instance: Instance) -> None:
         """Let this machine's address belong to ``instance``, and to no other."""
@@ -104,7 +106,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
         except httpx.TransportError:
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.05)
-    yield Port(url, registry, InstanceLists(database))
+    yield Port(url, registry, InstanceLists(database), SeedRows(database))
     ends[0]()
     thread.join(20)
     database.close()
@@ -188,7 +190,7 @@ def nocloud(request: pytest.FixtureRequest, port: Port) -> str:
     if request.param == "address":
         return f"{port.url}/nocloud"
     seed = new_seed()
-    port.registry.add_seed(port.registry.get(GUEST.id).id, digest_of(seed), 1)
+    port.seeds.add(port.registry.get(GUEST.id).id, digest_of(seed), 1)
     return f"{port.url}/seed/{seed}"
 
 
@@ -211,9 +213,9 @@ def test_a_seed_that_was_revoked_leads_nowhere(port: Port) -> None:
     port.becomes(GUEST)
     seeds = [new_seed(), new_seed()]
     for seed in seeds:
-        port.registry.add_seed(GUEST.id, digest_of(seed), 1)
+        port.seeds.add(GUEST.id, digest_of(seed), 1)
     assert httpx.get(f"{port.url}/seed/{seeds[0]}/meta-data").status_code == 200
-    assert port.registry.revoke_seeds(GUEST.id) == 2
+    assert port.seeds.revoke(GUEST.id) == 2
     for seed in [*seeds, new_seed(), "x", ""]:
         for file in ("meta-data", "", "nothing"):
             answer = httpx.get(f"{port.url}/seed/{seed}/{file}")

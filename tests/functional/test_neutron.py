@@ -163,6 +163,8 @@ def test_no_answer_has_a_status_that_an_agent_does_not_pass_on(agent: httpx.Clie
         assert agent.request(method, path, headers=signed(WEB)).status_code == status, (method, path)
     long = agent.post("/openstack/latest/password", content=b"x" * 100_000, headers=signed(WEB))
     assert long.status_code == 400
+    coded = agent.post("/openstack/latest/password", content=b"x", headers=signed(WEB, **{"Content-Encoding": "gzip"}))
+    assert (coded.status_code, coded.text.splitlines()[0]) == (400, "400 Bad Request")
     wrong_token = {"X-aws-ec2-metadata-token": "of somebody"}
     assert agent.get("/latest/user-data", headers=signed(WEB, **wrong_token)).status_code == 403
     assert agent.get("/latest/user-data", headers=signed(STRICT)).status_code == 403

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess
 from headwater.instances.user_data.checking import faults_of
+from headwater.instances.user_data.cloud_config import documented
 from headwater.instances.user_data.cloud_config import rules as cloud_config_rules
 from headwater.instances.user_data.cloud_config.schema import Schema
 from headwater.instances.user_data.composing import Part, composed, part
@@ -128,6 +130,22 @@ def test_the_kinds_and_names_are_what_cloud_init_makes_of_it(cloud_init: CloudIn
         ours = [(piece.kind.mime if piece.kind else piece.mime) for piece in pieces(data)]
         assert ours == [each["type"] for each in taken["parts"]]
     assert "cloud-config" in OF_CLOUD_INIT
+
+
+def test_what_is_documented_is_what_the_schema_of_a_real_cloud_init_takes(cloud_init_modules: Path) -> None:
+    schema = Schema(cloud_init_modules / "cloudinit/config/schemas/schema-cloud-config-v1.json")
+    samples: dict[str, list[Any]] = {"bool": [True, False], "number": [1], "text": ["a"], "texts": [["a", "b"]]}
+    later = {"locale"}  # false is documented since 24.1
+    asked = 0
+    for key, forms in tomllib.loads(documented.FILE.read_text(encoding="utf-8")).items():
+        if key in later or not key.isidentifier():
+            continue
+        for form in forms.split():
+            for value in samples.get(form, []) if form in samples else [form[1:]] if form[0] == "=" else []:
+                assert documented.faults_of({key: value}) == []
+                assert schema.faults_of({key: value}) == [], (key, value)
+                asked += 1
+    assert asked > 50
 
 
 def test_a_later_part_replaces_what_an_earlier_one_says_as_is_told(cloud_init: CloudInit) -> None:

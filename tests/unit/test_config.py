@@ -94,6 +94,13 @@ def test_a_text_that_only_looks_like_json_stays_a_text() -> None:
     assert load(Outer, environment={"HEADWATER_TITLE": "[draft"}).settings.title == "[draft"
 
 
+def test_a_table_that_says_a_key_twice_is_refused() -> None:
+    environment = {"HEADWATER_TABLE__SLOW": '{"size": 6, "size": 7}', "HEADWATER_TITLE": "[" * 100_000}
+    with pytest.raises(SettingsError, match=r"^HEADWATER_TABLE__SLOW: an object has the key 'size' twice"):
+        load(Outer, environment=environment)
+    assert load(Outer, environment={"HEADWATER_TITLE": "[" * 100_000}).settings.title == "[" * 100_000
+
+
 def test_sources_are_merged_key_by_key(file: Path) -> None:
     file.write_text('[table.one]\nsize = 1\nroot = "/one"\n[table.two]\nsize = 2\n')
     settings = load(Outer, file=file, environment={"HEADWATER_TABLE__ONE__SIZE": "9"}).settings

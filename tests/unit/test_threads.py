@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -88,6 +90,19 @@ def test_closing_waits_for_the_work_that_runs() -> None:
     assert done.is_set()
     with pytest.raises(RuntimeError):
         pool.start(work)
+
+
+def test_a_pool_never_claims_more_of_the_processor_than_its_process() -> None:
+    program = (
+        "import asyncio, os, threading\n"
+        "from headwater.threads import Pool\n"
+        "os.nice(7)\n"
+        "pool, before = Pool('kind', 1, nice=3), os.getpriority(os.PRIO_PROCESS, 0)\n"
+        "work = lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())\n"
+        "print(asyncio.run(pool.run(work)) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "0\n"
 
 
 def test_a_pool_may_claim_less_of_the_processor_than_others() -> None:

@@ -44,7 +44,7 @@ class _Registry:
     def questions(self) -> Mapping[str, Callable[[int], object]]:
         """Return what is asked, each of any instance by its number."""
         return {
-            "lookup by address": lambda n: self._rows.editions_at([_address(n)]),
+            "lookup by address": lambda n: self._rows.editions.at([_address(n)]),
             "show by name": lambda n: self._rows.get(_name(n)),
             "page of all": lambda n: self._page(Wanted(), n),
             "page of a project": lambda n: self._page(Wanted(project_id=_project(n % self.groups)), None),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, select, text
 from headwater.database.engine import Database
 from headwater.database.tables import SCHEMA, catalogue_revisions
 from headwater.errors import SettingsError
-from headwater.loading import loading
+from headwater.garbage import no_garbage_search
 
 NEWEST = "0010"
 
@@ -76,7 +76,7 @@ def upgrade(database: Database) -> bool:
     try:
         check(database)
     except CatalogueTooOld:
-        with loading():
+        with no_garbage_search():
             from headwater.database import migrating  # noqa: PLC0415 - loaded only when needed, see above
 
         migrating.run(database, MIGRATIONS)

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
 from headwater.http.context import context
 from headwater.identity.caller import Caller
+from headwater.json_keys import twice
 from headwater.threads import Pool
 
 JSON_LIMIT = 4 << 20  # bytes; 128 properties of many KiB each still fit
@@ -44,7 +45,8 @@ async def json_body(request: Request, read: Callable[[Any], T] = _as_it_is) -> T
     """Return what ``read`` makes of the decoded body.
 
     Raises:
-        BadBody: There is none, or it is not JSON in UTF-8, or nested more than ``DEPTH_LIMIT`` deep.
+        BadBody: There is none, or it is not JSON in UTF-8, or nested more than ``DEPTH_LIMIT`` deep,
+            or has a key twice in one object.
         BodyTooLarge: It is larger than ``JSON_LIMIT``.
     """
     body = await _whole_body(request)
@@ -63,6 +65,8 @@ def _decoded(body: bytearray) -> Any:
     except (RecursionError, UnicodeDecodeError) as error:
         raise BadBody("Malformed JSON in request body: too deeply nested or not UTF-8.") from error
     _require_shallow(body, decoded)
+    if (problem := twice(body)) is not None:
+        raise BadBody(f"Malformed JSON in request body: {problem}.")
     return decoded
 
 

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 import anyio
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +33,7 @@ from headwater.errors import HeadwaterError, NotFound, Unavailable
 from headwater.http.answers import without_body
 from headwater.http.conditions import is_held
 from headwater.http.context import context
-from headwater.http.errors import Failure, failure
+from headwater.http.errors import failure
 from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
 from headwater.instances.boot_log import reports
@@ -198,8 +199,7 @@ def application(
         try:
             response = await document(request)
         except HeadwaterError as error:
-            told = failure(error, context(scope).request_id)
-            response = plain(_to_agent(told, request) if is_by_agent(request) else told)
+            response = refusal(error, scope, by_agent=is_by_agent(request))
         if request.method == "HEAD":
             response = without_body(response)
         await response(scope, receive, send)
@@ -298,11 +298,13 @@ def _sent(request: Request, found: Document, entropy: Callable[[int], bytes]) ->
     return Response(found.read(entropy), headers={"content-type": found.content_type} | validators)
 
 
-def _to_agent(told: Failure, request: Request) -> Failure:
-    return replace(told, status=passed_on(told.status, request.headers.getlist))
+def refusal(error: BaseException, scope: Scope, *, by_agent: bool = False) -> Response:
+    """Return what a guest is told of an error, which is text whatever it accepts.
 
-
-def plain(told: Failure) -> Response:
-    """Return what guests are told of a failure, which is never more than text."""
+    Args:
+        by_agent: Agents ask here, which pass on some statuses alone.
+    """
+    told = failure(error, context(scope).request_id)
+    status = passed_on(told.status, Headers(scope=scope).getlist) if by_agent else told.status
     headers = {**told.headers, "content-type": TEXT}
-    return Response(f"{told.line}\n\n{told.message}\n", told.status, headers)
+    return Response(f"{replace(told, status=status).line}\n\n{told.message}\n", status, headers)

@@ -7,21 +7,20 @@ be half-way through reading the older one, and any process must be able to finis
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
-from headwater.database.tables import catalogue_revisions, instance_addresses, instance_seeds, instances
+from headwater.database.tables import instance_addresses, instances
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.instances.addresses import on_network, parted
-from headwater.instances.callers.identifiers import Identifier
-from headwater.instances.callers.macs import EDITION_BY, write_macs
+from headwater.instances.callers.macs import write_macs
+from headwater.instances.editions import COUNTED, Editions
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -39,43 +38,6 @@ Heard = Callable[[Connection, Instance | None, Instance | None], None]
 
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes of one document; databases refuse statements not much larger
 _ATTEMPTS = 3
-_IDS_AT_ONCE = 500  # in one statement; SQLite took 999 values for long
-
-_REVISION = select(catalogue_revisions.c.revision).where(catalogue_revisions.c.scope == "instances")
-_CHANGED = (
-    update(catalogue_revisions)
-    .where(catalogue_revisions.c.scope == "instances")
-    .values(revision=catalogue_revisions.c.revision + 1)
-)
-
-# Asked for guests again and again, so it is put together once.
-_EDITIONS_AT = (
-    select(instance_addresses.c.address, instances.c.id, instances.c.revision, instances.c.updated_at)
-    .join_from(instance_addresses, instances, instances.c.id == instance_addresses.c.instance_id)
-    .where(
-        instance_addresses.c.address.in_(bindparam("addresses", expanding=True)),
-        instance_addresses.c.network == bindparam("network"),
-    )
-)
-
-_EDITION_OF = select(instances.c.id, instances.c.revision, instances.c.updated_at).where(
-    instances.c.id == bindparam("id")
-)
-
-_EDITION_OF_SEED = (
-    select(instances.c.id, instances.c.revision, instances.c.updated_at)
-    .join_from(instance_seeds, instances, instances.c.id == instance_seeds.c.instance_id)
-    .where(instance_seeds.c.digest == bindparam("digest"))
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edition:
-    """Which state of which instance: equal editions have equal documents."""
-
-    instance_id: str
-    revision: int
-    updated_at: int  # microseconds since 1970, UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +73,7 @@ class InstanceRows:
         Args:
             user_data_limit: Largest user data that is taken, in bytes. What is kept already stays readable.
         """
+        self.editions = Editions(database)
         self._database = database
         self._user_data_limit = user_data_limit
 
@@ -129,7 +92,7 @@ class InstanceRows:
             connection.execute(insert(instances).values(id=instance.id, created_at=instance.created_at, **values))
             _write_addresses(connection, instance)
             heard(connection, None, instance)
-            connection.execute(_CHANGED)
+            connection.execute(COUNTED)
 
         self._write(work)
 
@@ -157,79 +120,6 @@ class InstanceRows:
         if row is None:
             raise InstanceNotFound(id_or_name)
         return record_of(row.document)
-
-    def revision(self) -> int:
-        """Return what is another number after each change of an instance, and of what one is known by."""
-        return int(self._database.read(lambda connection: connection.execute(_REVISION).scalar_one()))
-
-    def editions_at(self, addresses: Iterable[str]) -> dict[str, Edition]:
-        """Return which instances have these addresses, in which state: one cheap question for those of one network.
-
-        Args:
-            addresses: In their canonical form; one that nobody has is left out of the answer.
-        """
-        of_networks: dict[str, list[str]] = {}
-        for address in addresses:
-            network, plain = parted(address)
-            of_networks.setdefault(network, []).append(plain)
-        found: dict[str, Edition] = {}
-        for network, plains in of_networks.items():
-            for start in range(0, len(plains), _IDS_AT_ONCE):
-                found |= self._database.read(partial(_editions_at, network, plains[start : start + _IDS_AT_ONCE]))
-        return found
-
-    def edition_of(self, instance_id: str) -> Edition | None:
-        """Return in which state an instance is."""
-        return self._edition(_EDITION_OF, {"id": instance_id})
-
-    def edition_of_seed(self, digest: str) -> Edition | None:
-        """Return which instance has a secret path, in which state."""
-        return self._edition(_EDITION_OF_SEED, {"digest": digest})
-
-    def edition_known_by(self, identifier: Identifier) -> Edition | None:
-        """Return in which state the one instance is that an identifier means; ``None``: it means none, or several."""
-        query, of = EDITION_BY[identifier.kind], {"values": list(identifier.values)}
-        rows = self._database.read(lambda connection: connection.execute(query, of).all())
-        if len(rows) != 1:
-            return None
-        return _edition_of(rows[0])
-
-    def _edition(self, query: Select[Any], of: dict[str, str]) -> Edition | None:
-        row = self._database.read(lambda connection: connection.execute(query, of).one_or_none())
-        return None if row is None else _edition_of(row)
-
-    def revisions(self, instance_ids: Sequence[str]) -> dict[str, int]:
-        """Return the revision of each of these instances that there is."""
-        found: dict[str, int] = {}
-        for start in range(0, len(instance_ids), _IDS_AT_ONCE):
-            found |= self._database.read(partial(_revisions, instance_ids[start : start + _IDS_AT_ONCE]))
-        return found
-
-    def add_seed(self, instance_id: str, digest: str, at: int) -> None:
-        """Let an instance be known by a secret path, by its digest, beside those that it has.
-
-        Raises:
-            InstanceNotFound: It was removed.
-        """
-
-        def work(connection: Connection) -> None:
-            _locked(connection, instance_id)
-            values = {"digest": digest, "instance_id": instance_id, "made_at": at}
-            connection.execute(insert(instance_seeds).values(values))
-            connection.execute(_CHANGED)
-
-        self._database.write(work)
-
-    def revoke_seeds(self, instance_id: str) -> int:
-        """Let no secret path lead to an instance any more; return how many did."""
-
-        def work(connection: Connection) -> int:
-            query = delete(instance_seeds).where(instance_seeds.c.instance_id == instance_id)
-            revoked = connection.execute(query).rowcount
-            connection.execute(_CHANGED)
-            return revoked
-
-        return self._database.write(work)
 
     def by_address(self, address: str) -> Instance | None:
         """Return the instance that has an address (in its canonical form)."""
@@ -259,7 +149,7 @@ class InstanceRows:
         changed = replace(instance, revision=instance.revision + 1, updated_at=at)
 
         def work(connection: Connection) -> None:
-            revision, document = _locked(connection, instance.id)
+            revision, document = locked(connection, instance.id)
             if revision != instance.revision:
                 raise InstanceChanged(instance.id, instance.revision, revision)
             _require_free(connection, changed, own=True)
@@ -274,7 +164,7 @@ class InstanceRows:
             connection.execute(delete(instance_addresses).where(instance_addresses.c.instance_id == instance.id))
             _write_addresses(connection, changed)
             heard(connection, before, changed)
-            connection.execute(_CHANGED)
+            connection.execute(COUNTED)
 
         self._write(work)
         return changed
@@ -297,7 +187,7 @@ class InstanceRows:
             befores: dict[str, Instance] = {}
             for each in after:  # addresses may move from one to another
                 try:
-                    revision, document = _locked(connection, each.id)
+                    revision, document = locked(connection, each.id)
                 except InstanceNotFound as error:
                     refused.append((each, error))
                     continue
@@ -323,7 +213,7 @@ class InstanceRows:
                 raise SomeRefused(refused)
             if dry_run:
                 raise _Undone
-            connection.execute(_CHANGED)
+            connection.execute(COUNTED)
 
         with contextlib.suppress(_Undone):
             self._write(work)
@@ -343,7 +233,7 @@ class InstanceRows:
 
         def work(connection: Connection) -> Instance:
             try:
-                there, document = _locked(connection, wanted.id)
+                there, document = locked(connection, wanted.id)
             except InstanceNotFound as error:  # somebody else removed it: name it as the caller did
                 raise InstanceNotFound(id_or_name) from error
             if revision is not None and revision != there:
@@ -352,7 +242,7 @@ class InstanceRows:
             connection.execute(delete(instances).where(instances.c.id == wanted.id))
             removed = record_of(document).instance
             heard(connection, removed, None)
-            connection.execute(_CHANGED)
+            connection.execute(COUNTED)
             return removed
 
         return self._database.write(work)
@@ -384,20 +274,6 @@ class InstanceRows:
                 # look finds it and says whose it is.
                 continue
         raise Unavailable("other changes of the same instance keep coming in between; try again")
-
-
-def _edition_of(row: Row[*tuple[Any, ...]]) -> Edition:
-    return Edition(instance_id=row.id, revision=row.revision, updated_at=row.updated_at)
-
-
-def _editions_at(network: str, addresses: Sequence[str], connection: Connection) -> dict[str, Edition]:
-    rows = connection.execute(_EDITIONS_AT, {"addresses": addresses, "network": network})
-    return {on_network(network, row.address): _edition_of(row) for row in rows}
-
-
-def _revisions(instance_ids: Sequence[str], connection: Connection) -> dict[str, int]:
-    query = select(instances.c.id, instances.c.revision).where(instances.c.id.in_(instance_ids))
-    return {row.id: row.revision for row in connection.execute(query)}
 
 
 def _require_free(connection: Connection, instance: Instance, *, own: bool = False) -> None:
@@ -440,7 +316,7 @@ def _write_addresses(connection: Connection, instance: Instance) -> None:
         connection.execute(insert(instance_addresses), rows)
 
 
-def _locked(connection: Connection, instance_id: str) -> tuple[int, str]:
+def locked(connection: Connection, instance_id: str) -> tuple[int, str]:
     """Return revision and document of a row that nobody else changes until the transaction ends."""
     query = select(instances.c.revision, instances.c.document).where(instances.c.id == instance_id).with_for_update()
     row = connection.execute(query).one_or_none()

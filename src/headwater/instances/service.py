@@ -35,6 +35,7 @@ class Description:
     ssh_keys: Sequence[str] = ()  # each one or more lines as in ``authorized_keys``
     user_data: bytes | None = None
     user_data_template: bytes | None = None  # in place of it: what this makes of the rest is the user data
+    template_name: str | None = None  # of its file, as people know it
     vendor_data: Any = None
     network_data: Any = None
     meta: Mapping[str, str] = field(default_factory=dict)
@@ -75,9 +76,10 @@ def described(said: Description, clock: Clock = now) -> Instance:
     )
     if said.user_data_template is None:
         return instance
-    from headwater.instances.user_data import templates  # noqa: PLC0415 - who renders nothing does without Jinja
+    # Who renders nothing does without it.
+    from headwater.instances.user_data.templates import facts, rendered  # noqa: PLC0415
 
-    return replace(instance, user_data=templates.rendered(said.user_data_template, templates.facts(instance)))
+    return replace(instance, user_data=rendered(said.user_data_template, facts(instance), said.template_name))
 
 
 def changed(instance: Instance, said: Mapping[str, Any]) -> Instance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
@@ -28,6 +29,7 @@ from headwater.instances.api.openapi import of_instances
 from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.callers.signed import Signed
+from headwater.instances.http import refusal
 from headwater.instances.identity import http as identity_http
 from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.vendor_data.static import Static
@@ -285,10 +287,14 @@ class Application(Background):
         )
         guests = WholeBodies(self._port.app)
         metadata = behind(guests, settings.server.metadata_trusted_proxies)
-        self.metadata_listener = Observed(metadata, "metadata", self.metrics)
+        to_agents = partial(refusal, by_agent=bool(settings.metadata.neutron.shared_secrets))
+        self.metadata_listener = Observed(metadata, "metadata", self.metrics, to_agents)
         self.network_listeners = {
             name: Observed(
-                OnNetwork(behind(guests, each.trusted_proxies), name, trusted=each.trusted), "metadata", self.metrics
+                OnNetwork(behind(guests, each.trusted_proxies), name, trusted=each.trusted),
+                "metadata",
+                self.metrics,
+                refusal,
             )
             for name, each in settings.metadata.networks.items()
         }

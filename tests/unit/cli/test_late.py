@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from headwater.cli.late import late
+from headwater.cli.late import LateGroup, help_at, late
 from headwater.cli.main import app
 
 HERE = "unit.cli.test_late"
@@ -81,3 +84,39 @@ def test_a_question_elsewhere_needs_neither_the_server_nor_the_catalogue(
         [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == [says, "False", "False"]
+
+
+def late_groups(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], LateGroup]]:
+    if isinstance(group, LateGroup):
+        yield words, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from late_groups(command, (*words, name))
+
+
+def test_what_the_source_of_a_command_says_of_it_is_its_help() -> None:
+    groups = dict(late_groups(typer.main.get_command(app)))
+    assert {(), ("image",), ("instance",), ("streams",)} <= set(groups)
+    for words, group in groups.items():
+        for name, place in group.places.items():
+            shown = group.commands[name].help
+            assert shown
+            # What another module defines is imported for its help.
+            assert help_at(place) in ((shown,) if words != ("juju-metadata",) else (shown, None)), (words, name)
+            assert not group.commands[name].hidden
+
+
+def test_a_list_of_commands_imports_none() -> None:
+    program = (
+        "import sys; from headwater.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*sorted(name for name in sys.modules if name.startswith('headwater.')), file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    for name in ("serve", "streams", "metadata-proxy"):
+        assert re.search(rf"^. {name} +\S", ran.stdout, re.MULTILINE)
+    loaded = ran.stderr.split()
+    packages = {"images", "instances", "juju_metadata", "media", "streams"}
+    assert {name.split(".")[-1] for name in loaded if name.startswith("headwater.cli.commands.")} <= packages
+    assert not {"headwater.database", "headwater.config"} & set(loaded)

@@ -337,6 +337,30 @@ def test_what_is_no_password_is_400_and_not_kept(port: Port, body: bytes) -> Non
     assert port.get("/openstack/latest/password").body == b""
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "is empty"),
+        (b"x" * 1021, "has more than 1020 bytes"),
+        ("ä".encode(), "has bytes that are not ASCII"),
+        (b"\xff", "has bytes that are not ASCII"),
+        (b"a\x00", "has control characters"),
+        (b"a\x1b[2J", "has control characters"),
+    ],
+    ids=["empty", "long", "utf-8", "latin", "nul", "escape"],
+)
+def test_a_password_that_is_not_kept_is_refused_in_words_that_are_true(port: Port, body: bytes, says: str) -> None:
+    answer = Port(port.snapshots).get("/openstack/latest/password", method="POST", body=body)
+    assert f"The password {says}: send what" in answer.body.decode()
+
+
+@pytest.mark.parametrize("body", [b"not base64!", b"AAAA\r\nBBBB\n", b"a\tb", b" ", b"x" * 1020])
+def test_a_password_may_be_any_text_of_ascii(port: Port, body: bytes) -> None:
+    port = Port(port.snapshots)
+    assert port.get("/openstack/latest/password", method="POST", body=body).status == 200
+    assert port.get("/openstack/latest/password").body == body
+
+
 def test_before_its_version_there_is_no_password(port: Port) -> None:
     assert port.get("/openstack/2012-08-10/password").status == 404
     assert port.get("/openstack/2012-08-10/password", method="POST", body=b"x").status == 404

@@ -9,7 +9,7 @@ import typer
 
 from headwater.cli import options, output
 from headwater.config import KeyPath
-from headwater.loading import loading
+from headwater.garbage import no_garbage_search
 
 if TYPE_CHECKING:
     from headwater.server.settings import Settings
@@ -36,7 +36,7 @@ def serve(
         ("server", "metadata_bind"): metadata_bind,
         ("server", "workers"): workers,
     }
-    with loading():
+    with no_garbage_search():
         from headwater.server import supervisor  # noqa: PLC0415 - the other commands start without the server
 
     settings = _sources(config_file, data_dir).load(given).settings
@@ -57,7 +57,7 @@ def _networks(settings: Settings) -> str:
 
 def worker(config_file: ConfigFile = None, data_dir: DataDir = None, workers: Processes = None) -> None:
     """Run jobs (imports, copies, house-keeping) and listen nowhere, until stopped: for machines of their own."""
-    with loading():
+    with no_garbage_search():
         from headwater.server import supervisor  # noqa: PLC0415 - as in serve
 
     settings = _sources(config_file, data_dir).load({("server", "workers"): workers}).settings

@@ -11,7 +11,7 @@ from headwater.activity.notifications.notifier import Notifications
 from headwater.database.engine import Database
 from headwater.errors import HeadwaterError
 from headwater.fetching.fetcher import Fetcher
-from headwater.identity.keystone.sealing import TokenSeal
+from headwater.identity.keystone.kept_tokens import TokenCipher
 from headwater.identity.policy.rules import NamedRules
 from headwater.identity.settings import KeystoneSettings
 from headwater.images.access import Access
@@ -149,7 +149,7 @@ class ImageService:
         self._leftovers = Leftovers(changes, records, scrubber, running)
         uses = (changes, records, scrubber, stores, limits)
         remote_images = RemoteImages(
-            lambda: _regions(sections.keystone), TokenSeal(sections.keystone), fetcher, limits, guard
+            lambda: _regions(sections.keystone), TokenCipher(sections.keystone), fetcher, limits, guard
         )
         self.imports = Imports(changes, self.catalogue, stores, fetcher, limits, remote_images=remote_images)
         conversion = sections.import_plugins.image_conversion

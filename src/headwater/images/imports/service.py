@@ -159,7 +159,7 @@ class Imports:
             all_must_succeed=asked.all_must_succeed,
             url=asked.url if asked.method == rules.WEB else None,
             validation=asked.validation,
-            elsewhere=self._remote_images.sealed(elsewhere, caller, task.id) if elsewhere else None,
+            elsewhere=self._remote_images.with_token(elsewhere, caller, task.id) if elsewhere else None,
             roles=tuple(sorted(caller.roles)),
         )
 

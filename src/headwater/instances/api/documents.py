@@ -12,8 +12,10 @@ import msgspec
 
 from headwater.clock import timestamp
 from headwater.instances.api.errors import DocumentWrong, RevisionDiffers
+from headwater.instances.bulk import said as records
 from headwater.instances.bulk.document import BESIDE, instance_document
-from headwater.instances.bulk.records import Said, description
+from headwater.instances.bulk.records import description
+from headwater.instances.bulk.said import Said
 from headwater.instances.lists.rows import Head
 from headwater.instances.model import Instance
 from headwater.instances.service import Description
@@ -46,7 +48,7 @@ def said_in(document: Mapping[str, Any]) -> Said:
         DocumentWrong: A field is not known, missing, or of a wrong type.
     """
     try:
-        return msgspec.convert(document, Said)
+        return records.said_in(document)
     except msgspec.ValidationError as error:
         raise DocumentWrong(str(error)) from error
 
@@ -80,6 +82,10 @@ def merged(instance: Instance, patch: Mapping[str, Any]) -> tuple[dict[str, Any]
         if name in patch and patch[name] != document[name]:
             raise DocumentWrong(f"{name}: nobody changes it; leave it out, or as it is")
     asked = {name: value for name, value in patch.items() if name not in READ_ONLY}
+    try:
+        records.require_known(asked)  # also of what is taken away
+    except msgspec.ValidationError as error:
+        raise DocumentWrong(str(error)) from error
     if "user_data" in asked and "user_data_base64" not in asked:  # a text in place of what there is
         document.pop("user_data_base64")
     after = _merged({name: value for name, value in document.items() if name not in READ_ONLY}, asked)

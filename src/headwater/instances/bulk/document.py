@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 
 from headwater.clock import timestamp
-from headwater.instances.bulk.records import Said, description, said_of
+from headwater.instances.bulk.records import description, said_of
+from headwater.instances.bulk.said import FIELDS, said_in
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
@@ -35,7 +36,7 @@ _OF_OTHERS = (
     "files",
 )
 _NOT_SAID: Mapping[str, Any] = {
-    **dict.fromkeys(name for name in Said.__struct_fields__ if name != "user_data"),
+    **dict.fromkeys(name for name in FIELDS if name != "user_data"),
     "addresses": [],
     "ssh_keys": [],
     "meta": {},
@@ -83,7 +84,7 @@ def instance_in(document: object) -> Instance:
         others = {name: document[name] for name in _OF_OTHERS if name in document}
         certificates = document.get("certificates", [])
         without = {*BESIDE, *others, "certificates"}
-        said = msgspec.convert({name: value for name, value in document.items() if name not in without}, Said)
+        said = said_in({name: value for name, value in document.items() if name not in without})
         found = described(description(said))
         known = found.to_dict()
         keys = [*known["keys"], *msgspec.convert(certificates, list[Any])]

@@ -12,12 +12,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import yaml
 
 from headwater.errors import HeadwaterError, Invalid
+from headwater.instances.bulk.said import Said, said_in
 from headwater.instances.model import Instance
 from headwater.instances.service import Description, described
 from headwater.instances.user_data.yaml_documents import Document, NotYaml
@@ -102,28 +103,6 @@ class RecordsWrong(Invalid):
         self.good = [each for each in found if each.place not in places]
 
 
-class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One record, as people write it."""
-
-    name: str
-    id: str | None = None
-    hostname: str | None = None
-    project_id: str | None = None
-    addresses: list[str] = []
-    ssh_keys: list[str] = []
-    user_data: str | None = None
-    user_data_base64: str | None = None
-    vendor_data: Any = None
-    network_data: Any = None
-    meta: dict[str, str] = {}
-    image: str | None = None
-    instance_type: str | None = None
-    availability_zone: str | None = "nova"
-    serial: str | None = None
-    tokens: Literal["optional", "required"] = "optional"
-    hop_limit: int | None = None
-
-
 def read(data: bytes) -> list[Record]:
     """Return the records of a file.
 
@@ -192,7 +171,7 @@ def _require_keys_once(root: yaml.Node | None) -> None:
 
 
 def _record(place: Place, value: object) -> Record:
-    said = msgspec.convert(value, Said)
+    said = said_in(value)
     for name in ("vendor_data", "network_data"):
         _require_finite(name, getattr(said, name))
     return Record(place=place, instance=described(description(said)), image=said.image, says_id=said.id is not None)

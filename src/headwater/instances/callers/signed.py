@@ -29,12 +29,11 @@ INSTANCE, SIGNATURE, PROJECT = "X-Instance-ID", "X-Instance-ID-Signature", "X-Te
 PROVIDER, PROVIDER_SIGNATURE = "X-Metadata-Provider", "X-Metadata-Provider-Signature"
 FORWARDED = "X-Forwarded-For"
 
-# What the agent would not pass on, and what it does that comes nearest.
+# What the agent passes on of refusals, and what it does in place of others: 400, unless another comes nearer.
+_PASSED_ON = frozenset(map(HTTPStatus, (400, 403, 404, 409, 500, 502, 503, 504)))
 _INSTEAD = {
     HTTPStatus.UNAUTHORIZED: HTTPStatus.FORBIDDEN,
-    HTTPStatus.METHOD_NOT_ALLOWED: HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_IMPLEMENTED: HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: HTTPStatus.BAD_REQUEST,
+    HTTPStatus.GONE: HTTPStatus.NOT_FOUND,
     HTTPStatus.TOO_MANY_REQUESTS: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -151,8 +150,10 @@ def is_passed_on(headers: Values) -> bool:
 
 
 def passed_on(status: HTTPStatus, headers: Values) -> HTTPStatus:
-    """Return the status that tells an agent of another one, where there is an agent."""
-    return _INSTEAD.get(status, status) if is_passed_on(headers) else status
+    """Return the status that tells an agent of a refusal, where there is an agent."""
+    if status in _PASSED_ON or not is_passed_on(headers):
+        return status
+    return _INSTEAD.get(status, HTTPStatus.BAD_REQUEST)
 
 
 def _once(headers: Values, name: str) -> str:

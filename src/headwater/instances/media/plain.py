@@ -17,6 +17,7 @@ from headwater.instances.media.config_drive import Layout, drive_files
 from headwater.instances.names import is_uuid
 from headwater.instances.service import Description, described
 from headwater.instances.trees import openstack
+from headwater.json_keys import twice
 
 _NAME = "machine"
 
@@ -108,6 +109,9 @@ def _require_mapping(name: str, body: bytes) -> None:
 
 def _json(what: str, body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InstanceInvalid(what, f"it is not JSON, which the OpenStack layout has: {error}") from error
+    if (problem := twice(body)) is not None:
+        raise InstanceInvalid(what, problem)
+    return found

@@ -11,7 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
-from headwater.errors import SettingsError
+from headwater.errors import Invalid, SettingsError
+
+
+class NothingToOpen(Invalid):
+    """What a machine has posted was made by no key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what the machine has posted is no base64, so no key has encrypted it: see it as it is, without --key"
+        )
 
 
 class KeyUnusable(SettingsError):
@@ -30,12 +39,17 @@ def opened(posted: str, file: Path, passphrase: bytes | None = None) -> str:
         file: The private key, PEM or as OpenSSH writes it.
 
     Raises:
+        NothingToOpen: It is no base64.
         KeyUnusable: The file cannot be read, is no RSA key, needs another passphrase, or belongs to another public key.
     """
+    try:
+        sealed = b64decode("".join(posted.split()), validate=True)
+    except binascii.Error as error:
+        raise NothingToOpen from error
     key = _key(file, passphrase)
     try:
-        return key.decrypt(b64decode(posted, validate=False), PKCS1v15()).decode()
-    except (ValueError, binascii.Error):  # without a word of what was found: that would help to guess
+        return key.decrypt(sealed, PKCS1v15()).decode()
+    except ValueError:  # without a word of what was found: that would help to guess
         raise KeyUnusable(
             file, "this key does not open the password; take the private half of the machine's first public key"
         ) from None

@@ -10,11 +10,13 @@ from typing import Protocol
 
 from headwater.errors import Conflict, Invalid
 
-LIMIT = 1020  # characters: Nova keeps it in four columns of 255
+LIMIT = 1020  # bytes, which are characters: Nova keeps it in four columns of 255
+
+_ENDS = str.maketrans("", "", "\t\n\r")  # what may stand between printable characters
 
 
 class PasswordInvalid(Invalid):
-    """What came is no password as guests send it."""
+    """What came cannot be kept."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The password {problem}: send what the machine's first public key has encrypted, as base64.")
@@ -40,16 +42,16 @@ def readable(body: bytes) -> str:
     """Return what a guest has posted.
 
     Raises:
-        PasswordInvalid: It is empty (a proxy has lost it), too long, or not text that can be kept.
+        PasswordInvalid: It is empty (a proxy has lost it), too long, or no text of ASCII. It need not be base64.
     """
     if not body:
         raise PasswordInvalid("is empty")
     if len(body) > LIMIT:
-        raise PasswordInvalid(f"has more than {LIMIT} characters")
+        raise PasswordInvalid(f"has more than {LIMIT} bytes")
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError:
-        raise PasswordInvalid("is not base64") from None
-    if not text.replace("\n", "").replace("\r", "").isprintable():
-        raise PasswordInvalid("is not base64")
+        raise PasswordInvalid("has bytes that are not ASCII") from None
+    if not text.translate(_ENDS).isprintable():
+        raise PasswordInvalid("has control characters")
     return text

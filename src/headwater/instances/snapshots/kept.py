@@ -25,8 +25,9 @@ from cachetools import TTLCache
 
 from headwater.errors import NotFound, Unavailable
 from headwater.instances.callers.identifiers import Identifier
+from headwater.instances.editions import Edition
 from headwater.instances.errors import CallerUnknown, IdentifierUnknown, InstanceNotFound, SeedUnknown
-from headwater.instances.registry import Edition, InstanceRows
+from headwater.instances.registry import InstanceRows
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot, render
 from headwater.instances.vendor_data.static import NOTHING, Static
@@ -79,7 +80,7 @@ class Snapshots:
 
     def moment(self, addresses: Collection[str] = ()) -> Moment:
         """Return this moment, for questions that have come from ``addresses`` among others."""
-        return Moment(self._registry, addresses)
+        return Moment(self._registry.editions, addresses)
 
     def at(self, address: str, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot for who has an address, which is in its canonical form.
@@ -102,7 +103,7 @@ class Snapshots:
             Unavailable: As ``at`` says.
         """
         gone = InstanceNotFound(instance_id)
-        return self._for(f"instance {instance_id}", gone, lambda: self._registry.edition_of(instance_id), moment)
+        return self._for(f"instance {instance_id}", gone, lambda: self._registry.editions.of(instance_id), moment)
 
     def of_seed(self, digest: str, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot for who has a secret path, by its digest, as ``at`` does.
@@ -111,7 +112,7 @@ class Snapshots:
             SeedUnknown: It leads to no instance.
             Unavailable: As ``at`` says.
         """
-        return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.edition_of_seed(digest), moment)
+        return self._for(f"seed {digest}", SeedUnknown(), lambda: self._registry.editions.of_seed(digest), moment)
 
     def known_by(self, identifier: Identifier, moment: Moment | None = None) -> Snapshot:
         """Return the snapshot for who is known by what its hardware says.
@@ -121,7 +122,7 @@ class Snapshots:
             Unavailable: As ``at`` says.
         """
         unknown = IdentifierUnknown(identifier.kind, identifier.values[0])
-        return self._for(str(identifier), unknown, lambda: self._registry.edition_known_by(identifier), moment)
+        return self._for(str(identifier), unknown, lambda: self._registry.editions.known_by(identifier), moment)
 
     def _for(self, who: str, unknown: NotFound, ask: Callable[[], Edition | None], moment: Moment | None) -> Snapshot:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headwater.errors import Unavailable
-from headwater.instances.registry import Edition, InstanceRows
+from headwater.instances.editions import Edition, Editions
 
 
 class Moment:
@@ -14,9 +14,9 @@ class Moment:
     Both are asked when they are needed first, once. Not for several threads at once.
     """
 
-    def __init__(self, registry: InstanceRows, addresses: Collection[str]) -> None:
+    def __init__(self, current: Editions, addresses: Collection[str]) -> None:
         """Begin with nothing asked; whoever has one of ``addresses`` is asked for with the first of them."""
-        self._registry, self._addresses = registry, addresses
+        self._current, self._addresses = current, addresses
         self._failed: Unavailable | None = None
         self._revision: int | None = None
         self._editions: dict[str, Edition | None] = {}
@@ -31,7 +31,7 @@ class Moment:
             raise self._failed
         if self._revision is None:
             try:
-                self._revision = self._registry.revision()
+                self._revision = self._current.revision()
             except Unavailable as error:
                 self._failed = error
                 raise
@@ -45,5 +45,5 @@ class Moment:
         """
         if address not in self._editions:
             asked = {*self._addresses, address}
-            self._editions = dict.fromkeys(asked) | self._registry.editions_at(asked)
+            self._editions = dict.fromkeys(asked) | self._current.at(asked)
         return self._editions[address]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from headwater.findings import Level, Rule
-from headwater.instances.user_data.cloud_config import judging, rules
+from headwater.instances.user_data.cloud_config import documented, judging, rules
 from headwater.instances.user_data.cloud_config.schema import Schema
 from headwater.instances.user_data.errors import UserDataUnreadable
 from headwater.instances.user_data.faults import Fault, broken
@@ -83,7 +83,7 @@ def faults_of(data: bytes, schema: Schema | None = None) -> list[Fault]:
     """Return what is wrong with user data.
 
     Args:
-        schema: cloud-init's own, which sees more than our rules; ``None``: these alone.
+        schema: cloud-init's own, which is asked beside our rules; ``None``: what its documentation says is.
     """
     if not data:
         return [broken(EMPTY)]
@@ -147,11 +147,12 @@ def _of_unknown(data: bytes) -> Fault:
 
 def _of_cloud_config(piece: Piece, schema: Schema | None) -> list[Fault]:
     found = judging.faults_of(piece.data, has_type=piece.mime == "text/cloud-config")
-    if schema is None or any(fault.rule in _ENDS for fault in found):
+    if any(fault.rule in _ENDS for fault in found):
         return found
     document, lines, _ = judging.read(piece.data.decode())
     told = {fault.path for fault in found}
-    more = [fault for fault in schema.faults_of(document) if fault.path not in told]
+    others = documented.faults_of(document) if schema is None else schema.faults_of(document)
+    more = [fault for fault in others if fault.path not in told]
     return found + [judging.placed(fault, lines) for fault in more]
 
 

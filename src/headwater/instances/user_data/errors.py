@@ -24,11 +24,12 @@ class UserDataUnreadable(Invalid):
 class TemplateInvalid(Invalid):
     """A template of user data cannot be rendered with what is known of the instance."""
 
-    def __init__(self, line: int | None, problem: str) -> None:
+    def __init__(self, name: str | None, line: int | None, problem: str) -> None:
+        called = "template" if name is None else f"template {name}"
         super().__init__(
-            f"user data, template{'' if line is None else f', line {line}'}: {problem}; nothing is registered"
+            f"user data, {called}{'' if line is None else f', line {line}'}: {problem}; nothing is registered"
         )
-        self.line, self.problem = line, problem
+        self.name, self.line, self.problem = name, line, problem
 
 
 class SchemaUnusable(Invalid):

@@ -75,7 +75,7 @@ def is_ignition(data: bytes) -> bool:
         return False
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return re.match(rb'\s*\{\s*"ignition"\s*:', data) is not None  # broken, and meant to be one
     return isinstance(document, dict) and isinstance(document.get("ignition"), dict)
 

@@ -1,24 +1,29 @@
 """User data from a template, rendered once for an instance, when it is registered.
 
 So a template that fails is refused before there is anything to serve, and a guest reads bytes that were whole and
-checked. Jinja's sandbox keeps expressions away from the program, not from memory and time: whoever may give a template
-can keep this process busy, so no face over HTTP renders any.
+checked. It is rendered in a process of its own, with bounds on memory and time.
 """
 
 from __future__ import annotations
 
-import base64
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+import msgspec
 
 from headwater.instances.model import USER_DATA_LIMIT, Instance
 from headwater.instances.user_data.errors import TemplateInvalid
+from headwater.instances.user_data.rendering import Answer, Request
 
-_MOST: Final = 16 * USER_DATA_LIMIT  # characters on the way; what is registered has another limit
-_IN_TEMPLATES: Final = "<template>"  # as Jinja calls a template without a name in tracebacks
+_MOST: Final = 16 * USER_DATA_LIMIT  # characters of what is rendered, and bytes of the template; what is kept has less
+_MEMORY: Final = 256 << 20  # bytes; Python and Jinja take a fifth of it
+_PROCESSOR_S: Final = 5
+_TIME_S: Final = 30.0  # on the clock of a machine that does much besides
+_OF_PYTHON: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")  # what it finds its modules with
 _FOR_GUESTS: Final = b"## template: jinja"
 
 
@@ -41,55 +46,60 @@ def facts(instance: Instance) -> dict[str, Any]:
     }
 
 
-def rendered(template: bytes, variables: Mapping[str, Any]) -> bytes:
+def rendered(template: bytes, variables: Mapping[str, Any], name: str | None = None) -> bytes:
     """Return what a template makes of the facts of an instance.
+
+    Args:
+        name: Of its file, as people know it.
 
     Raises:
         TemplateInvalid: It is no template, uses what is not there, or does too much. The message names the line.
     """
     if template.lstrip()[: len(_FOR_GUESTS)].lower() == _FOR_GUESTS:
         raise TemplateInvalid(
-            1, "'## template: jinja' lets cloud-init render it in the guest; leave that line out, or register it as is"
+            name,
+            1,
+            "'## template: jinja' lets cloud-init render it in the guest; leave that line out, or register it as is",
         )
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters["b64encode"] = _base64
+    if len(template) > _MOST:
+        raise TemplateInvalid(name, None, f"it has more than {_MOST} bytes")
     try:
         source = template.decode()
     except UnicodeDecodeError as error:
-        raise TemplateInvalid(template.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from error
+        raise TemplateInvalid(name, template.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from error
+    answer = _answer(
+        Request(
+            source=source,
+            variables=dict(variables),
+            characters=_MOST,
+            memory=_MEMORY,
+            processor_s=_PROCESSOR_S,
+        )
+    )
+    if answer.text is None:
+        raise TemplateInvalid(name, answer.line, answer.problem or "it renders to nothing")
+    return answer.text.encode()
+
+
+def _answer(request: Request) -> Answer:
     try:
-        return _whole(environment.from_string(source).generate(variables)).encode()
-    except TemplateSyntaxError as error:
-        raise TemplateInvalid(error.lineno, error.message or "it is no template") from error
-    except UndefinedError as error:
-        raise TemplateInvalid(_line_of(error), f"{error.message} (known: {', '.join(variables)})") from error
-    except TemplateError as error:
-        raise TemplateInvalid(_line_of(error), error.message or type(error).__name__) from error
-    except TemplateInvalid:
-        raise
-    except Exception as error:  # an expression may raise whatever Python does
-        raise TemplateInvalid(_line_of(error), f"{type(error).__name__}: {error}") from error
-
-
-def _whole(pieces: Any) -> str:
-    found, size = [], 0
-    for piece in pieces:
-        found.append(piece)
-        size += len(piece)
-        if size > _MOST:
-            raise TemplateInvalid(None, f"it renders to more than {_MOST} characters")
-    return "".join(found)
-
-
-def _line_of(error: BaseException) -> int | None:
-    """Return the line of the template that was being rendered; Jinja puts it into the traceback."""
-    line, step = None, error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_code.co_filename == _IN_TEMPLATES:
-            line = step.tb_lineno
-        step = step.tb_next
-    return line
-
-
-def _base64(value: object) -> str:
-    return base64.b64encode(str(value).encode()).decode()
+        ended = subprocess.run(  # noqa: S603 - our own program; what is asked goes by its input
+            [sys.executable, "-P", "-m", Request.__module__],
+            input=msgspec.json.encode(request),
+            env={name: os.environ[name] for name in _OF_PYTHON if name in os.environ},
+            capture_output=True,
+            timeout=_TIME_S,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(problem=f"it takes longer than {_TIME_S:g} s to render: repeat less in it")
+    if ended.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Answer(problem=f"it takes more than {request.processor_s} s of the processor: repeat less in it")
+    try:
+        return msgspec.json.decode(ended.stdout, type=Answer)
+    except msgspec.DecodeError:  # it had no memory left to say so
+        return Answer(
+            problem=f"what renders it ended ({ended.returncode}); it may need more than {request.memory >> 20} MiB of "
+            "memory: repeat less in it"
+        )

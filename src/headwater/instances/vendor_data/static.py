@@ -15,6 +15,7 @@ from headwater.errors import SettingsError
 from headwater.identity.watched_file import WatchedFile
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.model import Instance, require_vendor_data
+from headwater.json_keys import twice
 
 _LIMIT = 1 << 20  # bytes
 _WHERE = "section [metadata.vendor_data], key 'file'"
@@ -68,6 +69,8 @@ def read(file: Path) -> Static:
         _refuse(file, f"is not UTF-8 text (byte {error.start}); write it anew as UTF-8", error)
     except (ValueError, RecursionError) as error:
         _refuse(file, f"holds what guests cannot read: {error}; take it out", error)
+    if (problem := twice(data.decode("utf-8-sig"))) is not None:
+        _refuse(file, f"is ambiguous: {problem}")
     try:
         if value is None:
             raise InstanceInvalid("vendor data", "must be a JSON object, list or text; guests break on anything else")

@@ -12,9 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.errors import Invalid
 from headwater.http.context import context
-from headwater.http.errors import failure
 from headwater.instances.callers.seeds import ROOT
-from headwater.instances.http import plain
+from headwater.instances.http import refusal
 
 
 class HostUnknown(Invalid):
@@ -48,7 +47,7 @@ class KnownHosts:
         if scope["type"] == "http" and not by_agent and not scope["path"].startswith(ROOT):
             name = _name(next((value for key, value in scope["headers"] if key == b"host"), b"").decode("latin-1"))
             if name and name not in self._names and not _is_address(name):
-                await plain(failure(HostUnknown(name), about.request_id))(scope, receive, send)
+                await refusal(HostUnknown(name), scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -88,7 +88,7 @@ class Port:
         told = file.value if file else lambda: static.NOTHING
         self._vendor_data = opening.answers(settings.vendor_data, keystone, metrics)
         instances = InstanceRows(database)
-        self._changes = Changes(instances.revisions, drained)
+        self._changes = Changes(instances.editions.revisions, drained)
         self._boot_log = BootLog(VisitRows(database))
         issued_by = (settings.identity.issuer or issuer).rstrip("/")
         self.identity = IdentityTokens(Keys(KeyRows(database, seal=seal)), issued_by, lambda: now() // 1_000_000)

@@ -7,6 +7,7 @@ import signal
 import socket
 
 from headwater.database.engine import Database
+from headwater.instances.http import refusal
 from headwater.server.edge.listener import Connections, Listener
 from headwater.server.guests.port import Port
 from headwater.server.metrics import Metrics
@@ -44,7 +45,7 @@ async def _serve(
         metrics=metrics,
         only=instance_id,
     )
-    app = Observed(WholeBodies(port.app), "metadata", metrics)
+    app = Observed(WholeBodies(port.app), "metadata", metrics, refusal)
     beside = [asyncio.create_task(each.run()) for each in port.loops]
     end = asyncio.Event()
     loop = asyncio.get_running_loop()

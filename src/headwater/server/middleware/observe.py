@@ -6,11 +6,12 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import structlog
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.errors import ClientDisconnected, Invalid
@@ -18,6 +19,8 @@ from headwater.http import errors
 from headwater.http.context import context
 from headwater.server.log import request_id
 from headwater.server.metrics import Metrics
+
+Refusal = Callable[[BaseException, Scope], Response]
 
 LEFT = 499  # what the log says of a client that did not wait for its answer
 
@@ -42,10 +45,17 @@ class BodyIncomplete(Invalid):
 
 
 class Observed:
-    """An application, observed; ``listener`` names it in log and metrics."""
+    """An application, observed."""
 
-    def __init__(self, app: ASGIApp, listener: str, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, listener: str, metrics: Metrics, refusal: Refusal | None = None) -> None:
+        """Take the application.
+
+        Args:
+            listener: Its name in log and metrics.
+            refusal: Makes the answer to an error that leaves the application; ``None``: ``Accept`` says in what form.
+        """
         self._app = app
+        self._refusal = refusal or _as_accepted
         self._listener = listener
         self._metrics = metrics
         self._in_flight = metrics.in_flight.labels(listener)
@@ -54,7 +64,7 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        given, accept, length = _head(scope)
+        given, length = _head(scope)
         fits = not given or _REQUEST_ID.fullmatch(given)
         current = given if given and fits else _new_request_id()
         if not current.startswith("req-"):
@@ -71,7 +81,7 @@ class Observed:
         except (ClientDisconnected, ClientDisconnect):
             # Mostly nobody is there any more; a client whose body was malformed still is.
             if not exchange.started:
-                await errors.answer(BodyIncomplete(), accept, current)(scope, receive, exchange.send)
+                await self._refusal(BodyIncomplete(), scope)(scope, receive, exchange.send)
             exchange.status = LEFT
         except Exception as error:  # the edge: whatever it is, the client gets an answer and the log a line
             status = errors.status_of(error)
@@ -79,7 +89,7 @@ class Observed:
             if is_mistake and error is not exchange.left_with:
                 _log.error("failed", error=str(error), exc_info=error)
             if not exchange.started:
-                await errors.answer(error, accept, current)(scope, receive, exchange.send)
+                await self._refusal(error, scope)(scope, receive, exchange.send)
             else:
                 exchange.status = LEFT
                 raise  # the server breaks the connection, so that half an answer is not taken for a whole one
@@ -120,19 +130,23 @@ def _new_request_id() -> str:
     return f"req-{uuid.UUID(int=random.getrandbits(128), version=4)}"
 
 
-def _head(scope: Scope) -> tuple[str, str, int]:
-    """Return the headers that matter here: the given request id, Accept, and the length of the body."""
-    given, accept, length = "", "", 0
+def _as_accepted(error: BaseException, scope: Scope) -> Response:
+    given = [value for name, value in scope["headers"] if name == b"accept"]
+    # Source: openstacksdk 4.22 uploads and patches with an empty Accept, and shows its user nothing but
+    # JSON and HTML of what went wrong. Without the header Glance's plain text stays.
+    accept = (given[-1].decode("latin-1") or "application/json") if given else ""
+    return errors.answer(error, accept, context(scope).request_id or "")
+
+
+def _head(scope: Scope) -> tuple[str, int]:
+    """Return the headers that matter here: the given request id, and the length of the body."""
+    given, length = "", 0
     for name, value in scope["headers"]:
         if name == b"x-openstack-request-id":
             given = value.decode("latin-1")
-        elif name == b"accept":
-            # Source: openstacksdk 4.22 uploads and patches with an empty Accept, and shows its user nothing but
-            # JSON and HTML of what went wrong. Without the header Glance's plain text stays.
-            accept = value.decode("latin-1") or "application/json"
         elif name == b"content-length" and value.isdigit():
             length = int(value)
-    return given, accept, length
+    return given, length
 
 
 class _Exchange:

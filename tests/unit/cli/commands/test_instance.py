@@ -41,6 +41,13 @@ class OneImage:
         assert image_id == IMAGE[0]
 
 
+def test_a_file_that_does_not_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(
+        FileArgumentUnreadable, match=r"^--user-data: cannot read the file '/dev/zero': it has more than"
+    ):
+        instance.bytes_of("--user-data", "@/dev/zero")
+
+
 class Commands:
     """The commands on a catalogue of their own."""
 
@@ -233,6 +240,8 @@ def test_a_missing_file_is_named_with_its_option_and_changes_nothing(commands: C
         (["--meta", "=x"], ArgumentWrong, "--meta"),
         (["--meta", "a=1", "--meta", "a=2"], ArgumentWrong, "'a' is given twice"),
         (["--vendor-data", "{"], ArgumentWrong, "--vendor-data: it is not JSON"),
+        (["--vendor-data", '{"a": 1, "a": 2}'], ArgumentWrong, "--vendor-data: an object has the key 'a' twice"),
+        (["--network-data", '{"links": [{"id": 1, "id": 1}]}'], ArgumentWrong, "the key 'id' twice"),
         (["--vendor-data", "[" * 100_000], ArgumentWrong, "--vendor-data: it is not JSON"),
         (["--vendor-data", "@latin1"], ArgumentWrong, "--vendor-data: it is not UTF-8"),
         (["--network-data", "[]"], InstanceInvalid, "network data"),

@@ -109,6 +109,8 @@ def test_records_in_files_are_judged_without_a_catalogue(tmp_path: Path, write: 
 def test_what_is_asked_for_wrongly_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("[")
     (tmp_path / "other").write_text("{}")
+    (tmp_path / "twice").write_text('{"name": "a", "name": "b"}')
+    (tmp_path / "latin").write_bytes(b'{"name": "\xff"}')
     wrong: list[tuple[type[Exception], tuple[str | Path, ...]]] = [
         (NothingToLint, ()),
         (NothingToLint, ("bare", "--all")),
@@ -117,6 +119,8 @@ def test_what_is_asked_for_wrongly_is_refused(tmp_path: Path) -> None:
         (InstanceNotFound, ("nobody",)),
         (RecordsUnreadable, ("--file", tmp_path / "none")),
         (RecordsUnreadable, ("--file", tmp_path / "bad")),
+        (RecordsUnreadable, ("--file", tmp_path / "twice")),
+        (RecordsUnreadable, ("--file", tmp_path / "latin")),
         (InstanceInvalid, ("--file", tmp_path / "other")),
     ]
     for kind, words in wrong:

@@ -76,7 +76,13 @@ def test_all_that_is_wrong_is_told_with_its_place() -> None:
     said = "\n".join(map(str, faults))
     assert [fault[0] for fault in faults] == [2, 3, 4, 5, 6, 7, 9, 9, 10], said
     assert [fault[1] for fault in faults][:3] == [2, 4, 5]
-    for number, words in ((2, "`adress`"), (3, "10.0.0.999"), (4, "object"), (5, "`$.name`"), (6, "one of them")):
+    for number, words in (
+        (2, "'adress'; addresses may be meant (a record has name,"),
+        (3, "10.0.0.999"),
+        (4, "object"),
+        (5, "`$.name`"),
+        (6, "one of them"),
+    ):
         assert any(fault[0] == number and words in fault[3] for fault in faults), (number, said)
     assert "the address 10.0.0.7 is that of record 8 (line 9, 'web6')" in said
     assert "the name right is that of record 1 (line 1, 'right')" in said
@@ -101,6 +107,35 @@ def test_what_is_no_list_of_records_is_refused(text: bytes, says: str) -> None:
     with pytest.raises(FileUnreadable) as caught:
         read(text)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("mac", "network_data, in which links have ethernet_mac_address may be meant"),
+        ("ip", "addresses may be meant"),
+        ("host-name", "hostname may be meant"),
+        ("Meta_Data", "meta may be meant"),
+        ("userdata", "user_data may be meant"),
+        ("flavor", "instance_type may be meant"),
+        ("qqq", ""),
+        ("3", ""),
+    ],
+)
+def test_a_field_that_is_not_known_is_told_with_the_one_that_is_meant_and_all_there_are(field: str, meant: str) -> None:
+    with pytest.raises(RecordsWrong) as caught:
+        read(f"- {{name: a, {field}: x}}".encode())
+    [(_, problem)] = caught.value.faults
+    assert problem.startswith(
+        f"there is no field '{field}'{'; ' if meant else ''}{meant} (a record has name, id, hostname,"
+    )
+    assert problem.endswith("tokens, hop_limit)")
+    assert ("may be meant" in problem) == bool(meant)
+
+
+def test_a_word_that_is_none_of_a_few_is_told_with_them() -> None:
+    with pytest.raises(RecordsWrong, match=r"'always' - at `\$.tokens`; it is one of optional, required$"):
+        read(b"- {name: a, tokens: always}")
 
 
 def test_aliases_within_a_record_are_not_written_out_without_end() -> None:

@@ -59,6 +59,7 @@ def test_openstack_takes_documents() -> None:
         (Given(network_config=b"[" * 5000), "nocloud"),
         (Given(meta_data=b"instance-id: x"), "openstack"),
         (Given(meta_data=b'{"hostname": "x"}'), "openstack"),
+        (Given(meta_data=b'{"uuid": "1", "uuid": "2"}'), "openstack"),
         (Given(network_config=b"[" * 100_000), "openstack"),
         (Given(vendor_data=b'"'), "openstack"),
         (Given(vendor_data=b'{"a": "\xff"}'), "openstack"),

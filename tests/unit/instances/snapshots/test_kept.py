@@ -9,8 +9,10 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
+from headwater.instances.callers.seed_rows import SeedRows
+from headwater.instances.editions import Edition, Editions
 from headwater.instances.errors import CallerUnknown
-from headwater.instances.registry import Edition, InstanceRows, Record
+from headwater.instances.registry import InstanceRows, Record
 from headwater.instances.snapshots.kept import COUNTED_US, GRACE_US, STALE_US, Snapshots
 from headwater.instances.vendor_data.static import Static
 from unit.clock import Clock
@@ -21,12 +23,12 @@ LEAF = "ec2/latest/meta-data/public-keys/0/openssh-key"
 LISTING = "ec2/latest/meta-data"
 
 
-class WatchedRegistry(InstanceRows):
-    """The real registry, which counts what it loads and may be cut off."""
+class WatchedEditions(Editions):
+    """The real ones, which count what they are asked and may be cut off."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.loads = self.looks = self.counts = 0
+        self.looks = self.counts = 0
         self.is_down = False
 
     def revision(self) -> int:
@@ -35,9 +37,26 @@ class WatchedRegistry(InstanceRows):
             raise Unavailable("the database is away")
         return super().revision()
 
-    def editions_at(self, addresses: Iterable[str]) -> dict[str, Edition]:
+    def at(self, addresses: Iterable[str]) -> dict[str, Edition]:
         self.looks += 1
-        return super().editions_at(addresses)
+        return super().at(addresses)
+
+
+class WatchedRegistry(InstanceRows):
+    """The real registry, which counts what it loads and may be cut off."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.editions = self.watched = WatchedEditions(database)
+        self.loads = 0
+
+    @property
+    def is_down(self) -> bool:
+        return self.watched.is_down
+
+    @is_down.setter
+    def is_down(self, value: bool) -> None:
+        self.watched.is_down = value
 
     def record(self, id_or_name: str) -> Record:
         if self.is_down:
@@ -112,7 +131,7 @@ def test_of_many_who_ask_in_one_moment_the_catalogue_is_asked_once(registry: Wat
         snapshots.at(addresses[0], moment)
     assert [snapshots.at(address, moment).instance.name for address in addresses[1:]] == addresses[1:]
     assert snapshots.at(ADDRESS, moment).instance_id == WEB_1.id
-    assert (registry.looks, registry.counts) == (1, 1)
+    assert (registry.watched.looks, registry.watched.counts) == (1, 1)
     registry.remove(WEB_1.id)
     with pytest.raises(CallerUnknown):
         snapshots.at(ADDRESS, snapshots.moment(addresses))
@@ -178,39 +197,41 @@ def test_documents_cannot_be_changed(snapshots: Snapshots) -> None:
 def test_a_crawl_costs_one_look_at_its_instance(snapshots: Snapshots, registry: WatchedRegistry, clock: Clock) -> None:
     for _ in range(30):
         snapshots.at(ADDRESS)
-    assert (registry.looks, registry.counts) == (1, 30)
+    assert (registry.watched.looks, registry.watched.counts) == (1, 30)
     clock.now += COUNTED_US  # a release that counts no changes may have written
     snapshots.at(ADDRESS)
-    assert registry.looks == 2
+    assert registry.watched.looks == 2
 
 
 def test_questions_of_one_moment_cost_one_count(snapshots: Snapshots, registry: WatchedRegistry) -> None:
     moment = snapshots.moment()
     assert snapshots.at(ADDRESS, moment) is snapshots.of(WEB_1.id, moment)
-    assert registry.counts == 1
+    assert registry.watched.counts == 1
     registry.is_down = True
     away = snapshots.moment()
     for _ in range(3):
         assert snapshots.at(ADDRESS, away).instance_id == WEB_1.id
-    assert registry.counts == 2
+    assert registry.watched.counts == 2
 
 
-def test_whatever_changes_what_a_caller_gets_is_counted(registry: WatchedRegistry, clock: Clock) -> None:
-    seen = {registry.revision()}
+def test_whatever_changes_what_a_caller_gets_is_counted(
+    registry: WatchedRegistry, database: Database, clock: Clock
+) -> None:
+    seen = {registry.editions.revision()}
     other = replace(BARE, addresses=("10.0.0.6",))
     for change in (
         lambda: registry.add(other),
         lambda: registry.replace(replace(WEB_1, addresses=()), at=clock.now),
         lambda: registry.write_all([], [replace(other, addresses=(ADDRESS,))], at=clock.now),
-        lambda: registry.add_seed(WEB_1.id, "0" * 64, clock.now),
-        lambda: registry.revoke_seeds(WEB_1.id),
+        lambda: SeedRows(database).add(WEB_1.id, "0" * 64, clock.now),
+        lambda: SeedRows(database).revoke(WEB_1.id),
         lambda: registry.remove(WEB_1.id),
     ):
         change()
-        assert registry.revision() not in seen
-        seen.add(registry.revision())
+        assert registry.editions.revision() not in seen
+        seen.add(registry.editions.revision())
     registry.write_all([], [registry.get(other.id)], at=clock.now, dry_run=True)
-    assert registry.revision() in seen
+    assert registry.editions.revision() in seen
 
 
 def test_what_all_are_told_is_rendered_anew_when_it_changes(registry: WatchedRegistry, clock: Clock) -> None:

@@ -100,6 +100,8 @@ CASES: list[tuple[str, bytes, int | None, bytes]] = [
     ("cloud-config-type", b"#cloud-config\nruncmd: echo\n", 2, b"#cloud-config\nruncmd: [echo]\n"),
     ("cloud-config-type", b"#cloud-config\nssh_authorized_keys: a\n", 2, b"#cloud-config\nssh_authorized_keys: []\n"),
     ("cloud-config-type", b"#cloud-config\nssh_authorized_keys: [1]\n", 2, b"#cloud-config\nssh_authorized_keys: []\n"),
+    ("cloud-config-form", b"#cloud-config\nssh_pwauth: maybe\n", 2, b"#cloud-config\nssh_pwauth: unchanged\n"),
+    ("cloud-config-form", b"#cloud-config\npackages: vim\n", 2, b"#cloud-config\npackages: [vim]\n"),
     (
         "cloud-config-user-without-name",
         b"#cloud-config\nusers:\n- default\n- sudo: ALL\n",

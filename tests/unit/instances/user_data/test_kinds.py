@@ -32,6 +32,8 @@ from headwater.instances.user_data.kinds import kind_named, kind_of
         (b"hello", None),
         (b"", None),
         (b'{"a": {"ignition": 1}}', None),
+        (b'{"a": "\xff"}', None),
+        (b'{"ignition": "\xff"}', "ignition"),
         (b"# cloud-config\n", None),
         (b"variant: fcos\n", None),
         (b"[" * 100_000, None),

@@ -34,10 +34,12 @@ from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import InstanceRows
 from headwater.instances.service import Description, Instances, described
+from headwater.json_keys import twice
 
 if TYPE_CHECKING:
     from headwater.instances.vendor_data.opening import Told
 
+_MOST_BYTES = 64 << 20  # of a file that an option names
 _MARKED = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 app = typer.Typer(
@@ -53,8 +55,8 @@ app = typer.Typer(
             "user-data": "headwater.cli.commands.instances.user_data:app",
             "lint": "headwater.cli.commands.instances.lint:lint",
             "arguments": "headwater.cli.commands.media.arguments:arguments",
-            "rotate-identity-keys": "headwater.cli.commands.instances.rotate_identity_keys:rotate_identity_keys",
-            "rotate-tokens": "headwater.cli.commands.instances.rotate_tokens:rotate_tokens",
+            "rotate-identity-keys": "headwater.cli.commands.instances.rotate:rotate_identity_keys",
+            "rotate-tokens": "headwater.cli.commands.instances.rotate:rotate_tokens",
         }
     ),
     no_args_is_help=True,
@@ -147,6 +149,7 @@ def add(
             user_data_template=(
                 None if user_data_template is None else bytes_of("--user-data-template", user_data_template)
             ),
+            template_name=user_data_template[1:] if user_data_template and user_data_template[0] == "@" else None,
             vendor_data=None if vendor_data is None else json_of("--vendor-data", vendor_data),
             network_data=None if network_data is None else json_of("--network-data", network_data),
             meta=meta_of(meta or []),
@@ -258,11 +261,15 @@ def bytes_of(option: str, value: str) -> bytes:
     if not value.startswith("@"):
         return os.fsencode(value)
     try:
-        return Path(value[1:]).read_bytes()
+        with Path(value[1:]).open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
     except OSError as error:
         raise FileArgumentUnreadable(option, value[1:], error.strerror or str(error)) from error
     except ValueError as error:  # a NUL in the name
         raise FileArgumentUnreadable(option, value[1:], str(error)) from error
+    if len(data) > _MOST_BYTES:
+        raise FileArgumentUnreadable(option, value[1:], f"it has more than {_MOST_BYTES >> 20} MiB")
+    return data
 
 
 def text_of(option: str, value: str) -> str:
@@ -278,10 +285,14 @@ def text_of(option: str, value: str) -> str:
 
 def json_of(option: str, value: str) -> Any:
     """Return the JSON that an option gives, or the file after ``@``."""
+    text = text_of(option, value)
     try:
-        return msgspec.json.decode(text_of(option, value))
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ArgumentWrong(option, f"it is not JSON: {error}") from error
+    if (problem := twice(text)) is not None:
+        raise ArgumentWrong(option, problem)
+    return found
 
 
 def meta_of(values: list[str]) -> dict[str, str]:

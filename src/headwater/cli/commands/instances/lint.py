@@ -23,6 +23,7 @@ from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
 from headwater.instances.user_data.yaml_documents import NotYaml, loaded
+from headwater.json_keys import twice
 
 
 class NothingToLint(SettingsError):
@@ -100,7 +101,9 @@ def _read(file: Path) -> list[Any]:
         raise RecordsUnreadable(file, error.strerror or str(error)) from error
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+        if (problem := twice(data)) is not None:
+            raise RecordsUnreadable(file, problem)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
             document = loaded(data, is_written=True)
         except NotYaml as error:

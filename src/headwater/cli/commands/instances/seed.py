@@ -10,6 +10,7 @@ from headwater.cli import options, output
 from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
 from headwater.clock import now
+from headwater.instances.callers.seed_rows import SeedRows
 from headwater.instances.callers.seeds import ROOT, digest_of, new_seed
 from headwater.instances.registry import InstanceRows
 
@@ -26,13 +27,12 @@ def seed(
     """
     server = options.sources().load().settings.server
     with opened(writes=True) as database:
-        registry = InstanceRows(database)
-        found = registry.get(instance)
+        found = InstanceRows(database).get(instance)
         if revoke:
-            count = registry.revoke_seeds(found.id)
+            count = SeedRows(database).revoke(found.id)
         else:
             secret = new_seed()
-            registry.add_seed(found.id, digest_of(secret), now())
+            SeedRows(database).add(found.id, digest_of(secret), now())
     if revoke:
         if as_json:
             output.say_json({"id": found.id, "revoked": count})

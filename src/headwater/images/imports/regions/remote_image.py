@@ -17,7 +17,7 @@ import msgspec
 from headwater.errors import Forbidden, HeadwaterError
 from headwater.fetching.fetcher import Fetcher, RemoteFailed
 from headwater.identity.caller import Caller
-from headwater.identity.keystone.sealing import TokenSeal
+from headwater.identity.keystone.kept_tokens import TokenCipher
 from headwater.images.attributes import RESERVED_PREFIX, is_property, require_quotas
 from headwater.images.imports.rules import ALGORITHMS, Elsewhere, Order
 from headwater.images.locations.rules import InvalidLocation, Validation, checked
@@ -66,7 +66,7 @@ class RemoteImages:
     def __init__(
         self,
         regions: Callable[[], Regions],
-        seal: TokenSeal,
+        cipher: TokenCipher,
         fetcher: Fetcher,
         settings: ImagesSettings,
         guard: PropertyGuard | None,
@@ -76,12 +76,12 @@ class RemoteImages:
         Args:
             regions: Returns where services are; called when the first image is asked for.
         """
-        self._regions, self._seal, self._fetcher = cache(regions), seal, fetcher
+        self._regions, self._cipher, self._fetcher = cache(regions), cipher, fetcher
         self._settings, self._guard = settings, guard
 
-    def sealed(self, at: Elsewhere, caller: Caller, task_id: str) -> Elsewhere:
+    def with_token(self, at: Elsewhere, caller: Caller, task_id: str) -> Elsewhere:
         """Return it with the token of whoever asks, as a job keeps it."""
-        return replace(at, token=self._seal.seal(caller.token or "", task_id))
+        return replace(at, token=self._cipher.encrypt(caller.token or "", task_id))
 
     def get(
         self, order: Order, caller: Caller, image: Image, *, look: Callable[[], None] = lambda: None
@@ -93,13 +93,13 @@ class RemoteImages:
             look: Called about once a second while the service is waited for; what it raises ends the asking.
 
         Raises:
-            RemoteImageUnfit, RegionUnknown, TokenExpired, NotUnsealed, UrlRefused: It is not to be had.
+            RemoteImageUnfit, RegionUnknown, TokenExpired, TokenUnreadable, UrlRefused: It is not to be had.
             QuotaExceeded, TooLarge: More properties come along than an image may have.
             PeerUnavailable, RemoteFailed: It may be had later.
         """
         at = order.elsewhere
         assert at is not None, "the rules take no glance-download without it"
-        token = self._seal.unseal(at.token or "", order.task_id)
+        token = self._cipher.decrypt(at.token or "", order.task_id)
         endpoint = self._regions().endpoint(token, "image", at.region, at.interface)
         url = f"{endpoint.rstrip('/').removesuffix('/v2')}/v2/images/{at.image_id}"
         headers = {"X-Auth-Token": token}

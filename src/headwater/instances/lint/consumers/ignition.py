@@ -24,7 +24,7 @@ def _config(subject: Subject) -> dict[Any, Any] | None:
         return None
     try:
         found = msgspec.json.decode(subject.instance.user_data or b"")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -153,6 +153,13 @@ REPLACED: Final = Rule(
     fix="say it in one part, or add merge_how to this one, such as 'list(append)+dict(no_replace,recurse_list)+str()'",
     source="cloud-init 22.4.2 (run): parts are merged by dict(replace)+list()+str() unless they say otherwise",
 )
+UNDOCUMENTED: Final = Rule(
+    id="cloud-config-form",
+    level=Level.WARNING,
+    says="it is {found}, and cloud-init's documentation has {wanted} there",
+    fix="write it as {wanted}",
+    source="the documentation of cloud-init's modules, 22.4 to 26.2; other forms differ by release",
+)
 BY_SCHEMA: Final = Rule(
     id="cloud-config-schema",
     level=Level.WARNING,
@@ -177,7 +184,7 @@ RULES: Final = (
         WRONG_TYPE,
     ),
     *(USER_WITHOUT_NAME, NO_DEFAULT_USER, NO_KEY, PRIVATE_KEY, FILE_WITHOUT_PATH, FILE_NOT_ABSOLUTE, MODE_AS_NUMBER),
-    *(COMMAND_AS_MAPPING, REPLACED, BY_SCHEMA),
+    *(COMMAND_AS_MAPPING, REPLACED, UNDOCUMENTED, BY_SCHEMA),
 )
 
 # What modules of cloud-init 22.4 to 26.2 read at the top of a cloud-config, and what its core does.

@@ -1,6 +1,6 @@
 """Keep a caller's token with work that goes on after the request, so that only Headwater can read it again.
 
-What is sealed lies in the catalogue, whose backups more people read than should act as others. The key is made of the
+What is kept lies in the catalogue, whose backups more people read than should act as others. The key is made of the
 secret with which Headwater's own user proves itself, which every process has and the catalogue has not.
 """
 
@@ -20,8 +20,8 @@ from headwater.identity.settings import KeystoneSettings
 _SALT, _NONCE = 16, 12  # bytes
 
 
-class NotUnsealed(HeadwaterError):
-    """A token was sealed by who had another secret, or for something else."""
+class TokenUnreadable(HeadwaterError):
+    """A token was encrypted by who had another secret, or for something else."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -30,34 +30,34 @@ class NotUnsealed(HeadwaterError):
         )
 
 
-class TokenSeal:
-    """Seals and unseals; safe to use from several threads."""
+class TokenCipher:
+    """Encrypts and decrypts (AES-GCM); safe to use from several threads."""
 
     def __init__(self, settings: KeystoneSettings) -> None:
-        """Take the secret, if there is one: without it nothing can be sealed."""
+        """Take the secret, if there is one: without it nothing can be encrypted."""
         secret = settings.application_credential_secret or settings.password
         self._secret = secret.get_secret_value().encode() if secret is not None else b""
 
-    def seal(self, token: str, purpose: str) -> str:
+    def encrypt(self, token: str, purpose: str) -> str:
         """Return the token as only those can read it who have the secret and know the purpose."""
         salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-        sealed = self._cipher(salt).encrypt(nonce, token.encode(), purpose.encode())
-        return base64.urlsafe_b64encode(salt + nonce + sealed).decode()
+        encrypted = self._cipher(salt).encrypt(nonce, token.encode(), purpose.encode())
+        return base64.urlsafe_b64encode(salt + nonce + encrypted).decode()
 
-    def unseal(self, sealed: str, purpose: str) -> str:
+    def decrypt(self, encrypted: str, purpose: str) -> str:
         """Return the token.
 
         Raises:
-            NotUnsealed: It was sealed with another secret, or for another purpose.
+            TokenUnreadable: It was encrypted with another secret, or for another purpose.
         """
         try:
-            data = base64.urlsafe_b64decode(sealed)
+            data = base64.urlsafe_b64decode(encrypted)
             salt, nonce, rest = data[:_SALT], data[_SALT : _SALT + _NONCE], data[_SALT + _NONCE :]
             return self._cipher(salt).decrypt(nonce, rest, purpose.encode()).decode()
         except (ValueError, InvalidTag) as error:
-            raise NotUnsealed from error
+            raise TokenUnreadable from error
 
     def _cipher(self, salt: bytes) -> AESGCM:
         if not self._secret:
-            raise NotUnsealed
+            raise TokenUnreadable
         return AESGCM(HKDF(SHA256(), length=32, salt=salt, info=b"headwater: a caller's token").derive(self._secret))

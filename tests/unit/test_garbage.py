@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from headwater.loading import loading
+from headwater.garbage import no_garbage_search
 
 
 def _searches() -> int:
@@ -18,7 +18,7 @@ def _searches() -> int:
 def test_nothing_is_searched_while_modules_are_loaded_and_what_they_made_is_not_searched_later() -> None:
     before, frozen = _searches(), gc.get_freeze_count()
     try:
-        with loading():
+        with no_garbage_search():
             made = [{"a": [number]} for number in range(100_000)]
             assert _searches() == before
         assert gc.get_freeze_count() >= frozen + len(made)
@@ -28,7 +28,7 @@ def test_nothing_is_searched_while_modules_are_loaded_and_what_they_made_is_not_
 
 def test_what_fails_to_load_leaves_the_search_as_it_was() -> None:
     try:
-        with pytest.raises(ImportError), loading():
+        with pytest.raises(ImportError), no_garbage_search():
             raise ImportError
         assert gc.isenabled()
     finally:
