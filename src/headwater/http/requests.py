@@ -1,4 +1,4 @@
-"""What handlers read from a request: its JSON body, its media type, who sent it."""
+"""What handlers read from a request: its JSON body, its media type, whether it brings all of its data, who sent it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
+from headwater.http import structured
 from headwater.http.context import context
 from headwater.identity.caller import Caller
 from headwater.threads import Pool
@@ -27,6 +29,13 @@ T = TypeVar("T")
 
 class BadBody(Invalid):
     """The body is not the JSON that this request needs."""
+
+
+class PartOfABody(Invalid):
+    """A body that is a part of another. Source: RFC 9110, 14.5."""
+
+    def __init__(self, field: str = "Content-Range or Upload-Offset") -> None:
+        super().__init__(f"A body is taken as a whole: send all of the data, without {field}")
 
 
 class BodyTooLarge(TooLarge):
@@ -138,3 +147,19 @@ def caller(request: Request) -> Caller:
 def media_type(request: Request) -> str:
     """Return the body's media type in lower case, without parameters; empty when not given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_whole(headers: Headers) -> None:
+    """Refuse data whose rest is to come in other requests, where nobody would put the two together.
+
+    Raises:
+        PartOfABody: The client says that there is more.
+    """
+    if structured.lenient_item(headers, "Upload-Complete", bool) is False:
+        raise PartOfABody("Upload-Complete: ?0, which PUT /v2/images/{image_id}/file takes")
+
+
+def said_length(headers: Headers) -> int | None:
+    """Return how many bytes all the data has, if the request says so in ``Upload-Length``."""
+    length = structured.lenient_item(headers, "Upload-Length", int)
+    return length if length is not None and length >= 0 else None
