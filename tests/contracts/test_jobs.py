@@ -72,6 +72,35 @@ def test_what_a_process_that_lives_claimed_is_its_own_whatever_the_time_says(dat
     assert [job.id for job in jobs.claim(["copy"], writer_name(), later, limit=9)] == [held]  # left over
 
 
+@pytest.mark.parametrize("was", ["entered", "begun"])
+def test_a_clock_that_goes_back_puts_no_job_off(database: Database, was: str) -> None:
+    ahead = NOON + 5 * 86_400_000_000
+    told = ahead if was == "entered" else NOON
+    job_id = database.write(lambda connection: queue.enter(connection, "copy", {}, now=told))
+    jobs = Jobs(database)
+    if was == "begun":
+        (job,) = jobs.claim(["copy"], "me", ahead, limit=1)
+        jobs.again(job, "me", ahead + 60_000_000)
+    assert jobs.claim(["copy"], "me", NOON, limit=1) == []
+    jobs.recall_from_the_future(NOON)
+    (job,) = jobs.claim(["copy"], "me", NOON, limit=1)
+    assert (job.id, job.created_at) == (job_id, NOON)
+
+
+def test_what_is_put_off_on_purpose_is_not_recalled(database: Database) -> None:
+    """Nor what somebody runs, and what another replica entered whose clock is a little ahead."""
+    entered(database, NOON + 60_000_000)
+    jobs = Jobs(database)
+    (later,) = jobs.claim(["copy"], "me", NOON + 60_000_000, limit=1)
+    jobs.again(later, "me", NOON + 5 * 86_400_000_000)
+    jobs.recall_from_the_future(NOON)
+    assert jobs.claim(["copy"], "me", NOON + 60_000_000, limit=1) == []
+    entered(database, NOON + 7200_000_000)
+    (held,) = jobs.claim(["copy"], writer_name(), NOON + 7200_000_000, limit=1)
+    jobs.recall_from_the_future(NOON)
+    assert jobs.claim(["copy"], "me", NOON, limit=1, running=[held.id]) == []
+
+
 def test_a_job_that_waited_has_made_no_attempt(database: Database) -> None:
     entered(database, NOON)
     jobs = Jobs(database)

@@ -80,6 +80,18 @@ def test_a_receiver_that_rests_is_led_by_nobody(database: Database) -> None:
     assert outbox.failures("webhook") == 3
 
 
+def test_a_clock_that_goes_back_holds_nothing_up(database: Database) -> None:
+    outbox = Outbox(database, longest_pause_s=60)
+    ahead = NOON + 5 * 1440 * MINUTE
+    outbox.tell(["webhook"], [an_event(1), an_event(2)], ahead)
+    assert outbox.lead("webhook", "elsewhere/1/1", ahead)
+    first, second = outbox.waiting("webhook", ahead, 10)
+    outbox.postpone(first, ahead + MINUTE)
+    outbox.rest("webhook", "elsewhere/1/1", ahead + MINUTE, 3)
+    assert [each.sequence for each in outbox.waiting("webhook", NOON, 10)] == [first.sequence, second.sequence]
+    assert outbox.lead("webhook", "elsewhere/2/1", NOON)
+
+
 def test_an_event_that_steps_aside_is_not_waiting_until_then(database: Database) -> None:
     outbox = Outbox(database)
     outbox.tell(["webhook"], [an_event(1), an_event(2)], NOON)

@@ -84,6 +84,16 @@ def test_a_run_is_entered_when_it_is_due_and_the_next_one_after_interval_and_jit
     assert rows.enter_due(NOW) == 0
 
 
+def test_a_clock_that_goes_back_puts_no_run_off(database: Database, rows: SourceRows) -> None:
+    ahead = NOW + 5 * 86_400 * SECOND
+    source = rows.add(settings(), None, ahead)
+    assert rows.enter_due(NOW) == 1
+    assert jobs(database) == [source.id]
+    assert rows.get("one").next_run_at == NOW + 3660 * SECOND
+    end(database, rows, "one")
+    assert rows.enter_due(NOW) == 0  # though it was created later than now
+
+
 def test_a_source_has_one_run_at_a_time(database: Database, rows: SourceRows) -> None:
     rows.add(settings(), None, NOW)
     rows.enter_due(NOW)

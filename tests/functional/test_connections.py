@@ -304,6 +304,38 @@ def test_half_an_image_or_a_coded_one_is_not_taken(service: HeadwaterProcess) ->
     http_v2.close()
 
 
+@pytest.mark.parametrize(
+    ("route", "fields"),
+    [
+        ("stage", {"Upload-Complete": "?0"}),
+        ("stage", {"Upload-Length": "10"}),
+        ("stage", {"Upload-Complete": "?1", "Upload-Length": "10"}),
+        ("stage", {"Upload-Incomplete": "?1", "Upload-Draft-Interop-Version": "3"}),
+        ("file", {"Upload-Incomplete": "?1", "Upload-Draft-Interop-Version": "3"}),
+        ("file", {"Upload-Length": "10"}),
+        ("file", {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_data_that_says_there_is_more_is_not_taken_for_the_whole(
+    service: HeadwaterProcess, route: str, fields: dict[str, str], *, chunked: bool
+) -> None:
+    image_id = queued(service)
+    url = f"{service.images_url}/v2/images/{image_id}/{route}"
+    octets = {"Content-Type": "application/octet-stream"}
+    answer = httpx.put(url, content=iter([b"56789"]) if chunked else b"56789", headers={**octets, **fields})
+    assert answer.status_code == 400
+    assert show(service, image_id)["status"] == "queued"
+
+
+def test_sizes_that_contradict_each_other_are_refused(service: HeadwaterProcess) -> None:
+    image_id = queued(service)
+    sizes = [("Content-Type", "application/octet-stream"), *[("X-OpenStack-Image-Size", size) for size in ("5", "6")]]
+    answer = httpx.put(f"{service.images_url}/v2/images/{image_id}/file", content=b"56789", headers=sizes)
+    assert (answer.status_code, show(service, image_id)["status"]) == (400, "queued")
+
+
 # --- Silence -----------------------------------------------------------------------------------------
 
 

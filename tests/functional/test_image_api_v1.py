@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 import threading
@@ -135,6 +136,29 @@ def test_a_refusal_before_the_data_leaves_no_image(service: HeadwaterProcess, ht
         headers = {**FORMATS, **OCTETS, f"{META}name": name, **said}
         assert http.post("/v1/images", content=BLOB, headers=headers).status_code == 400
     assert http.get("/v1/images", params={"name": name, "is_public": "None"}).json() == {"images": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Upload-Complete", "?0"), ("Upload-Incomplete", "?1"), ("Upload-Length", "10"), ("Repr-Digest", "sha-256=:AA:")],
+)
+def test_a_part_of_the_data_leaves_no_image_and_kills_none(http: httpx.Client, name: str, value: str) -> None:
+    headers, image_name = {**OCTETS, name: value}, f"part-{random.randrange(1 << 30)}"
+    described = {**FORMATS, **headers, f"{META}name": image_name}
+    assert http.post("/v1/images", content=b"12345", headers=described).status_code == 400
+    assert http.get("/v1/images", params={"name": image_name, "is_public": "None"}).json() == {"images": []}
+    image_id = new(http)
+    assert http.put(f"/v1/images/{image_id}", content=b"12345", headers=headers).status_code == 400
+    assert status(http, image_id) == "queued"
+
+
+def test_data_is_held_to_its_digest(http: httpx.Client) -> None:
+    for data, expected, after in ((b"other", 400, "killed"), (b"12345", 200, "active")):
+        image_id = new(http)
+        digest = base64.b64encode(hashlib.sha256(b"12345").digest()).decode()
+        headers = {**OCTETS, "Repr-Digest": f"sha-256=:{digest}:"}
+        assert http.put(f"/v1/images/{image_id}", content=data, headers=headers).status_code == expected
+        assert status(http, image_id) == after
 
 
 def test_what_the_data_is_not_kills_the_image(service: HeadwaterProcess, http: httpx.Client) -> None:

@@ -170,6 +170,20 @@ def test_a_file_goes_up_and_comes_down(command: Command, line: Line, file: Path,
     assert "there is no image" in command.run("delete", made["id"], code=1)
 
 
+@pytest.mark.parametrize("prefix", ["in:", "gt:", 'in:"'])
+def test_a_name_that_looks_like_an_operator_names_its_image(
+    command: Command, http: httpx.Client, file: Path, prefix: str
+) -> None:
+    name = f"{prefix}{file.name},other-{file.name}"
+    other = http.post("/v2/images", json={"name": f"other-{file.name}"}).json()["id"]
+    made = command.json("upload", str(file), "--name", name)["id"]
+    assert [each["id"] for each in command.json("list", "--name", name)] == [made]
+    assert command.json("show", name)["id"] == made
+    command.run("delete", name)
+    assert http.get(f"/v2/images/{made}").status_code == 404
+    assert http.get(f"/v2/images/{other}").status_code == 200
+
+
 def test_what_is_wrong_is_told_and_ends_the_command(command: Command, file: Path) -> None:
     assert "there is no image 'nobody'" in command.run("show", "nobody", code=1)
     assert "no file" in command.run("upload", "nothing.img", code=2)

@@ -167,6 +167,12 @@ def test_a_mistake_on_the_command_line_is_named_as_such() -> None:
         load(Outer, options={("inner", "port"): 0})
 
 
+def test_a_file_may_be_as_windows_writes_it(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbftitle = 'x'\r\n[inner]\r\nport = 5\r\n")
+    settings = load(Outer, file=file).settings
+    assert (settings.title, settings.inner.port) == ("x", 5)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for make, words in (
         (lambda _path: None, "No such file"),

@@ -85,9 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("oslo_utils").addHandler(logging.NullHandler())
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = output.wants_json(arguments)
+    output.open_missing()
     try:
-        # Otherwise typer itself explains a wrong usage, with the usage that would be right.
-        sys.exit(app(arguments, standalone_mode=not as_json))
+        with output.written():
+            # Otherwise typer itself explains a wrong usage, with the usage that would be right.
+            sys.exit(app(arguments, standalone_mode=not as_json))
     except (HeadwaterError, typer.TyperException) as error:
         output.complain(error, as_json=as_json)
         sys.exit(exits.code_of(error))

@@ -10,12 +10,15 @@ whose ``type`` is a name of docs/reference/errors.md, or ``UsageError``, and who
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -26,6 +29,7 @@ from headwater.errors import HeadwaterError
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _AT_ONCE = 1000
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _FOR_HTTP = frozenset({"headers"})  # fields of errors that say nothing here
 
 
@@ -117,6 +121,42 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     ) as shown:
         task = shown.add_task(what, total=total)
         yield lambda completed: shown.update(task, completed=completed)
+
+
+class OutputLost(HeadwaterError):
+    """What was to be printed could not be written, as on a disk that is full."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the output could not be written: {reason}")
+
+
+def open_missing() -> None:
+    """Let standard output and standard error be there, where whoever started the program had closed them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the program runs
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Write what is printed meanwhile to its end.
+
+    Raises:
+        OutputLost: It cannot be written.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # One that is about a file names it, and is a mistake of ours here.
+        if error.filename is not None or error.errno not in (*_LOST, errno.EPIPE):
+            raise
+        with suppress(OSError):
+            sys.stdout.close()  # otherwise the end of the program would try once more
+        if error.errno != errno.EPIPE:  # whoever reads has read enough
+            raise OutputLost(error.strerror or str(error)) from error
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -28,6 +28,7 @@ _PATCH = "application/openstack-images-v2.1-json-patch"
 PARTIAL_UPLOAD = "application/partial-upload"
 _TEMPORARY_REDIRECT, _UNAUTHORIZED, _NOT_FOUND = 307, 401, 404
 _NO_OPTIONS = frozenset({_NOT_FOUND, 405, 501})  # Glance answers 405
+_OPERATOR = re.compile(r"(in|eq|neq|gt|gte|lt|lte):")  # before the text of a filter, as Glance reads it
 _MARKS = re.compile(r"<[A-Za-z/][^<>]{0,20}>")
 _MOST_WORDS = 400  # characters
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may be answered later
@@ -212,14 +213,15 @@ class ImageService:
             path = page.get("next")
 
     def find(self, wanted: str) -> Document:
-        """Return the image of this id, or the one image of this name."""
+        """Return the image of this id, or the one image of exactly this name."""
         if "/" not in wanted and wanted not in ("", ".", ".."):
             try:
                 return self.ask("GET", f"/v2/images/{quote(wanted, safe='')}")
             except RequestRefused as refused:
                 if refused.status != _NOT_FOUND:
                     raise
-        found = list(self.images(name=wanted))
+        # A service that read the name as something else would give another image.
+        found = [each for each in self.images(name=as_text(wanted)) if each.get("name") == wanted]
         if len(found) != 1:
             raise ImageUnknown(wanted, [each["id"] for each in found])
         return found[0]
@@ -227,7 +229,7 @@ class ImageService:
     def newest(self, name: str) -> Document:
         """Return the newest image of this name, be there a date at the end of its own or not."""
         try:
-            self.ask("GET", f"/v2/images/newest?{urlencode({'name': name})}")
+            self.ask("GET", f"/v2/images/newest?{urlencode({'name': as_text(name)})}")
         except RequestRefused as answer:
             if answer.status == _TEMPORARY_REDIRECT:
                 return self.ask("GET", f"/v2/images/{quote(answer.headers['Location'].rpartition('/')[2], safe='')}")
@@ -265,6 +267,11 @@ class ImageService:
     def delete(self, image_id: str) -> None:
         """Delete an image and its data."""
         self.ask("DELETE", f"/v2/images/{image_id}")
+
+
+def as_text(value: str) -> str:
+    """Return a value of a filter that means this text, also where the text begins as an operator does (``in:a,b``)."""
+    return f"eq:{value}" if _OPERATOR.match(value) else value
 
 
 def _one_line(text: str) -> str:

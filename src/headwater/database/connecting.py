@@ -49,13 +49,27 @@ def parse(url: str) -> URL:
         SettingsError: It is none of a database that we know.
     """
     try:
+        return read(url)
+    except ValueError as error:
+        raise SettingsError(f"section [database], key 'url': {error}") from error
+
+
+def read(url: str) -> URL:
+    """Do what ``parse`` does, and raise ``ValueError`` without saying which setting it is."""
+    try:
         parsed = make_url(url)
         driver = _DRIVERS[parsed.get_backend_name()]
     except (ArgumentError, NoSuchModuleError, KeyError) as error:
-        raise SettingsError(
-            "section [database], key 'url': give sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME "
-            "or mysql://USER:PASSWORD@HOST/NAME"
+        raise ValueError(
+            "give sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"
         ) from error
+    except ValueError:
+        # The cause quotes what stands there, which a password with a colon or a slash in it may be.
+        raise ValueError(
+            "what stands behind the host's colon is no port; in a password, write %3A for : and %2F for /"
+        ) from None
+    if driver == "sqlite" and parsed.query:
+        raise ValueError("a file of SQLite takes no options behind a question mark")
     return parsed.set(drivername=driver)
 
 

@@ -1,15 +1,18 @@
-"""What handlers read from a request: its JSON body, its media type, who sent it."""
+"""What handlers read from a request: its JSON body, its media type, whether it brings all of its data, who sent it."""
 
 from __future__ import annotations
 
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from headwater.errors import ClientDisconnected, Invalid, TooLarge
+from headwater.http import structured
 from headwater.http.context import context
 from headwater.identity.caller import Caller
 from headwater.json_keys import twice
@@ -28,6 +31,13 @@ T = TypeVar("T")
 
 class BadBody(Invalid):
     """The body is not the JSON that this request needs."""
+
+
+class PartOfABody(Invalid):
+    """A body that is a part of another. Source: RFC 9110, 14.5."""
+
+    def __init__(self, field: str = "Content-Range or Upload-Offset") -> None:
+        super().__init__(f"A body is taken as a whole: send all of the data, without {field}")
 
 
 class BodyTooLarge(TooLarge):
@@ -58,12 +68,18 @@ async def json_body(request: Request, read: Callable[[Any], T] = _as_it_is) -> T
 
 
 def _decoded(body: bytearray) -> Any:
+    # A byte order mark says nothing. Source: RFC 8259, 8.1; programs of Windows write one.
+    text = memoryview(body)[len(BOM_UTF8) :] if body.startswith(BOM_UTF8) else body
     try:
-        decoded = _DECODER.decode(body)
+        decoded = _DECODER.decode(text)
     except msgspec.DecodeError as error:
-        raise BadBody(f"Malformed JSON in request body: {error}") from error
-    except (RecursionError, UnicodeDecodeError) as error:
-        raise BadBody("Malformed JSON in request body: too deeply nested or not UTF-8.") from error
+        # JSON begins with an ASCII character, which has zeros beside it in wider codings.
+        reason = "it is UTF-16 or UTF-32; send UTF-8" if b"\0" in body[:4] else _REASONS.get(str(error), str(error))
+        raise BadBody(f"Malformed JSON in request body: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise BadBody("Malformed JSON in request body: it is not UTF-8.") from error
+    except RecursionError as error:
+        raise BadBody("Malformed JSON in request body: too deeply nested.") from error
     _require_shallow(body, decoded)
     if (problem := twice(body)) is not None:
         raise BadBody(f"Malformed JSON in request body: {problem}.")
@@ -78,6 +94,8 @@ def _number(text: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
+# What msgspec says of half a character that stands alone, too.
+_REASONS = {"Input data was truncated": "it ends too early, or has half of a pair such as \\ud83d"}
 _DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
@@ -142,3 +160,19 @@ def caller(request: Request) -> Caller:
 def media_type(request: Request) -> str:
     """Return the body's media type in lower case, without parameters; empty when not given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_whole(headers: Headers) -> None:
+    """Refuse data whose rest is to come in other requests, where nobody would put the two together.
+
+    Raises:
+        PartOfABody: The client says that there is more.
+    """
+    if structured.lenient_item(headers, "Upload-Complete", bool) is False:
+        raise PartOfABody("Upload-Complete: ?0, which PUT /v2/images/{image_id}/file takes")
+
+
+def said_length(headers: Headers) -> int | None:
+    """Return how many bytes all the data has, if the request says so in ``Upload-Length``."""
+    length = structured.lenient_item(headers, "Upload-Length", int)
+    return length if length is not None and length >= 0 else None

@@ -55,7 +55,7 @@ def read_htpasswd(path: Path) -> dict[str, User]:
     if len(data) > _FILE_LIMIT:
         raise SettingsError(f"{path} is larger than {_FILE_LIMIT} bytes, too large for a file of users")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text") from error
     users: dict[str, User] = {}

@@ -28,6 +28,7 @@ from headwater.database.tables import jobs
 from headwater.errors import HeadwaterError
 from headwater.jobs import leases
 
+ASTRAY_S = 300  # how far clocks may be apart until it is taken for a clock that went back
 _NEVER = 1 << 62  # a time at which no job is due, also for a release that does not know why
 _MOST_OF_AN_ERROR = 1000  # characters
 
@@ -237,6 +238,26 @@ class Jobs:
         if dead:
             statement = update(jobs).where(jobs.c.runner.in_(dead)).values(runner=None, run_at=now)
             self._database.write(lambda connection: connection.execute(statement))
+
+    def recall_from_the_future(self, now: int) -> None:
+        """Let jobs be run at once that wait for a time that a clock told which was ahead.
+
+        What was entered or begun ``ASTRAY_S`` after now was so before a clock went back, and would wait until the
+        time that it told comes again: for days, where a machine starts with a wrong date. A process whose clock is
+        that far behind those of others hastens what they put off, and nothing worse.
+        """
+        ahead = now + ASTRAY_S * 1_000_000
+        waits = (jobs.c.runner.is_(None), jobs.c.failed_at.is_(None), jobs.c.run_at > ahead)
+        stray = update(jobs).where(*waits, or_(jobs.c.created_at > ahead, jobs.c.began_at > ahead))
+        self._database.write(
+            lambda connection: connection.execute(
+                stray.values(
+                    run_at=now,
+                    created_at=case((jobs.c.created_at > now, now), else_=jobs.c.created_at),
+                    began_at=case((jobs.c.began_at > now, now), else_=jobs.c.began_at),
+                )
+            )
+        )
 
     def count(self, kind: str) -> int:
         """Return how many jobs of a kind are neither done nor given up."""

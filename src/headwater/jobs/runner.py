@@ -121,8 +121,9 @@ class Runner:
         self._jobs.renew(self._name, self._runs(), self._clock())
 
     def release_dead(self) -> None:
-        """Let what processes run that are certainly gone be run at once."""
+        """Let what processes run that are certainly gone be run at once, and what a clock put off that was ahead."""
         self._jobs.release_dead(self._clock())
+        self._jobs.recall_from_the_future(self._clock())
 
     def stop(self) -> None:
         """Take no more jobs, and let those that run make way for other processes."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from headwater.activity.audit_file import AuditSettings
 from headwater.activity.notifications.settings import NotificationsSettings
 from headwater.config import Section
+from headwater.database import connecting
 from headwater.fetching.fetcher import FetchSettings
 from headwater.identity.settings import AuthSettings, PolicySettings
 from headwater.images.cache.settings import CacheSettings
@@ -151,6 +152,13 @@ class DatabaseSettings(Section):
             json_schema_extra={"secret": True},
         ),
     ] = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: str | None) -> str | None:
+        if url is not None:
+            connecting.read(url)
+        return url
 
 
 class LogSettings(Section):

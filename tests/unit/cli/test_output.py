@@ -50,6 +50,30 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return run
 
 
+@pytest.mark.parametrize("words", [("--version",), ("config", "show"), ("config", "show", "--json")], ids=" ".join)
+def test_output_that_cannot_be_written_is_said_in_one_sentence(
+    run: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, err = run(*words)
+        assert full.closed  # nothing is left that the end of the program would write
+    assert code == 1
+    assert "could not be written: No space left on device" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_program_whose_output_is_closed_does_its_work(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run("config", "show") == (0, "", "")
+    sys.stdout.close()
+
+
+def test_an_error_of_a_file_is_no_error_of_the_output() -> None:
+    with pytest.raises(FileNotFoundError), output.written():
+        Path("/no/such/file").read_text()
+
+
 @pytest.mark.parametrize("words", sorted(set(ALL) - SAY_ONLY), ids=" ".join)
 def test_under_json_a_wrong_usage_of_any_command_is_one_object(run: Any, words: tuple[str, ...]) -> None:
     code, out, err = run(*words, "--json", "--no-such-option")

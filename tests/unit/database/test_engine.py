@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def count(database: Database) -> int:
 def test_what_is_no_address_of_a_database_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"section \[database\], key 'url': give sqlite:///FILE"):
         Database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:hunter2@h:port/x", "no port"),
+        ("mysql://u@h:1:2/x", "no port"),
+        ("sqlite:///x.db?mode=ro", "no options behind a question mark"),
+    ],
+)
+def test_what_a_driver_could_not_use_is_refused_in_words(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        Database(url)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_bad_address_with_a_password_is_refused_without_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
@@ -39,6 +40,22 @@ def test_a_large_body_is_read_beside_the_event_loop_and_a_small_one_at_once() ->
     small, here = read(json.dumps(PATCH[:2]).encode())
     assert (len(large), len(small)) == (2000, 2)
     assert here is threading.current_thread() is not elsewhere
+
+
+@pytest.mark.parametrize("size", [2, 2000])
+def test_a_byte_order_mark_says_nothing(size: int) -> None:
+    operations, _ = read(BOM_UTF8 + json.dumps(PATCH[:size]).encode())
+    assert len(operations) == size
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_body_in_another_coding_is_told_so(coding: str) -> None:
+    with pytest.raises(BadBody, match="UTF-16 or UTF-32; send UTF-8"):
+        read(json.dumps(PATCH[:2]).encode(coding))
+    with pytest.raises(BadBody, match="not UTF-8"):
+        read('["é"]'.encode("latin-1"))
+    with pytest.raises(BadBody, match="half of a pair"):
+        read(b'["\\ud83d"]')
 
 
 @pytest.mark.parametrize("length", [10, 100_000], ids=["small", "large"])

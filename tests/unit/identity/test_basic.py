@@ -45,6 +45,11 @@ def test_a_line_gives_project_and_roles_and_a_role_the_lesser_ones(users: Htpass
     assert caller.roles == {"admin", "manager", "member", "reader", "extra"}
 
 
+def test_a_file_may_be_as_windows_writes_it(file: Path) -> None:
+    file.write_bytes(f"\ufeffada:{hash_of('x')}\r\nbob:{hash_of('x')}:p:reader\r\n".encode())
+    assert set(read_htpasswd(file)) == {"ada", "bob"}
+
+
 def test_a_role_brings_no_greater_one(file: Path) -> None:
     file.write_text(f"a:{hash_of('x')}:p:Reader\nb:{hash_of('x')}:p:service\nc:{hash_of('x')}::member\n")
     roles = {name: user.caller.roles for name, user in read_htpasswd(file).items()}

@@ -19,7 +19,7 @@ class Notifications:
     def __init__(self, settings: NotificationsSettings, database: Database, *, clock: Clock = now) -> None:
         self._settings = settings
         self._clock = clock
-        self._outbox = Outbox(database)
+        self._outbox = Outbox(database, longest_pause_s=settings.longest_pause_s)
         self._senders: dict[str, Sender] = {}
         self._targets = [
             name

@@ -3,7 +3,8 @@
 An event is entered in the transaction of what it tells of, once for each receiver, and its row goes when the
 receiver has it. Rows of one receiver are delivered in their order by one process at a time, which holds
 the receiver's lease; how long the receiver is left alone after a failure stands there too, so that all
-processes wait together.
+processes wait together. No pause ends later than the longest one from now: one that does was begun when a clock was
+ahead, and is over.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.activity.notifications.event import Event
@@ -21,6 +22,7 @@ from headwater.clock import Clock
 from headwater.database.engine import Database
 from headwater.database.tables import notification_targets, notifications
 from headwater.jobs import leases
+from headwater.jobs.queue import ASTRAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class Waiting:
 class Outbox:
     """All events that wait; safe to use from several threads."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, longest_pause_s: float = 300) -> None:
         self._database = database
+        self._longest_pause = int(longest_pause_s + ASTRAY_S) * 1_000_000
 
     def keep(self, connection: Connection, targets: Sequence[str], events: Sequence[Event], now: int) -> None:
         """Enter events for all these receivers, inside the transaction of what they tell of."""
@@ -61,9 +64,11 @@ class Outbox:
 
     def waiting(self, target: str, now: int, limit: int) -> list[Waiting]:
         """Return what the receiver should have next, in order."""
+        due_at = notifications.c.due_at
+        is_due = or_(notifications.c.attempts == 0, due_at <= now, due_at > now + self._longest_pause)
         statement = (
             select(notifications)
-            .where(notifications.c.target == target, notifications.c.due_at <= now)
+            .where(notifications.c.target == target, is_due)
             .order_by(notifications.c.sequence)
             .limit(limit)
         )
@@ -115,8 +120,10 @@ class Outbox:
                 new = {**values, "target": target, "rests_until": 0, "failures": 0}
                 connection.execute(insert(notification_targets), new)
                 return True
-            others = row.sender is not None and row.sender != sender and row.expires_at > now
-            if row.rests_until > now or (others and not leases.is_dead(row.sender)):
+            lease = (leases.LEASE_S + ASTRAY_S) * 1_000_000
+            others = row.sender is not None and row.sender != sender and now < row.expires_at <= now + lease
+            rests = now < row.rests_until <= now + self._longest_pause
+            if rests or (others and not leases.is_dead(row.sender)):
                 return False
             connection.execute(update(notification_targets).where(this).values(**values))
             return True

@@ -60,6 +60,7 @@ class DataHandlers:
     async def _taken(self, request: Request, uploads: Uploads, store: str | None) -> Response:
         if requests.media_type(request) != OCTETS:
             raise NotOctets(requests.media_type(request))
+        requests.require_whole(request.headers)
         size = announced_size(request)
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         terms = Terms(
@@ -119,19 +120,23 @@ def announced_size(request: Request) -> int | None:
 
     Raises:
         BadSizeHeader: The header is not a number.
-        SizeMismatch: It contradicts Content-Length.
+        SizeMismatch: Two headers contradict each other.
     """
     length = request.headers.get("content-length")
     size = int(length) if length is not None and length.isdigit() else None
-    header = request.headers.get("x-openstack-image-size")
-    if header is None:
-        return size
-    announced = whole(header)
-    if announced is None or header.startswith("-"):
+    announced = [_size(header) for header in request.headers.getlist("x-openstack-image-size")]
+    for said in (*announced, requests.said_length(request.headers)):
+        if said is not None and size is not None and size != said:
+            raise SizeMismatch(said, size)
+        size = said if size is None else size
+    return size
+
+
+def _size(header: str) -> int:
+    size = whole(header)
+    if size is None or header.startswith("-"):
         raise BadSizeHeader(header)
-    if size is not None and size != announced:
-        raise SizeMismatch(announced, size)
-    return announced
+    return size
 
 
 def _prefers_redirect(request: Request) -> bool:

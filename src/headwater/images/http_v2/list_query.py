@@ -19,7 +19,7 @@ _NUMBERS = frozenset({"size", "virtual_size", "min_ram", "min_disk"})
 _TIMES = frozenset({"created_at", "updated_at"})
 _COMPARISONS = ("gt", "gte", "lt", "lte", "eq", "neq")
 _NEVER = frozenset({"changes-since", "properties", "locations", "members", "deleted_at"})
-_LIST_VALUE = r'(?:"[^"]*"|[^,"]*)'
+_LIST_VALUE = r'(?:"(?:[^"]|"")*"|[^,"]*)'
 
 
 def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) -> Query:
@@ -126,7 +126,7 @@ def _text(name: str, value: str) -> Condition:
     elif colon and operator in _COMPARISONS:
         raise BadQuery(
             f"Unable to filter {name} by the operator {operator!r}, which is for times; "
-            f'a value that begins so is written in:"{value[:40]}".'
+            f"a value that begins so is written in:{_quoted(value[:40])}."
         )
     if name == "id":
         values = tuple(canonical_id(each) for each in values)
@@ -134,12 +134,18 @@ def _text(name: str, value: str) -> Condition:
 
 
 def _listed(name: str, text: str) -> list[str]:
-    """Split a comma list whose values may stand in double quotes."""
+    """Split a comma list whose values may stand in double quotes; a quote in such a one is written twice."""
     if not re.fullmatch(rf"{_LIST_VALUE}(,{_LIST_VALUE})*", text):
         raise BadQuery(
-            f'Invalid filter value {text[:80]!r} for {name}: write in:a,b or in:"a,b",c with quotes in pairs.'
+            f'Invalid filter value {text[:80]!r} for {name}: write in:a,b or in:"a,b",c with quotes in pairs; '
+            'a quote within is written twice, in:"a""b".'
         )
-    return [value.strip('"') for value in re.findall(rf"(?:^|,)({_LIST_VALUE})", text)]
+    values = re.findall(rf"(?:^|,)({_LIST_VALUE})", text)
+    return [value[1:-1].replace('""', '"') if value.startswith('"') else value for value in values]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _amount(name: str, value: str) -> int:

@@ -40,6 +40,11 @@ _PACKED = {
     b"7z\xbc\xaf\x27\x1c": "7-zip",
 }
 _TAR_AT = 257
+# What no reader of disks here knows, and what to do with it: as raw it would be garbage.
+_NOT_TAKEN = {
+    b"COWD": f"it is a sparse VMDK of ESX; {_TO_VMDK}",
+    b"MSWIM\0\0\0": "it is a Windows image (WIM), which holds files and is no disk; install it on a disk first",
+}
 _CALLED = {"gpt": "a raw disk with a partition table", "luks": "an encrypted disk (LUKS)"}
 
 
@@ -75,6 +80,9 @@ def after_mismatch(declared: str, detected: str, head: bytes, disk_formats: Coll
             return f"it is packed with {packed}; unpack it, and upload the image that is in it"
         if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
             return "it is a page of a web site; upload the image that was meant"
+        known = next((what for magic, what in _NOT_TAKEN.items() if head.startswith(magic)), None)
+        if known:
+            return known
         return "it has no signature of any format; upload the image that was meant, or set disk_format to raw"
     if detected in _CALLED:
         return f"it is {_CALLED[detected]}; set disk_format to raw, or upload the image that was meant"

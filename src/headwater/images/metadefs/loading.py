@@ -6,6 +6,7 @@ A file is one namespace, in the form in which the API shows it; Glance's own fil
 from __future__ import annotations
 
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import StrEnum
@@ -110,7 +111,7 @@ def _read(file: Path, at: int) -> Namespace:
     try:
         if file.stat().st_size > FILE_LIMIT:
             raise DefinitionFileWrong(file, f"is larger than {FILE_LIMIT} bytes")
-        document: Any = msgspec.json.decode(file.read_bytes())
+        document: Any = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise DefinitionFileWrong(file, f"cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

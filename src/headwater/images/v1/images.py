@@ -23,7 +23,7 @@ from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.locations import given
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.transaction import Step
-from headwater.images.data.session import ImageTooLarge, SizeMismatch, Terms, UploadSession
+from headwater.images.data.session import Digests, ImageTooLarge, SizeMismatch, Terms, UploadSession
 from headwater.images.data.uploads import StoreUnknown, Uploads
 from headwater.images.imports.web_copy import Order, WebCopy
 from headwater.images.locations.rules import Found
@@ -297,13 +297,16 @@ class ImagesV1:
             return after
         return replace(after, properties=self._guard.replaced(caller, image.properties, after.properties))
 
-    def begin(self, caller: Caller, image: Image, said: Description, length: int | None) -> UploadSession:
+    def begin(
+        self, caller: Caller, image: Image, said: Description, length: int | None, digests: Digests = ()
+    ) -> UploadSession:
         """Claim an image for the data that its request brings; see ``Uploads.begin``.
 
         What was announced, now or when the image was created, must come. If it does not, the image is killed.
         """
         terms = Terms(
             checksum=image.checksum,
+            digests=digests,
             store=said.fields.get("store"),
             needs_formats=image.size != 0,
             failed=Status.KILLED,

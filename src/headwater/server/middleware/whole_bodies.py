@@ -1,7 +1,8 @@
 """Before every handler: a body is the thing itself, and all of it.
 
 ``Content-Encoding`` says that a body is coded, ``Content-Range`` that it is a part of something larger, and so does
-``Upload-Offset`` in a PUT, which goes on with no upload. Nobody here undoes the one or puts the other together, so a
+``Upload-Offset`` in a PUT, which goes on with no upload, or ``Upload-Incomplete: ?1``, by which drafts of resumable
+uploads that are not spoken here announced a first part. Nobody here undoes the one or puts the other together, so a
 body of either kind is refused, on every route and before anything of it is read: what would be stored is not what the
 client meant. In a GET they mean nothing (RFC 9110), but for the Content-Range in which clients of the Image API v2.0
 ask for a part.
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.errors import Invalid, UnsupportedMedia
+from headwater.errors import UnsupportedMedia
+from headwater.http.requests import PartOfABody
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -23,13 +25,6 @@ class CodedBody(UnsupportedMedia):
 
     def __init__(self) -> None:
         super().__init__("A body is taken without Content-Encoding: send the data itself")
-
-
-class PartOfABody(Invalid):
-    """A body that is a part of another. Source: RFC 9110, 14.5."""
-
-    def __init__(self) -> None:
-        super().__init__("A body is taken as a whole: send all of the data, without Content-Range or Upload-Offset")
 
 
 class WholeBodies:
@@ -47,6 +42,8 @@ class WholeBodies:
                     name == b"upload-offset" and scope["method"] == "PUT" and value != b"0"
                 ):
                     raise PartOfABody
+                if name == b"upload-incomplete" and value.strip().startswith(b"?1"):
+                    raise PartOfABody("Upload-Incomplete, or say Upload-Complete: ?0 to PUT /v2/images/{image_id}/file")
         await self._app(scope, receive, send)
 
 

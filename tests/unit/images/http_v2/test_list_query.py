@@ -48,6 +48,8 @@ def test_without_parameters_the_newest_images_come_first() -> None:
         ("in:", "in", ("",)),
         ("in:a,,b", "in", ("a", "", "b")),
         ('in:"",a', "in", ("", "a")),
+        ('in:"in:""a,b""",c', "in", ('in:"a,b"', "c")),
+        ('in:""""', "in", ('"',)),
         ("x,y", "eq", "x,y"),
     ],
 )

@@ -287,6 +287,8 @@ def test_a_footer_that_is_wrong_makes_no_vhd(data: bytes, reason: str) -> None:
         pytest.param("vmdk", vmdk("custom"), "custom.*-o subformat=streamOptimized", id="vmdk of a device"),
         pytest.param("qcow2", qcow2(backing="b"), "qemu-img convert -O qcow2", id="backing file"),
         pytest.param("qcow2", gzip.compress(qcow2()), "packed with gzip; unpack it", id="packed"),
+        pytest.param("vmdk", b"COWD" + bytes(1020), "sparse VMDK of ESX; .*qemu-img convert -O vmdk", id="of ESX"),
+        pytest.param("vhd", b"MSWIM\0\0\0" + bytes(1020), "no disk; install it", id="WIM"),
         pytest.param("qcow2", b"<!DOCTYPE html><html>404", "page of a web site", id="the page of an error"),
         pytest.param("qcow2", gpt(), "set disk_format to raw", id="partitions"),
         pytest.param("qcow2", b"", "empty", id="nothing"),

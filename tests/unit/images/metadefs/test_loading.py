@@ -29,6 +29,11 @@ def everything(api: Api) -> list[Namespace]:
     return api.catalogue.page(Query(limit=1000, sort_key="namespace", sort_dir="asc"), Sight(everything=True))
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(api: Api, tmp_path: Path) -> None:
+    directory = write(tmp_path / "windows", a=b"\xef\xbb\xbf" + json.dumps({"namespace": "a"}).encode())
+    assert loading.load_directory(api.catalogue, directory, Known.KEPT, THEN) == ["a"]
+
+
 def test_a_known_namespace_is_kept_merged_or_overwritten(api: Api, tmp_path: Path) -> None:
     old = {
         "namespace": "a",

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from headwater.server.middleware.whole_bodies import CodedBody, PartOfABody, WholeBodies
+from headwater.http.requests import PartOfABody
+from headwater.server.middleware.whole_bodies import CodedBody, WholeBodies
 
 
 async def ask(method: str, name: str, value: str) -> bool:
@@ -48,6 +49,12 @@ def test_who_goes_on_with_an_upload_where_none_is_reaches_no_handler(value: str)
         asyncio.run(ask("PUT", "upload-offset", value))
 
 
+def test_the_first_part_of_an_upload_by_older_drafts_reaches_no_handler() -> None:
+    for method in ("PUT", "POST", "PATCH"):
+        with pytest.raises(PartOfABody):
+            asyncio.run(ask(method, "upload-incomplete", "?1"))
+
+
 @pytest.mark.parametrize(
     ("method", "name", "value"),
     [
@@ -57,6 +64,7 @@ def test_who_goes_on_with_an_upload_where_none_is_reaches_no_handler(value: str)
         ("PUT", "accept-encoding", "gzip"),
         ("PUT", "upload-offset", "0"),
         ("PATCH", "upload-offset", "5"),
+        ("PUT", "upload-incomplete", "?0"),
         ("GET", "content-range", "bytes 0-4/*"),
         ("GET", "content-encoding", "gzip"),
     ],

@@ -18,7 +18,7 @@ from headwater.client.clouds import chosen
 from headwater.client.downloading import download as downloaded
 from headwater.client.environment import proof_from
 from headwater.client.importing import Importing, file_named
-from headwater.client.service import Document, ImageService, Patience
+from headwater.client.service import Document, ImageService, Patience, as_text
 from headwater.client.uploading import Notebook, Uploading, cache_directory, digest_of
 from headwater.errors import SettingsError
 
@@ -100,7 +100,7 @@ def list_images(
     as_json: AsJson = False,
 ) -> None:
     """List the images that you see, newest first."""
-    filters = {key: value for key, value in (("name", name), ("status", status)) if value is not None}
+    filters = {key: as_text(value) for key, value in (("name", name), ("status", status)) if value is not None}
     with service_at(url, cloud) as service:
         found = service.images(**filters)
         if as_json:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 
 from headwater.errors import Invalid
-from headwater.http import requests, structured
+from headwater.http import requests
 from headwater.http.context import context
 from headwater.http.threads import Threads
 from headwater.identity.caller import Caller
@@ -68,9 +68,3 @@ def ends_at(request: Request, offset: int) -> int | None:
         return offset
     content = request.headers.get("content-length", "")
     return offset + int(content) if content.isdigit() else None
-
-
-def said_length(request: Request) -> int | None:
-    """Return how long all the data is, if the request says so in a field of its own."""
-    length = structured.lenient_item(request.headers, "Upload-Length", int)
-    return length if length is not None and length >= 0 else None

@@ -32,7 +32,7 @@ from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.session import Digests
 from headwater.images.data.transfer import Body
 from headwater.images.http_v2.data import DataHandlers
-from headwater.images.http_v2.resumable.parts import FieldMissing, Parts, ends_at, has_body, named, said_length
+from headwater.images.http_v2.resumable.parts import FieldMissing, Parts, ends_at, has_body, named
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination,checksum"
@@ -101,7 +101,7 @@ class TusHandlers:
     async def create(self, request: Request) -> Response:
         """Begin an upload; its first part may be there already."""
         _require_version(request)
-        length = said_length(request)
+        length = requests.said_length(request.headers)
         if (length is None) != (request.headers.get("upload-defer-length") == "1"):
             raise FieldMissing("Upload-Length", "a number of bytes, and Upload-Defer-Length is not 1 instead")
         name = _file_name(request)
@@ -144,7 +144,7 @@ class TusHandlers:
         offset = structured.lenient_item(request.headers, "Upload-Offset", int)
         if offset is None or offset < 0:
             raise FieldMissing("Upload-Offset", "a number of bytes")
-        length, end, checks = said_length(request), ends_at(request, offset), _checksum(request)
+        length, end, checks = requests.said_length(request.headers), ends_at(request, offset), _checksum(request)
         caller, image_id, upload_id = named(request)
 
         def part() -> Part | LastPart:

@@ -28,7 +28,7 @@ from headwater.images.data.resumable.uploads import InconsistentLength, Resumabl
 from headwater.images.data.session import Digests
 from headwater.images.data.transfer import Body
 from headwater.images.http_v2.data import DataHandlers, NotOctets, announced_size, repr_digest
-from headwater.images.http_v2.resumable.parts import FieldMissing, Parts, ends_at, has_body, named, said_length
+from headwater.images.http_v2.resumable.parts import FieldMissing, Parts, ends_at, has_body, named
 
 PARTIAL = "application/partial-upload"
 INTEROP_VERSION = 8
@@ -67,7 +67,7 @@ class ResumableHandlers:
         if is_whole is None:
             return await self._data.upload(request)
         self._tell_limits(request)
-        length = _length(request, 0) if is_whole else said_length(request)
+        length = _length(request, 0) if is_whole else requests.said_length(request.headers)
         if is_whole and not self._resumes(request):
             return await self._data.upload(request)
         if requests.media_type(request) != OCTETS:
@@ -138,7 +138,7 @@ class ResumableHandlers:
         is_last = structured.lenient_item(request.headers, "Upload-Complete", bool)
         if is_last is None:
             raise FieldMissing("Upload-Complete", "?0 or ?1")
-        length = _length(request, offset) if is_last else said_length(request)
+        length = _length(request, offset) if is_last else requests.said_length(request.headers)
         digests = structured.digests(request.headers.raw, structured.REPR_DIGEST)
         checks, foreseen = _of_part(request)
         caller, image_id, upload_id = named(request)
@@ -203,7 +203,7 @@ def _length(request: Request, offset: int) -> int | None:
     Raises:
         InconsistentLength: It says so twice, and not the same.
     """
-    said = said_length(request)
+    said = requests.said_length(request.headers)
     content = request.headers.get("content-length", "")
     if not content.isdigit():
         return said

@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import Invalid, PreconditionFailed
-from headwater.http import requests
+from headwater.http import requests, structured
 from headwater.http.answers import json_answer
 from headwater.http.endpoint import Endpoint
 from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.images.catalogue.upload_records import ImageGone
 from headwater.images.data.downloads import Downloads
+from headwater.images.data.session import SizeMismatch
 from headwater.images.data.transfer import Body, Sending, receive
 from headwater.images.model import Image, Status
 from headwater.images.v1.attributes import Description
@@ -80,9 +81,11 @@ class ImageHandlers:
         return threads.catalogue if said.location is None and said.copy_from is None else threads.web
 
     async def _received(self, request: Request, image: Image, said: Description, length: int | None) -> Image:
-        caller = requests.caller(request)
+        caller, digests = requests.caller(request), structured.digests_of_body(request.headers.raw)
         try:
-            after = await receive(Body(request), lambda: self._images.begin(caller, image, said, length), self._threads)
+            after = await receive(
+                Body(request), lambda: self._images.begin(caller, image, said, length, digests), self._threads
+            )
         except ImageGone as error:
             raise DeletedMeanwhile(image.id) from error
         return await self._threads.catalogue.run(lambda: self._images.shown(caller, after))
@@ -143,6 +146,9 @@ def _read(request: Request) -> tuple[Description, bool, int | None]:
 
     Raises:
         NotOctets: It brings something else.
+        PartOfABody: It brings a part of the data.
+        SizeMismatch: Two headers contradict each other.
+        MalformedDigest: A digest of the data cannot be read.
     """
     said = headers.description(request)
     given = request.headers.get("content-length", "")
@@ -150,7 +156,14 @@ def _read(request: Request) -> tuple[Description, bool, int | None]:
     brings = bool(length) or "transfer-encoding" in request.headers
     if brings and requests.media_type(request) != OCTETS:
         raise NotOctets(requests.media_type(request))
-    return said, brings, length if brings else None
+    if not brings:
+        return said, False, None
+    requests.require_whole(request.headers)
+    structured.digests_of_body(request.headers.raw)
+    whole = requests.said_length(request.headers)
+    if length is not None and whole is not None and length != whole:
+        raise SizeMismatch(whole, length)
+    return said, True, whole if length is None else length
 
 
 def _etag(image: Image) -> dict[str, str]:

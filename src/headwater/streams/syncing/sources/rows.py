@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.config import Section
@@ -127,8 +127,18 @@ class SourceRows:
     # --- Runs ----------------------------------------------------------------------------------------
 
     def enter_due(self, now: int) -> int:
-        """Enter a run of each source that is due and has none, and return how many; of several callers one does."""
-        due = (stream_sources.c.next_run_at <= now,)
+        """Enter a run of each source that is due and has none, and return how many; of several callers one does.
+
+        A source that would wait for longer than it ever does was put off by a clock that was ahead, and is due.
+        """
+        ahead = now + queue.ASTRAY_S * 1_000_000
+        due = (
+            or_(
+                stream_sources.c.next_run_at <= now,
+                (stream_sources.c.next_run_at > ahead)
+                & or_(stream_sources.c.began_at > ahead, stream_sources.c.created_at > ahead),
+            ),
+        )
         query = select(stream_sources.c.name).where(*due).order_by(stream_sources.c.next_run_at).limit(100)
         names = self._database.read(lambda connection: list(connection.scalars(query)))
         return sum(self._database.write(partial(self._enter_due, name=name, now=now)) for name in names)
@@ -138,7 +148,8 @@ class SourceRows:
             source = _get(connection, name)
         except SourceNotFound:
             return False
-        if source.next_run_at is None or source.next_run_at > now:
+        latest = now + (source.settings.longest_wait_s + queue.ASTRAY_S) * 1_000_000
+        if source.next_run_at is None or now < source.next_run_at <= latest:
             return False
         is_entered = not _has_run(connection, source)
         self._entered(connection, source, now, enters=is_entered)

@@ -145,6 +145,11 @@ class SourceSettings(Section):
         except (binascii.Error, ValueError) as error:
             raise BadSource("keyring: it is neither armored nor base64") from error
 
+    @property
+    def longest_wait_s(self) -> int:
+        """How long the source waits after a run at most."""
+        return self.interval_s + self.jitter_s
+
     def next_after(self, at: int, chance: random.Random) -> int | None:
         """Return when the source is due after a run that was due at ``at``; ``None``: never by itself."""
         if not self.enabled:
