@@ -207,8 +207,25 @@ def test_a_store_that_is_down_at_the_start_keeps_nobody_from_the_others(
 
 def _told_of(service: HeadwaterProcess) -> dict[str, str]:
     stores = httpx.get(f"{service.images_url}/v2/info/stores/detail").raise_for_status().json()["stores"]
-    assert all(("fault" in each) == (each["status"] == "down") for each in stores)
+    assert all(("fault" in each) == (each["status"] != "up") for each in stores)
     return {each["id"]: each["status"] for each in stores}
+
+
+def test_a_store_that_gives_what_it_holds_and_takes_nothing_is_not_said_to_be_up(
+    fresh_headwater: FreshHeadwater, tmp_path: Path
+) -> None:
+    far = tmp_path / "far"
+    both = f'[stores.far]\ntype = "file"\nroot = "{far}"\n[stores.near]\ntype = "file"\n[images]\nstore = "near"\n'
+    service = fresh_headwater(toml=both)
+    wait_until(lambda: _told_of(service) == {"far": "up", "near": "up"}, "both are up", 20)
+    (far / "incoming").rename(far / "away")
+    there = {"X-Image-Meta-Store": "far", **OCTETS}
+    waiting = an_image(service, None)
+    assert httpx.put(file_of(service, waiting), content=DATA, headers=there).status_code == 503
+    wait_until(lambda: _told_of(service) == {"far": "down", "near": "up"}, "what failed is looked at", 20)
+    (far / "away").rename(far / "incoming")
+    wait_until(lambda: _told_of(service) == {"far": "up", "near": "up"}, "it is looked at again", 60)
+    assert httpx.put(file_of(service, waiting), content=DATA, headers=there).status_code == 204
 
 
 def test_a_start_with_another_store_in_the_place_of_one_is_refused(

@@ -21,7 +21,7 @@ from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
 from headwater.images.catalogue.transaction import Step
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.locations.known_stores import ONE_STORE, KnownStores
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores, StoreFault
 from headwater.images.locations.rules import without_store
 from headwater.images.locations.service import Locations, Relocate
 from headwater.images.model import Held, Image, Status, Visibility
@@ -77,7 +77,7 @@ class Images:
         locations: Locations | None = None,
         guard: PropertyGuard | None = None,
         known: KnownStores = ONE_STORE,
-        store_faults: Callable[[], Mapping[str, str]] = dict,
+        store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
         forget: Callable[[str], None] = lambda _: None,
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),

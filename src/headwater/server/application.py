@@ -52,6 +52,7 @@ from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
 from headwater.server.pools import Pools
 from headwater.server.settings import Settings
+from headwater.server.stores.failures import StoreFailures
 from headwater.server.stores.watch import TURN_S, watched
 from headwater.stores.registry import open_stores
 from headwater.stores.store_type import Surroundings
@@ -98,14 +99,15 @@ class Background:
         schema.check(self.database)  # a worker that takes another's place may find another file there
         fetcher = Fetcher(settings.fetch)
         self.metrics = Metrics()
+        failures = StoreFailures(self.metrics)
         self.stores = open_stores(
             settings.stores,
             Surroundings(settings.data_dir, fetcher),
             found.identities,
-            tally=self.metrics,
+            tally=failures,
             awaited=found.awaited,
         )
-        self.watch = watched(self.stores, found, Admission(self.database), self.metrics)
+        self.watch = watched(self.stores, found, Admission(self.database), self.metrics, failures.are_new)
         self.policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
         self.lists_files = settings.streams.lists_files(settings.auth.mode)
         self.images = image_service(

@@ -17,7 +17,7 @@ from headwater.images.assembly.service import ImageService
 from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.session import Beside
 from headwater.images.http_v2.routes import ImageApi, UseCases
-from headwater.images.locations.known_stores import KnownStores
+from headwater.images.locations.known_stores import KnownStores, StoreFault
 from headwater.images.model import Image
 from headwater.images.v1.http import routes as v1
 from headwater.instances.lists.needed_images import NeededImages
@@ -41,13 +41,13 @@ def image_service(
     *,
     pools: Pools,
     metrics: Metrics,
-    store_faults: Callable[[], Mapping[str, str]] = dict,
+    store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
     beside: Callable[[Image], Beside | None] = lambda _: None,
 ) -> ImageService:
     """Return the use cases of images, with these settings.
 
     Args:
-        store_faults: Returns why stores do not work now.
+        store_faults: Returns what is wrong with stores now.
         beside: Returns what else is made of the data that is uploaded for an image.
 
     Raises:

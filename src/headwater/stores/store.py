@@ -147,6 +147,7 @@ class Abilities:
     is_cloned: bool = False  # it is a ``ClonedStore``: others build on its objects, such as volumes of machines
     keeps_proof: bool = False  # it is a ``ProvingStore``: others may touch its objects, and it notices
     has_identity: bool = True  # it can be marked: what it holds outlasts the process and is ours
+    commits_again: bool = False  # a ``commit`` that failed may be called again: what it did is done once
     gives_urls: bool = False  # ``presigned`` gives addresses where clients may read objects themselves
 
 
@@ -166,7 +167,8 @@ class ObjectWriter(Protocol):
 
         Raises:
             WriteLost: ``delete`` of the key removed it meanwhile. A store that does not notice makes it visible.
-            StoreFull, StoreUnavailable: As for ``write``.
+            StoreFull, StoreUnavailable: As for ``write``. Where the store ``commits_again``, another ``commit`` makes
+                sense, too, as long as the failure ``may_pass``: it finds out whether the first one was done after all.
         """
 
     def abort(self) -> None:

@@ -306,6 +306,29 @@ class ObjectStoreContract:
         assert [stored.key for stored in store.list()] == ["kept"]
         assert content(store, "kept") == b"bytes"
 
+    @pytest.mark.parametrize("size", [0, 5, 17 << 20], ids=["empty", "small", "large"])
+    def test_a_commit_whose_answer_was_lost_is_repeated_where_the_store_says_so(
+        self, store: ObjectStore, size: int
+    ) -> None:
+        if not store.abilities.commits_again:
+            return
+        data = some_bytes(size)
+        writer = store.begin("k")
+        writer.write(data)
+        first = writer.commit()
+        assert writer.commit() == first
+        writer.abort()
+        assert content(store, "k") == data
+        lost = store.begin("lost")
+        lost.write(data)
+        lost.commit()
+        store.delete("lost")
+        if size > BLOCK:  # what was put at once is put once more, or known to be whole
+            with pytest.raises((WriteLost, ObjectNotFound)):
+                lost.commit()
+            with pytest.raises(ObjectNotFound):
+                store.stat("lost")
+
     def test_an_old_object_stays_readable_until_the_new_one_is_committed(self, store: ObjectStore) -> None:
         put(store, "k", b"old")
         writer = store.begin("k")

@@ -327,3 +327,13 @@ def test_what_others_put_beside_objects_is_none(tmp_path: Path) -> None:
     for directory in [each for each in (tmp_path / "objects").iterdir() if each.is_dir()]:
         (directory / ".snapshot").mkdir()
     assert [each.key for each in store.list()] == ["key"]
+
+
+def test_a_directory_of_objects_that_takes_none_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = marked(FileStore("files", FileStoreSettings(), tmp_path))
+    store.ping()
+    # As another user finds it: tests may run as root, to whom everything is open.
+    monkeypatch.setattr(os, "access", lambda place, *_, **__: place != "objects")
+    with pytest.raises(StoreUnavailable, match="Permission denied"):
+        store.ping()
+    assert list((tmp_path / "incoming").iterdir()) == []

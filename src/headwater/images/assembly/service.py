@@ -57,7 +57,7 @@ from headwater.images.imports.task_service import TaskService
 from headwater.images.imports.web_copy import KIND as COPY
 from headwater.images.imports.web_copy import WebCopy
 from headwater.images.locations.content import Contents
-from headwater.images.locations.known_stores import ONE_STORE, KnownStores
+from headwater.images.locations.known_stores import ONE_STORE, KnownStores, StoreFault
 from headwater.images.locations.service import Locations, Web
 from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.metadefs.service import Metadefs
@@ -100,7 +100,7 @@ class ImageService:
         tally: Counts,
         data_dir: Path,
         instances: InstanceImages = NoInstances(),  # noqa: B008 - holds nothing
-        store_faults: Callable[[], Mapping[str, str]] = dict,
+        store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
         beside: Callable[[Image], Beside | None] = lambda _: None,
     ) -> None:
         """Make the parts.
@@ -109,7 +109,7 @@ class ImageService:
             beside: Returns what else is made of the data that is uploaded for an image.
             instances: Knows which images the instances need that are registered here.
             data_dir: Where Headwater keeps what it keeps itself.
-            store_faults: Returns why stores do not work now.
+            store_faults: Returns what is wrong with stores now.
 
         Raises:
             SettingsError: Something cannot work with these settings.

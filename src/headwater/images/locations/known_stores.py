@@ -35,6 +35,14 @@ class BadPreference(Invalid):
     """A download names stores to prefer, and there is no choice."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """What is wrong with a store, for the operator."""
+
+    reason: str
+    only_of_writes: bool = False  # it gives what it holds, and takes nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStore:
     """One store."""
@@ -131,8 +139,8 @@ class KnownStores:
         """
         return [self._document(store) for store in self._stores.values()]
 
-    def details(self, faults: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return what those may know who may see how stores are set up; ``faults``: why some do not work now."""
+    def details(self, faults: Mapping[str, StoreFault]) -> list[dict[str, Any]]:
+        """Return what those may know who may see how stores are set up; ``faults``: what is wrong with some now."""
         return [
             {
                 **self._document(store),
@@ -155,8 +163,10 @@ class KnownStores:
         return document
 
 
-def _state(fault: str | None) -> dict[str, Any]:
-    return {"status": "up"} if fault is None else {"status": "down", "fault": fault}
+def _state(fault: StoreFault | None) -> dict[str, Any]:
+    if fault is None:
+        return {"status": "up"}
+    return {"status": "read-only" if fault.only_of_writes else "down", "fault": fault.reason}
 
 
 ONE_STORE = KnownStores()

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 
 from headwater.stores.store import IDENTITY
@@ -88,8 +89,17 @@ def marked(root: int, identity: str) -> str:
 
 
 def probe(root: int) -> None:
-    """Raise ``OSError`` unless a block of bytes can be written in ``root``."""
-    probe = f"incoming/.probe-{os.getpid()}"
+    """Raise ``OSError`` unless a block of bytes can be written in ``root``, and an object put among the others."""
+    # Looked at only: whoever lists the objects would come across what is made there for a moment.
+    if not os.access("objects", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
+        objects = os.open("objects", DIRECTORY, dir_fd=root)
+        try:
+            error = errno.EROFS if os.fstatvfs(objects).f_flag & os.ST_RDONLY else errno.EACCES
+        finally:
+            os.close(objects)
+        raise OSError(error, os.strerror(error))
+    # Machines that share the directory have processes of the same number.
+    probe = f"incoming/.probe-{os.getpid()}-{secrets.token_hex(4)}"
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=root)
     try:
         os.write(descriptor, _BLOCK)

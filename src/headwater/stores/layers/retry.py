@@ -1,8 +1,12 @@
 """What failed and may be repeated is repeated, after pauses that grow.
 
 Repeated is what does the same twice as once. A reading that breaks off goes on at that byte, but only of an object
-that is ours: it keeps its bytes for as long as it has its key, and one of others may be another by then. Bytes are
-pushed into a store and gone afterwards, so a writing that breaks off is at its end.
+that is ours: it keeps its bytes for as long as it has its key, and one of others may be another by then. A writing is
+begun again, as nothing was written yet. Bytes are pushed into a store and gone afterwards, so one that breaks off is at
+its end; what a writer still has, such as a part, it sends again itself. A commit is repeated where the store says that
+it may be (``Abilities.commits_again``): an object store takes the same object under the same name once more. In a
+directory or a Ceph pool it may not: a flush that failed once succeeds the second time and has lost the bytes, and an
+image that was renamed is not there to be renamed.
 """
 
 from __future__ import annotations
@@ -19,7 +23,20 @@ from headwater.stores.store import ObjectNotFound, ObjectStore, StoreUnavailable
 T = TypeVar("T")
 
 _REPEATED: frozenset[Operation] = frozenset(
-    {"identity", "mark", "ping", "stat", "path", "proof", "prove", "delete", "require_unused", "open"}
+    {
+        "identity",
+        "mark",
+        "ping",
+        "stat",
+        "path",
+        "proof",
+        "prove",
+        "delete",
+        "require_unused",
+        "open",
+        "begin",
+        "resume",
+    }
 )
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -44,6 +61,7 @@ class RetriedStore(Layer):
         """
         super().__init__(below)
         self._retries, self._sleep, self._chance = retries, sleep, chance
+        self._repeated = _REPEATED | ({"commit"} if below.abilities.commits_again else set())
 
     def call(self, operation: Operation, work: Callable[[], T]) -> T:
         failures = 0
@@ -51,7 +69,7 @@ class RetriedStore(Layer):
             try:
                 return work()
             except StoreUnavailable as error:
-                if operation not in _REPEATED:
+                if operation not in self._repeated:
                     raise
                 self.rest(error, failures)
                 failures += 1

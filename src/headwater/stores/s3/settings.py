@@ -16,7 +16,9 @@ from headwater.stores.store_type import StoreSettings
 class S3StoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "s3"``."""
 
-    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=False, gives_urls=True)
+    abilities: ClassVar[Abilities] = Abilities(
+        shared_by_processes=True, gives_paths=False, commits_again=True, gives_urls=True
+    )
 
     type: Literal["s3"]
     endpoint: Annotated[

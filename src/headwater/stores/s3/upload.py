@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 from headwater.stores.layers.retry import pause_s
 from headwater.stores.parts import Body, Parts, TooManyParts, even, growing
 from headwater.stores.s3.bucket import Bucket
-from headwater.stores.store import Piece, Stored, StoreFull, StoreUnavailable
+from headwater.stores.store import ObjectNotFound, Piece, Stored, StoreFull, StoreUnavailable, WriteLost
 
 _MIB = 1 << 20
 
@@ -52,8 +54,8 @@ class S3Writer:
         self._require_store()
         with self._translated():
             if self._parts.any_sent:
-                self._complete(self._parts.finish())
-            else:
+                self._complete(self._finished())
+            elif not self._is_over:
                 self._bucket.put(self._key, self._parts.only())
                 self._parts.stop()
         self._is_over = True
@@ -102,12 +104,30 @@ class S3Writer:
                 self._upload = self._bucket.client.create_multipart_upload(**names)["UploadId"]
             return self._upload
 
+    def _finished(self) -> list[str]:
+        """Return the tags of all parts, when they are there."""
+        try:
+            return self._parts.finish()
+        except StoreUnavailable as error:
+            error.may_pass = False  # each part was sent as often as the settings say
+            raise
+
     def _complete(self, tags: list[str]) -> None:
-        self._bucket.client.complete_multipart_upload(
-            **self._bucket.names(self._key),
-            UploadId=self._upload,
-            MultipartUpload={"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]},
-        )
+        names = self._bucket.names(self._key)
+        try:
+            with self._bucket.translated(self._key, writes=True):
+                self._bucket.client.complete_multipart_upload(
+                    **names,
+                    UploadId=self._upload,
+                    MultipartUpload={
+                        "Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+                    },
+                )
+        except WriteLost:  # or an earlier call was heard, and its answer lost
+            with contextlib.suppress(ObjectNotFound), self._bucket.translated(self._key):
+                if tag_of_parts(tags) in self._bucket.client.head_object(**names)["ETag"]:
+                    return
+            raise
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -116,3 +136,16 @@ class S3Writer:
                 yield
             except TooManyParts as error:
                 raise StoreFull(self._bucket.store) from error
+
+
+def tag_of_parts(tags: list[str]) -> str:
+    """Return the tag of an object that was made of parts with these tags.
+
+    Source: Amazon's S3 and all that follow it: the MD5 of the MD5s, and how many there are. One that makes others is
+    not believed to have completed what it does not know any more.
+    """
+    try:
+        parts = b"".join(binascii.unhexlify(tag.strip('"')) for tag in tags)
+    except binascii.Error:
+        return "none"
+    return f"{hashlib.md5(parts, usedforsecurity=False).hexdigest()}-{len(tags)}"

@@ -17,7 +17,9 @@ class SwiftStoreSettings(StoreSettings):
     """Section ``[stores.NAME]`` with ``type = "swift"``."""
 
     # One without ``temp_url_key`` gives no addresses, which the opened store says.
-    abilities: ClassVar[Abilities] = Abilities(shared_by_processes=True, gives_paths=False, gives_urls=True)
+    abilities: ClassVar[Abilities] = Abilities(
+        shared_by_processes=True, gives_paths=False, commits_again=True, gives_urls=True
+    )
 
     type: Literal["swift"]
     auth: Annotated[

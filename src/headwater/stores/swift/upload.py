@@ -82,19 +82,27 @@ class SwiftWriter:
     def commit(self) -> Stored:
         self._require_store()
         if self._sent:
-            self._sent[-1].finish()
+            self._end_segments()
             try:
                 parts = ((each.name, each.tag, each.size) for each in self._sent if each.size)
                 self._container.put_manifest(self._key, parts)
             except SegmentsGone as error:
                 raise WriteLost(self._container.store, self._key) from error
             except StoreUnavailable as error:
-                self._is_in_doubt = error.may_pass  # it may have been taken, and the answer lost
+                # It may have been taken, and the answer lost; another call may be refused and change nothing of that.
+                self._is_in_doubt |= error.may_pass
                 raise
         else:
             self._container.put(self._key, self._small)
         self._is_over = True
         return Stored(self._key, self._size)
+
+    def _end_segments(self) -> None:
+        try:
+            self._sent[-1].finish()
+        except StoreUnavailable as error:
+            error.may_pass = False  # its bytes are gone
+            raise
 
     def abort(self) -> None:
         if self._is_over:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -130,11 +131,20 @@ def test_pauses_grow_and_differ(below: Flaky, pauses: list[float]) -> None:
     assert pauses == [0.05, 0.1]
 
 
-def test_a_writing_is_never_repeated(below: Flaky, store: RetriedStore, pauses: list[float]) -> None:
+def test_a_commit_is_repeated_where_the_store_says_that_it_may_be(below: Flaky, pauses: list[float]) -> None:
+    below.abilities = replace(below.abilities, commits_again=True)
+    writer = RetriedStore(below, 3, sleep=pauses.append, chance=lambda: 1.0).begin("new")
+    writer.write(DATA)
+    below.fails = 2
+    assert writer.commit() == Stored("new", len(DATA))
+    assert pauses == [0.1, 0.2]
+
+
+def test_a_writing_is_begun_again_and_not_gone_on_with(below: Flaky, store: RetriedStore, pauses: list[float]) -> None:
     below.fails = 1
-    with pytest.raises(StoreUnavailable):
-        store.begin("new")
     writer = store.begin("new")
+    assert pauses == [0.1]
+    pauses.clear()
     below.fails = 1
     with pytest.raises(StoreUnavailable):
         writer.write(b"bytes")

@@ -95,7 +95,7 @@ def _common() -> Json:
                 "type": _TEXT,
                 "weight": {"type": "integer"},
                 "properties": {"type": "object"},
-                "status": {"enum": ["up", "down"]},
+                "status": {"enum": ["up", "read-only", "down"]},
                 "fault": _TEXT,
             },
             optional=("description", "default", "read-only", "type", "weight", "properties", "status", "fault"),
