@@ -550,8 +550,9 @@ cloud_instances = Table(
     Column("has_user_data", Boolean, nullable=False, server_default=false()),
     # When the cloud said so.
     Column("loaded_at", BigInteger),
-    # When the cloud last said that there is such a machine, or when it was asked first; since when it says there is none.
+    # When the cloud last said that there is such a machine, or when it was asked first.
     Column("confirmed_at", BigInteger, nullable=False),
+    # Since when it says that there is none.
     Column("gone_at", BigInteger),
     # Somebody asks the cloud, and is waited for until then.
     Column("asked_until", BigInteger),

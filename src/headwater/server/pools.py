@@ -17,6 +17,7 @@ _SYNC_THREADS = 2  # each waits for the server of a feed most of the time
 # That ask one at a time: leases, uses, house, looks for jobs, sources (two), health, two senders, two that hash, who
 # waits for changes of instances, what guests fetched.
 _LONE_THREADS = 14
+_LONE_OF_CLOUD = 2  # what a cloud said of machines, which of them it has no more
 _MOST_OF_A_SERVER = 48  # connections
 
 
@@ -36,7 +37,10 @@ class Pools:
         self.storing = self._pool("storing", server.transfer_threads)
         self.hashing = self._pool("hashing", hashing_threads(settings.workers), asks=False, nice=5)
         self.guests = self._pool("guests", server.catalogue_threads)
-        self.cloud = self._pool("cloud", settings.metadata.openstack.threads, asks=False)
+        openstack = settings.metadata.openstack
+        has_cloud = openstack.auth_url is not None
+        self.cloud = self._pool("cloud", openstack.threads, asks=has_cloud)
+        self._asking += _LONE_OF_CLOUD if has_cloud else 0
         self.syncing = self._pool("syncing", _SYNC_THREADS)
         self.feeds = self._pool("feeds", _FEED_THREADS)
         self.caching = self._pool("caching", server.transfer_threads, asks=settings.cache.directory is not None)

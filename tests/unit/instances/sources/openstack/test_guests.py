@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
 
+from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.callers.asking import Caller, known
 from headwater.instances.callers.signed import MachineUnknown
 from headwater.instances.model import Instance
+from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.sources.openstack.guests import CloudGuests
+from headwater.instances.sources.openstack.machines import Machines
+from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.vendor_data.static import Static
 
@@ -61,20 +66,39 @@ class Cloud:
     def given(self, how: str, _: float) -> None:
         self.told.append(how)
 
-    def guests(self) -> CloudGuests:
-        async def in_thread(work: Callable[[], Any]) -> Any:
-            return work()
+    def machines(self, database: Database) -> Machines:
+        return Machines(
+            self,
+            CloudRows(database),
+            PasswordRows(database, of=OF_CLOUD),
+            fresh_s=SETTINGS.refresh_s,
+            now_us=lambda: int(self.now * 1_000_000),
+            clock=lambda: self.now,
+            sleep=self.sleep,
+        )
 
-        def clock() -> float:
-            return self.now
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def guests(self, database: Database) -> CloudGuests:
+        """Begin as a process does; what the cloud says is written at once."""
+        machines = self.machines(database)
+
+        async def in_thread(work: Callable[[], Any]) -> Any:
+            try:
+                return work()
+            finally:
+                with contextlib.suppress(Unavailable):
+                    machines.write()
 
         return CloudGuests(
-            self,
+            machines,
             SETTINGS,
             in_thread,
             self,
+            recall_in=in_thread,
             static=lambda: self.for_all,
-            clock=clock,
+            clock=lambda: self.now,
             now_us=lambda: int(self.now * 1_000_000),
         )
 
@@ -89,9 +113,9 @@ def by_id(project: str = "blue", instance_id: str = ID) -> Caller:
     return Caller(instance_id=instance_id, project_id=project)
 
 
-def test_an_instance_is_given_to_its_own_project_alone() -> None:
+def test_an_instance_is_given_to_its_own_project_alone(database: Database) -> None:
     async def ask() -> None:
-        guests = Cloud().guests()
+        guests = Cloud().guests(database)
         assert await read(guests.snapshot(by_id())) == b"of the first"
         assert await read(guests.snapshot(by_id(instance_id=ID.upper()))) == b"of the first"
         assert await guests.snapshot(by_id("red")) is None
@@ -101,10 +125,10 @@ def test_an_instance_is_given_to_its_own_project_alone() -> None:
     asyncio.run(ask())
 
 
-def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too() -> None:
+def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         assert await read(guests.snapshot(by_id()), VENDOR_DATA) == b'{"a": 1}'
         cloud.for_all = Static({"a": 2}, "second")
         cloud.now += 50
@@ -113,10 +137,10 @@ def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too() -> None:
     asyncio.run(ask())
 
 
-def test_what_a_change_took_away_can_be_read_for_a_minute() -> None:
+def test_what_a_change_took_away_can_be_read_for_a_minute(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         await guests.snapshot(by_id())
         cloud.instances[ID] = replace(cloud.instances[ID], user_data=None, hostname="b")
         cloud.now += 50  # no answer of before is given
@@ -133,10 +157,10 @@ def test_what_a_change_took_away_can_be_read_for_a_minute() -> None:
     asyncio.run(ask())
 
 
-def test_an_address_that_goes_to_another_instance_takes_nothing_along() -> None:
+def test_an_address_that_goes_to_another_instance_takes_nothing_along(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         assert await read(guests.snapshot(Caller(address=ADDRESS))) == b"of the first"
         cloud.at[ADDRESS] = NEXT
         cloud.instances = {NEXT: an_instance(NEXT, addresses=(ADDRESS,), user_data=b"of the next")}
@@ -147,10 +171,10 @@ def test_an_address_that_goes_to_another_instance_takes_nothing_along() -> None:
 
 
 @pytest.mark.parametrize("by", ["id", "address"])
-def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str) -> None:
+def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(database: Database, by: str) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         caller = by_id() if by == "id" else Caller(address=ADDRESS)
         assert await read(guests.snapshot(caller)) == b"of the first"
         cloud.is_down = True
@@ -166,7 +190,7 @@ def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str
     asyncio.run(ask())
 
 
-def test_without_the_registry_those_who_asked_before_are_answered() -> None:
+def test_without_the_registry_those_who_asked_before_are_answered(database: Database) -> None:
     async def absent(caller: Caller) -> Snapshot:
         raise MachineUnknown(str(caller.instance_id))
 
@@ -174,7 +198,7 @@ def test_without_the_registry_those_who_asked_before_are_answered() -> None:
         raise Unavailable("the catalogue is away")
 
     async def ask() -> None:
-        guests = Cloud().guests()
+        guests = Cloud().guests(database)
         for caller in (by_id(), Caller(address=ADDRESS)):
             with pytest.raises(Unavailable):
                 await known(caller, silent, guests)
@@ -189,19 +213,19 @@ def test_without_the_registry_those_who_asked_before_are_answered() -> None:
     asyncio.run(ask())
 
 
-def test_who_lost_an_address_is_not_found_by_it() -> None:
+def test_who_lost_an_address_is_not_found_by_it(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
         cloud.instances[ID] = replace(cloud.instances[ID], addresses=("10.0.0.6",))
-        assert await cloud.guests().snapshot(Caller(address=ADDRESS)) is None
+        assert await cloud.guests(database).snapshot(Caller(address=ADDRESS)) is None
 
     asyncio.run(ask())
 
 
-def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_than_others() -> None:
+def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_than_others(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         seen = await guests.snapshot(by_id())
         assert seen is not None
         assert not seen.is_registered
