@@ -196,7 +196,9 @@ def test_what_an_instance_of_the_cloud_fetched_is_shown_with_a_verdict(
     assert [each["document"] for each in told["entries"]] == ["openstack", "openstack/latest/meta_data.json"]
     done = service.command("instance", "boot-log", known, "--json")
     assert json.loads(done.stdout) == told
-    assert told["verdict"]["sentences"] == ["Web 1 read meta_data.json once and never its user data"]
+    assert told["verdict"]["sentences"] == [
+        "Web 1 read the list of versions once and meta_data.json once and never its user data"
+    ]
     assert httpx.get(url, params={"all": "1"}).status_code == 400
 
 

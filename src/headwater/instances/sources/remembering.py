@@ -15,7 +15,6 @@ One event loop; the questions are asked in threads.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -52,6 +51,13 @@ class Tally(Protocol):
 
 class Unserved(Unavailable):
     """The source answers, and what it says of this one thing cannot be used; others are asked for as before."""
+
+
+class AskedElsewhere(Unserved):
+    """Another process asks for this one thing, and has no answer in time; what the source does is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("where the instance is known is asked by another process, which has no answer yet")
 
 
 class SourceSilent(Unavailable):
@@ -191,9 +197,7 @@ class Remembered(Generic[K, V]):
             task = asyncio.ensure_future(recall(key))
             task.add_done_callback(partial(self._took, key))
             self._recalled[key] = task
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._times.waits_s):
-                await asyncio.shield(task)
+        await asyncio.wait((task,), timeout=self._times.waits_s)
 
     def _took(self, key: K, task: asyncio.Future[V | None]) -> None:
         del self._recalled[key]
@@ -239,7 +243,7 @@ class Remembered(Generic[K, V]):
             found = await self._in_thread(partial(self._load, key, None if known is None else known.value))
         except Unserved as error:
             self._unserved[key] = error
-            self._is_silent = False
+            self._is_silent = self._is_silent and isinstance(error, AskedElsewhere)
             raise
         except Unavailable as error:
             self._fail(str(error))

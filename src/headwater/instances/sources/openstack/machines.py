@@ -22,7 +22,7 @@ from headwater.instances.password.rows import PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.sources.openstack.rows import CloudRows, Kept
 from headwater.instances.sources.openstack.told import Told
-from headwater.instances.sources.remembering import SourceSilent
+from headwater.instances.sources.remembering import AskedElsewhere
 
 _WAITS_S: Final = 3.0  # for another process: less than guests are kept waiting
 _CLAIM_US: Final = 15 * 1_000_000  # then another process asks
@@ -86,7 +86,7 @@ class Machines:
         kept, until = None, None
         try:
             kept, until = self._claimed(instance_id)
-        except SourceSilent:
+        except AskedElsewhere:
             raise
         except Unavailable:  # the catalogue: then nobody else is waited for
             pass
@@ -144,7 +144,7 @@ class Machines:
         """Return what is kept, and until when this process is the one to ask; ``None``: the cloud has just been asked.
 
         Raises:
-            SourceSilent: Another process asks, and has no answer in time.
+            AskedElsewhere: Another process asks, and has no answer in time.
             Unavailable: The catalogue does not answer.
         """
         begun, deadline, tries = self._now_us(), self._clock() + _WAITS_S, 0
@@ -159,7 +159,7 @@ class Machines:
             if self._rows.claim(instance_id, at=at, until=until, older_than=older_than):
                 return kept, until
             if self._clock() >= deadline:
-                raise SourceSilent("another process asks it, and has no answer yet")
+                raise AskedElsewhere
             self._sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
             tries += 1
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -22,6 +22,7 @@ from headwater.instances.sources.openstack.guests import CloudGuests
 from headwater.instances.sources.openstack.machines import Machines
 from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.settings import OpenStackSettings
+from headwater.instances.sources.remembering import AskedElsewhere
 from headwater.instances.vendor_data.static import Static
 
 T = TypeVar("T")
@@ -244,3 +245,118 @@ def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_
         assert cloud.asked == 3
 
     asyncio.run(ask())
+
+
+def test_after_a_restart_what_the_cloud_said_is_known_without_it(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        await cloud.guests(database).snapshot(by_id())
+        cloud.now, cloud.is_down = cloud.now + 900, True
+        again = cloud.guests(database)
+        assert await read(again.snapshot(by_id())) == b"of the first"
+        assert cloud.told[-1] == "stale"
+        assert await again.snapshot(by_id("red")) is None
+        with pytest.raises(Unavailable):
+            await again.snapshot(Caller(address=ADDRESS))
+        cloud.now += 100  # longer than anything may be given
+        for guests in (again, cloud.guests(database)):
+            with pytest.raises(Unavailable):
+                await guests.snapshot(by_id())
+
+    asyncio.run(ask())
+
+
+def test_processes_ask_the_cloud_in_turns_and_all_tell_the_same(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        processes = [cloud.guests(database) for _ in range(3)]
+        seen = [await guests.snapshot(by_id()) for guests in processes]
+        assert cloud.asked == 1
+        cloud.now += 5
+        cloud.instances[ID] = replace(cloud.instances[ID], hostname="b", user_data=None)
+        assert [await guests.snapshot(by_id()) for guests in processes] == seen
+        cloud.now += 50
+        changed = [await guests.snapshot(by_id()) for guests in processes]
+        assert cloud.asked == 2
+        assert {
+            (each.revision, each.instance.hostname, each.documents[USER_DATA].body) for each in changed if each
+        } == {(1, "b", b"of the first")}
+        cloud.now += 50
+        same = [await guests.snapshot(by_id()) for guests in processes]
+        assert all(one is other for one, other in zip(same, changed, strict=True))
+        assert cloud.asked == 3
+
+    asyncio.run(ask())
+
+
+def test_a_catalogue_that_does_not_answer_costs_no_guest_its_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> NoReturn:
+        raise Unavailable("the catalogue is away")
+
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests(database)
+        with monkeypatch.context() as away:
+            away.setattr(Database, "read", silent)
+            away.setattr(Database, "write", silent)
+            assert await read(guests.snapshot(by_id())) == b"of the first"
+        cloud.machines(database).write()
+        assert CloudRows(database).find("a") == []
+        cloud.now += 50
+        await guests.snapshot(by_id())
+        assert [each.id for each in CloudRows(database).find("a")] == [ID]
+
+    asyncio.run(ask())
+
+
+def test_who_waits_for_another_process_asks_itself_when_that_has_no_answer(database: Database) -> None:
+    cloud, rows = Cloud(), CloudRows(database)
+    at = int(cloud.now * 1_000_000)
+    assert rows.claim(ID, at=at, until=at + 15_000_000, older_than=at)
+    begun = cloud.now
+    with pytest.raises(AskedElsewhere):
+        cloud.machines(database).load(ID, None)
+    assert (cloud.asked, 3 <= cloud.now - begun < 4) == (0, True)
+    cloud.now += 15  # the other one is gone
+    found = cloud.machines(database).load(ID, None)
+    assert found is not None
+    assert found.instance.user_data == b"of the first"
+
+
+def test_a_failure_lets_another_process_ask_at_once(database: Database) -> None:
+    cloud = Cloud()
+    cloud.is_down = True
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="down"):
+            cloud.machines(database).load(ID, None)
+    assert cloud.asked == 2
+
+
+def test_a_machine_that_the_cloud_lost_is_404_and_comes_back_with_its_password(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests(database)
+        await guests.snapshot(by_id())
+        guests.passwords.put(ID, "secret")
+        lost = cloud.instances.pop(ID)
+        cloud.now += 50
+        for each in (guests, cloud.guests(database)):
+            assert await each.snapshot(by_id()) is None
+        assert guests.passwords.get(ID) == "secret"
+        cloud.instances[ID], cloud.now = lost, cloud.now + 50
+        assert await read(cloud.guests(database).snapshot(by_id())) == b"of the first"
+        assert await cloud.guests(database).snapshot(by_id(instance_id=NEXT)) is None
+        assert CloudRows(database).get(NEXT) is None  # nothing is kept of what the cloud never had
+
+    asyncio.run(ask())
+
+
+def test_a_password_may_come_before_its_machine_is_written_down(database: Database) -> None:
+    cloud = Cloud()
+    machines = cloud.machines(database)
+    machines.load(ID, None)
+    CloudRows(database).remove(ID)
+    machines.put(ID, "secret")
+    assert machines.get(ID) == "secret"
