@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from headwater.database.engine import Database
-from headwater.database.tables import cloud_visits
+from headwater.database.tables import cloud_instances, cloud_visits
 from headwater.instances.boot_log.entries import Entry
 from headwater.instances.boot_log.rows import KEPT, VisitRows
 from headwater.instances.model import Instance
 from headwater.instances.registry import InstanceRows
+from headwater.instances.sealing import KEY_BYTES, Seal
 from headwater.instances.sources.guests import Guests, SeveralMeant
 from headwater.instances.sources.openstack.rows import CloudRows, Machine
 from headwater.instances.sources.openstack.told import Told
@@ -61,6 +62,28 @@ def test_what_the_cloud_said_is_read_back_whole(database: Database) -> None:
     kept = rows.get(before.id)
     assert kept is not None
     assert kept.told == later
+
+
+def test_what_the_cloud_said_is_sealed_where_there_is_a_key_and_another_key_means_to_ask_again(
+    database: Database,
+) -> None:
+    secret = told(user_data=b"the password of our database", meta={"a": "secret ☃"})
+    sealed, plain = CloudRows(database, seal=Seal([b"k" * KEY_BYTES])), CloudRows(database)
+    sealed.write([(secret, True)])
+    kept = sealed.get(an_id(1))
+    assert kept is not None
+    assert kept.told == secret
+    document = database.read(lambda connection: connection.execute(select(cloud_instances.c.document)).scalar_one())
+    assert document.startswith("s1.")
+    for other in (plain, CloudRows(database, seal=Seal([b"o" * KEY_BYTES]))):
+        kept = other.get(an_id(1))
+        assert kept is not None
+        assert kept.told is None
+    assert [each.name for each in plain.find(an_id(1))] == ["same"]
+    plain.write([(secret, True)])  # of before there was a key
+    kept = sealed.get(an_id(1))
+    assert kept is not None
+    assert kept.told == secret
 
 
 def test_one_of_many_asks_the_cloud_until_it_has_an_answer_or_takes_too_long(database: Database) -> None:

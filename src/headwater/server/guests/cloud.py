@@ -10,6 +10,7 @@ from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.http.threads import InThread
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
+from headwater.instances.sealing import seal_of
 from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.sources.openstack.cloud import Cloud
 from headwater.instances.sources.openstack.guests import CloudGuests
@@ -45,9 +46,9 @@ class KnownByCloud:
             metrics: Count how answers were had.
 
         Raises:
-            SettingsError: ``cafile`` cannot be read.
+            SettingsError: ``cafile``, or the file of keys, cannot be read.
         """
-        cloud, rows = Cloud(settings.openstack), CloudRows(database)
+        cloud, rows = Cloud(settings.openstack), CloudRows(database, seal=seal_of(settings.key_file, database.file))
         passwords = PasswordRows(database, of=OF_CLOUD)
         self._machines = Machines(cloud, rows, passwords, fresh_s=settings.openstack.refresh_s)
         self.guests = CloudGuests(

@@ -103,7 +103,7 @@ class Cloud:
         Raises:
             Unavailable: The cloud does not tell.
         """
-        return self._ask("compute", f"/servers/{instance_id}", ServerAnswer) is not None
+        return self._ask("compute", f"/servers/{instance_id}", dict[str, Any]) is not None
 
     def id_at(self, address: str) -> str | None:
         """Return the id of the one instance that has an address; ``None``: none has it, or several have.

@@ -8,7 +8,8 @@ and passwords are set once. What the cloud confirms no more for a month, as it i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from headwater.clock import now
@@ -19,6 +20,8 @@ _DAY_US: Final = 24 * 3600 * 1_000_000
 _UNCONFIRMED_US: Final = 30 * _DAY_US
 _VISITS_US: Final = 30 * _DAY_US
 _ASKED_IN_TURN: Final = 100  # machines
+_FOUND_IN_TURN: Final = 1000  # of which these are some
+_MOST_FAILURES: Final = 5
 _REMOVED_IN_TURN: Final = 1000  # rows
 _CLAIM_US: Final = 60 * 1_000_000
 _MORE_IN_S: Final = 5.0
@@ -47,16 +50,32 @@ class CloudHouse:
             self._rows.remove_visits(at - _VISITS_US, _REMOVED_IN_TURN),
             self._rows.remove_unconfirmed(at - _UNCONFIRMED_US, _REMOVED_IN_TURN),
         )
-        gone = self._rows.gone(at - _DAY_US, _ASKED_IN_TURN)
-        for instance_id in gone:
-            if self._is_there(instance_id) is False:
-                self._rows.remove(instance_id)
-        old = self._rows.unconfirmed(at - _DAY_US, _ASKED_IN_TURN)
-        for instance_id in old:
-            if self._is_there(instance_id) is False:
-                self._rows.miss(instance_id, self._now_us())
-        is_more = max(removed) == _REMOVED_IN_TURN or max(len(gone), len(old)) == _ASKED_IN_TURN
+        gone = self._rows.gone(at - _DAY_US, _FOUND_IN_TURN)
+        self._look(gone, self._rows.remove)
+        old = self._rows.unconfirmed(at - _DAY_US, _FOUND_IN_TURN)
+        self._look(old, lambda instance_id: self._rows.miss(instance_id, self._now_us()))
+        is_more = max(removed) == _REMOVED_IN_TURN or max(len(gone), len(old)) > _ASKED_IN_TURN
         return _MORE_IN_S if is_more else None
+
+    def _look(self, found: Sequence[str], absent: Callable[[str], object]) -> None:
+        """Ask the cloud for some of these machines, and call ``absent`` with each that it does not have.
+
+        They are drawn by lot, so that one for which the cloud always fails keeps none of the others from their turn.
+        """
+        failure, failures, answers = None, 0, 0
+        for instance_id in random.sample(found, min(len(found), _ASKED_IN_TURN)):
+            try:
+                is_there = self._is_there(instance_id)
+            except Unavailable as error:
+                failure, failures = error, failures + 1
+                if failures == _MOST_FAILURES:
+                    break
+                continue
+            answers += 1
+            if is_there is False:
+                absent(instance_id)
+        if failure is not None and (answers == 0 or failures == _MOST_FAILURES):
+            raise failure
 
     def _is_there(self, instance_id: str) -> bool | None:
         """Return whether the cloud has a machine; ``None``: another process asks."""

@@ -19,6 +19,7 @@ from headwater.database.tables import cloud_instances, cloud_visits
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import RECORD_LIMIT, is_storable
+from headwater.instances.sealing import NO_SEAL, Seal, SealUnknown
 from headwater.instances.sources.openstack.told import Told
 
 _COLUMNS = cloud_instances.c
@@ -50,8 +51,13 @@ class CloudRows:
     All times are microseconds since 1970, UTC.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, seal: Seal = NO_SEAL) -> None:
+        """Work on ``database``.
+
+        Args:
+            seal: Encrypts what the cloud says, if it has a key; who only finds machines needs none.
+        """
+        self._database, self._seal = database, seal
 
     def get(self, instance_id: str) -> Kept | None:
         """Return what is kept of a machine."""
@@ -59,7 +65,7 @@ class CloudRows:
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             return None
-        return Kept(told=_told(row.document, row.loaded_at), gone_at=row.gone_at)
+        return Kept(told=self._told(row.document, row.loaded_at), gone_at=row.gone_at)
 
     def claim(self, instance_id: str, *, at: int, until: int, older_than: int) -> bool:
         """Return whether the caller is the one to ask the cloud for a machine, until ``until`` at most.
@@ -99,7 +105,7 @@ class CloudRows:
         """
         every = sorted(told, key=lambda each: each[0].instance.id)
         for start in range(0, len(every), _AT_ONCE):
-            writing = partial(_write, every[start : start + _AT_ONCE])
+            writing = partial(self._write, every[start : start + _AT_ONCE])
             try:
                 self._database.write(writing)
             except IntegrityError:  # another process has just begun to ask for one
@@ -178,43 +184,40 @@ class CloudRows:
             self._database.write(partial(_execute, old))
         return len(found)
 
+    def _told(self, document: str | None, loaded_at: int | None) -> Told | None:
+        """Return what a row holds; ``None`` for what cannot be read: the cloud is asked again then."""
+        if document is None or loaded_at is None:
+            return None
+        try:
+            opened = self._seal.opened(document, "what the cloud said of a machine")
+            return Told.decoded(document if opened is None else opened.decode(), loaded_at)
+        except (InstanceInvalid, SealUnknown):  # of a newer release, or of another key
+            return None
+
+    def _write(self, every: Sequence[tuple[Told, bool]], connection: Connection) -> None:
+        for told, is_changed in every:
+            one = update(cloud_instances).where(_COLUMNS.id == told.instance.id)
+            now = {"loaded_at": told.loaded_at, "confirmed_at": told.loaded_at, "gone_at": None, "asked_until": None}
+            if not is_changed and connection.execute(one.where(_COLUMNS.document.is_not(None)).values(now)).rowcount:
+                continue
+            document = told.encoded()
+            if self._seal:
+                document = self._seal.closed(document.encode())
+            if len(document) > RECORD_LIMIT or not is_storable(told.instance.project_id or ""):
+                connection.execute(one.values(confirmed_at=told.loaded_at, asked_until=None))
+                continue
+            what = {
+                "document": document,
+                "name": told.instance.name,
+                "project_id": told.instance.project_id,
+                "has_user_data": told.instance.user_data is not None,
+            }
+            if connection.execute(one.values(now | what)).rowcount == 0:
+                connection.execute(insert(cloud_instances).values(id=told.instance.id, **now, **what))
+
     def _ids(self, query: Any) -> list[str]:
         return self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
 
 def _execute(statement: Any, connection: Connection) -> None:
     connection.execute(statement)
-
-
-def _told(document: str | None, loaded_at: int | None) -> Told | None:
-    if document is None or loaded_at is None:
-        return None
-    try:
-        return Told.decoded(document, loaded_at)
-    except InstanceInvalid:  # of a newer release; it is asked for again
-        return None
-
-
-def _write(every: Sequence[tuple[Told, bool]], connection: Connection) -> None:
-    for told, is_changed in every:
-        one = update(cloud_instances).where(_COLUMNS.id == told.instance.id)
-        now: dict[str, Any] = {
-            "loaded_at": told.loaded_at,
-            "confirmed_at": told.loaded_at,
-            "gone_at": None,
-            "asked_until": None,
-        }
-        if not is_changed and connection.execute(one.where(_COLUMNS.document.is_not(None)).values(**now)).rowcount:
-            continue
-        document = told.encoded()
-        if len(document) > RECORD_LIMIT or not is_storable(told.instance.project_id or ""):
-            connection.execute(one.values(confirmed_at=told.loaded_at, asked_until=None))
-            continue
-        now |= {
-            "document": document,
-            "name": told.instance.name,
-            "project_id": told.instance.project_id,
-            "has_user_data": told.instance.user_data is not None,
-        }
-        if connection.execute(one.values(**now)).rowcount == 0:
-            connection.execute(insert(cloud_instances).values(id=told.instance.id, **now))
