@@ -13,7 +13,7 @@ from headwater.database.engine import Database
 from headwater.database.migrations import steps
 
 KEPT = {file.stem: file for file in sorted((Path(__file__).parent / "data" / "catalogues").glob("*.sql"))}
-RELEASED = "0005"  # the newest schema that a release has had
+RELEASED = "0010"  # the newest schema that a release has had
 _MADE_BY_MIGRATIONS = {"alembic_version", "sqlite_sequence"}
 
 

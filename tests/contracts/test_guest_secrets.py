@@ -11,9 +11,11 @@ from headwater.database.engine import Database
 from headwater.instances.errors import InstanceNotFound
 from headwater.instances.identity.keys import KeyRows
 from headwater.instances.password.posting import PasswordSet
-from headwater.instances.password.rows import PasswordRows
+from headwater.instances.password.rows import OF_CLOUD, REGISTERED, Of, PasswordRows
 from headwater.instances.registry import InstanceRows
 from headwater.instances.sealing import KEY_BYTES, Seal, SealUnknown
+from headwater.instances.sources.openstack.rows import CloudRows
+from headwater.instances.sources.openstack.told import Told
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from unit.instances.examples import WEB_1
 
@@ -85,9 +87,30 @@ def test_what_is_sealed_fits_every_database_and_is_read_back(database: Database)
     assert SecretRows(database, seal=seal).all()[0].value == secret.value
 
 
-def test_a_password_is_posted_once_until_it_is_cleared(database: Database) -> None:
-    InstanceRows(database).add(WEB_1)
-    rows = PasswordRows(database)
+def known(database: Database, of: Of) -> PasswordRows:
+    """Return where passwords are, with one machine there."""
+    if of is OF_CLOUD:
+        told = Told(instance=WEB_1, replaced=None, changed_at=NOON, loaded_at=NOON)
+        CloudRows(database).write([(told, True)])
+    else:
+        InstanceRows(database).add(WEB_1)
+    return PasswordRows(database, of=of)
+
+
+def forgotten(database: Database, of: Of) -> None:
+    """Let the machine be gone."""
+    if of is OF_CLOUD:
+        CloudRows(database).remove(WEB_1.id)
+    else:
+        InstanceRows(database).remove(WEB_1.id)
+
+
+WHOSE = pytest.mark.parametrize("of", [REGISTERED, OF_CLOUD], ids=["registered", "cloud"])
+
+
+@WHOSE
+def test_a_password_is_posted_once_until_it_is_cleared(database: Database, of: Of) -> None:
+    rows = known(database, of)
     assert rows.get(WEB_1.id) is None
     rows.put(WEB_1.id, "one")
     rows.put(WEB_1.id, "one")
@@ -100,14 +123,15 @@ def test_a_password_is_posted_once_until_it_is_cleared(database: Database) -> No
     assert rows.get(WEB_1.id) == "x" * 1020
 
 
-def test_of_passwords_posted_at_once_one_is_kept_and_the_others_are_told(database: Database) -> None:
-    InstanceRows(database).add(WEB_1)
+@WHOSE
+def test_of_passwords_posted_at_once_one_is_kept_and_the_others_are_told(database: Database, of: Of) -> None:
+    known(database, of)
     barrier = Barrier(4)
 
     def post(value: str) -> bool:
         barrier.wait()
         try:
-            PasswordRows(database).put(WEB_1.id, value)
+            PasswordRows(database, of=of).put(WEB_1.id, value)
         except PasswordSet:
             return False
         return True
@@ -115,15 +139,24 @@ def test_of_passwords_posted_at_once_one_is_kept_and_the_others_are_told(databas
     with ThreadPoolExecutor(4) as pool:
         posts = {value: pool.submit(post, value) for value in ("a", "b", "c", "d")}
         kept = [value for value, result in posts.items() if result.result()]
-    assert kept == [PasswordRows(database).get(WEB_1.id)]
+    assert kept == [PasswordRows(database, of=of).get(WEB_1.id)]
 
 
-def test_a_password_goes_with_its_machine(database: Database) -> None:
-    registry, rows = InstanceRows(database), PasswordRows(database)
-    registry.add(WEB_1)
+@WHOSE
+def test_a_password_goes_with_its_machine(database: Database, of: Of) -> None:
+    rows = known(database, of)
     rows.put(WEB_1.id, "one")
-    registry.remove(WEB_1.id)
+    forgotten(database, of)
     with pytest.raises(InstanceNotFound):
         rows.put(WEB_1.id, "two")
-    registry.add(WEB_1)
+    known(database, of)
     assert rows.get(WEB_1.id) is None
+
+
+def test_a_registered_machine_and_one_of_the_cloud_share_nothing(database: Database) -> None:
+    of_cloud, registered = (known(database, of) for of in (OF_CLOUD, REGISTERED))
+    of_cloud.put(WEB_1.id, "of the cloud")
+    assert registered.get(WEB_1.id) is None
+    registered.put(WEB_1.id, "registered")
+    forgotten(database, REGISTERED)
+    assert (registered.get(WEB_1.id), of_cloud.get(WEB_1.id)) == (None, "of the cloud")

@@ -5,6 +5,7 @@ Nova and Neutron are stand-ins (``servers/openstack_cloud.py``, which says why).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -14,10 +15,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from functional.headwater_process import HeadwaterProcess
 from servers import openstack_cloud
@@ -147,19 +152,101 @@ def test_the_volumes_of_an_instance_are_told_and_one_that_may_not_be_seen_costs_
     assert get(service, devices, other).text == "ami\nroot"
 
 
-def test_a_password_is_refused_with_a_reason_and_commands_say_why_they_have_none(
+def test_a_password_of_an_instance_of_the_cloud_is_kept_until_its_owner_takes_it_away(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str, tmp_path: Path
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    file = tmp_path / "key.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    secret, other = (base64.b64encode(key.public_key().encrypt(each, PKCS1v15())) for each in (b"pa55", b"another"))
+    cloud.servers[known]["name"] = f"win-{known[-8:]}"
+
+    def post(body: bytes) -> int:
+        url = f"{service.metadata_url}/openstack/2013-04-04/password"
+        return httpx.post(url, headers=signed(known), content=body, timeout=60).status_code
+
+    path = "/openstack/latest/password"
+    assert (get(service, path, known).status_code, get(service, path, known).text) == (200, "")
+    assert [post(each) for each in (b"", b"x" * 1021, secret, secret, other)] == [400, 400, 200, 200, 409]
+    assert get(service, path, known).content == secret
+    waits = get(service, f"{path}?wait_for_change=true", known)
+    assert (waits.status_code, "cannot be waited for" in waits.text) == (400, True)
+    for name in (known, cloud.servers[known]["name"]):
+        done = service.command("instance", "password", name, "--key", str(file))
+        assert (done.returncode, done.stdout.strip()) == (0, "pa55")
+    assert service.command("instance", "password", known, "--clear").returncode == 0
+    assert [post(other), get(service, path, known).content == other] == [200, True]
+    answer = httpx.get(f"{service.images_url}/instances/v1/instances/{known}/password")
+    assert answer.json() == {"password": other.decode()}
+    assert httpx.delete(str(answer.url)).status_code == 204
+    assert httpx.get(str(answer.url)).json() == {"password": ""}
+    unknown = known[:-8] + secrets.token_hex(4)
+    never = service.command("instance", "password", unknown)
+    assert (never.returncode != 0, "has asked this service for nothing" in never.stderr) == (True, True)
+
+
+def test_what_an_instance_of_the_cloud_fetched_is_shown_with_a_verdict(
     service: HeadwaterProcess, cloud: StandInCloud, known: str
 ) -> None:
-    url = f"{service.metadata_url}/openstack/latest/password"
-    posted = httpx.post(url, headers=signed(known), content=b"c2VjcmV0", timeout=60)
-    assert posted.status_code == 404
-    assert "kept of machines that are registered here" in posted.text
-    assert get(service, "/openstack/latest/password", known).text == ""
-    for command in ("password", "boot-log"):
-        done = service.command("instance", command, known)
-        assert done.returncode != 0
-        assert f"{known} is not registered here" in done.stderr
-        assert "of instances of the cloud" in done.stderr
+    get(service, "/openstack", known)
+    get(service, "/openstack/latest/meta_data.json", known)
+    url = f"{service.images_url}/instances/v1/instances/{known}/boot-log"
+    eventually(lambda: httpx.get(url).text.count('"document"') == 2)
+    told = httpx.get(url).json()
+    assert [each["document"] for each in told["entries"]] == ["openstack", "openstack/latest/meta_data.json"]
+    done = service.command("instance", "boot-log", known, "--json")
+    assert json.loads(done.stdout) == told
+    assert told["verdict"]["sentences"] == [
+        "Web 1 read the list of versions once and meta_data.json once and never its user data"
+    ]
+    assert httpx.get(url, params={"all": "1"}).status_code == 400
+
+
+def test_after_a_restart_without_its_cloud_an_old_answer_is_given_and_its_age_told(
+    keystone: Keystone, admin: User, tmp_path: Path
+) -> None:
+    cloud = StandInCloud()
+    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"', "refresh_s = 0.2")
+    process = HeadwaterProcess(tmp_path, toml=toml(keystone, admin, *more), workers=2)
+    cloud.start()
+    try:
+        process.start()
+        assert get(process, "/latest/meta-data/hostname").text == "web-1.novalocal"
+        cloud.stop()
+        process.stop()
+        process.start()
+        told = get(process, "/openstack/latest/user_data")
+        assert (told.status_code, told.content) == (200, openstack_cloud.USER_DATA)
+        assert get(process, "/openstack/latest/user_data", project="red").status_code == 404
+        metrics = httpx.get(f"{process.images_url}/metrics").text
+        assert _metric(metrics, 'headwater_cloud_answers_total{how="stale"}') >= 1
+        assert _metric(metrics, "headwater_cloud_oldest_answer_seconds") > 0.2
+        assert get(process, "/latest/meta-data/hostname", OTHER).status_code == 503
+    finally:
+        process.kill()
+        cloud.stop()
+
+
+def test_many_workers_ask_for_a_machine_once(keystone: Keystone, admin: User, tmp_path: Path) -> None:
+    cloud = StandInCloud()
+    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"', "refresh_s = 600")
+    process = HeadwaterProcess(tmp_path, toml=toml(keystone, admin, *more), workers=4)
+    cloud.start()
+    try:
+        process.start()
+        cloud.answers.clear()
+        with ThreadPoolExecutor(32) as threads:
+            asking = [threads.submit(get, process, "/openstack/latest/user_data") for _ in range(32)]
+            eventually(lambda: loads(cloud, ID) > 0)
+            time.sleep(0.5)  # the others have come to wait
+            cloud.answers.set()
+            assert {each.result().content for each in asking} == {openstack_cloud.USER_DATA}
+            later = [threads.submit(get, process, "/latest/meta-data/hostname") for _ in range(32)]
+            assert {each.result().text for each in later} == {"web-1.novalocal"}
+        assert loads(cloud, ID) == 1
+    finally:
+        process.kill()
+        cloud.stop()
 
 
 def test_who_waits_for_a_change_is_told_what_the_cloud_says(

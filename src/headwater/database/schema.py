@@ -16,7 +16,7 @@ from headwater.database.tables import SCHEMA, catalogue_revisions
 from headwater.errors import SettingsError
 from headwater.garbage import no_garbage_search
 
-NEWEST = "0010"
+NEWEST = "0011"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

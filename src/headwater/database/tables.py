@@ -537,6 +537,52 @@ instance_visits = Table(
     Index("ix_instance_visits_instance_id", "instance_id", "at"),
 )
 
+# Machines that a cloud knows and nobody registered, once they have asked; see instances/sources/openstack.
+cloud_instances = Table(
+    "cloud_instances",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    # What the cloud said last, and what it said before; nothing while it is asked for the first time.
+    Column("document", LongText),
+    # Of the document again, to be searched for.
+    Column("name", ExactString(255)),
+    Column("project_id", ExactString(255)),
+    Column("has_user_data", Boolean, nullable=False, server_default=false()),
+    # When the cloud said so.
+    Column("loaded_at", BigInteger),
+    # When the cloud last said that there is such a machine, or when it was asked first.
+    Column("confirmed_at", BigInteger, nullable=False),
+    # Since when it says that there is none.
+    Column("gone_at", BigInteger),
+    # Somebody asks the cloud, and is waited for until then.
+    Column("asked_until", BigInteger),
+    Index("ix_cloud_instances_name", "name", "project_id"),
+    Index("ix_cloud_instances_confirmed_at", "confirmed_at"),
+    Index("ix_cloud_instances_gone_at", "gone_at"),
+)
+
+# What their guests have posted, as of instance_passwords.
+cloud_passwords = Table(
+    "cloud_passwords",
+    metadata,
+    Column("instance_id", ExactString(36), ForeignKey("cloud_instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("value", ExactString(1020), nullable=False),
+)
+
+# What they fetched and reported, as of instance_visits.
+cloud_visits = Table(
+    "cloud_visits",
+    metadata,
+    Column("id", ExactString(36), primary_key=True),
+    Column("instance_id", ExactString(36), ForeignKey("cloud_instances.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("document", LongText, nullable=False),
+    Index("ix_cloud_visits_instance_id", "instance_id", "at"),
+    Index("ix_cloud_visits_at", "at"),
+)
+
 metadef_namespaces = Table(
     "metadef_namespaces",
     metadata,

@@ -43,15 +43,15 @@ class InstanceNotFound(NotFound):
         self.wanted = wanted
 
 
-class NotOursToKeep(NotFound):
-    """Something is kept of registered machines alone, and this one is only known by a cloud."""
+class NeverAsked(NotFound):
+    """A machine that is not registered here, and as an instance of the cloud has not asked for anything."""
 
-    def __init__(self, instance_id: str, what: str) -> None:
+    def __init__(self, instance_id: str) -> None:
         super().__init__(
-            f"the machine {instance_id} is not registered here: {what} kept of machines that are registered here, and "
-            "not of instances of the cloud, which Nova knows"
+            f"the machine {instance_id} is not registered here, and has asked this service for nothing: an instance of "
+            "the cloud is known here once it has; look at its route to 169.254.169.254, and at the agent before it"
         )
-        self.instance_id, self.what = instance_id, what
+        self.instance_id = instance_id
 
 
 class CallerUnknown(NotFound):

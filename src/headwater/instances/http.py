@@ -43,19 +43,19 @@ from headwater.instances.identity import http as identity_http
 from headwater.instances.identity.proofs import SIGNED
 from headwater.instances.identity.tokens import PATH as IDENTITY_TOKEN
 from headwater.instances.identity.tokens import IdentityTokens
-from headwater.instances.password.http import post
+from headwater.instances.password import http as password_http
 from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
-from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
+from headwater.instances.serving.waiting import Changes, is_same, timeout_of, waits
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.tokens.http import require_token, token
 from headwater.instances.tokens.tokens import TOKEN_PATHS, Tokens
 from headwater.instances.trees import ec2, openstack
-from headwater.instances.trees.document import TEXT, Document, text
+from headwater.instances.trees.document import TEXT, Document
 from headwater.instances.vendor_data import documents as vendor_documents
 from headwater.instances.vendor_data.answers import Answers
 
@@ -176,14 +176,10 @@ def application(
         is_password = openstack.is_password(name)
         _require_method(request.method, (*READING, "POST") if is_password else READING)
         if request.method == "POST":
-            return await post(request, snapshot, passwords, patiently)
+            return await password_http.post(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
         if is_password:
-            found = text(await patiently(lambda: passwords.get(snapshot.instance_id) or ""))
-        elif (
-            changes is not None
-            and request.scope.get("query_string")
-            and is_wanted(request.query_params.get("wait_for_change"))
-        ):
+            found = await password_http.read(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
+        elif changes is not None and waits(request):
             found = await _newer(
                 request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
             )
@@ -205,6 +201,10 @@ def application(
         await response(scope, receive, send)
 
     return answer
+
+
+def _passwords(registered: Posted, elsewhere: Elsewhere | None, snapshot: Snapshot) -> Posted:
+    return registered if elsewhere is None or snapshot.is_registered else elsewhere.passwords
 
 
 async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
@@ -74,11 +75,13 @@ from headwater.streams.syncing.sources.service import Sources
 from headwater.streams.syncing.sources.work import SourceWork
 from headwater.streams.views.views import Views
 
+if TYPE_CHECKING:
+    from headwater.server.guests.cloud import KnownByCloud
+
 FEED = "/simplestreams"
 
 _CACHE_EVERY_S = 5.0  # how often is looked whether something is due in the cache
 _TREES_EVERY_S = 15.0  # how often is looked whether something is due where feeds of others are kept
-_MINUTE_S = 60.0
 _START_EVERY_S = 15.0  # how often what should deliver notifications is looked at
 
 
@@ -229,6 +232,7 @@ class Application(Background):
             # Without the one that uploads go to unless they name another, nothing works that needs no choice.
             (needed if name == default else others)[f"The store {name}"] = store.ping
         self.health = Health(needed, self.metrics, pools.metrics, drained, others=others)
+        self._cloud: KnownByCloud | None = None
         self._port = Port(
             self.database,
             settings.metadata,
@@ -237,14 +241,10 @@ class Application(Background):
             keystone=settings.auth.keystone,
             metrics=self.metrics,
             signed=_signed(settings.metadata.neutron),
-            elsewhere=self._cloud,
+            elsewhere=self._elsewhere,
             drained=drained,
         )
         self._loops += self._port.loops
-        if settings.metadata.openstack.auth_url is not None:
-            self._loops.append(
-                Loop("ages of answers were not reset", self.metrics.begin_minute, _MINUTE_S, asks_database=False)
-            )
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
@@ -301,7 +301,7 @@ class Application(Background):
             for name, each in settings.metadata.networks.items()
         }
 
-    def _cloud(self, settings: MetadataSettings, told: Callable[[], Static]) -> Elsewhere | None:
+    def _elsewhere(self, settings: MetadataSettings, told: Callable[[], Static]) -> Elsewhere | None:
         """Return who knows of instances that are not registered, if a cloud does.
 
         Args:
@@ -309,17 +309,13 @@ class Application(Background):
         """
         if settings.openstack.auth_url is None:
             return None
-        from headwater.instances.sources.openstack.cloud import Cloud  # noqa: PLC0415 - only what is used
-        from headwater.instances.sources.openstack.guests import CloudGuests  # noqa: PLC0415 - only what is used
+        from headwater.server.guests.cloud import KnownByCloud  # noqa: PLC0415 - only what is used
 
-        return CloudGuests(
-            Cloud(settings.openstack),
-            settings.openstack,
-            self.pools.cloud.run,
-            self.metrics,
-            region=settings.region,
-            static=told,
+        self._cloud = cloud = KnownByCloud(
+            self.database, settings, self.pools.cloud.run, self.pools.guests.run, self.metrics, static=told
         )
+        self._loops += cloud.loops
+        return cloud.guests
 
     def _files_routes(self, threads: Threads) -> list[BaseRoute]:
         """Return the routes of image files, if the feed has any."""
@@ -351,6 +347,8 @@ class Application(Background):
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
+        if self._cloud is not None:
+            self._cloud.close()
         self._port.close()
         for tree in (*self._trees.values(), self._agents):
             tree.close()

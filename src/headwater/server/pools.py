@@ -16,6 +16,7 @@ _HOUSE_THREADS = 2  # besides one for each store, which may hang
 _SYNC_THREADS = 2  # each waits for the server of a feed most of the time
 LOOPS = 11  # of a worker that serves and runs jobs, which ask the database
 _LONE_THREADS = LOOPS + 4  # and ask one at a time: health, two senders of notifications, what hashes
+LOOPS_OF_CLOUD = 2  # that one has besides where a cloud knows of instances
 _MOST_OF_A_SERVER = 48  # connections
 
 
@@ -35,7 +36,10 @@ class Pools:
         self.storing = self._pool("storing", server.transfer_threads)
         self.hashing = self._pool("hashing", hashing_threads(settings.workers), asks=False, nice=5)
         self.guests = self._pool("guests", server.catalogue_threads)
-        self.cloud = self._pool("cloud", settings.metadata.openstack.threads, asks=False)
+        openstack = settings.metadata.openstack
+        has_cloud = openstack.auth_url is not None
+        self.cloud = self._pool("cloud", openstack.threads, asks=has_cloud)
+        self._asking += LOOPS_OF_CLOUD if has_cloud else 0
         self.syncing = self._pool("syncing", _SYNC_THREADS)
         self.feeds = self._pool("feeds", _FEED_THREADS)
         self.caching = self._pool("caching", server.transfer_threads, asks=settings.cache.directory is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from pydantic import SecretStr
 
 from contracts.image_catalogue import NOON, add, an_image
 from contracts.unheard import UnheardImages
@@ -24,10 +26,11 @@ from headwater.images.catalogue.discarded import discard
 from headwater.images.catalogue.public import PublicImageRows
 from headwater.images.data.admission import Admitted
 from headwater.images.model import Location
+from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.jobs.leases import LEASE_S
 from headwater.server import health
 from headwater.server.application import Application
-from headwater.server.pools import LOOPS
+from headwater.server.pools import LOOPS, LOOPS_OF_CLOUD
 from headwater.server.settings import ServerSettings, Settings
 from headwater.stores.memory import MemoryStoreSettings
 from headwater.stores.store import StoreUnavailable
@@ -313,8 +316,12 @@ def test_uploads_that_end_together_leave_connections_to_the_catalogue(worker: Ap
     asyncio.run(ask())
 
 
-def test_each_loop_that_asks_the_database_has_a_connection(worker: Application) -> None:
+def test_each_loop_that_asks_the_database_has_a_connection(worker: Application, settings: Settings) -> None:
     assert sum(loop.asks_database for loop in worker._loops) == LOOPS
+    known = OpenStackSettings(auth_url="http://127.0.0.1:9/v3", username="u", password=SecretStr("p"), project_name="p")
+    metadata = settings.metadata.model_copy(update={"openstack": known})
+    with contextlib.closing(Application(settings.model_copy(update={"metadata": metadata}), Admitted())) as other:
+        assert sum(loop.asks_database for loop in other._loops) == LOOPS + LOOPS_OF_CLOUD
 
 
 # --- While nobody waits -------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from headwater.http.openapi.operations import (
     json_answer,
     no_content,
 )
+from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
+from headwater.instances.password.posting import LIMIT
 
 _TAG = "instances"
 _TEXT: Json = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -81,6 +83,57 @@ _PATCH: Json = {
     "description": "A merge patch (RFC 7396): null takes a value away. `revision` must be the one that is there.",
     "properties": {name: {} for name in ("id", *_SAID, *_USER_DATA, *_FACTS)},
     "additionalProperties": False,
+}
+_PASSWORD: Json = {
+    "type": "object",
+    "required": ["password"],
+    "properties": {
+        "password": {
+            "type": "string",
+            "maxLength": LIMIT,
+            "description": "Base64 of what the first public key has encrypted; empty: it has posted none.",
+        }
+    },
+}
+_REPORT: Json = {
+    "type": ["object", "null"],
+    "description": "What its cloud-init says of itself.",
+    "properties": {
+        **{name: {"type": "string"} for name in ("name", "description", "event")},
+        "result": {"type": ["string", "null"]},
+    },
+}
+_ENTRY: Json = {
+    "type": "object",
+    "required": ["at", "method", "document", "status", "ms", "sent", "complete", "token", "agent", "report"],
+    "properties": {
+        "at": _TIME,
+        **{name: {"type": "string"} for name in ("method", "document", "agent")},
+        **{name: {"type": "integer"} for name in ("status", "sent")},
+        "ms": {"type": "number"},
+        **{name: {"type": "boolean"} for name in ("complete", "token")},
+        "report": _REPORT,
+    },
+}
+_BOOT_LOG: Json = {
+    "type": "object",
+    "required": ["id", "name", "verdict", "entries"],
+    "properties": {
+        "id": _UUID,
+        "name": {"type": "string"},
+        "verdict": {
+            "type": "object",
+            "required": ["complete", "program", "source", "requests", "sentences"],
+            "properties": {
+                "complete": {"type": "boolean", "description": "It got all that it needs, as far as can be told."},
+                "program": {"type": ["string", "null"]},
+                "source": {"type": ["string", "null"]},
+                "requests": {"type": "integer"},
+                "sentences": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "entries": {"type": "array", "items": _ENTRY},
+    },
 }
 _ETAG: Json = {"ETag": {"description": "Names this state of the instance.", "schema": {"type": "string"}}}
 _IF_MATCH = in_header("If-Match", "Only if this is its state.")
@@ -173,6 +226,47 @@ def of_instances() -> Iterator[Path]:
                 parameters=(_IF_MATCH, _IF_NONE_MATCH),
                 answers={204: no_content("It is gone.")},
                 fails=(404, 409, 412),
+            ),
+        },
+        (in_path("instance", "Id or name."),),
+    )
+    yield Path(
+        PASSWORD,
+        {
+            "GET": Operation(
+                id="showInstancePassword",
+                tag=_TAG,
+                summary="Show the password that a guest has posted",
+                description="Also of an instance of the cloud that has asked for metadata.",
+                answers={200: json_answer(_PASSWORD, "What it has posted.")},
+                fails=(404, 409),
+            ),
+            "DELETE": Operation(
+                id="deleteInstancePassword",
+                tag=_TAG,
+                summary="Forget the password, so that the guest may post another",
+                answers={204: no_content("There is none.")},
+                fails=(404, 409),
+            ),
+        },
+        (in_path("instance", "Id or name."),),
+    )
+    yield Path(
+        BOOT_LOG,
+        {
+            "GET": Operation(
+                id="showInstanceBootLog",
+                tag=_TAG,
+                summary="Show what a guest fetched when it booted, and what that means",
+                description="Also of an instance of the cloud that has asked for metadata.",
+                parameters=(
+                    {
+                        **in_query("all", "Whether to show all boots that are kept; else the last."),
+                        "schema": {"type": "boolean"},
+                    },
+                ),
+                answers={200: json_answer(_BOOT_LOG, "Its entries, the oldest first.")},
+                fails=(404, 409),
             ),
         },
         (in_path("instance", "Id or name."),),

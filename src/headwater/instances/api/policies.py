@@ -17,6 +17,21 @@ RULES: tuple[Rule, ...] = (
     Rule("add_instance", _MEMBER, "register an instance: POST /instances/v1/instances"),
     Rule("modify_instance", _MEMBER, "change an instance: PATCH /instances/v1/instances/{instance}"),
     Rule("delete_instance", _MEMBER, "forget an instance: DELETE /instances/v1/instances/{instance}"),
+    Rule(
+        "get_instance_password",
+        _READER,
+        "have the password that a guest has posted: GET /instances/v1/instances/{instance}/password",
+    ),
+    Rule(
+        "delete_instance_password",
+        _MEMBER,
+        "let a guest post another password: DELETE /instances/v1/instances/{instance}/password",
+    ),
+    Rule(
+        "get_instance_boot_log",
+        _READER,
+        "see what a guest fetched: GET /instances/v1/instances/{instance}/boot-log",
+    ),
     # Who asks for metadata is known by its address: whoever sets one decides what the machine with it is told.
     Rule(
         "set_instance_addresses",

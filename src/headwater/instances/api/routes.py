@@ -55,7 +55,7 @@ def _check(request: Request) -> None:
     require_text(request.scope)
 
 
-_FACE = Face(check=_check, names=("instance",))
+FACE = Face(check=_check, names=("instance",))
 
 
 def instance_routes(instances: ProjectInstances, calls: Pool, endpoint: Endpoint) -> list[Route]:
@@ -110,8 +110,8 @@ def instance_routes(instances: ProjectInstances, calls: Pool, endpoint: Endpoint
         return Response(status_code=204)
 
     return [
-        _FACE.route(INSTANCES, GET=index, POST=create),
-        _FACE.route(f"{INSTANCES}/{{instance}}", GET=show, PATCH=change, DELETE=remove),
+        FACE.route(INSTANCES, GET=index, POST=create),
+        FACE.route(f"{INSTANCES}/{{instance}}", GET=show, PATCH=change, DELETE=remove),
     ]
 
 

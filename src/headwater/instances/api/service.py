@@ -65,7 +65,7 @@ class ProjectInstances:
         Raises:
             Forbidden: The caller may not list instances.
         """
-        self._rules.require("get_instances", caller, _target_of(caller.project_id))
+        self._rules.require("get_instances", caller, target_of(caller.project_id))
         if not self._is_admin(caller):
             if caller.project_id is None or wanted.project_id not in (None, caller.project_id):
                 return Page(found=[], after=None)
@@ -97,7 +97,7 @@ class ProjectInstances:
             entry.named["instance_name"] = said.name
             if said.project_id is None:
                 said.project_id = caller.project_id
-            self._rules.require("add_instance", caller, _target_of(said.project_id, name=said.name))
+            self._rules.require("add_instance", caller, target_of(said.project_id, name=said.name))
             self._require_project(caller, said.project_id)
             instance = described(description_of(said))
             entry.named["instance"] = instance.id
@@ -250,8 +250,9 @@ def _claims(before: Instance, values: Mapping[str, Any]) -> bool:
 
 def _target(instance: Instance) -> dict[str, Any]:
     """Return the instance as policy rules see it."""
-    return _target_of(instance.project_id, id=instance.id, name=instance.name)
+    return target_of(instance.project_id, id=instance.id, name=instance.name)
 
 
-def _target_of(project_id: str | None, **more: str) -> dict[str, Any]:
+def target_of(project_id: str | None, **more: str) -> dict[str, Any]:
+    """Return what belongs to a project as policy rules see it."""
     return {"project_id": project_id, "owner": project_id, "tenant": project_id, **more}

@@ -1,4 +1,8 @@
-"""What guests fetched, kept in SQL: a row holds what one worker has seen of one instance within a moment."""
+"""What guests fetched, kept in SQL: a row holds what one worker has seen of one instance within a moment.
+
+Instances that are registered and those that a cloud knows have tables of their own, so that each row goes with its
+machine.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
-from headwater.database.tables import instance_visits, instances
+from headwater.database.tables import cloud_instances, cloud_visits, instance_visits, instances
 from headwater.instances.boot_log.entries import Entry, decoded, encoded
 
 KEPT = 600  # entries of one instance: some 20 boots, or 5 with all that cloud-init reports
 _SLACK = KEPT // 4  # so many more before the oldest are removed
 _AT_ONCE = 250  # instances in one statement; databases take 999 values and more
-_COLUMNS = instance_visits.c
+_TABLES = ((instances, instance_visits), (cloud_instances, cloud_visits))  # in this order a machine is looked for
 
 
 class VisitRows:
@@ -30,7 +34,7 @@ class VisitRows:
 
     def add(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         """Keep entries by the id of their instance; those of instances that are gone are not."""
-        rows = [
+        rows: list[dict[str, str | int]] = [
             {
                 "id": str(uuid.uuid4()),
                 "instance_id": instance_id,
@@ -40,37 +44,43 @@ class VisitRows:
             }
             for instance_id, each in entries.items()
         ]
+        visits: dict[str, Table] = {}
         for start in range(0, len(rows), _AT_ONCE):
             insertion = partial(_insert, rows[start : start + _AT_ONCE])
             try:
-                self._database.write(insertion)
+                visits |= self._database.write(insertion)
             except IntegrityError:  # one was removed meanwhile: the next look finds it gone
-                self._database.write(insertion)
-        for instance_id, each in entries.items():
-            self._shrink(instance_id, len(each))
+                visits |= self._database.write(insertion)
+        for instance_id, table in visits.items():
+            self._shrink(table, instance_id, len(entries[instance_id]))
 
-    def of(self, instance_id: str) -> list[Entry]:
-        """Return the newest entries of an instance, the oldest first."""
+    def of(self, instance_id: str, *, in_cloud: bool = False) -> list[Entry]:
+        """Return the newest entries of an instance, the oldest first.
+
+        Args:
+            in_cloud: Whether a cloud knows it and nobody registered it.
+        """
+        columns = (cloud_visits if in_cloud else instance_visits).c
         query = (
-            select(_COLUMNS.document)
-            .where(_COLUMNS.instance_id == instance_id)
-            .order_by(_COLUMNS.at.desc(), _COLUMNS.id)
+            select(columns.document)
+            .where(columns.instance_id == instance_id)
+            .order_by(columns.at.desc(), columns.id)
             .limit(KEPT)
         )
         texts = self._database.read(lambda connection: connection.execute(query).scalars().all())
         entries = [entry for text in texts for entry in decoded(text)]
         return sorted(entries, key=lambda entry: entry.at)[-KEPT:]
 
-    def _shrink(self, instance_id: str, added: int) -> None:
+    def _shrink(self, visits: Table, instance_id: str, added: int) -> None:
         count = self._added.get(instance_id, 0) + added
         if count < _SLACK:
             self._added[instance_id] = count
             return
         self._added[instance_id] = 0
         query = (
-            select(_COLUMNS.id, _COLUMNS.entries)
-            .where(_COLUMNS.instance_id == instance_id)
-            .order_by(_COLUMNS.at.desc(), _COLUMNS.id)
+            select(visits.c.id, visits.c.entries)
+            .where(visits.c.instance_id == instance_id)
+            .order_by(visits.c.at.desc(), visits.c.id)
         )
         rows = self._database.read(lambda connection: connection.execute(query).all())
         total, old = 0, []
@@ -79,15 +89,23 @@ class VisitRows:
                 old.append(row.id)
             total += row.entries
         for start in range(0, len(old), _AT_ONCE):
-            self._database.write(partial(_remove, old[start : start + _AT_ONCE]))
+            self._database.write(partial(_remove, visits, old[start : start + _AT_ONCE]))
 
 
-def _insert(rows: Sequence[Mapping[str, object]], connection: Connection) -> None:
-    known = select(instances.c.id).where(instances.c.id.in_([row["instance_id"] for row in rows]))
-    there = set(connection.execute(known).scalars())
-    if kept := [row for row in rows if row["instance_id"] in there]:
-        connection.execute(insert(instance_visits), kept)
+def _insert(rows: Sequence[Mapping[str, str | int]], connection: Connection) -> dict[str, Table]:
+    """Keep the rows of machines that are there; return where those of each are."""
+    found: dict[str, Table] = {}
+    for machines, visits in _TABLES:
+        wanted = [row for row in rows if row["instance_id"] not in found]
+        if not wanted:
+            break
+        known = select(machines.c.id).where(machines.c.id.in_([row["instance_id"] for row in wanted]))
+        there = set(connection.execute(known).scalars())
+        if kept := [row for row in wanted if row["instance_id"] in there]:
+            connection.execute(insert(visits), kept)
+            found |= dict.fromkeys(there, visits)
+    return found
 
 
-def _remove(ids: Sequence[str], connection: Connection) -> None:
-    connection.execute(delete(instance_visits).where(_COLUMNS.id.in_(ids)))
+def _remove(visits: Table, ids: Sequence[str], connection: Connection) -> None:
+    connection.execute(delete(visits).where(visits.c.id.in_(ids)))

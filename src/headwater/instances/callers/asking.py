@@ -15,6 +15,7 @@ from headwater.instances.callers.identifiers import Identifier, identifier_in
 from headwater.instances.callers.seeds import seed_in
 from headwater.instances.callers.signed import MachineUnknown, OtherProject, Signed, TokenNeeded, Values, is_passed_on
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
+from headwater.instances.password.posting import Posted
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
@@ -35,6 +36,8 @@ class Caller:
 
 class Elsewhere(Protocol):
     """Who knows of instances that nobody registered."""
+
+    passwords: Posted  # of these instances
 
     async def snapshot(self, caller: Caller) -> Snapshot | None:
         """Return what a caller may read; ``None``: it is not known there either.

@@ -7,20 +7,25 @@ from starlette.responses import Response
 
 from headwater.http.requests import body_within
 from headwater.http.threads import InThread
-from headwater.instances.errors import NotOursToKeep
 from headwater.instances.password.posting import LIMIT, Posted, readable
+from headwater.instances.serving.waiting import NotWaitedFor, waits
 from headwater.instances.snapshots.snapshot import Snapshot
-from headwater.instances.trees.document import TEXT
+from headwater.instances.trees.document import TEXT, Document, text
+
+
+async def read(request: Request, snapshot: Snapshot, passwords: Posted, in_thread: InThread) -> Document:
+    """Return what the guest has posted; empty when it has posted nothing.
+
+    Raises:
+        NotWaitedFor: The request wants to wait until that is another.
+    """
+    if waits(request):
+        raise NotWaitedFor
+    return text(await in_thread(lambda: passwords.get(snapshot.instance_id) or ""))
 
 
 async def post(request: Request, snapshot: Snapshot, passwords: Posted, in_thread: InThread) -> Response:
-    """Keep what the guest posts.
-
-    Raises:
-        NotOursToKeep: The guest is not registered.
-    """
-    if not snapshot.is_registered:
-        raise NotOursToKeep(snapshot.instance_id, "passwords are")
+    """Keep what the guest posts."""
     value = readable(bytes(await body_within(request, LIMIT)))
     await in_thread(lambda: passwords.put(snapshot.instance_id, value))
     return Response(headers={"content-type": TEXT})

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from headwater.clock import Clock, now
 from headwater.database.engine import Database
-from headwater.database.tables import instance_passwords, instances
+from headwater.database.tables import cloud_instances, cloud_passwords, instance_passwords, instances
 from headwater.instances.errors import InstanceNotFound
 from headwater.instances.password.posting import PasswordSet
 
-_COLUMNS = instance_passwords.c
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Whose passwords: where they are kept, and the machines with which they go."""
+
+    passwords: Table
+    machines: Table
+
+
+REGISTERED = Of(instance_passwords, instances)
+OF_CLOUD = Of(cloud_passwords, cloud_instances)
 
 
 class PasswordRows:
     """One password for each instance at most; safe to use from several threads."""
 
-    def __init__(self, database: Database, clock: Clock = now) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock = now, *, of: Of = REGISTERED) -> None:
+        self._database, self._clock, self._of = database, clock, of
 
     def get(self, instance_id: str) -> str | None:
         """Return what the guest has posted; ``None``: nothing."""
-        return self._database.read(lambda connection: _value(connection, instance_id))
+        return self._database.read(lambda connection: self._value(connection, instance_id))
 
     def put(self, instance_id: str, value: str) -> None:
         """Keep what a guest posts; the same again is no change.
@@ -34,14 +46,13 @@ class PasswordRows:
         at = self._clock()
 
         def work(connection: Connection) -> None:
-            found = _value(connection, instance_id)
+            found = self._value(connection, instance_id)
             if found is None:
-                known = select(instances.c.id).where(instances.c.id == instance_id)
+                machines, row = self._of.machines, {"instance_id": instance_id, "posted_at": at, "value": value}
+                known = select(machines.c.id).where(machines.c.id == instance_id)
                 if connection.execute(known).one_or_none() is None:
                     raise InstanceNotFound(instance_id)
-                connection.execute(
-                    insert(instance_passwords).values(instance_id=instance_id, posted_at=at, value=value)
-                )
+                connection.execute(insert(self._of.passwords).values(row))
             elif found != value:
                 raise PasswordSet
 
@@ -52,11 +63,12 @@ class PasswordRows:
 
     def clear(self, instance_id: str) -> bool:
         """Forget the password, so that the guest may post another; return whether there was one."""
-        query = delete(instance_passwords).where(_COLUMNS.instance_id == instance_id)
+        passwords = self._of.passwords
+        query = delete(passwords).where(passwords.c.instance_id == instance_id)
         return self._database.write(lambda connection: bool(connection.execute(query).rowcount))
 
-
-def _value(connection: Connection, instance_id: str) -> str | None:
-    query = select(_COLUMNS.value).where(_COLUMNS.instance_id == instance_id)
-    value: str | None = connection.execute(query).scalar_one_or_none()
-    return value
+    def _value(self, connection: Connection, instance_id: str) -> str | None:
+        columns = self._of.passwords.c
+        query = select(columns.value).where(columns.instance_id == instance_id)
+        value: str | None = connection.execute(query).scalar_one_or_none()
+        return value

@@ -11,6 +11,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from starlette.requests import Request
+
 from headwater.errors import Invalid, Unavailable
 
 WAITS_S = 60.0  # unless a request says otherwise
@@ -28,6 +30,15 @@ class WaitInvalid(Invalid):
     def __init__(self, name: str, wanted: str) -> None:
         super().__init__(f"The parameter {name} must be {wanted}.")
         self.name = name
+
+
+class NotWaitedFor(Invalid):
+    """The password is not among what changes are told of: these are changes of the record."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The password cannot be waited for, as it is the machine itself that sets it; leave wait_for_change out."
+        )
 
 
 class TooManyWait(Unavailable):
@@ -134,8 +145,17 @@ def timeout_of(text: str | None) -> float:
     return min(float(text), MOST_S)
 
 
-def is_wanted(text: str | None) -> bool:
+def waits(request: Request) -> bool:
     """Return whether a request wants to wait.
+
+    Raises:
+        WaitInvalid: It says neither yes nor no.
+    """
+    return bool(request.scope.get("query_string")) and is_wanted(request.query_params.get("wait_for_change"))
+
+
+def is_wanted(text: str | None) -> bool:
+    """Return whether a parameter says that its request wants to wait.
 
     Raises:
         WaitInvalid: It says neither yes nor no.

@@ -6,6 +6,9 @@ long as ``stale_s`` allows, and until it answers again nobody waits who can be g
 there is remembered for a moment only. However many ask for the same, one question is under way. After a failure the
 source is left alone for a moment, so that a source that is down gets no more questions than one that works.
 
+What others remember too (a catalogue, of what was said before a restart) is looked for before the source is asked the
+first time, and counts by its age as if it had been remembered here.
+
 One event loop; the questions are asked in threads.
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, Literal, Protocol, TypeVar
@@ -29,6 +32,9 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 Given = Literal["fresh", "ageing", "loaded", "stale", "missing", "failed"]
+
+# What others remember of a key; ``None``: nothing.
+Recall = Callable[[K], Awaitable[V | None]]
 
 _LEFT_ALONE_S: Final = 1.0  # after a failure
 _MOST_UNDER_WAY: Final = 1000
@@ -45,6 +51,13 @@ class Tally(Protocol):
 
 class Unserved(Unavailable):
     """The source answers, and what it says of this one thing cannot be used; others are asked for as before."""
+
+
+class AskedElsewhere(Unserved):
+    """Another process asks for this one thing, and has no answer in time; what the source does is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("where the instance is known is asked by another process, which has no answer yet")
 
 
 class SourceSilent(Unavailable):
@@ -85,6 +98,8 @@ class Remembered(Generic[K, V]):
         tally: Tally,
         most_weight: int | None = None,
         weight: Callable[[V], int] = lambda _: 1,
+        recall: Recall[K, V] | None = None,
+        age_s: Callable[[V], float] = lambda _: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Remember nothing yet.
@@ -94,13 +109,17 @@ class Remembered(Generic[K, V]):
             most: So many answers are kept, of those asked for last.
             most_weight: So much all of them may weigh.
             weight: What one weighs.
+            recall: Asks what others remember, in a thread where it does not wait for the source.
+            age_s: How old an answer is when it comes.
             clock: In seconds, of any beginning.
         """
         self._load, self._in_thread, self._times, self._clock = load, in_thread, times, clock
         self._most, self._most_weight, self._weight_of, self._tally = most, most_weight, weight, tally
         self._answers: OrderedDict[K, _Answer[V]] = OrderedDict()  # the least recently used first
         self._weight = 0
+        self._recall, self._age_s_of = recall, age_s
         self._under_way: dict[K, asyncio.Task[V | None]] = {}
+        self._recalled: dict[K, asyncio.Future[V | None]] = {}  # under way as well
         self._failure: tuple[str, float] | None = None  # the last one of the source itself, and when
         self._is_silent = False  # it failed, and has not answered since
         self._slow: set[K] = set()  # whose questions are under way for longer than somebody waits
@@ -113,6 +132,9 @@ class Remembered(Generic[K, V]):
             Unavailable: The source does not answer, and nothing is remembered that may be given.
         """
         known = self._answers.get(key)
+        if known is None and self._recall is not None:
+            await self._look_up(key, self._recall)
+            known = self._answers.get(key)
         if known is not None:
             self._answers.move_to_end(key)
             age_s = self._clock() - known.at
@@ -168,6 +190,24 @@ class Remembered(Generic[K, V]):
         self._tally.given("stale", age_s)
         return known.value
 
+    async def _look_up(self, key: K, recall: Recall[K, V]) -> None:
+        """Take over what others remember, if they say so in time."""
+        task = self._recalled.get(key)
+        if task is None:
+            task = asyncio.ensure_future(recall(key))
+            task.add_done_callback(partial(self._took, key))
+            self._recalled[key] = task
+        await asyncio.wait((task,), timeout=self._times.waits_s)
+
+    def _took(self, key: K, task: asyncio.Future[V | None]) -> None:
+        del self._recalled[key]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            _LOG.error("what was said of an instance before cannot be read", error=str(error))
+        elif (found := task.result()) is not None and key not in self._answers:
+            self._keep(key, found)
+
     async def _asked(self, key: K) -> V | None:
         task = self._begin(key)
         if isinstance(task, Unavailable):
@@ -203,7 +243,7 @@ class Remembered(Generic[K, V]):
             found = await self._in_thread(partial(self._load, key, None if known is None else known.value))
         except Unserved as error:
             self._unserved[key] = error
-            self._is_silent = False
+            self._is_silent = self._is_silent and isinstance(error, AskedElsewhere)
             raise
         except Unavailable as error:
             self._fail(str(error))
@@ -224,7 +264,8 @@ class Remembered(Generic[K, V]):
 
     def _keep(self, key: K, found: V | None) -> None:
         self._forget(key)
-        self._answers[key] = _Answer(found, self._clock())
+        age_s = 0.0 if found is None else max(0.0, self._age_s_of(found))
+        self._answers[key] = _Answer(found, self._clock() - age_s)
         self._weight += 0 if found is None else self._weight_of(found)
         while len(self._answers) > self._most or (
             self._most_weight is not None and self._weight > self._most_weight and len(self._answers) > 1

@@ -19,12 +19,15 @@ from headwater.images.access import Access
 from headwater.images.assembly.service import ImageService
 from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.events.audit import Audit
+from headwater.instances.api.guest_routes import guest_routes
+from headwater.instances.api.guests import ProjectGuests
 from headwater.instances.api.notices import InstanceNotices
 from headwater.instances.api.routes import instance_routes, not_found
 from headwater.instances.api.service import ProjectInstances
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.names import is_uuid
 from headwater.instances.registry import InstanceRows, is_storable
+from headwater.instances.sources.guests import Guests
 
 PATH = "/instances"
 
@@ -42,7 +45,9 @@ def instance_api(
         journal=Journal([Audit(), InstanceNotices(notifications)]),
         outbox=lambda: notifications.postbox,
     )
+    guests = ProjectGuests(instances, Guests(database), rules=rules, journal=Journal([Audit()]))
     return [
+        *guest_routes(guests, threads.catalogue),
         *instance_routes(instances, threads.catalogue, endpoint),
         exactly(PATH, not_found),
         Below(PATH, not_found),

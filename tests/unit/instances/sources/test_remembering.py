@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from headwater.errors import Unavailable
-from headwater.instances.sources.remembering import Given, Remembered, SourceSilent, Times, Unserved
+from headwater.instances.sources.remembering import AskedElsewhere, Given, Remembered, SourceSilent, Times, Unserved
 
 T = TypeVar("T")
 TIMES = Times(fresh_s=10, ageing_s=40, stale_s=100, missing_s=2, waits_s=5)
@@ -234,5 +234,66 @@ def test_those_asked_for_last_stay(limit: dict[str, Any]) -> None:
         assert source.asked == ["a", "b", "c", "d"]
         await remembered.of("b")
         assert source.asked[-1] == "b"
+
+    asyncio.run(ask())
+
+
+def test_what_others_remember_counts_by_its_age_and_is_asked_for_once() -> None:
+    async def ask() -> None:
+        source, recalled = Source(), []
+
+        async def recall(key: str) -> str | None:
+            recalled.append(key)
+            await source.open.wait()
+            return None if key == "new" else "kept"
+
+        ages = {"kept": 12.0}
+        remembered = source.remembered(recall=recall, age_s=lambda value: ages.get(value, 0.0))
+        source.open.clear()
+        asking = [asyncio.create_task(remembered.of("a")) for _ in range(9)]
+        await settled()
+        source.open.set()
+        assert await asyncio.gather(*asking) == ["kept"] * 9
+        assert set(source.told) == {("ageing", 12)}
+        await settled()
+        assert await remembered.of("a") == "one"
+        assert source.asked == ["a"]
+        ages["kept"] = 50.0
+        source.says = Unavailable("down")
+        assert await remembered.of("b") == "kept"
+        assert ("stale", 50) in source.told
+        ages["kept"] = 100.0
+        for key in ("c", "new"):
+            with pytest.raises(Unavailable):
+                await remembered.of(key)
+        assert recalled == ["a", "b", "c", "new"]
+
+    asyncio.run(ask())
+
+
+def test_who_remembers_nothing_as_it_fails_costs_nobody_an_answer() -> None:
+    async def ask() -> None:
+        source = Source()
+
+        async def recall(_: str) -> str | None:
+            raise RuntimeError("the catalogue is another one")
+
+        assert await source.remembered(recall=recall).of("a") == "one"
+
+    asyncio.run(ask())
+
+
+def test_what_another_process_asks_for_says_nothing_of_the_source() -> None:
+    async def ask() -> None:
+        source = Source()
+        remembered = source.remembered()
+        await remembered.of("a")
+        source.now += 50
+        source.says = AskedElsewhere()
+        assert await remembered.of("a") == "one"
+        with pytest.raises(Unserved):
+            await remembered.of("b")
+        source.says = "fine"
+        assert await remembered.of("c") == "fine"
 
     asyncio.run(ask())

@@ -27,7 +27,7 @@ from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
 from headwater.instances.bulk.document import printed
-from headwater.instances.errors import InstanceNotFound, NotOursToKeep
+from headwater.instances.errors import InstanceNotFound, NeverAsked
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
@@ -37,6 +37,7 @@ from headwater.instances.service import Description, Instances, described
 from headwater.json_keys import twice
 
 if TYPE_CHECKING:
+    from headwater.instances.sources.guests import Guest, Guests
     from headwater.instances.vendor_data.opening import Told
 
 _MOST_BYTES = 64 << 20  # of a file that an option names
@@ -230,21 +231,19 @@ def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
         yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
 
 
-def kept_of(registry: InstanceRows, id_or_name: str, what: str) -> Instance:
-    """Return a registered machine.
-
-    Args:
-        what: What is wanted of it, which the service does not keep of instances of a cloud.
+def guest_of(guests: Guests, id_or_name: str) -> Guest:
+    """Return a machine of which something may be kept, registered or of a cloud.
 
     Raises:
-        InstanceNotFound, NotOursToKeep: It is not registered, and may be one of the cloud's.
+        InstanceNotFound, NeverAsked: There is none, or only the cloud may know it.
+        SeveralMeant: Several of the cloud have this name.
     """
     try:
-        return registry.get(id_or_name)
+        return guests.find(id_or_name)
     except InstanceNotFound as error:
         of_a_cloud = options.sources().load().settings.metadata.openstack.auth_url is not None
         if of_a_cloud and is_uuid(id_or_name.lower()):
-            raise NotOursToKeep(id_or_name, what) from error
+            raise NeverAsked(id_or_name) from error
         raise
 
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headwater.cli import options, output
 from headwater.cli.catalogue import opened
-from headwater.cli.commands.instances.app import kept_of
+from headwater.cli.commands.instances.app import guest_of
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
+from headwater.instances.boot_log.document import document, time_of
 from headwater.instances.boot_log.entries import Entry
 from headwater.instances.boot_log.reports import CLOUD_CONFIG, PATH
-from headwater.instances.boot_log.rows import VisitRows
-from headwater.instances.boot_log.verdict import last_boot, verdict
-from headwater.instances.registry import InstanceRows
+from headwater.instances.boot_log.verdict import last_boot
+from headwater.instances.sources.guests import Guest, Guests, judged
 
 _LOOKS_EVERY_S = 1.0
 
@@ -48,43 +46,30 @@ def boot_log(
     if follow and as_json:
         raise JsonDoesNotEnd
     with opened() as database:
-        found = kept_of(InstanceRows(database), instance, "what guests fetched is")
+        guests = Guests(database)
+        found = guest_of(guests, instance)
         if cloud_config:
             server = options.sources().load().settings.server
             output.say(CLOUD_CONFIG.format(endpoint=f"{server.metadata_url}/{PATH}").rstrip())
             return
-        rows = VisitRows(database)
-        entries = rows.of(found.id)
-        shown = entries if every else last_boot(entries)
-        judged = verdict(
-            found.name,
-            entries,
-            has_user_data=found.user_data is not None,
-            needs_token=found.tokens == "required",
-        )
+        entries = guests.boot_log(found)
+        shown, verdict = entries if every else last_boot(entries), judged(found, entries)
         if as_json:
-            output.say_json(
-                {
-                    "id": found.id,
-                    "name": found.name,
-                    "verdict": asdict(judged),
-                    "entries": [_document(entry) for entry in shown],
-                }
-            )
+            output.say_json(document(found.id, found.name, verdict, shown))
             return
         _say(shown)
         if follow:
-            _follow(rows, found.id, entries)
-        for sentence in judged.sentences:
+            _follow(guests, found, entries)
+        for sentence in verdict.sentences:
             output.say(sentence)
 
 
-def _follow(rows: VisitRows, instance_id: str, entries: Sequence[Entry]) -> None:
+def _follow(guests: Guests, guest: Guest, entries: Sequence[Entry]) -> None:
     """Print what comes, until interrupted; entries of several workers may come a moment out of order."""
     known = set(entries)
     while True:
         time.sleep(_LOOKS_EVERY_S)
-        entries = rows.of(instance_id)
+        entries = guests.boot_log(guest)
         _say([entry for entry in entries if entry not in known])
         known = set(entries)
 
@@ -95,7 +80,7 @@ def _say(entries: Sequence[Entry]) -> None:
 
 
 def _line(entry: Entry) -> str:
-    at = _time(entry.at)
+    at = time_of(entry.at)
     if entry.report is not None:
         report = entry.report
         return f"{at}  reports {report.event} {report.name} {report.result or ''}  {report.description}".rstrip()
@@ -103,11 +88,3 @@ def _line(entry: Entry) -> str:
     token = " token" if entry.token else ""
     path = f"/{entry.document.removeprefix('ec2/')}"
     return f"{at}  {entry.method:4} {entry.status} {path}{broken}{token}  {entry.ms} ms  {entry.agent}".rstrip()
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "at": _time(entry.at)}
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

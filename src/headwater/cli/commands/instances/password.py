@@ -10,12 +10,11 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.catalogue import opened
-from headwater.cli.commands.instances.app import kept_of
+from headwater.cli.commands.instances.app import guest_of
 from headwater.cli.output import AsJson
 from headwater.errors import NotFound
 from headwater.instances.password import opening
-from headwater.instances.password.rows import PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.sources.guests import Guests
 
 _PASSPHRASE = "HEADWATER_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
@@ -46,11 +45,11 @@ def password(
 ) -> None:
     """Show the password that a machine has set, as it has posted it or decrypted."""
     with opened(writes=clear) as database:
-        found = kept_of(InstanceRows(database), instance, "passwords are")
-        rows = PasswordRows(database)
-        posted = rows.get(found.id)
+        guests = Guests(database)
+        found = guest_of(guests, instance)
+        posted = guests.password(found)
         if clear:
-            rows.clear(found.id)
+            guests.clear_password(found)
     if clear:
         if as_json:
             output.say_json({"id": found.id, "cleared": posted is not None})

@@ -97,6 +97,14 @@ class Cloud:
         except InstanceInvalid as error:
             raise CloudUnclear(instance_id, str(error)) from error
 
+    def has(self, instance_id: str) -> bool:
+        """Return whether the cloud has an instance: one question.
+
+        Raises:
+            Unavailable: The cloud does not tell.
+        """
+        return self._ask("compute", f"/servers/{instance_id}", dict[str, Any]) is not None
+
     def id_at(self, address: str) -> str | None:
         """Return the id of the one instance that has an address; ``None``: none has it, or several have.
 

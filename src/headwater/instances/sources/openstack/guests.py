@@ -1,7 +1,7 @@
 """Instances of the cloud that nobody registered: what each may read, as for any other instance.
 
-By its id an instance is remembered whole. By its address only its id is, and not beyond its first time: an address goes
-to another instance, which must not read what was the first one's.
+By its id an instance is remembered whole, in the catalogue too. By its address only its id is, by this process alone
+and not beyond its first time: an address goes to another instance, which must not read what was the first one's.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from headwater.clock import now
 from headwater.http.threads import InThread
 from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
-from headwater.instances.model import Instance
+from headwater.instances.password.posting import Posted
 from headwater.instances.registry import Record
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot, render
+from headwater.instances.sources.openstack.machines import Machines
 from headwater.instances.sources.openstack.settings import OpenStackSettings
+from headwater.instances.sources.openstack.told import Told
 from headwater.instances.sources.remembering import Remembered, Tally, Times
 from headwater.instances.vendor_data.static import NOTHING, Static
 
@@ -28,21 +30,12 @@ _KEPT_BYTES: Final = 256 << 20  # of all documents in one worker
 _AGEING: Final = 4  # times as long as an answer is fresh
 
 
-class Asked(Protocol):
-    """What the cloud is asked; blocking."""
-
-    def instance(self, instance_id: str) -> Instance | None: ...
-
-    def id_at(self, address: str) -> str | None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What the cloud said last."""
+    """What the cloud said last, as guests read it."""
 
-    instance: Instance
-    replaced: Instance | None  # what it said before, as long as a guest may be in the middle of reading that
-    changed_at: int  # microseconds since 1970, UTC
+    told: Told
+    in_grace: bool
     static: Static
     snapshot: Snapshot
 
@@ -52,25 +45,29 @@ class CloudGuests:
 
     def __init__(
         self,
-        cloud: Asked,
+        machines: Machines,
         settings: OpenStackSettings,
         in_thread: InThread,
         tally: Tally,
         *,
+        recall_in: InThread,
         region: str | None = None,
         static: Callable[[], Static] = lambda: NOTHING,
         clock: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = now,
     ) -> None:
-        """Ask ``cloud`` in threads.
+        """Ask in threads.
 
         Args:
+            in_thread: Where the cloud is asked, which may not answer.
+            recall_in: Where the catalogue is.
             region: Where the instances run; ``None``: they are not told.
             static: Returns the vendor data of instances that have none of their own.
             clock: In seconds, for how old answers are.
             now_us: In microseconds since 1970, UTC.
         """
-        self._cloud, self._region, self._static, self._now_us = cloud, region, static, now_us
+        self._machines, self._region, self._static, self._now_us = machines, region, static, now_us
+        self.passwords: Posted = machines
         fresh_s = settings.refresh_s
         times = Times(
             fresh_s=fresh_s,
@@ -87,10 +84,12 @@ class CloudGuests:
             most_weight=_KEPT_BYTES,
             weight=lambda state: state.snapshot.weight,
             tally=tally,
+            recall=lambda instance_id: recall_in(lambda: self._recalled(instance_id)),
+            age_s=lambda state: (now_us() - state.told.loaded_at) / 1_000_000,
             clock=clock,
         )
         self._ids: Remembered[str, str] = Remembered(
-            lambda address, _: cloud.id_at(address),
+            lambda address, _: machines.id_at(address),
             in_thread,
             replace(times, ageing_s=fresh_s, stale_s=fresh_s),
             most=settings.most,
@@ -119,35 +118,36 @@ class CloudGuests:
         if instance_id is None:
             return None
         state = await self._by_id.of(instance_id.lower())
-        if state is None or (caller.address is None and state.instance.project_id != caller.project_id):
+        if state is None or (caller.address is None and state.told.instance.project_id != caller.project_id):
             return None
-        if caller.address is not None and caller.address not in state.instance.addresses:
+        if caller.address is not None and caller.address not in state.told.instance.addresses:
             return None  # it has lost the address since
         return state.snapshot
 
     def held(self, caller: Caller) -> Snapshot | None:
         """Return what a caller read before, by its id; addresses tell nothing that is not asked for."""
         state = None if caller.instance_id is None else self._by_id.held(caller.instance_id.lower())
-        return None if state is None or state.instance.project_id != caller.project_id else state.snapshot
+        return None if state is None or state.told.instance.project_id != caller.project_id else state.snapshot
+
+    def _recalled(self, instance_id: str) -> _State | None:
+        told = self._machines.recalled(instance_id)
+        return None if told is None else self._state(told, None)
 
     def _loaded(self, instance_id: str, known: _State | None) -> _State | None:
-        """Return the state of an instance now; an equal one stays the same object, once it is in no time of grace."""
-        found = self._cloud.instance(instance_id)
-        if found is None:
-            return None
-        at = self._now_us()
-        if known is None:
-            return self._state(found, None, at)
-        found = replace(found, revision=known.instance.revision, updated_at=known.instance.updated_at)
-        if found != known.instance:
-            return self._state(replace(found, revision=found.revision + 1, updated_at=at), known.instance, at)
-        if (known.replaced is None or at - known.changed_at < GRACE_US) and known.static == self._static():
-            return known
-        in_grace = known.replaced is not None and at - known.changed_at < GRACE_US
-        return self._state(known.instance, known.replaced if in_grace else None, known.changed_at)
+        """Return the state of an instance now; an equal one has the same snapshot, once it is in no time of grace."""
+        told = self._machines.load(instance_id, None if known is None else known.told)
+        return None if told is None else self._state(told, known)
 
-    def _state(self, instance: Instance, replaced: Instance | None, at: int) -> _State:
-        record, static = Record(instance=instance, replaced=replaced), self._static()
-        snapshot = render(record, in_grace=replaced is not None, region=self._region, static=static)
+    def _state(self, told: Told, known: _State | None) -> _State:
+        static = self._static()
+        in_grace = told.replaced is not None and self._now_us() - told.changed_at < GRACE_US
+        if known is not None and (known.told.instance, known.in_grace, known.static) == (
+            told.instance,
+            in_grace,
+            static,
+        ):
+            return replace(known, told=told)
+        record = Record(instance=told.instance, replaced=told.replaced)
+        snapshot = render(record, in_grace=in_grace, region=self._region, static=static)
         snapshot = replace(snapshot, is_registered=False)
-        return _State(instance=instance, replaced=replaced, changed_at=at, static=static, snapshot=snapshot)
+        return _State(told=told, in_grace=in_grace, static=static, snapshot=snapshot)

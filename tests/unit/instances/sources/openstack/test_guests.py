@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.callers.asking import Caller, known
 from headwater.instances.callers.signed import MachineUnknown
 from headwater.instances.model import Instance
+from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.sources.openstack.guests import CloudGuests
+from headwater.instances.sources.openstack.machines import Machines
+from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.settings import OpenStackSettings
+from headwater.instances.sources.remembering import AskedElsewhere
 from headwater.instances.vendor_data.static import Static
 
 T = TypeVar("T")
@@ -61,20 +67,39 @@ class Cloud:
     def given(self, how: str, _: float) -> None:
         self.told.append(how)
 
-    def guests(self) -> CloudGuests:
-        async def in_thread(work: Callable[[], Any]) -> Any:
-            return work()
+    def machines(self, database: Database) -> Machines:
+        return Machines(
+            self,
+            CloudRows(database),
+            PasswordRows(database, of=OF_CLOUD),
+            fresh_s=SETTINGS.refresh_s,
+            now_us=lambda: int(self.now * 1_000_000),
+            clock=lambda: self.now,
+            sleep=self.sleep,
+        )
 
-        def clock() -> float:
-            return self.now
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def guests(self, database: Database) -> CloudGuests:
+        """Begin as a process does; what the cloud says is written at once."""
+        machines = self.machines(database)
+
+        async def in_thread(work: Callable[[], Any]) -> Any:
+            try:
+                return work()
+            finally:
+                with contextlib.suppress(Unavailable):
+                    machines.write()
 
         return CloudGuests(
-            self,
+            machines,
             SETTINGS,
             in_thread,
             self,
+            recall_in=in_thread,
             static=lambda: self.for_all,
-            clock=clock,
+            clock=lambda: self.now,
             now_us=lambda: int(self.now * 1_000_000),
         )
 
@@ -89,9 +114,9 @@ def by_id(project: str = "blue", instance_id: str = ID) -> Caller:
     return Caller(instance_id=instance_id, project_id=project)
 
 
-def test_an_instance_is_given_to_its_own_project_alone() -> None:
+def test_an_instance_is_given_to_its_own_project_alone(database: Database) -> None:
     async def ask() -> None:
-        guests = Cloud().guests()
+        guests = Cloud().guests(database)
         assert await read(guests.snapshot(by_id())) == b"of the first"
         assert await read(guests.snapshot(by_id(instance_id=ID.upper()))) == b"of the first"
         assert await guests.snapshot(by_id("red")) is None
@@ -101,10 +126,10 @@ def test_an_instance_is_given_to_its_own_project_alone() -> None:
     asyncio.run(ask())
 
 
-def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too() -> None:
+def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         assert await read(guests.snapshot(by_id()), VENDOR_DATA) == b'{"a": 1}'
         cloud.for_all = Static({"a": 2}, "second")
         cloud.now += 50
@@ -113,10 +138,10 @@ def test_what_all_are_told_is_told_to_the_instances_of_the_cloud_too() -> None:
     asyncio.run(ask())
 
 
-def test_what_a_change_took_away_can_be_read_for_a_minute() -> None:
+def test_what_a_change_took_away_can_be_read_for_a_minute(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         await guests.snapshot(by_id())
         cloud.instances[ID] = replace(cloud.instances[ID], user_data=None, hostname="b")
         cloud.now += 50  # no answer of before is given
@@ -133,10 +158,10 @@ def test_what_a_change_took_away_can_be_read_for_a_minute() -> None:
     asyncio.run(ask())
 
 
-def test_an_address_that_goes_to_another_instance_takes_nothing_along() -> None:
+def test_an_address_that_goes_to_another_instance_takes_nothing_along(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         assert await read(guests.snapshot(Caller(address=ADDRESS))) == b"of the first"
         cloud.at[ADDRESS] = NEXT
         cloud.instances = {NEXT: an_instance(NEXT, addresses=(ADDRESS,), user_data=b"of the next")}
@@ -147,10 +172,10 @@ def test_an_address_that_goes_to_another_instance_takes_nothing_along() -> None:
 
 
 @pytest.mark.parametrize("by", ["id", "address"])
-def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str) -> None:
+def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(database: Database, by: str) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         caller = by_id() if by == "id" else Caller(address=ADDRESS)
         assert await read(guests.snapshot(caller)) == b"of the first"
         cloud.is_down = True
@@ -166,7 +191,7 @@ def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(by: str
     asyncio.run(ask())
 
 
-def test_without_the_registry_those_who_asked_before_are_answered() -> None:
+def test_without_the_registry_those_who_asked_before_are_answered(database: Database) -> None:
     async def absent(caller: Caller) -> Snapshot:
         raise MachineUnknown(str(caller.instance_id))
 
@@ -174,7 +199,7 @@ def test_without_the_registry_those_who_asked_before_are_answered() -> None:
         raise Unavailable("the catalogue is away")
 
     async def ask() -> None:
-        guests = Cloud().guests()
+        guests = Cloud().guests(database)
         for caller in (by_id(), Caller(address=ADDRESS)):
             with pytest.raises(Unavailable):
                 await known(caller, silent, guests)
@@ -189,19 +214,19 @@ def test_without_the_registry_those_who_asked_before_are_answered() -> None:
     asyncio.run(ask())
 
 
-def test_who_lost_an_address_is_not_found_by_it() -> None:
+def test_who_lost_an_address_is_not_found_by_it(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
         cloud.instances[ID] = replace(cloud.instances[ID], addresses=("10.0.0.6",))
-        assert await cloud.guests().snapshot(Caller(address=ADDRESS)) is None
+        assert await cloud.guests(database).snapshot(Caller(address=ADDRESS)) is None
 
     asyncio.run(ask())
 
 
-def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_than_others() -> None:
+def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_than_others(database: Database) -> None:
     async def ask() -> None:
         cloud = Cloud()
-        guests = cloud.guests()
+        guests = cloud.guests(database)
         seen = await guests.snapshot(by_id())
         assert seen is not None
         assert not seen.is_registered
@@ -220,3 +245,118 @@ def test_who_waits_for_a_change_is_told_when_the_cloud_says_it_and_asks_no_more_
         assert cloud.asked == 3
 
     asyncio.run(ask())
+
+
+def test_after_a_restart_what_the_cloud_said_is_known_without_it(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        await cloud.guests(database).snapshot(by_id())
+        cloud.now, cloud.is_down = cloud.now + 900, True
+        again = cloud.guests(database)
+        assert await read(again.snapshot(by_id())) == b"of the first"
+        assert cloud.told[-1] == "stale"
+        assert await again.snapshot(by_id("red")) is None
+        with pytest.raises(Unavailable):
+            await again.snapshot(Caller(address=ADDRESS))
+        cloud.now += 100  # longer than anything may be given
+        for guests in (again, cloud.guests(database)):
+            with pytest.raises(Unavailable):
+                await guests.snapshot(by_id())
+
+    asyncio.run(ask())
+
+
+def test_processes_ask_the_cloud_in_turns_and_all_tell_the_same(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        processes = [cloud.guests(database) for _ in range(3)]
+        seen = [await guests.snapshot(by_id()) for guests in processes]
+        assert cloud.asked == 1
+        cloud.now += 5
+        cloud.instances[ID] = replace(cloud.instances[ID], hostname="b", user_data=None)
+        assert [await guests.snapshot(by_id()) for guests in processes] == seen
+        cloud.now += 50
+        changed = [await guests.snapshot(by_id()) for guests in processes]
+        assert cloud.asked == 2
+        assert {
+            (each.revision, each.instance.hostname, each.documents[USER_DATA].body) for each in changed if each
+        } == {(1, "b", b"of the first")}
+        cloud.now += 50
+        same = [await guests.snapshot(by_id()) for guests in processes]
+        assert all(one is other for one, other in zip(same, changed, strict=True))
+        assert cloud.asked == 3
+
+    asyncio.run(ask())
+
+
+def test_a_catalogue_that_does_not_answer_costs_no_guest_its_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> NoReturn:
+        raise Unavailable("the catalogue is away")
+
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests(database)
+        with monkeypatch.context() as away:
+            away.setattr(Database, "read", silent)
+            away.setattr(Database, "write", silent)
+            assert await read(guests.snapshot(by_id())) == b"of the first"
+        cloud.machines(database).write()
+        assert CloudRows(database).find("a") == []
+        cloud.now += 50
+        await guests.snapshot(by_id())
+        assert [each.id for each in CloudRows(database).find("a")] == [ID]
+
+    asyncio.run(ask())
+
+
+def test_who_waits_for_another_process_asks_itself_when_that_has_no_answer(database: Database) -> None:
+    cloud, rows = Cloud(), CloudRows(database)
+    at = int(cloud.now * 1_000_000)
+    assert rows.claim(ID, at=at, until=at + 15_000_000, older_than=at)
+    begun = cloud.now
+    with pytest.raises(AskedElsewhere):
+        cloud.machines(database).load(ID, None)
+    assert (cloud.asked, 3 <= cloud.now - begun < 4) == (0, True)
+    cloud.now += 15  # the other one is gone
+    found = cloud.machines(database).load(ID, None)
+    assert found is not None
+    assert found.instance.user_data == b"of the first"
+
+
+def test_a_failure_lets_another_process_ask_at_once(database: Database) -> None:
+    cloud = Cloud()
+    cloud.is_down = True
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="down"):
+            cloud.machines(database).load(ID, None)
+    assert cloud.asked == 2
+
+
+def test_a_machine_that_the_cloud_lost_is_404_and_comes_back_with_its_password(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        guests = cloud.guests(database)
+        await guests.snapshot(by_id())
+        guests.passwords.put(ID, "secret")
+        lost = cloud.instances.pop(ID)
+        cloud.now += 50
+        for each in (guests, cloud.guests(database)):
+            assert await each.snapshot(by_id()) is None
+        assert guests.passwords.get(ID) == "secret"
+        cloud.instances[ID], cloud.now = lost, cloud.now + 50
+        assert await read(cloud.guests(database).snapshot(by_id())) == b"of the first"
+        assert await cloud.guests(database).snapshot(by_id(instance_id=NEXT)) is None
+        assert CloudRows(database).get(NEXT) is None  # nothing is kept of what the cloud never had
+
+    asyncio.run(ask())
+
+
+def test_a_password_may_come_before_its_machine_is_written_down(database: Database) -> None:
+    cloud = Cloud()
+    machines = cloud.machines(database)
+    machines.load(ID, None)
+    CloudRows(database).remove(ID)
+    machines.put(ID, "secret")
+    assert machines.get(ID) == "secret"
