@@ -14,6 +14,7 @@ from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.catalogue.deletions.pending_deletes import PendingDeleteRows
 from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.usage import ProjectUsage
@@ -48,7 +49,7 @@ class Store(MemoryStore):
 class TrashService:
     """The use cases around the trash, with two stores."""
 
-    def __init__(self, database: Database, kept_s: int = HOUR) -> None:
+    def __init__(self, database: Database, kept_s: int = HOUR, feeds: FeedFiles = FeedFiles()) -> None:  # noqa: B008
         self.clock = Clock()
         self.told: list[Entry] = []
         self.stores = {name: Store(name, MemoryStoreSettings(type="memory")) for name in ("one", "two")}
@@ -61,7 +62,7 @@ class TrashService:
         changes = Changes(database, access, journal=Journal([self]), room=allowance)
         scrubber = Scrubber(self.discarded, self.stores)
         settings = ImagesSettings(delayed_delete_s=kept_s)
-        self.images = Images(access, changes, scrubber, settings, clock=self.clock)
+        self.images = Images(access, changes, scrubber, settings, feeds=feeds, clock=self.clock)
         self.trash = Trash(changes, self.pending, self.stores, clock=self.clock)
 
     def moved(self, _entry: Entry) -> tuple[()]:

@@ -17,14 +17,20 @@ from functional.killed_import import ADMIN, act_at, die, opened
 from headwater.clock import now
 from headwater.database.engine import Database
 from headwater.images.assembly.service import ImageService
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 
 KEPT_S = 3600
 
 
 @contextmanager
 def keeping(directory: Path) -> Iterator[tuple[ImageService, Database]]:
-    """Open the image service of one process that keeps the data of deleted images for an hour."""
-    with opened(directory, delayed_delete_s=KEPT_S) as both:
+    """Open the image service of one process that keeps the data of deleted images for an hour.
+
+    It does that for its trash, or, where the directory has a file ``feeds``, for readers of feeds.
+    """
+    is_for_feeds = (directory / "feeds").exists()
+    feeds = FeedFiles(KEPT_S if is_for_feeds else 0, of_everything_public=True)
+    with opened(directory, delayed_delete_s=0 if is_for_feeds else KEPT_S, feeds=feeds) as both:
         yield both
 
 

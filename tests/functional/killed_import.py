@@ -27,6 +27,7 @@ from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import KeystoneSettings, PolicySettings
 from headwater.images.assembly.parts import ImagePools, Sections
 from headwater.images.assembly.service import ImageService
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.data.admission import Admission
 from headwater.images.data.session import UploadSession
 from headwater.images.imports.plugins.settings import ImportPluginsSettings
@@ -88,6 +89,7 @@ def opened(
     plugins: tuple[str, ...] = (),
     *,
     delayed_delete_s: int = 0,
+    feeds: FeedFiles = FeedFiles(),  # noqa: B008 - frozen
     retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen
 ) -> Iterator[tuple[ImageService, Database]]:
     """Open the image service of one process, with two stores."""
@@ -107,7 +109,9 @@ def opened(
     )
     fetcher = Fetcher(FetchSettings(allowed_hosts=("127.0.0.1",), allowed_ports=()))
     pools = ImagePools(*(Pool(kind, 2) for kind in ("hashing", "storing", "jobs", "house", "caching")))
-    service = ImageService(sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet(), data_dir=directory)
+    service = ImageService(
+        sections, database, stores, fetcher, POLICY, pools=pools, tally=Quiet(), data_dir=directory, feeds=feeds
+    )
     try:
         yield service, database
     finally:

@@ -25,6 +25,8 @@ from headwater.images.model import Status
 from needs import CHECKOUT
 from templates import sqlite_catalogue
 
+PUBLIC = {"tags": ["t"], "visibility": "public"}
+
 
 class Try(Protocol):
     """Let a process of its own do something, and be killed at a step; return whether it was."""
@@ -32,8 +34,10 @@ class Try(Protocol):
     def __call__(self, action: str, image_id: str, number: int) -> bool: ...
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
+@pytest.fixture(params=["trash", "feeds"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """That of a service which keeps the data of deleted images for its trash, or for readers of feeds."""
+    (tmp_path / request.param).touch()
     sqlite_catalogue(tmp_path / "catalogue.db")
     return tmp_path
 
@@ -66,7 +70,7 @@ def service(directory: Path) -> Iterator[tuple[ImageService, Database]]:
 
 def an_image(service: ImageService, database: Database) -> str:
     """Return an image with a copy in each store."""
-    image_id = service.images.create(ADMIN, {"disk_format": "raw", "container_format": "bare", "tags": ["t"]}).id
+    image_id = service.images.create(ADMIN, {"disk_format": "raw", "container_format": "bare", **PUBLIC}).id
     bring(service.uploads.begin(ADMIN, image_id))
     service.imports.begin(ADMIN, image_id, {"method": {"name": "copy-image"}, "stores": ["cheap"]})
     run_jobs(service, database)

@@ -69,7 +69,8 @@ def shown(service: HeadwaterProcess, image_id: str) -> httpx.Response:
 def test_old_images_go_down_the_ladder_and_their_bytes_go_too(fresh_headwater: FreshHeadwater, tmp_path: Path) -> None:
     audit = tmp_path / "audit.log"
     service = fresh_headwater(
-        toml=f'[audit]\nfile = "{audit}"\n[stores.files]\ntype = "file"\nroot = "{tmp_path / "images"}"\n{RULES}'
+        toml=f'[audit]\nfile = "{audit}"\n[stores.files]\ntype = "file"\nroot = "{tmp_path / "images"}"\n'
+        f"[streams]\ndeleted_files_s = 0\n{RULES}"
     )
     oldest, used, older, newest = (an_image(service, age) for age in (300, 200, 100, 1))
     other = an_image(service, 500, name="Debian 13")

@@ -281,6 +281,7 @@ def test_sign_takes_what_juju_s_takes(gnupg: GnuPG, tmp_path: Path) -> None:
     for words, problem in (
         (("sign", "-k", key), "directory must be specified"),
         (("sign", "-d", tmp_path), "keyfile must be specified"),
+        (("sign", "-d", tmp_path / "nowhere", "-k", key), f"-d {tmp_path / 'nowhere'}: there is no such directory"),
     ):
         refused = streams(*words)
         assert problem in str(refused.exception)

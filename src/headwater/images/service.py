@@ -15,6 +15,7 @@ from headwater.images import attributes
 from headwater.images.access import Access
 from headwater.images.catalogue import locations as held_locations
 from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.images import changed, created, deleted
 from headwater.images.catalogue.lists.listing import Query
@@ -79,6 +80,7 @@ class Images:
         known: KnownStores = ONE_STORE,
         store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
         forget: Callable[[str], None] = lambda _: None,
+        feeds: FeedFiles = FeedFiles(),  # noqa: B008 - frozen
         clock: Clock = now,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -86,6 +88,7 @@ class Images:
 
         Args:
             forget: Removes copies of a deleted image from this machine.
+            feeds: Of which deleted images feeds go on giving files, and for how long.
         """
         self.settings = settings
         self.schemas = ImageSchemas(settings)
@@ -96,6 +99,7 @@ class Images:
         self.known_stores = known
         self._store_faults = store_faults
         self._forget = forget
+        self._feeds = feeds
         self._guard = guard  # None: no property is protected
         self._clock = clock
         self._new_id = new_id
@@ -226,7 +230,7 @@ class Images:
         return after
 
     def delete(self, caller: Caller, image_id: str) -> None:
-        """Forget an image and remove its bytes, or keep what it was where a setting says so.
+        """Forget an image and remove its bytes, or keep what it was where settings say so: for the trash, or for feeds.
 
         Raises:
             ImageNotFound, Forbidden, ImageProtected: It is not there, or may not be deleted.
@@ -235,20 +239,17 @@ class Images:
         with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
             change.image.require_deletable()
             pending = self._deletion(caller)
-            if self._locations is not None and pending is None:
+            if self._locations is not None and not self.settings.delayed_delete_s:
                 self._locations.require_unused(image_id)
-            left = change.commit(deleted(image_id, Image.require_deletable, self._clock(), pending))
+            left = change.commit(deleted(image_id, Image.require_deletable, pending.at, pending, self._feeds))
         for location in left:
             self._scrubber.remove(location)
         self._forget(image_id)
 
-    def _deletion(self, caller: Caller) -> Deletion | None:
-        """Return what is noted of a deletion by the caller, where the data of deleted images is kept."""
-        kept_s = self.settings.delayed_delete_s
-        if not kept_s:
-            return None
+    def _deletion(self, caller: Caller) -> Deletion:
+        """Return what is noted of a deletion by the caller, where the data of the image is kept."""
         at = self._clock()
-        scrub_at = at + kept_s * 1_000_000
+        scrub_at = at + self.settings.delayed_delete_s * 1_000_000
         return Deletion(at=at, scrub_at=scrub_at, user_id=caller.user_id, project_id=caller.project_id)
 
     # --- Stores ----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Below, exactly
 from headwater.http.threads import Threads
 from headwater.identity.registry import open_authenticator, open_rules, with_passwords
+from headwater.images.catalogue.deletions.pending_deletes import PendingDeleteRows
 from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows
 from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.admission import Admission, Admitted
@@ -125,6 +126,7 @@ class Background:
             beside=of_upload if self.lists_files else lambda _: None,
         )
         self.fingerprints = FingerprintRows(self.database)
+        self._deleted = PendingDeleteRows(self.database)
         self._hashing = HashingJob(
             self.images.public,
             self.fingerprints,
@@ -322,7 +324,7 @@ class Application(Background):
         if not self.lists_files:
             return []
         images = self.images
-        files = ServedFiles(images.catalogue, self.fingerprints, images.downloads)
+        files = ServedFiles(images.catalogue, self.fingerprints, images.downloads, self._deleted)
         return [files_route(files, images.downloads, self.pools.feeds.run, threads, FEED)]
 
     def _views_routes(self, settings: Settings, signer: Signer | None, threads: Threads) -> list[Route]:
@@ -334,6 +336,7 @@ class Application(Background):
             images.private_paths,
             self.fingerprints,
             settings.streams,
+            deleted=self._deleted,
             signer=signer,
             revision=images.public.revision,
             is_open=self.lists_files,

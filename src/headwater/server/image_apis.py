@@ -14,6 +14,7 @@ from headwater.http.threads import Threads
 from headwater.identity.policy.rules import NamedRules
 from headwater.images.assembly.parts import ImagePools, Sections, known_stores
 from headwater.images.assembly.service import ImageService
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.compute_proxy.http import routes as compute
 from headwater.images.data.session import Beside
 from headwater.images.http_v2.routes import ImageApi, UseCases
@@ -76,6 +77,7 @@ def image_service(
         instances=NeededImages(database),
         store_faults=store_faults,
         beside=beside,
+        feeds=FeedFiles(settings.streams.deleted_files_s, settings.streams.lists_files(settings.auth.mode)),
     )
 
 

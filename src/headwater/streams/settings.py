@@ -111,6 +111,16 @@ class StreamsSettings(Section):
             "LXD and Incus go on with an index for an hour."
         ),
     )
+    deleted_files_s: int = Field(
+        default=7200,
+        ge=0,
+        le=7 * 86400,
+        description=(
+            "How long the files of a public image that is deleted are given to readers who hold an index that names "
+            "it, in seconds; it is in no new index, and counts against no limit. LXD and Incus go on with an index for "
+            "an hour. 0: they go at once."
+        ),
+    )
     signing_key: Path | None = Field(
         default=None, description="Armored OpenPGP secret key; with it each .json document has a signed .sjson twin."
     )

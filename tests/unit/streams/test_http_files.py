@@ -16,14 +16,20 @@ from starlette.responses import Response
 
 from contracts.image_catalogue import NOON, add
 from contracts.rules import EveryoneMay
-from contracts.unheard import UnheardImages, UnheardLocations
+from contracts.unheard import UnheardImages, UnheardLocations, commit
 from headwater.activity.journal import Entry, Journal
+from headwater.clock import now
 from headwater.database.engine import Database
-from headwater.errors import HeadwaterError
+from headwater.errors import Forbidden, HeadwaterError
 from headwater.http import errors
 from headwater.http.threads import Threads
+from headwater.identity.caller import Caller
 from headwater.images.access import Access
+from headwater.images.catalogue import images
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
+from headwater.images.catalogue.deletions.pending_deletes import Deletion, PendingDeleteRows
 from headwater.images.catalogue.fingerprints.image_fingerprints import FingerprintRows
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.downloads import Downloads
 from headwater.images.model import ImageLocation, Location, Visibility
 from headwater.images.settings import ImagesSettings
@@ -89,7 +95,7 @@ class Served:
         )
         self._pool = Pool("test", 2)
         threads = Threads(self._pool, self._pool, self._pool)
-        files = ServedFiles(self.catalogue, rows, downloads)
+        files = ServedFiles(self.catalogue, rows, downloads, PendingDeleteRows(database))
         route = files_route(files, downloads, self._pool.run, threads, "/simplestreams")
         self._app = Starlette(routes=[route], exception_handlers={HeadwaterError: told})
         self.disk = f"{self.image.id}/{SHA256}/disk.qcow2"
@@ -174,3 +180,66 @@ def test_what_is_not_listed_is_not_there(served: Served, change: dict[str, Any])
     served.catalogue.change(served.image.id, lambda image: replace(image, **change))
     assert [served.ask(path).status_code for path in (served.disk, served.metadata)] == [404, 404]
     assert served.audience.heard == []
+
+
+def deleted(served: Served, database: Database, **changes: Any) -> Deletion | None:
+    """Delete the image as it is after changes, and return how it is kept."""
+    if changes:
+        served.catalogue.change(served.image.id, lambda image: replace(image, **changes))
+    how, feeds = Deletion(at=now(), scrub_at=0), FeedFiles(3600, of_everything_public=True)
+    commit(database, images.deleted(served.image.id, lambda _: None, how.at, how, feeds))
+    return next((each.deletion for each in PendingDeleteRows(database).page(1)), None)
+
+
+def test_what_was_listed_when_it_was_deleted_is_given_whole_and_in_parts_and_is_used_by_nobody(
+    served: Served, database: Database
+) -> None:
+    before = {path: served.ask(path) for path in (served.disk, served.metadata)}
+    served.used.clear()
+    kept = deleted(served, database)
+    assert kept is not None
+    assert kept.scrub_at == kept.served_until == kept.at + 3_600_000_000
+    for path, answer in before.items():
+        after = served.ask(path)
+        assert (after.status_code, after.content, after.headers) == (200, answer.content, answer.headers)
+        assert served.ask(path, Range="bytes=1-2").content == answer.content[1:3]
+        assert served.ask(path, "HEAD").headers == answer.headers
+        assert served.ask(path, If_None_Match=answer.headers["ETag"]).status_code == 304
+    assert served.ask(served.disk.replace("disk.qcow2", "root.squashfs")).status_code == 404
+    assert served.used == []
+
+
+def test_what_was_deleted_is_not_listed_any_more_when_it_is_another_product(served: Served, database: Database) -> None:
+    assert deleted(served, database, properties={}) is not None  # checksum files named it
+    assert [served.ask(path).status_code for path in (served.disk, served.metadata)] == [404, 404]
+
+
+class SomeMay:
+    """Rules that forbid some actions."""
+
+    def __init__(self, *forbidden: str) -> None:
+        self.forbidden = forbidden
+
+    def allows(self, rule: str, _caller: Caller, _target: Any) -> bool:
+        return rule not in self.forbidden
+
+    def require(self, rule: str, caller: Caller, target: Any) -> None:
+        if not self.allows(rule, caller, target):
+            raise Forbidden(rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"), [("get_image", ImageNotFound), ("download_image", Forbidden), ("delete_image", None)]
+)
+def test_who_is_somebody_is_asked_for_the_right_to_what_was_deleted(
+    served: Served, database: Database, rule: str, error: type[Exception] | None
+) -> None:
+    deleted(served, database)
+    (kept,) = PendingDeleteRows(database).page(1)
+    downloads = Downloads(served.catalogue, Access(served.catalogue, SomeMay(rule)), {"bucket": served.store})
+    assert b"".join(downloads.open_kept(Caller(), kept, by_policy=False).read(0, len(DATA))) == DATA
+    if error is None:
+        assert downloads.open_kept(Caller(), kept, by_policy=True).image == kept.image
+        return
+    with pytest.raises(error):
+        downloads.open_kept(Caller(), kept, by_policy=True)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.deletions.pending_deletes import Deletion, PendingDelete
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
@@ -61,6 +62,7 @@ class Place:
         self.found: dict[str, Fingerprint] = {}
         self.wanted: list[str] = []
         self.number: int | None = None
+        self.deleted: list[PendingDelete] = []
         signer = settings.pop("signer", None)
         is_open = settings.pop("is_open", True)
         self.views = Views(
@@ -69,10 +71,12 @@ class Place:
             self,
             self,
             StreamsSettings(**settings),
+            deleted=self,
             signer=signer,
             revision=lambda: None if self.number is None else Revision(self.number, None),
             is_open=is_open,
             clock=lambda: self.now,
+            time_of_day=lambda: int(self.now * 1_000_000),
         )
 
     def page(self, caller: Caller, query: Query, *, as_project: bool = False) -> Listed[Image]:
@@ -93,6 +97,12 @@ class Place:
 
     def want(self, image: Image) -> None:
         self.wanted.append(image.id)
+
+    def served(self, image_id: str, now: int) -> PendingDelete | None:
+        return next(iter(self.served_between(image_id, image_id, now)), None)
+
+    def served_between(self, first: str, last: str, now: int) -> list[PendingDelete]:
+        return [each for each in self.deleted if first <= each.image.id <= last and now < each.deletion.served_until]
 
     def knows(self, image: Image, sha256: str, **more: Any) -> None:
         self.found[image.id] = Fingerprint(
@@ -386,6 +396,53 @@ def test_everybody_sees_of_a_project_what_is_public_and_no_project_without() -> 
     with pytest.raises(ViewNotFound):
         closed.views.public("p")
     assert closed.views.document(closed.secret(), "SHA512SUMS").body
+
+
+def deleted(number: int, at: float, **changes: Any) -> PendingDelete:
+    """Return an image that was public until now, and of which files are given for a minute."""
+    how = Deletion(at=int(at * 1_000_000), scrub_at=0, is_counted=False, served_until=int((at + 60) * 1_000_000))
+    return PendingDelete(image=hashed(number, **changes), held=(), deletion=how, stored_size=0)
+
+
+def test_the_file_of_a_deleted_image_stays_in_each_view_that_had_it_until_its_time_is_over() -> None:
+    place = Place(hashed(1, name="left"))
+    gone = deleted(2, place.now, name="gone")
+    place.deleted = [gone, deleted(2, place.now - 60, name="over")]
+    name = file_name(gone.image)
+    for view in (
+        place.views.public("p"),
+        place.secret(),
+        place.views.own(Caller(project_id="q"), with_community=False),
+    ):
+        assert place.views.file(view, name) == place.views.file(view, name, "gone") == gone
+        assert name.encode() not in place.views.document(view, "SHA512SUMS").body
+        for other, family in ((name, "left"), (file_name(place.deleted[1].image), None)):
+            with pytest.raises(ViewNotFound):
+                place.views.file(view, other, family)
+    with pytest.raises(ViewNotFound):
+        place.views.file(place.views.public("q"), name)
+    place.now += 60
+    with pytest.raises(ViewNotFound):
+        place.views.file(place.secret(), name)
+
+
+def test_what_lxd_reads_of_a_deleted_image_stays_at_its_path_below_the_view() -> None:
+    noble = {"os_distro": "ubuntu", "os_version": "24.04", "architecture": "x86_64"}
+    place = Place(hashed(1, properties=noble))
+    place.knows(place.images[0], SHA256, product="ubuntu:noble:amd64:default", metadata=b"m", combined="ef" * 32)
+    path = f"images/{place.images[0].id}/{SHA256}/disk.qcow2"
+    before = place.views.root(place.secret(), path)
+    gone = replace(deleted(1, place.now, properties=noble), fingerprint=place.found.pop(place.images[0].id))
+    place.images, place.deleted = [], [gone]
+    assert place.views.root(place.secret(), path) == replace(before, kept=gone)
+    assert place.views.root(place.views.public("p"), path).kept == gone
+    for view, wrong in (
+        (place.views.public("q"), path),
+        (place.secret(), path.replace(SHA256, "00" * 32)),
+        (place.secret(), path.replace(gone.image.id, str(UUID(int=9 << 96)))),
+    ):
+        with pytest.raises(ViewNotFound):
+            place.views.root(view, wrong)
 
 
 @pytest.mark.parametrize("changes", [{"visibility": Visibility.PRIVATE}, {"os_hidden": True}, {"owner": "other"}])

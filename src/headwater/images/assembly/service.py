@@ -19,6 +19,7 @@ from headwater.images.assembly.jobs import FORGET_EVERY_S, ImageJobs
 from headwater.images.assembly.parts import Counts, ImagePools, Sections, open_cache, open_changes
 from headwater.images.cache.keeping import CacheService
 from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.catalogue.deletions.pending_deletes import PendingDeleteRows
 from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageRows
@@ -102,11 +103,13 @@ class ImageService:
         instances: InstanceImages = NoInstances(),  # noqa: B008 - holds nothing
         store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
         beside: Callable[[Image], Beside | None] = lambda _: None,
+        feeds: FeedFiles = FeedFiles(),  # noqa: B008 - frozen
     ) -> None:
         """Make the parts.
 
         Args:
             beside: Returns what else is made of the data that is uploaded for an image.
+            feeds: Of which deleted images feeds go on giving files.
             instances: Knows which images the instances need that are registered here.
             data_dir: Where Headwater keeps what it keeps itself.
             store_faults: Returns what is wrong with stores now.
@@ -141,6 +144,7 @@ class ImageService:
             known=known,
             store_faults=store_faults,
             forget=self._cache.forget if self._cache is not None else lambda _: None,
+            feeds=feeds,
         )
         self.creation = ImageCreation(self.images, IdempotencyKeyRows(database))
         running = Running()

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import Conflict, Invalid
-from headwater.images.catalogue.deletions.pending_deletes import Deletion, keep
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
+from headwater.images.catalogue.deletions.pending_deletes import Deletion, kept
 from headwater.images.catalogue.discarded import discard, discard_import_objects
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.pages import Listed
@@ -283,13 +284,18 @@ def changed(image_id: str, change: Callable[[Image], Image]) -> Step[Image]:
 
 
 def deleted(
-    image_id: str, allowed: Callable[[Image], None], now: int, pending: Deletion | None = None
+    image_id: str,
+    allowed: Callable[[Image], None],
+    now: int,
+    pending: Deletion | None = None,
+    feeds: FeedFiles = FeedFiles(),  # noqa: B008 - frozen
 ) -> Step[list[Location]]:
     """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
 
     Args:
         allowed: Raises when this image may not be deleted.
         pending: Its data is kept for a time where it has any that callers could use; ``None``: nothing is kept.
+        feeds: Of which images files are given for a time after this.
 
     Raises:
         ImageNotFound: There is no such image.
@@ -302,9 +308,11 @@ def deleted(
         held = held_by(connection, image_id)
         left = discard_import_objects(connection, image_id, now)
         if pending is not None and held and image.status in _RESTORABLE:
-            keep(connection, image, held, pending)
-            removed(transaction, replace(image, status=Status.PENDING_DELETE), now)
-            return left
+            keeping = kept(connection, image, held, pending, feeds)
+            if keeping is not None:
+                status = Status.PENDING_DELETE if keeping.is_counted else image.status
+                removed(transaction, replace(image, status=status), now)
+                return left
         ours = [each.at for each in held if not each.at.is_external]
         discard(connection, ours, now)
         removed(transaction, image, now)

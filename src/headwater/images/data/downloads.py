@@ -18,7 +18,9 @@ from headwater.identity.caller import Caller
 from headwater.images.access import Access
 from headwater.images.cache.cache import ImageCache
 from headwater.images.cache.fills import is_wrong
+from headwater.images.catalogue.deletions.pending_deletes import PendingDelete
 from headwater.images.catalogue.images import ImageRows
+from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.events.notices import Notices
 from headwater.images.locations.content import Contents
 from headwater.images.locations.known_stores import ONE_STORE, KnownStores
@@ -33,7 +35,7 @@ from headwater.images.locations.reading import (
     Report,
     hopeful,
 )
-from headwater.images.model import RIGHT, WRONG, Image, ImageLocation, Location, Status
+from headwater.images.model import RIGHT, WRONG, Held, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.verification import Signatures
 from headwater.stores.store import ObjectNotFound, ObjectStore, Proof, StoreUnavailable, proving
@@ -72,6 +74,7 @@ class Download:
     report: Report
     cached: Path | None = None  # a copy on this machine, read before all places
     growing: Fill | None = None  # a copy on this machine that is not whole yet
+    is_kept: bool = False  # the image is deleted, and feeds give its files for a time
 
     @property
     def path(self) -> Path | None:
@@ -231,6 +234,32 @@ class Downloads:
                 self._used(image.id)
             return found
 
+    def open_kept(self, caller: Caller, kept: PendingDelete, *, by_policy: bool) -> Download:
+        """Return the data of a deleted image that feeds go on giving: whoever calls this has made sure of that.
+
+        It is read from its stores, as copies on this machine went with the image.
+
+        Args:
+            by_policy: The caller is somebody, whose right to the data is asked for.
+
+        Raises:
+            ImageNotFound, Forbidden: The caller would not see the image, or may not read its data.
+            HeadwaterError: As ``open`` says of the data.
+        """
+        image = kept.image
+        with self._journal.entry(caller, "image.download", image.id) as entry:
+            entry.image = image
+            if by_policy:
+                self.require_kept(caller, kept)
+            places = self._places(entry.caller, image, held=kept.held)
+            return Download(image, places, entry, self._report, is_kept=True)
+
+    def require_kept(self, caller: Caller, kept: PendingDelete) -> None:
+        """Raise what ``open_kept`` does by policy."""
+        if not self._access.allows("get_image", caller, kept.image):
+            raise ImageNotFound(kept.image.id)
+        self._access.require("download_image", caller, kept.image)
+
     @property
     def caches(self) -> bool:
         """Whether there may be copies on this machine."""
@@ -238,7 +267,7 @@ class Downloads:
 
     def near(self, download: Download, wanted: range) -> Download:
         """Return the download of a part of the data, from the copy on this machine where there is one or can be."""
-        if self._cache is None or not wanted:
+        if self._cache is None or not wanted or download.is_kept:
             return download
         copy = self._cache.whole(download.image)
         growing = None if copy else self._cache.growing(download.image, download.places, wanted, download.report)
@@ -280,17 +309,25 @@ class Downloads:
         return Download(image, self._places(entry.caller, image, prefer, asks=not is_near), entry, self._report)
 
     def _places(
-        self, caller: Caller | None, image: Image, prefer: Sequence[str] = (), *, asks: bool = True
+        self,
+        caller: Caller | None,
+        image: Image,
+        prefer: Sequence[str] = (),
+        *,
+        asks: bool = True,
+        held: Held | None = None,
     ) -> tuple[Place, ...]:
         """Return the places that have the data, in the order in which to read them; raise where there is none.
 
         Args:
             asks: The stores are asked whether they have it.
+            held: Where it should be; ``None``: where the catalogue says.
         """
         image_id = image.id
+        lies = self._catalogue.held(image_id) if held is None else held
         places: list[Place] = []
         failed: list[HeadwaterError] = []
-        for each in self._known.ranked(self._catalogue.held(image_id), lambda each: each.at, prefer):
+        for each in self._known.ranked(lies, lambda each: each.at, prefer):
             location = each.at
             store = self._stores.get(location.store)
             try:
@@ -302,7 +339,7 @@ class Downloads:
                 failed[-1].__cause__ = error
             except (StoreUnavailable, DataDamaged, DataRefused) as error:
                 failed.append(error)
-        if not places:
+        if not places and held is None:
             # Deleted between the two reads, or it never had a place: the first look decides.
             self._catalogue.get(image_id)
         for each_failed in failed:

@@ -1,4 +1,4 @@
-"""Deleted images whose data is still there: given back, or let go of.
+"""Deleted images whose data is still there, in the trash or for readers of feeds: given back, or let go of.
 
 Who restores asks the stores first, and only a store that says so makes an image's data gone: one that does not answer
 keeps no image from being restored, as the time runs on meanwhile.
@@ -123,6 +123,8 @@ class Trash:
                 if self._stopping():
                     return count
                 try:
+                    if self._pending.count_no_more(image_id, self._clock()):
+                        continue  # its files are given by feeds for longer
                     self._let_go(None, image_id)
                 except NotPending:
                     continue  # restored or let go of by others

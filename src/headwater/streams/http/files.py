@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +14,8 @@ from headwater.http.conditions import is_held
 from headwater.http.context import context
 from headwater.http.threads import Threads
 from headwater.identity.caller import Caller
-from headwater.images.data.downloads import Downloads
+from headwater.images.catalogue.deletions.pending_deletes import PendingDelete
+from headwater.images.data.downloads import Download, Downloads
 from headwater.images.data.transfer import Sending
 from headwater.images.model import Image
 from headwater.streams.http.answers import part_of
@@ -36,8 +38,8 @@ class Files:
             RangeNotSatisfiable, NotAsExpected: As their names say.
             HeadwaterError: As ``Downloads.open`` says.
         """
-        image = await self._threads.catalogue.run(lambda: self._views.file(view, name, family))
-        return await self._data(request, view, name, image)
+        found = await self._threads.catalogue.run(lambda: self._views.file(view, name, family))
+        return await self._data(request, view, name, found)
 
     async def root(self, request: Request, view: View, path: str) -> Response:
         """Return the answer to a GET or a HEAD of what LXD and Incus read, which lies at a path below the view.
@@ -48,14 +50,16 @@ class Files:
         found = await self._threads.catalogue.run(lambda: self._views.root(view, path))
         name = path.rpartition("/")[2]
         if found.content is None:
-            return await self._data(request, view, name, found.image)
+            return await self._data(request, view, name, found.kept or found.image)
         headers = {**_told(view, name), "ETag": f'"{found.sha256}"'}
         if is_held(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         return content_answer(found.content, part_of(request.headers, found.size, headers["ETag"]), headers)
 
-    async def _data(self, request: Request, view: View, name: str, image: Image) -> Response:
+    async def _data(self, request: Request, view: View, name: str, image: Image | PendingDelete) -> Response:
         reader = _reader(view, request)
+        if isinstance(image, PendingDelete):
+            return await self._kept(request, view, name, reader, image)
         if request.method == "HEAD":
             described = await self._threads.catalogue.run(lambda: self._downloads.describe(reader, image.id))
             return self._described(request, view, name, described)
@@ -63,6 +67,17 @@ class Files:
         if found is None:
             raise ViewNotFound
         self._views.require_shown(view, found.image)
+        return await self._sent(request, view, name, found)
+
+    async def _kept(self, request: Request, view: View, name: str, reader: Caller, kept: PendingDelete) -> Response:
+        """Return the answer of the data of an image that is deleted."""
+        run, opened = self._threads.catalogue.run, partial(self._downloads.open_kept, reader, kept, by_policy=True)
+        if request.method == "HEAD":
+            await run(lambda: self._downloads.require_kept(reader, kept))
+            return self._described(request, view, name, kept.image)
+        return await self._sent(request, view, name, await run(opened))
+
+    async def _sent(self, request: Request, view: View, name: str, found: Download) -> Response:
         headers, size = _headers(view, name, found.image), found.image.size or 0
         if is_held(request.headers, headers.get("ETag")):
             return Response(status_code=304, headers=headers)

@@ -257,8 +257,9 @@ class _Run:
 
     def _remove_due(self, state: State) -> None:
         report, dry_run = self.report, self.wanted.dry_run
-        report.removed = state.due(self.wanted.grace_s, self.clock)
-        for path in report.removed:
+        for path in state.due(self.wanted.grace_s, self.clock):
+            if is_there(self.target, path):  # what never came is noted too
+                report.removed.append(path)
             if not dry_run:
                 self.target.delete(path)
             del state.unnamed[path]

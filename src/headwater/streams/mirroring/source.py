@@ -17,6 +17,7 @@ from headwater.streams.format.documents import (
     INDEX_FORMAT,
     PRODUCTS_FORMAT,
     Index,
+    IndexEntry,
     Mirrors,
     signed_name,
 )
@@ -138,6 +139,7 @@ class _Reading:
         self.warnings: list[str] = []
         self._tree, self._trusted = tree, trusted
         self._takes_twins, self._looks_for_signed = takes_twins, looks_for_signed
+        self._unknown: set[tuple[str, str]] = set()  # entries of formats that nobody knows
 
     def follow(self, start: str) -> None:
         """Read a start document and all that it leads to."""
@@ -150,11 +152,27 @@ class _Reading:
                         f"{read.path}: the entry {content_id!r} leads back to {entry.path}: tools follow it until they "
                         "are stopped; its publisher has to take it out"
                     )
+                self._warn_of_format(read.path, content_id, entry)
                 if entry.format != INDEX_FORMAT and unsigned_name(entry.path) not in self.documents:
                     self._products(reader, entry.path, content_id, entry.format)
         # An index may name others, which then come before it.
         for read, _ in reversed(indexes):
             self._add(reader, read, Kind.INDEX)
+
+    def _warn_of_format(self, index: str, content_id: str, entry: IndexEntry) -> None:
+        """Say, once of each entry, what becomes of a document that cannot be followed."""
+        if entry.format in (None, PRODUCTS_FORMAT, INDEX_FORMAT) or (content_id, entry.path) in self._unknown:
+            return
+        self._unknown.add((content_id, entry.path))
+        becomes = (
+            "its document is copied as it is, and no file that it names"
+            if self._takes_twins
+            else "it is left out, as nobody can choose from its document, or write what signs it anew"
+        )
+        self.warnings.append(
+            f"{index}: the entry {content_id!r} is of the format {entry.format!r}, and {PRODUCTS_FORMAT} and "
+            f"{INDEX_FORMAT} are known here: {becomes} ({entry.path})"
+        )
 
     def mirrors(self, start: str) -> None:
         """Read the document of the mirrors, if there is one, and those that it leads to."""

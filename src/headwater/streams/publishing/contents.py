@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from headwater.streams.format.documents import INDEX_FORMAT, Index, Products, signed_name
 from headwater.streams.format.json_objects import MalformedDocument, parse_json
 from headwater.streams.format.layout import INDEX, INDEX2, MIRRORS, UNSIGNED_INDEXES
 from headwater.streams.signing.reading import TooManyIndexes, is_there, no_start
-from headwater.streams.trees.tree import Tree
+from headwater.streams.trees.tree import Document, Tree
 
 _MOST_INDEXES = 100
 
@@ -32,6 +32,7 @@ class Part:
     kind: Kind
     size: int | None = None  # bytes, as a document says it
     sha256: str | None = None  # as a document says it
+    stored: Document | None = field(default=None, repr=False)  # a document that was read to know what it names
 
 
 def contents(tree: Tree) -> list[Part]:
@@ -49,7 +50,7 @@ def contents(tree: Tree) -> list[Part]:
     if not waiting:
         raise no_start(tree, UNSIGNED_INDEXES)
     if is_there(tree, MIRRORS):
-        _note(found, tree, MIRRORS, Kind.MIRRORS)
+        _note(found, tree, MIRRORS, Kind.MIRRORS, tree.read(MIRRORS))
     indexes = 0
     while waiting:
         path = waiting.pop()
@@ -58,26 +59,27 @@ def contents(tree: Tree) -> list[Part]:
         indexes += 1
         if indexes > _MOST_INDEXES:
             raise TooManyIndexes(tree.place, _MOST_INDEXES)
-        _note(found, tree, path, Kind.INDEX)
-        for entry in _index(tree, path).index.values():
+        index = _note(found, tree, path, Kind.INDEX, tree.read(path))
+        for entry in _index(path, index).index.values():
             if entry.format == INDEX_FORMAT:
                 waiting.append(entry.path)
             elif entry.path not in found:
-                _note(found, tree, entry.path, Kind.PRODUCTS)
-                found |= {each.path: each for each in _files(tree, entry.path) if each.path not in found}
+                products = _note(found, tree, entry.path, Kind.PRODUCTS, tree.read(entry.path))
+                found |= {each.path: each for each in _files(entry.path, products) if each.path not in found}
     return sorted(found.values(), key=lambda part: (part.kind, part.path in (INDEX, INDEX2), part.path))
 
 
-def _note(found: dict[str, Part], tree: Tree, path: str, kind: Kind) -> None:
-    found[path] = Part(path, kind)
+def _note(found: dict[str, Part], tree: Tree, path: str, kind: Kind, stored: Document) -> Document:
+    found[path] = Part(path, kind, stored=stored)
     for twin in {signed_name(path), f"{path}.gpg"} - {path}:
         if is_there(tree, twin):
             found[twin] = Part(twin, kind)
+    return stored
 
 
-def _files(tree: Tree, path: str) -> Iterator[Part]:
+def _files(path: str, stored: Document) -> Iterator[Part]:
     try:
-        document = parse_json(tree.read(path).body)
+        document = parse_json(stored.body)
         products = Products.from_dict(document)
     except MalformedDocument as error:
         raise MalformedDocument(f"{path}: {error.where}", error.problem) from error
@@ -88,8 +90,8 @@ def _files(tree: Tree, path: str) -> Iterator[Part]:
                     yield Part(item.path, Kind.FILE, None if item.size is None else int(item.size), item.sha256)
 
 
-def _index(tree: Tree, path: str) -> Index:
+def _index(path: str, stored: Document) -> Index:
     try:
-        return Index.from_bytes(tree.read(path).body)
+        return Index.from_bytes(stored.body)
     except MalformedDocument as error:
         raise MalformedDocument(f"{path}: {error.where}", error.problem) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from headwater.errors import Conflict, HeadwaterError
@@ -76,8 +76,10 @@ def publish(
 
 
 def _steps(source: Tree, target: Tree, parts: list[Part], *, dry_run: bool, remove: bool) -> Iterator[Step]:
-    there = {part.path: _tag(target, part.path) for part in parts if part.kind is Kind.INDEX}
-    before = _hashes(target) if any(part.kind is Kind.FILE for part in parts) else {}
+    before = _held(target) if any(part.kind is Kind.FILE for part in parts) else _Held()
+    there = {
+        part.path: before.tags.get(part.path) or _tag(target, part.path) for part in parts if part.kind is Kind.INDEX
+    }
     for part in parts:
         step = _step(source, target, part, before)
         if step.done is not Done.SAME and not dry_run:
@@ -86,7 +88,7 @@ def _steps(source: Tree, target: Tree, parts: list[Part], *, dry_run: bool, remo
                     body = cast("BinaryIO", _Checked(source, part, opened))
                     target.write(part.path, body, size=opened.size)
             else:
-                target.write(part.path, source.read(part.path).body, expect=there.get(part.path))
+                target.write(part.path, _body(source, part), expect=there.get(part.path))
         yield step
     if remove:
         named = {part.path for part in parts}
@@ -103,17 +105,38 @@ def _require_no_older_signatures(target: Tree, parts: list[Part]) -> None:
             raise FeedSigned(target.place, path)
 
 
-def _hashes(target: Tree) -> dict[str, str | None]:
-    """Return what the feed that is there says of its files: their SHA-256, by path."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is known of the feed that is there, by path; large documents are not in memory for it."""
+
+    hashes: Mapping[str, str | None] = field(default_factory=dict)  # SHA-256 of files, as it says
+    tags: Mapping[str, str] = field(default_factory=dict)  # of documents that were read
+    digests: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of these
+
+
+def _held(target: Tree) -> _Held:
     try:
-        return {part.path: part.sha256 for part in contents(target) if part.kind is Kind.FILE}
+        parts = contents(target)
     except HeadwaterError:  # there is none, or none that is right: what lies there is looked at
-        return {}
+        return _Held()
+    read = {part.path: part.stored for part in parts if part.stored is not None}
+    return _Held(
+        {part.path: part.sha256 for part in parts if part.kind is Kind.FILE},
+        {path: stored.tag for path, stored in read.items()},
+        {path: hashlib.sha256(stored.body).hexdigest() for path, stored in read.items()},
+    )
 
 
-def _step(source: Tree, target: Tree, part: Part, before: Mapping[str, str | None]) -> Step:
+def _body(tree: Tree, part: Part) -> bytes:
+    return tree.read(part.path).body if part.stored is None else part.stored.body
+
+
+def _step(source: Tree, target: Tree, part: Part, before: _Held) -> Step:
+    if part.stored is not None and part.path in before.digests:
+        is_same = before.digests[part.path] == hashlib.sha256(part.stored.body).hexdigest()
+        return Step(part.path, Done.SAME if is_same else Done.CHANGED, len(part.stored.body))
     try:
-        size = source.stat(part.path).size
+        size = source.stat(part.path).size if part.stored is None else len(part.stored.body)
     except PathNotFound as error:
         raise NotAsNamed(source.place, part.path, "is named by the feed and is not there") from error
     if part.size is not None and part.size != size:
@@ -123,9 +146,9 @@ def _step(source: Tree, target: Tree, part: Part, before: Mapping[str, str | Non
     except PathNotFound:
         return Step(part.path, Done.ADDED, size)
     is_same = found.size == size and (
-        _is_same_file(target, part, before)
+        _is_same_file(target, part, before.hashes)
         if part.kind is Kind.FILE
-        else target.read(part.path).body == source.read(part.path).body
+        else target.read(part.path).body == _body(source, part)
     )
     return Step(part.path, Done.SAME if is_same else Done.CHANGED, size)
 

@@ -32,6 +32,10 @@ _UNFINISHED_S = 24 * 3600
 _PATH_LIMIT = 16 << 10  # bytes
 
 
+# Makes parts, in their order, the file at a path, of which the last says something; returns its tag.
+Join = Callable[[str, Sequence[Entry], Mapping[str, str]], str]
+
+
 class Holder(Tree, Protocol):
     """A tree whose large files come in parts."""
 
@@ -45,9 +49,13 @@ class Holder(Tree, Protocol):
 class Parts:
     """The files of one tree that come in parts; safe to use from several threads, one for each path."""
 
-    def __init__(self, tree: Holder, clock: Clock = now) -> None:
-        """Take the tree; nothing is asked yet."""
-        self._tree, self._clock = tree, clock
+    def __init__(self, tree: Holder, join: Join, *, parts_stay: bool, clock: Clock = now) -> None:
+        """Take the tree; nothing is asked yet.
+
+        Args:
+            parts_stay: Files go on to be made of their parts.
+        """
+        self._tree, self._join, self._parts_stay, self._clock = tree, join, parts_stay, clock
 
     def begun(self, path: str, mark: str) -> Arriving | None:
         """Return the beginning of a file that an earlier try left, as ``Tree.begun``."""
@@ -63,17 +71,15 @@ class Parts:
         self,
         path: str,
         body: BinaryIO,
+        said: Mapping[str, str],
         *,
         size: int | None,
         mark: str | None,
-        join: Callable[[Sequence[Entry]], str],
-        parts_stay: bool,
     ) -> str:
-        """Send a file in parts, and let them be joined.
+        """Send a file in parts, let them be joined, and return its tag.
 
         Args:
-            join: Makes the parts, in their order, the file, and returns its tag.
-            parts_stay: The file goes on to be made of them.
+            said: What is said of the file, as the tree says it.
         """
         name = self._left(path, mark) if mark else ""
         name = name or f"{_beginning(path, mark)}{secrets.token_hex(8)}"
@@ -83,13 +89,13 @@ class Parts:
             sent = [
                 self._sent(f"{_PARTS}{name}/{number:08}", piece, there) for number, piece in enumerate(_cut(body, size))
             ]
-            tag = join(sent)
+            tag = self._join(path, sent, said)
         except BaseException as error:
             if mark is None or isinstance(error, Conflict):
                 with contextlib.suppress(HeadwaterError):
                     self._forget(path, name)
             raise
-        self._remove(name, {part.path for part in sent} if parts_stay else set())
+        self._remove(name, {part.path for part in sent} if self._parts_stay else set())
         return tag
 
     def tidy(self) -> list[str]:

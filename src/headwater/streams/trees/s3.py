@@ -10,7 +10,7 @@ they are right.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,7 +74,7 @@ class S3Tree:
         self.place = f"s3://{bucket}/{self._before}".rstrip("/")
         self._endpoint, self._region_name, self._cafile, self._timeout_s = endpoint, region, cafile, timeout_s
         self._public = False
-        self._parts = Parts(self)
+        self._parts = Parts(self, self._joined, parts_stay=False)
 
     @cached_property
     def _session(self) -> boto3.session.Session:
@@ -167,14 +167,7 @@ class S3Tree:
         if self._public:
             said["ACL"] = "public-read"
         if not isinstance(body, bytes) and mark is not None and size is not None and comes_in_parts(size):
-            return self._parts.put(
-                path,
-                body,
-                size=size,
-                mark=mark,
-                join=lambda parts: self._joined(path, parts, said),
-                parts_stay=False,
-            )
+            return self._parts.put(path, body, said, size=size, mark=mark)
         with self._translated(path, writes=True):
             if expect is not None:
                 return self._put_if(path, body if isinstance(body, bytes) else body.read(), said, expect)
@@ -184,7 +177,7 @@ class S3Tree:
             self._client.upload_fileobj(_Filled(body), *self._names(path).values(), ExtraArgs=said, Config=_PARTS)
         return self.stat(path).tag or ""
 
-    def _joined(self, path: str, parts: Sequence[Entry], said: dict[str, str]) -> str:
+    def _joined(self, path: str, parts: Sequence[Entry], said: Mapping[str, str]) -> str:
         """Let the service make one object of others; return its tag."""
         names = self._names(path)
         self._abandon(path)

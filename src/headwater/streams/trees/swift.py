@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
@@ -79,7 +79,7 @@ class SwiftTree:
         self._session, self._cafile, self._timeout_s = session, cafile, timeout_s
         self._lock = threading.Lock()
         self._free: list[Connection] = []
-        self._parts = Parts(self)
+        self._parts = Parts(self, self._joined, parts_stay=True)
 
     def read(self, path: str, limit: int = DOCUMENT_LIMIT) -> Document:
         with self.open(path) as file:
@@ -164,14 +164,7 @@ class SwiftTree:
             raise PathChanged(self.place, path)
         in_parts = size is None or size > _AT_ONCE or (mark is not None and comes_in_parts(size))
         if in_parts and not isinstance(body, bytes):
-            return self._parts.put(
-                path,
-                body,
-                size=size,
-                mark=mark,
-                join=lambda parts: self._joined(path, parts, headers),
-                parts_stay=True,
-            )
+            return self._parts.put(path, body, headers, size=size, mark=mark)
         with self._connection(path, writes=True) as connection:
             name = self._name(path)
             if isinstance(body, bytes):
@@ -182,7 +175,7 @@ class SwiftTree:
             put: str = connection.put_object(self.container, name, _Once(body), size, chunk_size=PIECE, headers=headers)
             return put
 
-    def _joined(self, path: str, parts: Sequence[Entry], headers: dict[str, str]) -> str:
+    def _joined(self, path: str, parts: Sequence[Entry], headers: Mapping[str, str]) -> str:
         """Put what makes one object of parts, and return its tag; what it was made of before is removed."""
         name, before = self._name(path), self._segments(path)
         segments = [f"/{self.container}/{self._name(part.path)}" for part in parts]

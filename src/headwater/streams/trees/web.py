@@ -221,7 +221,10 @@ def _reason(error: httpx.TransportError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate does not prove the host ({cause.verify_message})"
+            return (
+                f"its certificate does not prove the host ({cause.verify_message}): name the certificates of those who "
+                "signed it with --cafile"
+            )
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.TimeoutException):
         return "the server did not answer in time"

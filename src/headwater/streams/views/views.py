@@ -1,8 +1,10 @@
 """Who sees which images as a feed: everybody what a project has made public, callers what their project sees, and
 whoever knows a secret path what the project sees that made it.
 
-The catalogue is asked each time, so what is not theirs any more is not there any more. What was made of the same images
-is used again. A file is found by the digits of an id in its name, and what leads to it is the image's visibility alone.
+The catalogue is asked each time, so what is not theirs any more is not there any more, but for the files of images that
+were public when they were deleted: these stay for a time, as readers go on with what they have read. What was made of
+the same images is used again. A file is found by the digits of an id in its name, and what leads to it is the image's
+visibility alone.
 
 LXD and Incus want to know what only a pass over an image's data tells. They can send no proof, so for an image that is
 not for everybody the pass is made when somebody reads it by a secret path.
@@ -19,8 +21,10 @@ from typing import Final, Protocol
 
 from cachetools import TTLCache
 
+from headwater.clock import Clock, now
 from headwater.errors import NotFound
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.deletions.pending_deletes import PendingDelete
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed, goes_on
@@ -30,12 +34,12 @@ from headwater.images.model import Image, Status, Visibility
 from headwater.streams.live.document import Document
 from headwater.streams.live.files.documents import is_known
 from headwater.streams.live.files.placement import FilePlacement, place_files
-from headwater.streams.live.files.serving import ServedFile, image_id_of, served_file
+from headwater.streams.live.files.serving import ServedFile, image_id_of, kept_file, served_file
 from headwater.streams.live.past_editions import PastEditions
 from headwater.streams.live.tags import without_tag
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views.documents import Signs, ViewDocuments
-from headwater.streams.views.names import by_file_name, family_name, ids_of
+from headwater.streams.views.names import by_file_name, family_name, file_name, ids_of
 
 _READS: Final = frozenset({"reader", "member"})
 _PAGE: Final = 1000
@@ -76,6 +80,14 @@ class KnownFingerprints(Protocol):
     def want(self, image: Image) -> None: ...
 
 
+class KeptImages(Protocol):
+    """Deleted images of which files are given: see ``images.catalogue.deletions``."""
+
+    def served(self, image_id: str, now: int) -> PendingDelete | None: ...
+
+    def served_between(self, first: str, last: str, now: int) -> list[PendingDelete]: ...
+
+
 class SecretPaths(Protocol):
     """Where secrets lead: see ``images.sharing.private_paths.PrivatePaths``."""
 
@@ -104,18 +116,22 @@ class Views:
         fingerprints: KnownFingerprints,
         settings: StreamsSettings,
         *,
+        deleted: KeptImages,
         signer: Signs | None = None,
         revision: Callable[[], Revision | None] = lambda: None,
         is_open: bool = True,
         clock: Callable[[], float] = time.time,
+        time_of_day: Clock = now,
     ) -> None:
         """Take where images are.
 
         Args:
             revision: Returns what is another value after any change of a public image; ``None``: nobody knows.
             is_open: Everybody may read what is public, files too: ``StreamsSettings.lists_files``.
+            time_of_day: By which files of deleted images are given.
         """
         self._images, self._catalogue, self._paths = images, catalogue, paths
+        self._deleted, self._time_of_day = deleted, time_of_day
         self._settings, self._signer, self._clock = settings, signer, clock
         self._revision, self._fingerprints, self._is_open = revision, fingerprints, is_open
         self._lock = threading.Lock()
@@ -178,8 +194,8 @@ class Views:
         past = None if tag is None or tag == kept.documents.tag else self._past.find(f"{view.key}/{tag}")
         return (past or kept).documents.document(plain)
 
-    def file(self, view: View, name: str, family: str | None = None) -> Image:
-        """Return the image whose file in the view has this name.
+    def file(self, view: View, name: str, family: str | None = None) -> Image | PendingDelete:
+        """Return the image, or the deleted one, whose file in the view has this name.
 
         Args:
             family: Only of this family.
@@ -194,9 +210,11 @@ class Views:
         among = Condition("id", "between", ids)
         query = replace(view.query, conditions=(*view.query.conditions, among))
         image = by_file_name(self._page(view, query)).get(name)
-        if image is None or family not in (None, family_name(image)):
+        deleted = None if image is not None else self._deleted_file(view, name, ids)
+        found = deleted.image if deleted is not None else image
+        if found is None or family not in (None, family_name(found)):
             raise ViewNotFound
-        return image
+        return deleted or found
 
     def root(self, view: View, path: str) -> ServedFile:
         """Return what LXD and Incus find at a path below the view, such as ``images/ID/SHA256/disk.qcow2``.
@@ -211,9 +229,17 @@ class Views:
         query = replace(view.query, conditions=(*view.query.conditions, Condition("id", "eq", image_id)))
         known = self._fingerprints.of([image_id]).get(image_id)
         found = [served_file(path, image, known, for_everybody=False) for image in self._page(view, query)]
+        if not found:
+            deleted = self._deleted.served(image_id, self._time_of_day())
+            if deleted is not None and _had(view, deleted):
+                found.append(kept_file(path, deleted, for_everybody=False))
         if not found or found[0] is None:
             raise ViewNotFound
         return found[0]
+
+    def _deleted_file(self, view: View, name: str, ids: tuple[str, str]) -> PendingDelete | None:
+        deleted = self._deleted.served_between(*ids, self._time_of_day())
+        return next((each for each in deleted if _had(view, each) and file_name(each.image) == name), None)
 
     def require_shown(self, view: View, image: Image) -> None:
         """Raise ``ViewNotFound`` when what was opened is not in the view any more."""
@@ -296,6 +322,11 @@ class _Kept:
 
 def _facts(known: Fingerprint | None) -> tuple[str | None, ...]:
     return () if known is None else (known.sha256, known.product, known.combined)
+
+
+def _had(view: View, deleted: PendingDelete) -> bool:
+    """Return whether an image that was public until it was deleted was in the view."""
+    return view.public_of in (None, deleted.image.owner)
 
 
 def _seen(*, with_community: bool) -> Query:

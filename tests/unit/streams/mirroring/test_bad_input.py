@@ -9,7 +9,7 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.streams.format.json_objects import MalformedDocument, UnsafePath
-from headwater.streams.format.layout import INDEX
+from headwater.streams.format.layout import INDEX, INDEX2
 from headwater.streams.mirroring.mirror import mirror
 from headwater.streams.mirroring.names import STATE
 from headwater.streams.mirroring.wanted import Wanted
@@ -210,12 +210,19 @@ def test_an_entry_of_a_format_that_nobody_knows_is_copied_and_not_followed(
 ) -> None:
     index = said(source, INDEX)
     index["index"]["other"] = {"path": "streams/v1/other.txt", "format": "something:9"}
-    source.write(INDEX, to_bytes(index))
+    for path in (INDEX, INDEX2):
+        source.write(path, to_bytes(index))
     source.write("streams/v1/other.txt", b"anything")
-    assert mirror(source, target).is_good
+    report = mirror(source, target)
+    assert report.is_good
     assert target.read("streams/v1/other.txt").body == b"anything"
-    mirror(source, target, Wanted(filters=parse_filters(["release=one"])))
+    (warning,) = report.to_dict()["warnings"]
+    assert warning.startswith(f"{INDEX2}: the entry 'other' is of the format 'something:9', and ")
+    assert "copied as it is, and no file that it names (streams/v1/other.txt)" in warning
+    report = mirror(source, target, Wanted(filters=parse_filters(["release=one"])))
     assert list(said(target, INDEX)["index"]) == ["images"]
+    (warning,) = report.warnings
+    assert "it is left out" in warning
 
 
 def test_a_target_that_cannot_be_written_is_named(source: DirectoryTree) -> None:

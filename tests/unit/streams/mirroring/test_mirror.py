@@ -316,6 +316,14 @@ def test_a_dry_run_tells_what_would_be_removed(source: DirectoryTree, target: Di
     assert len(files(target)) == 8
 
 
+def test_a_file_that_never_came_is_not_said_to_be_removed(source: DirectoryTree, target: DirectoryTree) -> None:
+    absent, beside = (path_of(ONE, "20260102", name) for name in ("root.squashfs", "meta.tar.xz"))
+    source.delete(absent)
+    mirrored(source, target, at=0)
+    assert {absent, beside} <= json.loads(target.read(STATE).body)["unnamed"].keys()
+    assert mirrored(source, target, at=HOUR, grace_s=0).removed == [beside]
+
+
 def test_two_mirrors_of_one_target_exclude_each_other(source: DirectoryTree, target: DirectoryTree) -> None:
     with target.exclusive("headwater streams mirror"), pytest.raises(TreeInUse):
         mirrored(source, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from headwater.streams.publishing.done import Done
 from headwater.streams.publishing.publish import NotAsNamed, Step, publish
 from headwater.streams.signing.reading import NoStart, TooManyIndexes
 from headwater.streams.trees.directory import DirectoryTree
-from headwater.streams.trees.tree import PathChanged, Tree, TreeInUse
+from headwater.streams.trees.tree import DOCUMENT_LIMIT, Document, PathChanged, Tree, TreeInUse
 from headwater.streams.writing import feed as feeds
 from headwater.streams.writing import image_ids
 from headwater.streams.writing.feed import FeedSigned
@@ -25,6 +26,9 @@ from unit.streams.keys import OpenKey, open_key
 from unit.streams.writing.trees import Killed, MortalTree, fetch_from
 
 DATA = b"root file system" * 1000
+DOCUMENTS = {INDEX, INDEX2, "streams/v1/mirrors.json", "streams/v1/images.json"} | {
+    "streams/v1/com.ubuntu.cloud-released-imagemetadata.json"
+}
 KEYSTONE = "https://keystone.example:5000/v3"
 
 
@@ -82,6 +86,33 @@ def test_a_feed_is_copied_and_then_as_it_was(source: Tree, target: Tree) -> None
     assert {entry.path for entry in target.list()} == {step.path for step in steps}
     assert ids(target) == ["first"]
     assert {step.done for step in publish(source, target)} == {Done.SAME}
+
+
+class CountingTree(DirectoryTree):
+    """A tree that knows how often each document was read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: Counter[str] = Counter()
+
+    def read(self, path: str, limit: int = DOCUMENT_LIMIT) -> Document:
+        self.reads[path] += 1
+        return super().read(path, limit)
+
+
+def test_each_document_is_read_once_on_each_side(source: Tree, tmp_path: Path) -> None:
+    put_files(source)
+    here, there = CountingTree(tmp_path / "source"), CountingTree(tmp_path / "target")
+    publish(here, there)
+    put(source, "newer")
+    for what in ("what changed", "nothing"):
+        here.reads.clear()
+        there.reads.clear()
+        changed = {step.path for step in publish(here, there) if step.done is Done.CHANGED}
+        assert bool(changed) is (what == "what changed")
+        for tree in (here, there):
+            times = {count for path, count in tree.reads.items() if path in DOCUMENTS}
+            assert (times, tree.reads.keys() >= DOCUMENTS) == ({1}, True), tree.reads
 
 
 def test_only_what_changed_is_written(source: Tree, target: Tree) -> None:

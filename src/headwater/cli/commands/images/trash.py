@@ -1,4 +1,8 @@
-"""``headwater trash``: deleted images whose data is still there, and objects that no image needs and that stay."""
+"""``headwater trash``: deleted images whose data is still there, and objects that no image needs and that stay.
+
+The data is there for who deleted an image by mistake (``images.delayed_delete_s``), or for readers of feeds that still
+name it (``streams.deleted_files_s``).
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,7 @@ def list_(
         if as_json:
             output.say_json_list(map(_document, found))
             return
-        columns = ("Id", "Name", "Project", "Size", "Deleted", "By", "Data goes")
+        columns = ("Id", "Name", "Project", "Size", "Deleted", "By", "Kept for", "Data goes")
         output.say_table(columns, map(_row, found))
 
 
@@ -286,9 +290,14 @@ def _by(pending: PendingDelete) -> str:
 
 def _row(pending: PendingDelete) -> tuple[str, ...]:
     image, deletion = pending.image, pending.deletion
-    times = (timestamp(deletion.at), _by(pending), timestamp(deletion.scrub_at))
+    times = (timestamp(deletion.at), _by(pending), _kept_for(pending), timestamp(deletion.scrub_at))
     size = "" if image.size is None else str(image.size)
     return image.id, image.name or "", image.owner or "", size, *times
+
+
+def _kept_for(pending: PendingDelete) -> str:
+    """Return who the data is kept for now, until it goes or stays for others."""
+    return "trash" if pending.deletion.is_counted else "feeds"
 
 
 def _document(pending: PendingDelete) -> dict[str, Any]:
@@ -303,7 +312,9 @@ def _document(pending: PendingDelete) -> dict[str, Any]:
         "stores": [each.at.store for each in pending.held],
         "deleted_at": timestamp(deletion.at),
         "deleted_by": {"user_id": deletion.user_id, "project_id": deletion.project_id},
+        "kept_for": _kept_for(pending),
         "scrub_at": timestamp(deletion.scrub_at),
+        "served_until": timestamp(deletion.served_until) if deletion.served_until else None,
     }
 
 

@@ -80,6 +80,8 @@ def sign(
 
 
 def _feeds_below(directory: Path) -> Iterator[str]:
+    if not directory.is_dir():
+        raise SettingsError(f"-d {directory}: there is no such directory")
     found = sorted({path.parents[2] for path in directory.rglob("streams/v1/index*.json")})
     if not found:
         raise NoStart(str(directory), tuple(f"…/{path}" for path in UNSIGNED_INDEXES))

@@ -4,6 +4,10 @@ The deletion takes such an image out of ``images`` as it does any other, so no l
 leave it out. One row keeps all that made it what it was, and whoever restores it, or lets its data go, holds that row:
 of the two one finds it, and the other finds nothing. What is let go of is noted as discarded in the same transaction,
 and removed as everything that nobody needs (``discarded.py``).
+
+Two reasons keep data. In the trash it waits for who deleted it by mistake, and counts against its owner's limits. For
+feeds it waits until their readers know (``feed_files.py``), and counts for nobody: its row names no owner. Of an image
+with both, the one time follows the other.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, fu
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.errors import NotFound
+from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.catalogue.discarded import discard
+from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint, found_of, replaced
 from headwater.images.catalogue.locations import given
 from headwater.images.catalogue.rows import deleted_of, inserted, row_of
 from headwater.images.catalogue.transaction import Step, Transaction
@@ -26,6 +32,7 @@ from headwater.images.model import Held, Image, ImageLocation, Location, Status
 
 _TABLE = tables.pending_deletes
 _MEMBERS = tables.image_members
+_SERVED = 100  # rows that are read for one name of a file
 # What an image holds while an import works on it, and what is told of it afterwards.
 _TASK, _COMING, _FAILED = "os_glance_import_task", "os_glance_importing_to_stores", "os_glance_failed_import"
 
@@ -46,6 +53,8 @@ class Deletion:
     scrub_at: int  # when the data goes
     user_id: str | None = None  # who deleted it
     project_id: str | None = None
+    is_counted: bool = True  # against its owner's limits
+    served_until: int = 0  # until then feeds give its files; 0: they do not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,7 @@ class PendingDelete:
     held: Held
     deletion: Deletion
     stored_size: int  # bytes of all its copies
+    fingerprint: Fingerprint | None = None  # what was found of the data, where feeds give files of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,38 @@ class PendingDeleteRows:
         query = select(scrub_at, image_id).where(scrub_at <= now, *_beyond(*after)).order_by(scrub_at, image_id)
         return self._database.read(lambda c: [(at, found) for at, found in c.execute(query.limit(limit))])
 
+    def served(self, image_id: str, now: int) -> PendingDelete | None:
+        """Return a deleted image of which feeds give files; ``None``: they give none."""
+        return next(iter(self.served_between(image_id, image_id, now)), None)
+
+    def served_between(self, first: str, last: str, now: int) -> list[PendingDelete]:
+        """Return those of which feeds give files whose ids are not before the one and not after the other."""
+        query = select(_TABLE).where(_TABLE.c.image_id.between(first, last)).order_by(_TABLE.c.image_id)
+        rows = self._database.read(lambda connection: connection.execute(query.limit(_SERVED)).mappings().all())
+        return [each for each in map(_pending, rows) if now < each.deletion.served_until]
+
+    def count_no_more(self, image_id: str, now: int) -> bool:
+        """Keep for feeds alone what was in the trash too, where they need it; return whether its data stays for that.
+
+        It counts against no limit from now on.
+        """
+
+        if self.served(image_id, now) is None:
+            return False
+
+        def work(connection: Connection) -> bool:
+            row = connection.execute(_one(image_id).with_for_update()).mappings().first()
+            if row is None or (deletion := _pending(row).deletion).served_until <= now:
+                return False
+            known = {**msgspec.json.decode(row["document"]), "is_counted": False}
+            document = msgspec.json.encode(known).decode()
+            values = {"owner": None, "scrub_at": deletion.served_until, "document": document}
+            connection.execute(update(_TABLE).where(_TABLE.c.image_id == image_id).values(values))
+            _say_deleted(connection, image_id)
+            return True
+
+        return self._database.write(work)
+
     def total(self) -> Total:
         """Return how many there are, and how much they hold."""
         query = select(func.count(), func.coalesce(func.sum(_TABLE.c.stored_size), 0), func.min(_TABLE.c.deleted_at))
@@ -111,8 +153,29 @@ class PendingDeleteRows:
 # --- Steps of changes -----------------------------------------------------------------------------
 
 
-def keep(connection: Connection, image: Image, held: Held, deletion: Deletion) -> None:
-    """Keep what an image is, in the transaction that deletes it and before its rows are gone."""
+def kept(
+    connection: Connection,
+    image: Image,
+    held: Held,
+    deletion: Deletion,
+    feeds: FeedFiles = FeedFiles(),  # noqa: B008
+) -> Deletion | None:
+    """Keep what an image is, in the transaction that deletes it and before its rows are gone, and return how.
+
+    Args:
+        deletion: How it would be kept in the trash; for no time, where ``scrub_at`` is the time of the deletion.
+
+    Returns:
+        ``None``: nothing is kept.
+    """
+    found = found_of(connection, image.id) if feeds.kept_s else None
+    is_served = bool(feeds.kept_s) and feeds.names(image, found)
+    served_until = deletion.at + feeds.kept_s * 1_000_000 if is_served else 0
+    deletion = replace(deletion, served_until=served_until, is_counted=deletion.scrub_at > deletion.at)
+    if not deletion.is_counted:
+        if not is_served:
+            return None
+        deletion = replace(deletion, scrub_at=served_until)
     members = connection.execute(select(_MEMBERS).where(_MEMBERS.c.image_id == image.id)).mappings()
     document = {
         **row_of(image),
@@ -123,16 +186,20 @@ def keep(connection: Connection, image: Image, held: Held, deletion: Deletion) -
         ],
         "user_id": deletion.user_id,
         "project_id": deletion.project_id,
+        "is_counted": deletion.is_counted,
+        "served_until": served_until,
+        "fingerprint": found if is_served else None,
     }
     row = {
         "image_id": image.id,
-        "owner": image.owner,
+        "owner": image.owner if deletion.is_counted else None,
         "deleted_at": deletion.at,
         "scrub_at": deletion.scrub_at,
         "stored_size": (image.size or 0) * len(held),
         "document": msgspec.json.encode(document).decode(),
     }
     connection.execute(insert(_TABLE), row)
+    return deletion
 
 
 def restored(image_id: str, now: int) -> Step[Image]:
@@ -158,7 +225,9 @@ def restored(image_id: str, now: int) -> Step[Image]:
         given(image_id, pending.held)(transaction)
         if members:
             connection.execute(insert(_MEMBERS), members)
-        # It has counted all the time; who is over a limit by now gets nothing back that would have gone.
+        if pending.fingerprint is not None:
+            replaced(connection, pending.fingerprint)
+        # What has counted all the time too: who is over a limit by now gets nothing back that would have gone.
         transaction.grew(image.owner, "image_count_total")
         if pending.stored_size:
             transaction.grew(image.owner, "image_size_total")
@@ -178,15 +247,20 @@ def let_go(image_id: str, now: int) -> Step[PendingDelete]:
         connection = transaction.connection
         pending, _ = _taken(connection, image_id)
         discard(connection, [each.at for each in pending.held], now)
-        gone = tables.deleted_images
-        document = connection.scalar(select(gone.c.document).where(gone.c.id == image_id).with_for_update())
-        if document is not None:
-            known = {**msgspec.json.decode(document), "status": Status.DELETED.value}
-            ended = update(gone).where(gone.c.id == image_id)
-            connection.execute(ended.values(document=msgspec.json.encode(known).decode()))
+        _say_deleted(connection, image_id)
         return pending
 
     return step
+
+
+def _say_deleted(connection: Connection, image_id: str) -> None:
+    """Let what an image was say that it is gone, and no more that it can be restored."""
+    gone = tables.deleted_images
+    document = connection.scalar(select(gone.c.document).where(gone.c.id == image_id).with_for_update())
+    if document is not None:
+        known = {**msgspec.json.decode(document), "status": Status.DELETED.value}
+        ended = update(gone).where(gone.c.id == image_id)
+        connection.execute(ended.values(document=msgspec.json.encode(known).decode()))
 
 
 def _taken(connection: Connection, image_id: str) -> tuple[PendingDelete, list[dict[str, Any]]]:
@@ -211,6 +285,7 @@ def _beyond(scrub_at: int, image_id: str) -> tuple[ColumnElement[bool], ColumnEl
 
 def _pending(row: RowMapping) -> PendingDelete:
     document = msgspec.json.decode(row["document"])
+    found = document.get("fingerprint")  # as the keys below, not in what an older release has kept
     return PendingDelete(
         image=deleted_of(row["document"]),
         held=tuple(
@@ -222,8 +297,11 @@ def _pending(row: RowMapping) -> PendingDelete:
             scrub_at=row["scrub_at"],
             user_id=document["user_id"],
             project_id=document["project_id"],
+            is_counted=document.get("is_counted", True),
+            served_until=document.get("served_until", 0),
         ),
         stored_size=row["stored_size"],
+        fingerprint=None if found is None else msgspec.convert(found, Fingerprint),
     )
 
 

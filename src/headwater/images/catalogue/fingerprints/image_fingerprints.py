@@ -112,6 +112,12 @@ class FingerprintRows:
         return self._database.read(lambda connection: connection.execute(query).all())
 
 
+def found_of(connection: Connection, image_id: str) -> Fingerprint | None:
+    """Return what is known of an image, in the transaction of a change of it."""
+    row = connection.execute(select(_table).where(_table.c.image_id == image_id)).first()
+    return None if row is None else _fingerprint(row)
+
+
 def replaced(connection: Connection, found: Fingerprint) -> None:
     """Keep what was found, in the transaction of a change of its image, or of one that locks it."""
     connection.execute(delete(_table).where(_table.c.image_id == found.image_id))

@@ -2,17 +2,20 @@
 
 The data is that of a download, and comes the same way. Whoever asks needs no proof, so each request is judged anew by
 what the catalogue says now: an image that is not public any more is not there, and neither is a path of what it was
-before. All that is not there is not there in the same words.
+before. All that is not there is not there in the same words. Of an image that was for everybody when it was deleted the
+files stay where they were for a time, as readers go on with the index they hold.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from headwater.clock import Clock, now
 from headwater.identity.caller import Caller
+from headwater.images.catalogue.deletions.pending_deletes import PendingDelete
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.downloads import Download
@@ -39,8 +42,18 @@ class Fingerprints(Protocol):
         """Return it, by their ids."""
 
 
+class Kept(Protocol):
+    """Deleted images of which files are given: see ``images.catalogue.deletions``."""
+
+    def served(self, image_id: str, now: int) -> PendingDelete | None:
+        """Return one; ``None``: none are given of it, or no more."""
+
+
 class Data(Protocol):
     """The data of images: see ``images.data.downloads``."""
+
+    def open_kept(self, caller: Caller, kept: PendingDelete, *, by_policy: bool) -> Download:
+        """Return the data of a deleted image of which files are given."""
 
     def open_published(self, caller: Caller, image: Image) -> Download | None:
         """Return the data of an image that was found to be for everybody."""
@@ -54,13 +67,17 @@ class ServedFile:
     size: int
     sha256: str
     content: bytes | None = None  # None: it is the image's data
+    kept: PendingDelete | None = None  # the image is deleted
 
 
 class ServedFiles:
     """The files of the live feed; safe to use from several threads."""
 
-    def __init__(self, images: Images, fingerprints: Fingerprints, data: Data) -> None:
-        self._images, self._fingerprints, self._data = images, fingerprints, data
+    def __init__(
+        self, images: Images, fingerprints: Fingerprints, data: Data, kept: Kept, *, clock: Clock = now
+    ) -> None:
+        self._images, self._fingerprints, self._data, self._kept = images, fingerprints, data, kept
+        self._clock = clock
 
     def find(self, path: str) -> ServedFile:
         """Return what lies behind a path of the feed, such as ``images/ID/SHA256/disk.qcow2``.
@@ -73,9 +90,11 @@ class ServedFiles:
             raise StreamNotFound(path)
         try:
             image = self._images.get(image_id)
-        except ImageNotFound as error:
-            raise StreamNotFound(path) from error
-        found = served_file(path, image, self._fingerprints.of([image_id]).get(image_id))
+        except ImageNotFound:
+            kept = self._kept.served(image_id, self._clock())
+            found = None if kept is None else kept_file(path, kept)
+        else:
+            found = served_file(path, image, self._fingerprints.of([image_id]).get(image_id))
         if found is None:
             raise StreamNotFound(path)
         return found
@@ -90,6 +109,8 @@ class ServedFiles:
             StreamNotFound: The image went meanwhile.
             DataMissing, DataDamaged, StoreUnavailable: The data cannot be read.
         """
+        if file.kept is not None:
+            return self._data.open_kept(caller, file.kept, by_policy=False)
         try:
             found = self._data.open_published(caller, file.image)
         except ImageNotFound as error:
@@ -115,3 +136,9 @@ def served_file(path: str, image: Image, known: Fingerprint | None, *, for_every
     if path == metadata_path(file):
         return ServedFile(image, file.metadata_size, file.metadata_sha256, known.metadata)
     return ServedFile(image, file.size, file.sha256) if path == root_path(file) else None
+
+
+def kept_file(path: str, kept: PendingDelete, *, for_everybody: bool = True) -> ServedFile | None:
+    """Return what lies at a path of an image that is deleted; ``None``: nothing."""
+    found = served_file(path, kept.image, kept.fingerprint, for_everybody=for_everybody)
+    return None if found is None else replace(found, kept=kept)

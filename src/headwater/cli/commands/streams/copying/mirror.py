@@ -174,12 +174,12 @@ def _say(report: Report) -> None:
         output.say_error(f"headwater: {bad.problem}")
     for product, version in report.left_out:
         output.say(f"left out {product}, version {version}: not all of its files came")
+    would = "would be " if report.dry_run else ""
     for path, done in report.documents.items():
         if done is not Done.SAME:
-            output.say(f"{done} {path}")
+            output.say(f"{would}{done} {path}")
     for path in report.removed:
-        output.say(f"removed {path}, as nothing has named it for long")
-    would = "would be " if report.dry_run else ""
+        output.say(f"{would}removed {path}, as nothing has named it for long")
     size = f"{report.fetched_bytes / (1 << 20):.1f} MiB"
     parts = [
         f"{len(report.fetched)} files ({size}) {would}fetched",
