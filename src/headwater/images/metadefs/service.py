@@ -7,6 +7,7 @@ operator's policy file decides here as it did there.
 
 from __future__ import annotations
 
+import operator
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,14 +77,20 @@ class PageOfParts:
         self.limit, self.marker, self.sort_key, self.sort_dir = limit, marker, sort_key, sort_dir
 
     def of(self, namespace: Namespace, parts: tuple[P, ...], kind: type[P]) -> list[P]:
-        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none."""
+        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none.
+
+        In the order of names a marker has its place even when what it names was deleted meanwhile.
+        """
         # Sorting is stable, so that parts of one moment stay in the order they were added, or the reverse.
         ordered = sorted(parts, key=lambda part: (getattr(part, self.sort_key), part.name))
         if self.sort_key != "name":
             ordered = sorted(parts, key=lambda part: int(getattr(part, self.sort_key)))
         if self.sort_dir == "desc":
             ordered.reverse()
-        if self.marker is not None:
+        if self.marker is not None and self.sort_key == "name":
+            beyond = operator.lt if self.sort_dir == "desc" else operator.gt
+            ordered = [part for part in ordered if beyond(part.name, self.marker)]
+        elif self.marker is not None:
             ordered = ordered[ordered.index(namespace.get(parts, kind, self.marker)) + 1 :]
         return ordered if self.limit is None else ordered[: self.limit]
 
