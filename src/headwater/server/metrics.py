@@ -97,7 +97,9 @@ class Metrics:
         self.received = Counter(
             "headwater_received_bytes", "Bytes of bodies received", ["listener"], registry=self._registry
         )
-        self.sent = Counter("headwater_sent_bytes", "Bytes of bodies sent", ["listener"], registry=self._registry)
+        self.sent = Counter(
+            "headwater_sent_bytes", "Bytes of bodies that the network has taken", ["listener"], registry=self._registry
+        )
         self._discarded = Gauge(
             "headwater_discarded_objects",
             "Objects that nobody needs and that are not removed yet",
