@@ -64,8 +64,8 @@ class MetadataSettings(Section):
         Field(
             description="File of the key that encrypts what signs identities and session tokens in the catalogue, "
             "and what a cloud says of its machines: 32 bytes in base64, the same for all replicas. Several lines while "
-            "it is changed: the first one encrypts, all open. Default: one is made beside a catalogue of SQLite (headwater.db-key); for other databases there "
-            "is none, and nothing is encrypted."
+            "it is changed: the first one encrypts, all open. Default: one is made beside a catalogue of SQLite "
+            "(headwater.db-key); for other databases there is none, and nothing is encrypted."
         ),
     ] = None
     region: Annotated[
