@@ -214,6 +214,7 @@ def test_after_a_restart_without_its_cloud_an_old_answer_is_given_and_its_age_to
         assert get(process, "/latest/meta-data/hostname").text == "web-1.novalocal"
         cloud.stop()
         process.stop()
+        time.sleep(1)  # past the time in which the answer is given while the cloud is asked again
         process.start()
         told = get(process, "/openstack/latest/user_data")
         assert (told.status_code, told.content) == (200, openstack_cloud.USER_DATA)
