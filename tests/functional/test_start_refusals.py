@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, run_headwater
+from headwater.server.edge.listener import held, listening
 from servers.ports import free_ports
 
 PASSWORD = "hunter2-and-more"
@@ -139,6 +141,21 @@ def test_a_port_that_another_headwater_has(tmp_path: Path, headwater: HeadwaterP
     named = f"[server], key '{key.replace('-', '_')}': cannot listen on {bind}: address already in use"
     refused(serve(tmp_path, f"--{key}", bind), named)
     assert headwater.is_running()
+
+
+def test_of_two_that_start_in_the_same_moment_one_has_the_port_before_it_listens() -> None:
+    (port,) = free_ports(1)
+    with held("127.0.0.1", port):
+        with pytest.raises(OSError, match="in use"):
+            held("127.0.0.1", port)
+        with listening("127.0.0.1", port), listening("127.0.0.1", port):  # workers, which share it
+            for _ in range(8):
+                socket.create_connection(("127.0.0.1", port), 10).close()
+            with pytest.raises(OSError, match="in use"):
+                held("127.0.0.1", port)
+        with pytest.raises(OSError, match="in use"):
+            held("127.0.0.1", port)
+    held("127.0.0.1", port).close()
 
 
 def test_one_port_for_both_listeners(tmp_path: Path) -> None:

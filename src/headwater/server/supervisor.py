@@ -45,7 +45,7 @@ from headwater.server import data_dir, log
 from headwater.server.apis import policies
 from headwater.server.drain import Drain
 from headwater.server.edge import certificates
-from headwater.server.edge.listener import listening
+from headwater.server.edge.listener import held
 from headwater.server.guests import networks
 from headwater.server.guests.networks import PortTaken
 from headwater.server.guests.port import require_open_secrets
@@ -83,15 +83,15 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     log.configure(settings.log.format, settings.log.level, settings.audit.file)
     drain = Drain(settings.server.drain_file)
     drain.follow_signals()
-    with contextlib.ExitStack() as held:  # all at once, so that they are also told from each other
+    with contextlib.ExitStack() as ports:  # all at once, so that they are also told from each other
         for key, bind in (("bind", settings.server.bind), ("metadata_bind", settings.server.metadata_bind)):
-            held.enter_context(_free(key, bind))
+            ports.enter_context(_held(key, bind))
         for name, each in settings.metadata.networks.items():
-            if (probe := networks.probed(name, each)) is not None:
-                held.enter_context(probe)
-    found = _prepare(settings)
-    with processes.shared_between_processes():
-        return Workers(settings, found, drain, on_ready).run()
+            if (port := networks.kept(name, each)) is not None:
+                ports.enter_context(port)
+        found = _prepare(settings)
+        with processes.shared_between_processes():
+            return Workers(settings, found, drain, on_ready).run()
 
 
 def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
@@ -113,10 +113,10 @@ def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
         return Workers(settings, found, drain, on_ready, serves=False).run()
 
 
-def _free(key: str, bind: str) -> socket.socket:
-    """Return a socket that listens there, unshared: only where nothing else does."""
+def _held(key: str, bind: str) -> socket.socket:
+    """Return a socket that keeps the port for our workers; raise ``PortTaken`` when something else has it."""
     try:
-        return listening(*address(bind), shared=False)
+        return held(*address(bind))
     except OSError as error:
         raise PortTaken("server", key, bind, error) from error
 

@@ -20,7 +20,7 @@ from headwater.images.data.pipeline import BUFFER
 
 BUFFERS = 4  # of one stream at most
 MARGIN = 4 << 10  # bytes behind each: what stands between chunks is received too, and leaves no rest to be asked for
-SPARE = 4  # beyond the first of each stream, of all together
+SPARE = 8  # beyond the first of each stream, of all together
 
 
 class Memory:
@@ -62,7 +62,7 @@ class Memory:
             stream.held -= 1
             if stream.held:
                 self._spare += 1
-            unused = [] if self._streams and len(self._free) < BUFFERS else [buffer]
+            unused = [] if self._streams and len(self._free) < SPARE else [buffer]
             if not unused:
                 self._free.append(buffer)
             waiting, self._waiting = self._waiting, set()

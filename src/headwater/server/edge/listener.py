@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import resource
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.types import ASGIApp
 
@@ -165,28 +166,52 @@ def connections_limit(listeners: int) -> int:
     return max(8, min(CONNECTIONS_LIMIT, (files - _SPARE_FILES) // (2 * listeners)))
 
 
-def listening(host: str, port: int, *, interface: str | None = None, shared: bool = True) -> socket.socket:
-    """Return a socket that listens, together with those of other processes.
+def listening(host: str, port: int, *, interface: str | None = None) -> socket.socket:
+    """Return a socket that listens, together with those of other processes that share the port.
 
     Args:
         interface: The network interface that connections come by; ``None``: any.
-        shared: ``False``: only where nothing else listens.
 
     Raises:
         OSError: The address or the interface cannot be had.
     """
+    with _bound(host, port, interface, shared=True) as made:
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    return made
+
+
+def held(host: str, port: int, *, interface: str | None = None) -> socket.socket:
+    """Return a socket that keeps a port for the processes that we fork: it takes no connections, and lets them listen.
+
+    Nothing else had the port, and nobody else who asks for it here gets it as long as the socket is open.
+
+    Args:
+        interface: As of ``listening``.
+
+    Raises:
+        OSError: The address or the interface cannot be had.
+    """
+    with _bound(host, port, interface, shared=False) as made:
+        # Bound as the only one; from now on those who share it are let in, and those who would be the only one are not.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return made
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int, interface: str | None, *, shared: bool) -> Iterator[socket.socket]:
+    """Give a socket that is bound there; it is closed when something fails."""
     family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind)
+    made = socket.socket(family, kind)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if interface is not None:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-        bound.bind(where)
-        bound.listen(BACKLOG)
-        bound.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        made.bind(where)
+        yield made
     except OSError:
-        bound.close()
+        made.close()
         raise
-    return bound

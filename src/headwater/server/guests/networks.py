@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headwater.errors import SettingsError
 from headwater.http.context import context
 from headwater.instances.callers.settings import NetworkSettings
-from headwater.server.edge.listener import Listener, listening
+from headwater.server.edge.listener import Listener, held, listening
 from headwater.server.settings import address
 from headwater.threads import Pool
 
@@ -53,13 +53,13 @@ class OnNetwork:
         await self._app(scope, receive, send)
 
 
-def probed(name: str, settings: NetworkSettings) -> socket.socket | None:
-    """Return a socket that listens for a network, unshared; ``None`` while its address or interface is not there.
+def kept(name: str, settings: NetworkSettings) -> socket.socket | None:
+    """Return a socket that keeps the port of a network, as ``held``; ``None`` while address or interface are not there.
 
     Raises:
         PortTaken: It cannot be had for another reason.
     """
-    return _opened(name, settings, shared=False)
+    return _opened(name, settings, held)
 
 
 class NetworkListener:
@@ -81,7 +81,7 @@ class NetworkListener:
             files, limit, tls: As of ``Listener``.
 
         Raises:
-            PortTaken: As ``probed`` says.
+            PortTaken: As ``kept`` says.
         """
         self._name, self._settings = name, settings
         self._new = partial(Listener, app, files=files, limit=limit, tls=tls)
@@ -150,10 +150,12 @@ class NetworkListener:
                 _log.info("a network is there", extra=self._said)
 
 
-def _opened(name: str, settings: NetworkSettings, *, shared: bool = True) -> socket.socket | None:
+def _opened(
+    name: str, settings: NetworkSettings, bound: Callable[..., socket.socket] = listening
+) -> socket.socket | None:
     host, port = address(settings.bind)
     try:
-        return listening(host, port, interface=settings.interface, shared=shared)
+        return bound(host, port, interface=settings.interface)
     except OSError as error:
         if _is_absent(host, error):
             return None

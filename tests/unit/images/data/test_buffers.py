@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from headwater.images.data.buffers import BUFFERS, LoopBuffers, Memory, ThreadBuffers
+from headwater.images.data.buffers import BUFFERS, SPARE, LoopBuffers, Memory, ThreadBuffers
 
 WAIT_S = 20
 SHORT_S = 0.05
@@ -115,7 +115,7 @@ def test_few_that_are_free_are_kept() -> None:
     buffers = [stream.take() for stream in streams]
     for stream, buffer in zip(streams, buffers, strict=True):
         stream.put(buffer)
-    assert [buffer.closed for buffer in buffers].count(False) == BUFFERS
+    assert [buffer.closed for buffer in buffers].count(False) == SPARE
 
 
 def test_a_coroutine_waits_without_holding_the_loop() -> None:
