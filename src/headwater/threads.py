@@ -18,12 +18,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_LEAST = 19  # the nice value of the lowest claim there is
+
 
 class Pool:
     """Some threads for one kind of work."""
 
     def __init__(self, name: str, size: int, *, nice: int = 0) -> None:
-        """Prepare at most ``size`` threads; ``nice`` lowers their claim on the processor."""
+        """Prepare at most ``size`` threads; ``nice`` lowers their claim on the processor, from that of the process."""
         self.size = size
         self._executor = ThreadPoolExecutor(size, f"headwater-{name}", partial(_lower_claim, nice))
 
@@ -47,4 +49,4 @@ def _lower_claim(nice: int) -> None:
     # Linux keeps a nice value for each thread; where it does not, all claims stay equal.
     with contextlib.suppress(OSError):
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + nice, _LEAST))

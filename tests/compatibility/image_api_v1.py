@@ -217,6 +217,7 @@ DATA_IN = [
     _bring({**_meta(size="99"), **_meta(name="k{mark}")}, 400, says="Size mismatch", source="15 (killed)"),
     _bring(_meta(size="101"), 400, says="Size mismatch"),
     _bring(_meta(checksum="0" * 32), 400, says="Checksum mismatch"),
+    _create(_meta(checksum="sha"), 400, says="32 hexadecimal digits", differs="no data could have it"),
     _bring({"Content-Type": "text/plain"}, 400, says="Content-Type must be application/octet-stream"),
     _bring({"Content-Type": ""}, 400, says="Content-Type must be application/octet-stream"),
     _bring({f"{META}disk_format": ""}, 400, says="Property disk_format must be set"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_guests_are_told_of_every_refusal_in_plain_words(
         assert line.startswith(str(answer.status_code))
         assert not empty
         assert words
+
+
+@pytest.mark.parametrize("body", [b"-3\r\nabc\r\n0\r\n\r\n", b"3\nabc\n0\n\n", b"FFFFFFFFFFFFFFFFF\r\nabc"])
+def test_a_guest_s_body_that_is_not_framed_as_http_says_is_its_own_fault(behind: HeadwaterProcess, body: bytes) -> None:
+    head = (
+        b"POST /openstack/latest/password HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        b"X-Forwarded-For: %s\r\nTransfer-Encoding: chunked\r\n\r\n" % GUEST.encode()
+    )
+    where = httpx.URL(behind.metadata_url)
+    with socket.create_connection((where.host, where.port), timeout=30) as connection:
+        connection.sendall(head + body)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: text/plain" in answer
+    assert b"is not framed as HTTP says" in answer
 
 
 def test_the_instance_that_asks_is_the_one_before_the_proxy(behind: HeadwaterProcess) -> None:

@@ -250,6 +250,49 @@ def test_a_file_is_sent_whole_or_in_part(start: Start, file: Path) -> None:
     assert head_only.partition(b"\r\n\r\n")[2] == b""
 
 
+@pytest.mark.parametrize("way", ["file", "pieces", "chunks", "nothing"])
+def test_what_was_sent_is_counted_also_to_a_client_that_left(start: Start, tmp_path: Path, way: str) -> None:
+    size = 64 << 20  # more than systems keep of one connection
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(size)
+    head = begun() if way == "chunks" else begun(content_length=str(size))
+    pieces = [body(bytes(1 << 20), more=True)] * 63 + [body(bytes(1 << 20))]
+    whole = [{"type": "http.response.pathsend", "path": str(large)}]
+    counted: list[int] = []
+    is_over = threading.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await answering(head, *(whole if way in ("file", "nothing") else pieces))(scope, receive, send)
+        finally:
+            sent = context(scope).body_sent
+            assert sent is not None
+            counted.append(sent())
+            is_over.set()
+
+    edge = start(application)
+    if way == "nothing":
+        edge.ask(GET.replace(b"GET", b"HEAD"))
+        assert counted == [0]
+        return
+
+    def take(least: int) -> int:
+        received = 0
+        is_over.clear()
+        with edge.connect() as client:
+            client.sendall(GET)
+            while received < least and (more := client.recv(1 << 18)):
+                received += len(more)
+        assert is_over.wait(LIMIT_S)
+        return received
+
+    received = take(5 << 20)
+    assert received - (1 << 20) <= counted[0] < size // 2
+    take(size)
+    assert counted[1:] == [size]
+
+
 def test_parts_of_files_and_pieces_make_one_body(start: Start, file: Path) -> None:
     def part(offset: int, count: int) -> Message:
         return {"type": FILESEND, "path": str(file), "offset": offset, "count": count, "more_body": True}

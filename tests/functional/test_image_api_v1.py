@@ -161,6 +161,18 @@ def test_data_is_held_to_its_digest(http: httpx.Client) -> None:
         assert status(http, image_id) == after
 
 
+def test_data_is_held_to_the_digest_behind_it(service: HeadwaterProcess, http: httpx.Client) -> None:
+    digest = base64.b64encode(hashlib.sha256(b"12345").digest()).decode()
+    for data, expected, after in ((b"other", 400, "killed"), (b"12345", 200, "active")):
+        image_id = new(http)
+        headers = {"Trailer": "Repr-Digest"}
+        with HalfRequest(service.images_url, "PUT", f"/v1/images/{image_id}", length=None, headers=headers) as put:
+            put.send(data)
+            put.end(f"Repr-Digest: sha-256=:{digest}:")
+            assert put.status() == expected
+        assert status(http, image_id) == after
+
+
 def test_what_the_data_is_not_kills_the_image(service: HeadwaterProcess, http: httpx.Client) -> None:
     name = f"mismatch-{random.randrange(1 << 30)}"
     headers = {**FORMATS, **OCTETS, f"{META}name": name, f"{META}disk_format": "qcow2"}

@@ -369,6 +369,19 @@ def test_a_file_that_was_cut_off_is_not_given(start: Start, far: Far, files: Pat
         assert data_of(http, image_id) == DATA
 
 
+def test_a_file_into_which_somebody_wrote_is_fetched_again(start: Start, far: Far, files: Path) -> None:
+    with client(start()) as http:
+        image_id = far_image(http, far)
+        data_of(http, image_id)
+        until_cached(http, image_id)
+        (whole,) = files.iterdir()
+        with whole.open("r+b") as file:
+            file.write(b"something else")
+        assert data_of(http, image_id) == DATA
+        until_cached(http, image_id)
+        assert whole.read_bytes() == DATA
+
+
 def test_a_directory_of_others_stops_the_start(start: Start, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "images").symlink_to(tmp_path)

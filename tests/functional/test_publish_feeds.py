@@ -6,9 +6,11 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
@@ -81,6 +83,41 @@ def test_everybody_reads_what_was_published_to_swift(swift: Swift, tmp_path: Pat
     assert {step.done.value for step in publish(source, target, public=True)} == {"same"}
     everybody.close()
     target.close()
+
+
+def test_a_command_line_brings_a_feed_into_a_swift_that_the_catalogue_names_and_says_where_it_is(
+    swift_of_keystone: str, keystone: Keystone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in admin(keystone).items():
+        monkeypatch.setenv(name, value)
+    feed_in(tmp_path / "feed")
+    container = f"simplestreams-{uuid.uuid4().hex[:8]}"
+    words = ["streams", "publish", str(tmp_path / "feed"), f"swift://{container}/data", "--public", "--json"]
+    words += ["--register", IMAGES, "--region", keystone.region]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    url = f"{swift_of_keystone}{keystone.admin_project}/{container}/data"
+    told = json.loads(done.stdout)["keystone"]
+    assert {(each["what"].split()[0], each["done"], each["url"]) for each in told} == {
+        ("service", "added", None),
+        *((interface, "added", url) for interface in ("public", "internal", "admin")),
+    }
+    token = {"X-Auth-Token": keystone.token(keystone.admin, keystone.admin_project)}
+    told_of_it = httpx.head(url.removesuffix("/data"), headers=token, timeout=60).raise_for_status()
+    assert told_of_it.headers["X-Container-Read"] == ".r:*,.rlistings"
+    with closing(WebTree(url)) as everybody:
+        found = find(Source(fetch_from(everybody)), Wanted("RegionOne", KEYSTONE, ["24.04"], ["amd64"]))
+    assert found.ids == ["an-id"]
+    again = json.loads(CliRunner().invoke(app, words).stdout)
+    assert {each["done"] for each in (*again["files"], *again["keystone"])} == {"same"}
+
+    reader = keystone.user(keystone.admin_project, "reader")
+    monkeypatch.setenv("OS_USERNAME", reader.name)
+    monkeypatch.setenv("OS_PASSWORD", reader.password)
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 1
+    assert container in str(refused.exception)
+    forget(keystone_session(admin(keystone)), IMAGES)
 
 
 def test_a_feed_is_registered_corrected_and_left_alone(keystone: Keystone) -> None:

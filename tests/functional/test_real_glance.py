@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,14 @@ import httpx2 as httpx
 import pytest
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, bare_environment, run_headwater
+from functional.program import program as headwater_program
+from functional.test_streams_sync import halting
 from headwater.streams.trees.directory import DirectoryTree
 from needs import program
+from servers.web import WebServer, content
 from unit.streams.mirroring.feeds import put
+from unit.streams.syncing.cloud_feed import CloudFeed
 
 DATA = random.Random(5).randbytes(3 << 20)
 
@@ -35,8 +41,9 @@ def theirs(glance_service: str) -> Iterator[str]:
         httpx.delete(f"{glance_service}/v2/images/{image['id']}").raise_for_status()
 
 
-def images(url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.get(f"{url}/v2/images").raise_for_status().json()["images"]
+def images(url: str, *, hidden: bool = False) -> list[dict[str, Any]]:
+    asked = {"os_hidden": "true" if hidden else "false"}
+    found: list[dict[str, Any]] = httpx.get(f"{url}/v2/images", params=asked).raise_for_status().json()["images"]
     return found
 
 
@@ -93,3 +100,29 @@ def test_images_of_a_feed_come_and_older_ones_go(ours: HeadwaterProcess, theirs:
     (image,) = images(theirs)
     assert (image["status"], image["visibility"]) == ("active", "public")
     assert httpx.get(f"{theirs}/v2/images/{image['id']}/file").content == disk
+
+
+def test_a_sync_that_was_killed_is_gone_on_with_and_leaves_nothing_in_glance(theirs: str, tmp_path: Path) -> None:
+    """Killed while the data of each of two images is on its way from the feed through to Glance."""
+    feed = CloudFeed({"22.04": ["20250201"], "24.04": ["20250101"]})
+    words = ["streams", "sync", "", "--json", "--to", theirs]
+    with closing(WebServer()) as web:
+        words[2] = web.url("/")
+        web.pages |= {f"/{path}": content(body) for path, body in {**feed.documents, **feed.files}.items()}
+        for version, serial in (("22.04", "20250201"), ("24.04", "20250101")):
+            path = feed.item(version, serial)["path"]
+            asked, going_on = threading.Event(), threading.Event()
+            web.pages[f"/{path}"] = halting(feed.files[path], asked, going_on)
+            process = subprocess.Popen([headwater_program(), *words], env=bare_environment(tmp_path), cwd=tmp_path)
+            assert asked.wait(60)
+            process.kill()
+            process.wait()
+            going_on.set()
+            web.pages[f"/{path}"] = content(feed.files[path])
+        ended = run_headwater(*words, directory=tmp_path, timeout_s=90)
+    assert json.loads(ended.stdout)["counts"] == {"created": 1, "same": 1}, ended.stderr
+    kinds = [
+        (each["name"].split("-")[2], each["status"], each["visibility"], each["os_hidden"])
+        for each in sorted([*images(theirs), *images(theirs, hidden=True)], key=lambda each: each["name"])
+    ]
+    assert kinds == [("jammy", "active", "public", False), ("noble", "active", "public", False)]

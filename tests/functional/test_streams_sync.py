@@ -149,7 +149,7 @@ def test_a_run_that_is_killed_is_gone_on_with_and_nothing_is_left_or_comes_twice
     for number, path in enumerate(paths):
         body = {**site.feed.documents, **site.feed.files}[path]
         asked, going_on = threading.Event(), threading.Event()
-        site.web.pages[f"/{path}"] = _halting(body, asked, going_on)
+        site.web.pages[f"/{path}"] = halting(body, asked, going_on)
         process = site.start("arch=amd64")
         assert asked.wait(60)
         os.kill(process.pid, signal.SIGKILL)
@@ -168,7 +168,9 @@ def test_a_run_that_is_killed_is_gone_on_with_and_nothing_is_left_or_comes_twice
     assert [site.data(each) for each in images] == [data_of("22.04", "20250201"), data_of("24.04", "20250101")]
 
 
-def _halting(body: bytes, asked: threading.Event, going_on: threading.Event) -> Callable[[Asked, SendBytes], None]:
+def halting(body: bytes, asked: threading.Event, going_on: threading.Event) -> Callable[[Asked, SendBytes], None]:
+    """Return what sends half of a body, says so, and waits."""
+
     def answer(_asked: Asked, send: SendBytes) -> None:
         send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[: len(body) // 2])
         asked.set()

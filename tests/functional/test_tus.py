@@ -279,6 +279,15 @@ def test_more_than_may_be_is_413_and_more_than_was_said_400(http: httpx.Client, 
     assert append(http, path, 0, b"sixsix").status_code == 400
 
 
+def test_numbers_count_by_their_value_however_many_digits_they_have(http: httpx.Client, new_image: NewImage) -> None:
+    image_id = new_image()["id"]
+    assert create(http, image_id, Upload_Length="9" * 40).status_code == 413
+    path = urlsplit(create(http, image_id, Upload_Length=f"{len(DATA):032}").headers["Location"]).path
+    answer = http.patch(path, content=DATA, headers={**PART, "Upload-Offset": "0" * 32})
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(len(DATA)))
+    require_whole(http, image_id)
+
+
 def test_an_upload_is_given_up_and_is_gone(http: httpx.Client, new_image: NewImage) -> None:
     image_id = new_image()["id"]
     path = begun(http, image_id)

@@ -2,8 +2,9 @@
 
 The proxy, account, container and object servers are Swift's own and talk to each other over loopback; one process
 holds them all, so that one signal stops or kills Swift. Users are known by tempauth, whose tokens are encrypted, so
-that no memcached is needed. The proxy speaks Swift and, by ``s3api``, S3. The files lie where extended attributes of
-users can be kept: in memory since Linux 6.6, on ext4 and XFS always.
+that no memcached is needed, or by a Keystone (``swift_of_keystone``). The proxy speaks Swift and, where tempauth knows
+the users, S3 by ``s3api``. The files lie where extended attributes of users can be kept: in memory since Linux 6.6, on
+ext4 and XFS always.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import pytest
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.swift.settings import SwiftStoreSettings
 from needs import CHECKOUT, not_run
+from servers.keystone import Keystone
 from servers.mortal import MortalServer
 from servers.process import Server, directory, running
 
@@ -71,7 +73,7 @@ _PROXY = """
 swift_dir = {home}
 log_address = {home}/no-syslog
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck listing_formats bulk tempurl s3api tempauth copy container-quotas \
+pipeline = catch_errors gatekeeper healthcheck listing_formats bulk tempurl {who} copy container-quotas \
 account-quotas slo dlo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
@@ -93,15 +95,7 @@ use = egg:swift#listing_formats
 use = egg:swift#bulk
 [filter:tempurl]
 use = egg:swift#tempurl
-[filter:s3api]
-use = egg:swift#s3api
-location = {region}
-[filter:tempauth]
-use = egg:swift#tempauth
-fernet_key_one = {fernet}
-active_fernet_key_id = one
-user_{account}_writer = {key} .admin
-user_{account}_reader = {reader_key}
+{filters}
 [filter:copy]
 use = egg:swift#copy
 [filter:container-quotas]
@@ -113,6 +107,34 @@ use = egg:swift#slo
 allow_async_delete = false
 [filter:dlo]
 use = egg:swift#dlo
+"""
+_TEMPAUTH = """
+[filter:s3api]
+use = egg:swift#s3api
+location = {region}
+[filter:tempauth]
+use = egg:swift#tempauth
+fernet_key_one = {fernet}
+active_fernet_key_id = one
+user_{account}_writer = {key} .admin
+user_{account}_reader = {reader_key}
+"""
+# As Swift's documentation of Keystone has it; it asks as the administrator.
+_KEYSTONE = """
+[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+www_authenticate_uri = {url}
+auth_url = {url}
+auth_type = password
+project_domain_id = default
+user_domain_id = default
+project_name = admin
+username = admin
+password = {password}
+delay_auth_decision = true
+[filter:keystoneauth]
+use = egg:swift#keystoneauth
+operator_roles = admin, member
 """
 _STORAGE = """
 [DEFAULT]
@@ -218,7 +240,7 @@ def prepared() -> Iterator[tuple[Site, Server]]:
             User(f"{account}:writer", secrets.token_hex(16)),
             User(f"{account}:reader", secrets.token_hex(16)),
         )
-        _configure(site)
+        _configure(home, "s3api tempauth", _by_tempauth(site))
         yield site, Server(_command, _answers, None, home, signal.SIGTERM)
 
 
@@ -254,24 +276,50 @@ def _directory_with_attributes() -> Iterator[Path]:
     not_run("a file system with extended attributes of users, for Swift", "let TMPDIR name a directory of one")
 
 
-def _configure(site: Site) -> None:
-    (site.home / "disk").mkdir()
-    (site.home / "swift.conf").write_text(
+@pytest.fixture
+def swift_of_keystone(keystone: Keystone) -> Iterator[str]:
+    """A Swift whose callers Keystone knows, as its catalogue says; return the beginning of the URLs of accounts."""
+    if not is_installed() or not list(_VENV.glob("lib/python3*/site-packages/keystonemiddleware")):
+        not_run("Swift with Keystone's middleware (.venv-swift)")
+    with _directory_with_attributes() as home:
+        filters = _KEYSTONE.format(url=keystone.url, password=keystone.admin.password)
+        _configure(home, "authtoken keystoneauth", filters)
+        with running(Server(_command, _answers, None, home, signal.SIGTERM)) as port:
+            accounts = f"http://127.0.0.1:{port}/v1/AUTH_"
+            services = (
+                keystone.endpoint("identity", "keystone", keystone.url),  # where the middleware asks about tokens
+                keystone.endpoint("object-store", "swift", f"{accounts}%(project_id)s"),
+            )
+            yield accounts
+            for each in services:  # other tests have this Keystone too
+                keystone.remove_service(each)
+
+
+def _by_tempauth(site: Site) -> str:
+    return _TEMPAUTH.format(
+        region=REGION,
+        account=site.account,
+        fernet=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        key=site.writer.key,
+        reader_key=site.reader.key,
+    )
+
+
+def _configure(home: Path, who: str, filters: str) -> None:
+    """Write the settings of all servers.
+
+    Args:
+        who: The filters that make sure of callers, in their order.
+        filters: Their sections.
+    """
+    (home / "disk").mkdir()
+    (home / "swift.conf").write_text(
         f"[swift-hash]\nswift_hash_path_suffix = {secrets.token_hex(8)}\n"
         "[storage-policy:0]\nname = one\ndefault = yes\n"
     )
     for kind in ("account", "container", "object"):
-        (site.home / f"{kind}-server.conf").write_text(_STORAGE.format(home=site.home, kind=kind))
-    (site.home / "proxy-server.conf").write_text(
-        _PROXY.format(
-            home=site.home,
-            region=REGION,
-            account=site.account,
-            fernet=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            key=site.writer.key,
-            reader_key=site.reader.key,
-        )
-    )
+        (home / f"{kind}-server.conf").write_text(_STORAGE.format(home=home, kind=kind))
+    (home / "proxy-server.conf").write_text(_PROXY.format(home=home, who=who, filters=filters))
 
 
 def _command(port: int) -> Sequence[str | Path]:

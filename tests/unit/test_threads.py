@@ -92,7 +92,7 @@ def test_closing_waits_for_the_work_that_runs() -> None:
         pool.start(work)
 
 
-def test_a_pool_never_claims_more_of_the_processor_than_its_process() -> None:
+def test_a_pool_claims_less_of_the_processor_than_its_process_whatever_that_claims() -> None:
     program = (
         "import asyncio, os, threading\n"
         "from headwater.threads import Pool\n"
@@ -102,7 +102,7 @@ def test_a_pool_never_claims_more_of_the_processor_than_its_process() -> None:
         "print(asyncio.run(pool.run(work)) - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "0\n"
+    assert done.stdout == "3\n"
 
 
 def test_a_pool_may_claim_less_of_the_processor_than_others() -> None:
@@ -113,6 +113,6 @@ def test_a_pool_may_claim_less_of_the_processor_than_others() -> None:
     calls: dict[int, Callable[[], int]] = {0: priority, 3: priority}
     for nice, call in calls.items():
         pool = Pool("kind", 1, nice=nice)
-        assert asyncio.run(pool.run(call)) == max(nice, before)
+        assert asyncio.run(pool.run(call)) == min(before + nice, 19)
         pool.close()
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.caching.marks import is_marked, keeps_marks, mark
 from headwater.errors import SettingsError, Unavailable
 
 _RESUMED_S = 24 * 3600  # for how long what was begun is worth the room that it takes
@@ -86,6 +87,7 @@ class KeptFiles:
         groups: str = "[a-z]+",
         others: tuple[str, ...] = (),
         resumes: bool = False,
+        marks: bool = False,
     ) -> None:
         """Make the directory ready.
 
@@ -95,6 +97,7 @@ class KeptFiles:
             groups: Matches what names begin with.
             others: More directories in it.
             resumes: What was begun and left is fetched further, and not removed as long as there is room.
+            marks: What somebody touched since it was kept is not there any more, where the file system tells.
 
         Raises:
             SettingsError: Nothing can be kept there.
@@ -114,7 +117,7 @@ class KeptFiles:
                     )
                 (root / each).chmod(0o700)
             with self.alone():
-                pass
+                self._marks = marks and keeps_marks(root)
         except (OSError, CacheUnavailable) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise SettingsError(f"{setting}: cannot keep anything in {root}: {reason}") from error
@@ -125,7 +128,7 @@ class KeptFiles:
         """Return the file of this name that is whole; ``None`` where there is none, or the directory does not work."""
         path = self.root / self._room / name
         try:
-            return path if _is_whole(name, path.lstat()) else None
+            return path if self._is_whole(name, path.lstat()) else None
         except OSError:
             return None
 
@@ -154,9 +157,12 @@ class KeptFiles:
                     hits=self._hits(name),
                 )
                 for name, about in self._ours(self._room)
-                if _is_whole(name, about)
+                if self._is_whole(name, about)
             ]
         return sorted(found, key=lambda each: each.last_accessed)
+
+    def _is_whole(self, name: str, about: os.stat_result) -> bool:
+        return _is_whole(name, about) and (not self._marks or is_marked(name, about))
 
     def _hits(self, name: str) -> int:
         with contextlib.suppress(OSError):
@@ -203,6 +209,8 @@ class KeptFiles:
     def keep(self, name: str, file: int) -> bool:
         """Make what was fetched durable, and then visible; return ``False`` where it was removed meanwhile."""
         with self.working():
+            if self._marks:
+                mark(file, name)
             os.fsync(file)
         path = self.root / "filling" / name
         with self.alone():
@@ -243,7 +251,7 @@ class KeptFiles:
         with self.alone():
             self._fetched()
             for name, about in list(self._ours(self._room)):
-                if not _is_whole(name, about):
+                if not self._is_whole(name, about):
                     self._unlink(self._room, name)
             for name, _ in list(self._ours("hits")):
                 if self.find(name) is None:

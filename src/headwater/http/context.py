@@ -27,6 +27,8 @@ class Context:
     # The fields behind a body in chunks, names in lower case: there once it has ended. ASGI has none for requests.
     trailers: Sequence[tuple[bytes, bytes]] = ()
     inform: Inform | None = None  # None: the server has no interim answers, or the client takes none
+    # How many bytes of the answer's body the network has taken so far; ``None``: nobody knows.
+    body_sent: Callable[[], int] | None = None
     limit_hops: Callable[[int], None] | None = None  # lets this answer pass so many routers at most; None: nobody can
     proxied: bool = False  # a proxy that is trusted has said who the client is
     network: str = ""  # whose listener has taken the request, as the settings name it; empty: none of a network

@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, NotFound, Unavailable
+from headwater.errors import ClientDisconnected, HeadwaterError, NotFound, Unavailable
 from headwater.http.answers import without_body
 from headwater.http.conditions import is_held
 from headwater.http.context import context
@@ -48,7 +48,7 @@ from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
-from headwater.instances.serving.waiting import Changes, is_same, timeout_of, waits
+from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
@@ -179,7 +179,11 @@ def application(
             return await password_http.post(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
         if is_password:
             found = await password_http.read(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
-        elif changes is not None and waits(request):
+        elif (
+            changes is not None
+            and request.scope.get("query_string")
+            and is_wanted(request.query_params.get("wait_for_change"))
+        ):
             found = await _newer(
                 request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
             )
@@ -192,10 +196,7 @@ def application(
             await send({"type": "websocket.close", "code": 1000})
             return
         request = Request(scope, receive)
-        try:
-            response = await document(request)
-        except HeadwaterError as error:
-            response = refusal(error, scope, by_agent=is_by_agent(request))
+        response = await _answered(document, request, by_agent=is_by_agent(request))
         if request.method == "HEAD":
             response = without_body(response)
         await response(scope, receive, send)
@@ -205,6 +206,17 @@ def application(
 
 def _passwords(registered: Posted, elsewhere: Elsewhere | None, snapshot: Snapshot) -> Posted:
     return registered if elsewhere is None or snapshot.is_registered else elsewhere.passwords
+
+
+async def _answered(
+    document: Callable[[Request], Awaitable[Response]], request: Request, *, by_agent: bool
+) -> Response:
+    try:
+        return await document(request)
+    except ClientDisconnected:
+        raise  # who observes the listener tells the client, if it is there, that its body is broken
+    except HeadwaterError as error:
+        return refusal(error, request.scope, by_agent=by_agent)
 
 
 async def _asked(ask: Callable[[], Awaitable[T]], patience_s: float) -> T:

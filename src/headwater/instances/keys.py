@@ -11,6 +11,8 @@ from typing import Literal
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.names import NAME_LIMIT, require_text
 
+MOST_KEYS = 1000  # of one machine
+
 _ALGORITHM = re.compile(r"(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+", re.ASCII)
 KEY_LIMIT = 16384  # characters; an RSA key of 16384 bits has about 2800
 _BYTE_ORDER_MARK = "\ufeff"
@@ -62,6 +64,8 @@ def ssh_keys(text: str) -> list[Key]:
         # A mark in the middle is from a file that was put behind another one.
         line = written.replace(_BYTE_ORDER_MARK, "").replace("\t", " ").strip()
         if line and not line.startswith("#"):
+            if len(keys) == MOST_KEYS:
+                raise InstanceInvalid("ssh keys", f"there are more than the {MOST_KEYS} that one machine may have")
             keys.append(_ssh_key(number, line, {key.name for key in keys}))
     if not keys:
         raise InstanceInvalid("ssh key", "there is no key in it; give a line such as 'ssh-ed25519 AAAA… user@host'")

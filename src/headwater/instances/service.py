@@ -13,14 +13,16 @@ from typing import Any, Literal, Protocol
 
 from headwater.clock import Clock, now
 from headwater.instances.addresses import canonical
-from headwater.instances.errors import InstanceChanged
-from headwater.instances.keys import Key, free_name, ssh_keys
+from headwater.instances.errors import InstanceChanged, InstanceInvalid
+from headwater.instances.keys import MOST_KEYS, Key, free_name, ssh_keys
 from headwater.instances.lists.rows import Head, InstanceLists, Page
 from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
 from headwater.instances.registry import Heard, InstanceRows, nobody
+
+MOST_ADDRESSES = 1000  # of one machine; one statement looks whose they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def described(said: Description, clock: Clock = now) -> Instance:
         created_at=at,
         updated_at=at,
         project_id=said.project_id,
-        addresses=tuple(canonical(text) for text in said.addresses),
+        addresses=_addresses(said.addresses),
         keys=_keys(said.ssh_keys),
         user_data=said.user_data,
         vendor_data=said.vendor_data,
@@ -94,7 +96,7 @@ def changed(instance: Instance, said: Mapping[str, Any]) -> Instance:
     """
     values = dict(said)
     if "addresses" in values:
-        values["addresses"] = tuple(canonical(text) for text in values["addresses"])
+        values["addresses"] = _addresses(values["addresses"])
     if "ssh_keys" in values:
         certificates = tuple(key for key in instance.keys if key.type != "ssh")
         values["keys"] = (*_keys(values.pop("ssh_keys")), *certificates)
@@ -103,12 +105,20 @@ def changed(instance: Instance, said: Mapping[str, Any]) -> Instance:
     return replace(instance, **values)
 
 
+def _addresses(texts: Sequence[str]) -> tuple[str, ...]:
+    if len(texts) > MOST_ADDRESSES:
+        raise InstanceInvalid("addresses", f"{len(texts)} are more than the {MOST_ADDRESSES} that one machine may have")
+    return tuple(canonical(text) for text in texts)
+
+
 def _keys(texts: Sequence[str]) -> tuple[Key, ...]:
     """Return the keys of all texts; two of one name get different ones."""
     found: list[Key] = []
     for text in texts:
         for key in ssh_keys(text):
             found.append(replace(key, name=free_name(key.name, {other.name for other in found})))
+            if len(found) > MOST_KEYS:
+                raise InstanceInvalid("ssh keys", f"there are more than the {MOST_KEYS} that one machine may have")
     return tuple(found)
 
 

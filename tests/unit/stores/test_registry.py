@@ -206,3 +206,9 @@ def test_a_speed_is_in_mib_a_second(tmp_path: Path) -> None:
     began = time.monotonic()
     put(store, "k", bytes(8 << 20))
     assert 0.4 <= time.monotonic() - began < 10
+
+
+def test_what_has_to_be_given_stands_in_the_sample_without_a_value() -> None:
+    sample = CliRunner().invoke(app, ["config", "sample"]).stdout
+    assert "PydanticUndefined" not in sample
+    assert "#   bind =\n" in sample

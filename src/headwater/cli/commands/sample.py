@@ -71,7 +71,7 @@ def _sections() -> tuple[dict[KeyPath, list[SampleKey]], Collection[KeyPath]]:
     sections: dict[KeyPath, list[SampleKey]] = {(): []}
     repeated: dict[KeyPath, BaseModel] = {}  # each with its first entry
     for path, field in fields(Settings):
-        default = field.get_default(call_default_factory=True)
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
         if path[:2] == ("stores", ENTRIES):
             continue  # what a store may have, its type says
         if section_of(field.annotation) is not None:
@@ -79,7 +79,7 @@ def _sections() -> tuple[dict[KeyPath, list[SampleKey]], Collection[KeyPath]]:
             if isinstance(default, tuple):
                 repeated[path] = default[0]
             if path == ("stores",):
-                sections |= {(*path, name): _keys_of((*path, name), store) for name, store in default.items()}
+                sections |= {(*path, name): _keys_of((*path, name), store) for name, store in (default or {}).items()}
             continue
         if path[:-1] in repeated:
             default = getattr(repeated[path[:-1]], path[-1])

@@ -46,7 +46,7 @@ class CacheDirectory(KeptFiles):
             SettingsError: Nothing can be kept there.
         """
         setting = "section [cache], key 'directory'"
-        super().__init__(root, max_size, setting=setting, room="images", groups=_ID, others=("queue",))
+        super().__init__(root, max_size, setting=setting, room="images", groups=_ID, others=("queue",), marks=True)
 
     def images(self) -> list[CachedImage]:
         """Return all that is whole, what was read last at the end."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
 
 from headwater.http.paging import BadQuery, marker, page_limit
-from headwater.http.values import canonical_id, whole
+from headwater.http.values import canonical_id, moment, whole
 from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query
 from headwater.images.http.filters import readable, require_few
 from headwater.images.model import Status, Visibility
@@ -161,15 +160,13 @@ def _time(name: str, value: str) -> Condition:
         value = rest
     else:
         operator = "eq"
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
+    at = moment(value)
+    if at is None:
         raise BadQuery(
             f"Invalid value for {name!r}: {value[:40]!r} is not a time such as 2026-11-20T09:53:25Z; "
             f"it may follow one of {', '.join(_COMPARISONS)} and a colon."
-        ) from error
-    second = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 1_000_000
-    return _whole_seconds(name, operator, second)
+        )
+    return _whole_seconds(name, operator, at // 1_000_000 * 1_000_000)
 
 
 def _whole_seconds(name: str, operator: str, second: int) -> Condition:

@@ -7,6 +7,7 @@ operator's policy file decides here as it did there.
 
 from __future__ import annotations
 
+import operator
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from headwater.images.metadefs import reading
 from headwater.images.metadefs.catalogue import MetadefRows, Query, Sight
 from headwater.images.metadefs.model import (
     Association,
+    Definition,
     MetadefObject,
     Namespace,
     NamespaceNotFound,
@@ -75,14 +77,20 @@ class PageOfParts:
         self.limit, self.marker, self.sort_key, self.sort_dir = limit, marker, sort_key, sort_dir
 
     def of(self, namespace: Namespace, parts: tuple[P, ...], kind: type[P]) -> list[P]:
-        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none."""
+        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none.
+
+        In the order of names a marker has its place even when what it names was deleted meanwhile.
+        """
         # Sorting is stable, so that parts of one moment stay in the order they were added, or the reverse.
         ordered = sorted(parts, key=lambda part: (getattr(part, self.sort_key), part.name))
         if self.sort_key != "name":
             ordered = sorted(parts, key=lambda part: int(getattr(part, self.sort_key)))
         if self.sort_dir == "desc":
             ordered.reverse()
-        if self.marker is not None:
+        if self.marker is not None and self.sort_key == "name":
+            beyond = operator.lt if self.sort_dir == "desc" else operator.gt
+            ordered = [part for part in ordered if beyond(part.name, self.marker)]
+        elif self.marker is not None:
             ordered = ordered[ordered.index(namespace.get(parts, kind, self.marker)) + 1 :]
         return ordered if self.limit is None else ordered[: self.limit]
 
@@ -274,17 +282,11 @@ class Metadefs:
 
     def delete_property(self, caller: Caller, name: str, wanted: str) -> None:
         """Take one property out of the namespace."""
-
-        def change(before: Namespace) -> Namespace:
-            after = before.removed(before.properties, Property, wanted)
-            before.require_deletable(f"its property {wanted!r}")
-            return replace(before, properties=after)
-
-        self._changed(caller, name, "remove_metadef_property", change)
+        self._changed(caller, name, "remove_metadef_property", _without_one("properties", Property, wanted))
 
     def delete_properties(self, caller: Caller, name: str) -> None:
         """Take every property out of the namespace."""
-        self._emptied(caller, name, "properties", ("delete_metadef_namespace",), _without_properties)
+        self._emptied(caller, name, "properties", ("delete_metadef_namespace",))
 
     # --- Objects ---------------------------------------------------------------------------------
 
@@ -325,17 +327,11 @@ class Metadefs:
 
     def delete_object(self, caller: Caller, name: str, wanted: str) -> None:
         """Take one object out of the namespace."""
-
-        def change(before: Namespace) -> Namespace:
-            after = before.removed(before.objects, MetadefObject, wanted)
-            before.require_deletable(f"its object {wanted!r}")
-            return replace(before, objects=after)
-
-        self._changed(caller, name, "delete_metadef_object", change)
+        self._changed(caller, name, "delete_metadef_object", _without_one("objects", MetadefObject, wanted))
 
     def delete_objects(self, caller: Caller, name: str) -> None:
         """Take every object out of the namespace."""
-        self._emptied(caller, name, "objects", ("delete_metadef_namespace",), _without_objects)
+        self._emptied(caller, name, "objects", ("delete_metadef_namespace",))
 
     # --- Tags ------------------------------------------------------------------------------------
 
@@ -387,18 +383,12 @@ class Metadefs:
 
     def delete_tag(self, caller: Caller, name: str, wanted: str) -> None:
         """Take one tag out of the namespace."""
-
-        def change(before: Namespace) -> Namespace:
-            after = before.removed(before.tags, Tag, wanted)
-            before.require_deletable(f"its tag {wanted!r}")
-            return replace(before, tags=after)
-
-        self._changed(caller, name, "delete_metadef_tag", change)
+        self._changed(caller, name, "delete_metadef_tag", _without_one("tags", Tag, wanted))
 
     def delete_tags(self, caller: Caller, name: str) -> None:
         """Take every tag out of the namespace."""
         rules = ("delete_metadef_namespace", "delete_metadef_tags")
-        self._emptied(caller, name, "tags", rules, _without_tags)
+        self._emptied(caller, name, "tags", rules)
 
     # --- What they share -------------------------------------------------------------------------
 
@@ -426,12 +416,11 @@ class Metadefs:
     def _changed(self, caller: Caller, name: str, rule: str, change: Callable[[Namespace], Namespace]) -> Namespace:
         return self._told(caller, _ACTIONS[rule], name, (rule,), change)
 
-    def _emptied(
-        self, caller: Caller, name: str, parts: Parts, rules: tuple[str, ...], change: Callable[[Namespace], Namespace]
-    ) -> None:
+    def _emptied(self, caller: Caller, name: str, parts: Parts, rules: tuple[str, ...]) -> None:
         def emptied(before: Namespace) -> Namespace:
             before.require_deletable(f"its {parts}")
-            return change(before)
+            nothing: dict[str, Any] = {parts: ()}
+            return replace(before, **nothing)
 
         self._told(caller, f"metadef_namespace.delete_{parts}", name, rules, emptied)
 
@@ -449,16 +438,15 @@ class Metadefs:
             return unit.commit(namespaces.changed(name, checked))
 
 
-def _without_properties(namespace: Namespace) -> Namespace:
-    return replace(namespace, properties=())
+def _without_one(parts: Parts, kind: type[Definition], name: str) -> Callable[[Namespace], Namespace]:
+    """Return the change that takes one of its parts out of a namespace."""
 
+    def change(before: Namespace) -> Namespace:
+        left: dict[str, Any] = {parts: before.removed(getattr(before, parts), kind, name)}
+        before.require_deletable(f"its {kind.NOUN} {name!r}")
+        return replace(before, **left)
 
-def _without_objects(namespace: Namespace) -> Namespace:
-    return replace(namespace, objects=())
-
-
-def _without_tags(namespace: Namespace) -> Namespace:
-    return replace(namespace, tags=())
+    return change
 
 
 def _own(caller: Caller) -> dict[str, Any]:

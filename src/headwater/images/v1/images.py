@@ -7,7 +7,7 @@ its data at once; when that data does not come, the image is killed, not queued:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -298,7 +298,14 @@ class ImagesV1:
         return replace(after, properties=self._guard.replaced(caller, image.properties, after.properties))
 
     def begin(
-        self, caller: Caller, image: Image, said: Description, length: int | None, digests: Digests = ()
+        self,
+        caller: Caller,
+        image: Image,
+        said: Description,
+        length: int | None,
+        *,
+        digests: Digests = (),
+        foreseen: Collection[str] = (),
     ) -> UploadSession:
         """Claim an image for the data that its request brings; see ``Uploads.begin``.
 
@@ -307,6 +314,7 @@ class ImagesV1:
         terms = Terms(
             checksum=image.checksum,
             digests=digests,
+            foreseen=foreseen,
             store=said.fields.get("store"),
             needs_formats=image.size != 0,
             failed=Status.KILLED,

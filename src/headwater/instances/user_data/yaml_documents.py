@@ -101,7 +101,7 @@ def _require_bounded(root: yaml.Node) -> None:
                 merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 size += sum(sizes.get(id(each), 0) for each in merged)
         sizes[id(node)] = size
-        if size > _MOST_MERGED:
+        if size > max(_MOST_MERGED, len(node.value)):
             raise NotYaml("mappings that are merged (<<) grow beyond all bounds", node.start_mark.line + 1)
 
 

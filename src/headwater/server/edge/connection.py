@@ -207,7 +207,7 @@ class Connection:
         }
         known = context(scope)
         known.receive_into, known.trailers = exchange.receive_into, request.trailers
-        known.limit_hops = exchange.limit_hops
+        known.body_sent, known.limit_hops = exchange.body_sent, exchange.limit_hops
         if request.version == "1.1":  # RFC 9110, 15.2: HTTP/1.0 has no interim answers
             known.inform = exchange.inform
         return scope

@@ -58,6 +58,7 @@ class Exchange:
         self._received = 0
         self._chunked = False
         self._left: int | None = 0  # of the answer's body; None: nobody said
+        self._body_sent = 0
         self.body_complete = incoming.takes_end()
         self._end_was_told = False
         self.broken = False  # the body will never be complete
@@ -143,6 +144,10 @@ class Exchange:
         with contextlib.suppress(OSError):  # the client is gone, which who reads its body is told
             await self._stream.send(b"".join((_status_line(status), *lines, b"\r\n")))
 
+    def body_sent(self) -> int:
+        """Return how many bytes of the answer's body the network has taken; it may keep the last ones for a while."""
+        return self._body_sent
+
     def limit_hops(self, count: int) -> None:
         """Let the answer pass ``count`` routers at most; no other one follows it on this connection."""
         self._stream.limit_hops(count)
@@ -150,9 +155,10 @@ class Exchange:
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         head = b"" if self.started else self._head(None if more else len(body))
-        self._take_off(len(body))
+        count = len(body)
+        self._take_off(count)
         if self._has_no_body:
-            body = b""
+            count, body = 0, b""
         elif self._chunked:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
         self.started = True
@@ -160,6 +166,7 @@ class Exchange:
             await self._stream.send(head)
             head = b""
         await self._stream.send(head + body if head else body)
+        self._body_sent += count
         if not more:
             self._end()
 
@@ -185,6 +192,8 @@ class Exchange:
             except FileFailed as failed:
                 self._left = (self._left or 0) + wanted - failed.sent  # the rest may come otherwise
                 raise
+            finally:
+                self._body_sent += self._stream.sent_of_file
         finally:
             os.close(file)
         if not more:

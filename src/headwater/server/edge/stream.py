@@ -57,6 +57,7 @@ class Stream(asyncio.BufferedProtocol):
         self._count = 0  # of bytes that went there
         self._ended = False  # the client sends no more
         self._full = False  # the client has to read before more is sent
+        self.sent_of_file = 0  # bytes of the file that is sent, or was sent last
         self.is_encrypted = False  # so that nothing goes past the transport
 
     # What the loop says.
@@ -187,6 +188,7 @@ class Stream(asyncio.BufferedProtocol):
             FileFailed: It has fewer, or cannot be read; ``path`` names it there.
             TimeoutError, ConnectionError: As for ``send``.
         """
+        self.sent_of_file = 0
         if self.is_encrypted:
             await self._send_pieces(file, path, offset, count, pool)
             return
@@ -199,6 +201,7 @@ class Stream(asyncio.BufferedProtocol):
             while count:
                 sent, wait = await self._burst(pool, out, file, offset, count)
                 offset, count = offset + sent, count - sent
+                self.sent_of_file += sent
                 if isinstance(wait, OSError):
                     raise FileFailed(path, offset - start, wait) from wait
                 if wait:
@@ -221,6 +224,7 @@ class Stream(asyncio.BufferedProtocol):
                 raise FileFailed(path, offset - start)
             await self.send(piece)
             offset, count = offset + len(piece), count - len(piece)
+            self.sent_of_file += len(piece)
 
     async def _burst(self, pool: Pool, out: int, file: int, offset: int, count: int) -> tuple[int, bool | OSError]:
         return await _uncancelled(pool.run(partial(_send_burst, out, file, offset, count)))
@@ -290,7 +294,7 @@ def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool
     """Return how much was sent, and whether the client has to read before more can be, or what is wrong with the file.
 
     Raises:
-        OSError: Something is wrong with the socket.
+        OSError: Something is wrong with the socket, and nothing was sent.
     """
     sent, wanted = 0, min(count, FILE_BURST)
     while sent < wanted:
@@ -299,9 +303,11 @@ def _send_burst(out: int, file: int, offset: int, count: int) -> tuple[int, bool
         except BlockingIOError:
             return sent, True
         except OSError:
-            if (fault := _fault(file, offset + sent)) is None:
+            if (fault := _fault(file, offset + sent)) is not None:
+                return sent, fault
+            if not sent:
                 raise
-            return sent, fault
+            return sent, False  # so that it is counted; the next burst finds the same
         if one == 0:
             break
         sent += one

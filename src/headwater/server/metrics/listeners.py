@@ -35,7 +35,9 @@ class Listeners:
             registry=registry,
         )
         self.received = Counter("headwater_received_bytes", "Bytes of bodies received", ["listener"], registry=registry)
-        self.sent = Counter("headwater_sent_bytes", "Bytes of bodies sent", ["listener"], registry=registry)
+        self.sent = Counter(
+            "headwater_sent_bytes", "Bytes of bodies that the network has taken", ["listener"], registry=registry
+        )
         self._certificate_days = Gauge(
             "headwater_certificate_days_left",
             "Days until the certificate of a listener ends",

@@ -96,7 +96,8 @@ class Observed:
         finally:
             took = time.perf_counter() - started
             self._in_flight.dec()
-            self._count(scope["method"], exchange, length, took)
+            sent = exchange.announced if known.body_sent is None else known.body_sent()
+            self._count(scope["method"], exchange.status, length, sent, took)
             client = scope.get("client")
             caller = known.caller
             on_network = {"network": known.network} if known.network else {}
@@ -108,21 +109,21 @@ class Observed:
                 path=_SECRET.sub(r"\1...", scope["path"]),
                 status=exchange.status,
                 ms=round(took * 1000, 2),
-                sent=exchange.sent,
+                sent=sent,
                 client=client[0] if client else None,
                 **on_network,
                 **who,
             )
             request_id.reset(token)
 
-    def _count(self, method: str, exchange: _Exchange, received: int, took: float) -> None:
+    def _count(self, method: str, status: int, received: int, sent: int, took: float) -> None:
         method = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
-        self._metrics.requests.labels(self._listener, method, str(exchange.status)).inc()
+        self._metrics.requests.labels(self._listener, method, str(status)).inc()
         self._metrics.seconds.labels(self._listener, method).observe(took)
         if received:
             self._received.inc(received)
-        if exchange.sent:
-            self._sent.inc(exchange.sent)
+        if sent:
+            self._sent.inc(sent)
 
 
 def _new_request_id() -> str:
@@ -150,7 +151,7 @@ def _head(scope: Scope) -> tuple[str, int]:
 
 
 class _Exchange:
-    """One answer on its way: adds to its head what every answer has, and notes what is sent."""
+    """One answer on its way: adds to its head what every answer has, and notes what it is."""
 
     def __init__(self, send: Send, current: str, told: Mapping[str, str], *, has_body: bool) -> None:
         self._send = send
@@ -159,7 +160,7 @@ class _Exchange:
         self._request_id = (b"x-openstack-request-id", current.encode("latin-1"))
         self.started = False
         self.status = 0
-        self.sent = 0  # bytes of the body, all of it once it has begun
+        self.announced = 0  # bytes of the body
         self.left_with: OSError | None = None  # what told that the client is gone, or takes nothing any more
 
     async def send(self, message: Message) -> None:
@@ -173,7 +174,7 @@ class _Exchange:
                 more = ((name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self._told.items())
                 headers += [(name, value) for name, value in more if name not in there]
             if self._has_body:
-                self.sent = next((int(value) for name, value in headers if name == b"content-length"), 0)
+                self.announced = next((int(value) for name, value in headers if name == b"content-length"), 0)
             message = {**message, "headers": headers}
         try:
             await self._send(message)

@@ -38,7 +38,8 @@ def fill(cache: CacheDirectory, name: str, *, at: float | None = None) -> Path:
     path = cache.find(name)
     assert path is not None
     if at is not None:
-        os.utime(path, (at, at))
+        marked = int(at) * 10**9 + path.stat().st_mtime_ns % 10**9
+        os.utime(path, ns=(marked, marked))
     return path
 
 
@@ -63,8 +64,25 @@ def test_what_is_kept_is_found_with_its_hits(cache: CacheDirectory) -> None:
     cache.hit(name)
     (found,) = cache.images()
     assert (found.name, found.size, found.hits) == (name, 100, 2)
-    assert found.last_accessed > found.last_modified == 1000.0
+    assert found.last_accessed > int(found.last_modified) == 1000
     assert cache.begin(name) == cache.find(name)
+
+
+def test_what_somebody_touched_is_not_there_any_more(cache: CacheDirectory) -> None:
+    name = a_name()
+    path = fill(cache, name)
+    with path.open("r+b") as file:
+        file.write(b"x")
+    assert cache.find(name) is None
+    assert cache.images() == []
+    assert fill(cache, name).read_bytes() == bytes(100)
+
+
+def test_a_file_system_that_keeps_no_such_times_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "utime", lambda *_, **__: None)
+    cache = CacheDirectory(tmp_path, 1000)
+    name = a_name()
+    assert fill(cache, name) == cache.find(name)
 
 
 def test_two_never_fetch_the_same(cache: CacheDirectory) -> None:

@@ -114,7 +114,9 @@ def test_whether_images_are_deleted_is_not_asked_here() -> None:
         ("lte:", "lte", NOON + 999_999),
     ],
 )
-@pytest.mark.parametrize("time", ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00", "2026-11-20T14:00:00+02:00"])
+@pytest.mark.parametrize(
+    "time", ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00", "2026-11-20T14:00:00+02:00", "2026-11-20T14:00:00 02:00"]
+)
 def test_times_are_compared_by_the_seconds_that_the_api_shows(
     name: str, operator: str, comparison: Any, value: Any, time: str
 ) -> None:

@@ -324,5 +324,8 @@ def test_tags_are_listed_by_page(api: Api) -> None:
     assert tag_names(api, "?sort_key=name&sort_dir=asc&limit=2") == ["a", "b"]
     assert tag_names(api, "?sort_key=name&sort_dir=desc&marker=c&limit=1") == ["b"]
     api.must(404, "GET", f"{NS}/tags?marker=none")
+    api.must(204, "DELETE", f"{NS}/tags/c")
+    assert tag_names(api, "?sort_key=name&sort_dir=desc&marker=c") == ["b", "a"]
+    assert tag_names(api, "?sort_key=name&sort_dir=asc&marker=aa") == ["b"]
     for wrong in ("limit=x", "limit=-1", "sort_key=id", "sort_dir=up"):
         api.must(400, "GET", f"{NS}/tags?{wrong}")

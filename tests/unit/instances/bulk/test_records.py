@@ -192,3 +192,9 @@ def test_a_text_of_lines_is_written_as_people_write_it() -> None:
     text = "".join(written(iter([one('[{name: x, user_data: "#cloud-config\\na: b\\n"}]')])))
     assert "  user_data: |\n    #cloud-config\n    a: b\n" in text
     assert yaml.safe_load(text)["instances"][0]["user_data"] == "#cloud-config\na: b\n"
+
+
+def test_a_mapping_of_many_keys_that_merges_none_is_taken() -> None:
+    many = ", ".join(f"k{number}: v" for number in range(30_000))
+    [record] = read(f"- {{name: a, meta: {{{many}}}}}".encode())
+    assert len(record.instance.meta) == 30_000

@@ -146,6 +146,16 @@ def test_the_answer_to_head_has_nothing_to_count(metrics: Metrics, logs: list[An
     assert logs[0]["sent"] == 0
 
 
+def test_what_went_out_is_told_where_the_server_knows_it(metrics: Metrics, logs: list[Any]) -> None:
+    async def left(scope: Scope, receive: Receive, send: Send) -> None:
+        context(scope).body_sent = lambda: 7
+        await fine(scope, receive, send)
+
+    ask(left, metrics)
+    assert logs[0]["sent"] == 7
+    assert b'headwater_sent_bytes_total{listener="images"} 7.0' in metrics.exposition()[0]
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [

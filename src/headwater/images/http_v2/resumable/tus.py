@@ -24,6 +24,7 @@ from headwater.http.context import context
 from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Handler, MethodNotAllowed
 from headwater.http.threads import Threads
+from headwater.http.values import whole
 from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload
 from headwater.images.data.resumable.checked import PartMismatch
 from headwater.images.data.resumable.parts import LastPart, Part, Progress
@@ -101,7 +102,7 @@ class TusHandlers:
     async def create(self, request: Request) -> Response:
         """Begin an upload; its first part may be there already."""
         _require_version(request)
-        length = requests.said_length(request.headers)
+        length = _bytes(request, "Upload-Length")
         if (length is None) != (request.headers.get("upload-defer-length") == "1"):
             raise FieldMissing("Upload-Length", "a number of bytes, and Upload-Defer-Length is not 1 instead")
         name = _file_name(request)
@@ -141,10 +142,10 @@ class TusHandlers:
     async def append(self, request: Request) -> Response:
         _require_version(request)
         _require_part(request)
-        offset = structured.lenient_item(request.headers, "Upload-Offset", int)
-        if offset is None or offset < 0:
+        offset = _bytes(request, "Upload-Offset")
+        if offset is None:
             raise FieldMissing("Upload-Offset", "a number of bytes")
-        length, end, checks = requests.said_length(request.headers), ends_at(request, offset), _checksum(request)
+        length, end, checks = _bytes(request, "Upload-Length"), ends_at(request, offset), _checksum(request)
         caller, image_id, upload_id = named(request)
 
         def part() -> Part | LastPart:
@@ -192,6 +193,12 @@ def _told(progress: Progress) -> Mapping[str, str]:
         "Cache-Control": "no-store",
         **length,
     }
+
+
+def _bytes(request: Request, name: str) -> int | None:
+    """Return the number that a header has: tus bounds its digits no more than HTTP does."""
+    number = whole(request.headers.get(name, ""))
+    return number if number is not None and number >= 0 else None
 
 
 def _require_version(request: Request) -> None:

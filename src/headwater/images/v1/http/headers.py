@@ -32,6 +32,7 @@ _URL = re.compile(r"[!-~]+")
 _NUMBERS = frozenset({"size", "min_disk", "min_ram"})
 _SWITCHES = frozenset({"is_public", "protected", "deleted"})
 # Where a client of Python writes a null: str(None).
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _NULLABLE = frozenset({"owner", "checksum", "disk_format", "container_format", "location", "copy_from"})
 # Not ours to be told; shown back by clients that were shown them.
 _IGNORED = frozenset({"created_at", "updated_at", "deleted_at", "deleted", "virtual_size", "uri"})
@@ -122,7 +123,12 @@ def _typed(name: str, text: str) -> Any:
         return _switch(name, text)
     if not text or (name in _NULLABLE and text == "None"):
         return None
-    return text.lower() if name == "checksum" else text
+    if name != "checksum":
+        return text
+    if not _MD5.fullmatch(text):
+        # No data could have it, so the image would be killed by whatever is uploaded.
+        raise BadHeader(f"Invalid value '{text[:40]}' for image checksum: it is an MD5, of 32 hexadecimal digits.")
+    return text.lower()
 
 
 def _number(name: str, text: str) -> int:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from headwater.errors import Invalid, PreconditionFailed
 from headwater.http import requests, structured
 from headwater.http.answers import json_answer
+from headwater.http.context import context
 from headwater.http.endpoint import Endpoint
 from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
@@ -81,10 +82,15 @@ class ImageHandlers:
         return threads.catalogue if said.location is None and said.copy_from is None else threads.web
 
     async def _received(self, request: Request, image: Image, said: Description, length: int | None) -> Image:
-        caller, digests = requests.caller(request), structured.digests_of_body(request.headers.raw)
+        caller = requests.caller(request)
+        digests = structured.digests_of_body(request.headers.raw)
+        foreseen = structured.algorithms_behind_body(request.headers)
         try:
             after = await receive(
-                Body(request), lambda: self._images.begin(caller, image, said, length, digests), self._threads
+                Body(request),
+                lambda: self._images.begin(caller, image, said, length, digests=digests, foreseen=foreseen),
+                self._threads,
+                lambda: structured.digests_of_body(context(request.scope).trailers),
             )
         except ImageGone as error:
             raise DeletedMeanwhile(image.id) from error
