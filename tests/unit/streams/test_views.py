@@ -23,7 +23,7 @@ from headwater.images.catalogue.public import Revision
 from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.model import Image, Visibility
 from headwater.streams.format.documents import Index, Products
-from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.document import StreamNotFound
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views import views as module
