@@ -26,7 +26,7 @@ from headwater.instances.api.routes import instance_routes, not_found
 from headwater.instances.api.service import ProjectInstances
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.names import is_uuid
-from headwater.instances.registry import InstanceRows, is_storable
+from headwater.instances.registry.rows import InstanceRows, is_storable
 from headwater.instances.sources.guests import Guests
 
 PATH = "/instances"
