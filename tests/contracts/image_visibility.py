@@ -12,7 +12,7 @@ from contracts.image_lists import DIRECTIONS, all_pages, expected
 from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Query, Viewer
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
