@@ -11,7 +11,7 @@ from beside_nova.machines import Machine
 from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.media.config_drive import drive_files
 from headwater.instances.model import File, Instance
-from headwater.instances.registry import Record
+from headwater.instances.registry.rows import Record
 from headwater.instances.snapshots.snapshot import render
 from headwater.instances.sources.openstack.documents import KeyPair, Network, Port, Server, Subnet
 from headwater.instances.sources.openstack.networks import network_data

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.image_catalogue import NOON, SECOND, an_image
 from contracts.unheard import UnheardImages
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query, total_order
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Direction, Query, total_order
 from headwater.images.model import Image, Status, Visibility
 
 

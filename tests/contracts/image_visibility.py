@@ -12,7 +12,7 @@ from contracts.image_lists import DIRECTIONS, all_pages, expected
 from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.activity.journal import Entry, Journal
 from headwater.database.engine import Database
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Query, Viewer
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image, Visibility
@@ -380,7 +380,22 @@ class ImageVisibilityContract:
         assert [(each.image_id, owner, seen) for each, owner, seen in members.with_project("c")] == [
             (image.id, "a", "shared")
         ]
-        assert members.with_project("b") == []
+        assert list(members.with_project("b")) == []
+
+    def test_what_is_shared_with_a_project_comes_in_blocks_oldest_image_first(
+        self, catalogue: UnheardImages, members: UnheardMembers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("headwater.images.catalogue.members._BLOCK", 2)
+        said = [MemberStatus.ACCEPTED, MemberStatus.PENDING, MemberStatus.ACCEPTED, MemberStatus.REJECTED]
+        line = []
+        for number in range(9):
+            image = an_image(owner="a", created_at=NOON + number // 3 * SECOND)  # several of one moment
+            add(catalogue, image)
+            share(members, image.id, "b", NOON - number, -1)
+            members.set_status(image.id, "b", said[number % 4], NOON)
+            line.append(((image.created_at, image.id), said[number % 4]))
+        found = [(each.image_id, each.status) for each, _, _ in members.with_project("b")]
+        assert found == [(image_id, status) for (_, image_id), status in sorted(line)]
 
     def test_an_image_that_is_not_there_has_no_members(self, members: UnheardMembers) -> None:
         with pytest.raises(ImageNotFound):

@@ -15,7 +15,7 @@ from headwater.instances.lists.needed_images import NeededImages
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 DISK = "70a599e0-31e7-49b7-b260-868f441e862b"
 

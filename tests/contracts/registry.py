@@ -9,8 +9,6 @@ from dataclasses import replace
 import pytest
 
 from headwater.database.engine import Database
-from headwater.instances.callers.identifiers import Identifier, Kind
-from headwater.instances.editions import Edition
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -21,7 +19,9 @@ from headwater.instances.errors import (
 from headwater.instances.keys import Key
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
-from headwater.instances.registry import RECORD_LIMIT, InstanceRows
+from headwater.instances.registry.editions import Edition
+from headwater.instances.registry.hardware import Identifier, Kind
+from headwater.instances.registry.rows import RECORD_LIMIT, InstanceRows
 
 NOON = 1_700_000_000_000_000
 

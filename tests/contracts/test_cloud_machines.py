@@ -15,7 +15,7 @@ from headwater.database.tables import cloud_instances, cloud_visits
 from headwater.instances.boot_log.entries import Entry
 from headwater.instances.boot_log.rows import KEPT, VisitRows
 from headwater.instances.model import Instance
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sealing import KEY_BYTES, Seal
 from headwater.instances.sources.guests import Guests, SeveralMeant
 from headwater.instances.sources.openstack.rows import CloudRows, Machine

@@ -12,7 +12,7 @@ from headwater.instances.errors import InstanceNotFound
 from headwater.instances.identity.keys import KeyRows
 from headwater.instances.password.posting import PasswordSet
 from headwater.instances.password.rows import OF_CLOUD, REGISTERED, Of, PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sealing import KEY_BYTES, Seal, SealUnknown
 from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.told import Told

@@ -12,7 +12,7 @@ import pytest
 from contracts.image_catalogue import NOON, add, an_image, anything, renamed
 from contracts.unheard import UnheardImages
 from headwater.images.catalogue.images import ImageExists, MarkerNotFound
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.public import PublicImageRows
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Image, ImageProtected, Status, Visibility

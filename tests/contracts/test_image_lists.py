@@ -12,7 +12,7 @@ from contracts.image_catalogue import EXACT, NOON, add, an_image, anything
 from contracts.image_lists import FILTERS, SORTS, all_pages, expected, many_images
 from contracts.unheard import UnheardImages
 from headwater.images.catalogue.lists import listing, pages
-from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
+from headwater.images.catalogue.lists.query import Condition, Query, Viewer
 from headwater.images.model import Image, Visibility
 
 

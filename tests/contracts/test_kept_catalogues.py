@@ -23,10 +23,10 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.database.tables import metadata
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query, Viewer
+from headwater.images.catalogue.lists.query import Query, Viewer
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location, Status, Visibility
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 
 def an_id(number: int) -> str:

@@ -14,7 +14,7 @@ from contracts.image_catalogue import NOON, an_image
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import listing
-from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
+from headwater.images.catalogue.lists.query import Condition, Query, Viewer
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Status, Visibility
 

@@ -19,7 +19,7 @@ from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue import images
 from headwater.images.catalogue import public as public_module
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.transaction import Step
 from headwater.images.model import Image, Status, Visibility

@@ -19,7 +19,7 @@ from headwater.database import migrating, schema
 from headwater.database.engine import Database
 from headwater.database.tables import image_tags, metadata
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query, Viewer
+from headwater.images.catalogue.lists.query import Query, Viewer
 from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.rows import row_of
 from headwater.images.model import Location

@@ -18,7 +18,7 @@ from headwater.errors import HeadwaterError
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.deletions.pending_deletes import NotPending
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.objects.named_objects import NamedObjects
 from headwater.images.catalogue.public import PublicImageRows
 from headwater.images.catalogue.rows import ImageNotFound

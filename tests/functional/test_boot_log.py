@@ -14,7 +14,7 @@ import pytest
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, wait_until
 from headwater.database.engine import Database
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 AGENT = {"User-Agent": "Cloud-Init/22.4.2"}
 REGISTERED = ("--name", "web1", "--address", "127.0.0.1", "--user-data", "@user-data")

@@ -24,7 +24,6 @@ import pytest
 import yaml
 
 from headwater.database.engine import Database
-from headwater.instances.callers.seed_rows import SeedRows
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
 from headwater.instances.lists.rows import InstanceLists
@@ -32,7 +31,8 @@ from headwater.instances.media.config_drive import Layout, write_config_drive
 from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
 from headwater.instances.password.rows import PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
+from headwater.instances.registry.seeds import SeedRows
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens

@@ -22,7 +22,7 @@ from tools.benches.server import serving
 
 from headwater.clock import now
 from headwater.database.engine import Database
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.service import Description, described
 
 BENCH = "boot-storm"

@@ -24,7 +24,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instances
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.lists.wanted import Wanted
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.service import Description, described
 
 BENCH = "registry"

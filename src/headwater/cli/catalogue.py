@@ -11,7 +11,7 @@ from headwater.database import schema
 from headwater.database.engine import Database
 from headwater.errors import Conflict, NotFound
 from headwater.images.catalogue.images import ImageRows
-from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.catalogue.retention.uses import ImageUseRows
 from headwater.server import data_dir
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import msgspec
 
-from headwater.client.service import PARTIAL_UPLOAD, Document, ImageService, Patience, RequestRefused, Unreachable
+from headwater.client.resuming import CONFLICT, OVER, rest_from, send_all
+from headwater.client.service import Document, ImageService, Patience, RequestRefused, Unreachable
 from headwater.errors import Conflict, HeadwaterError
 
 PIECE = 1 << 20  # bytes
 _OCTETS = "application/octet-stream"
-_CONFLICT, _NOT_FOUND = 409, 404
-_OVER = frozenset({400, _NOT_FOUND, 410, 413, 415})  # who is answered so has to begin anew
+_NOT_FOUND = 404
 
 Shown = Callable[[int], None]  # is told how many bytes are done
 
@@ -163,10 +163,11 @@ class Uploading:
             if self._state.upload is None:
                 self._send_at_once(f"{path}/file", digest(), shown)
             else:
-                self._send_parts(self._state.upload, shown)
+                upload = self._state.upload
+                send_all(self._service, upload, self._patience, lambda offset: self._send_rest(upload, offset, shown))
         except RequestRefused as refused:
             # 409 to the beginning: it was begun, and the answer was lost that told where.
-            if refused.status in _OVER or (refused.status == _CONFLICT and self._state.upload is None):
+            if refused.status in OVER or (refused.status == CONFLICT and self._state.upload is None):
                 self._give_up(path)
             raise
         image = self._patience.answered(lambda: self._service.ask("GET", path))
@@ -206,7 +207,7 @@ class Uploading:
     def _take_up(self, refused: RequestRefused) -> str:
         """Return where the upload is that is under way already: this one, of which no answer came, or another's."""
         location = refused.headers.get("Location")
-        if refused.status != _CONFLICT or location is None:
+        if refused.status != CONFLICT or location is None:
             raise refused
         if not (self._state.is_made or self._takes_up):
             raise UploadUnderWay(str(self._state.image_id)) from refused
@@ -217,42 +218,14 @@ class Uploading:
         with self._service.answer("PUT", path, headers=fields, content=lambda: self._pieces(0, shown)):
             shown(self._size)
 
-    def _send_parts(self, upload: str, shown: Shown) -> None:
-        reached = -1
-        while True:
-            try:
-                offset = self._patience.answered(lambda: self._offset(upload))
-                if offset is None:
-                    return
-                if offset > reached:
-                    self._patience.moved()
-                    reached = offset
-                shown(offset)
-                self._send_rest(upload, offset, shown)
-                return
-            except Unreachable as error:
-                self._patience.wait(error)
-            except RequestRefused as refused:
-                if refused.status != _CONFLICT:
-                    raise
-                self._patience.wait(refused)
-
     def _send_rest(self, upload: str, offset: int, shown: Shown) -> None:
+        shown(offset)
         fields = {
-            "Content-Type": PARTIAL_UPLOAD,
-            "Upload-Complete": "?1",
-            "Upload-Offset": str(offset),
-            "Content-Length": str(self._size - offset),
+            **rest_from(offset, self._size),
             **({"Repr-Digest": self._state.digest} if self._state.digest else {}),
         }
         with self._service.answer("PATCH", upload, headers=fields, content=lambda: self._pieces(offset, shown)):
             shown(self._size)
-
-    def _offset(self, upload: str) -> int | None:
-        """Return how many bytes are kept; ``None`` when that is all, and the image has them."""
-        with self._service.answer("HEAD", upload) as answer:
-            offset = int(answer.headers["Upload-Offset"])
-            return None if answer.headers.get("Upload-Complete") == "?1" else offset
 
     def _pieces(self, offset: int, shown: Shown) -> Iterator[bytes]:
         with self._file.open("rb") as opened:

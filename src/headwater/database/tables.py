@@ -479,7 +479,7 @@ instance_addresses = Table(
     Column("instance_id", ExactString(36), ForeignKey("instances.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 
-# The MAC addresses of their records, each in lower case with colons; see instances/callers/identifiers.py.
+# The MAC addresses of their records, each in lower case with colons; see instances/registry/hardware.py.
 instance_macs = Table(
     "instance_macs",
     metadata,

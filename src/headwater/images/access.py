@@ -16,8 +16,8 @@ from headwater.errors import Forbidden
 from headwater.identity.caller import Caller
 from headwater.identity.policy.rules import Rules
 from headwater.images.catalogue.images import ImageRows, MarkerNotFound
-from headwater.images.catalogue.lists.listing import Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Query, Viewer
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.model import Image, Visibility
 

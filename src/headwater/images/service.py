@@ -18,8 +18,8 @@ from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.deletions.feed_files import FeedFiles
 from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.images import changed, created, deleted
-from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.transaction import Step
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.locations.known_stores import ONE_STORE, KnownStores, StoreFault

@@ -36,8 +36,9 @@ from headwater.http.context import context
 from headwater.http.errors import failure
 from headwater.http.routes import READING, MethodNotAllowed
 from headwater.http.threads import InThread
+from headwater.instances.answering import Elsewhere, known, moment_of, snapshot_of
 from headwater.instances.boot_log import reports
-from headwater.instances.callers.asking import Caller, Elsewhere, asked, known, moment_of, snapshot_of
+from headwater.instances.callers.asking import Caller, asked
 from headwater.instances.callers.signed import Signed, is_passed_on, passed_on
 from headwater.instances.identity import http as identity_http
 from headwater.instances.identity.proofs import SIGNED

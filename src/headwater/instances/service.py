@@ -20,7 +20,7 @@ from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
-from headwater.instances.registry import Heard, InstanceRows, nobody
+from headwater.instances.registry.rows import Heard, InstanceRows, nobody
 
 MOST_ADDRESSES = 1000  # of one machine; one statement looks whose they are
 

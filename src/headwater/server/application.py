@@ -27,13 +27,13 @@ from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
+from headwater.instances.answering import Elsewhere
 from headwater.instances.api.openapi import of_instances
-from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.settings import NeutronSettings
 from headwater.instances.callers.signed import Signed
 from headwater.instances.http import refusal
 from headwater.instances.identity import http as identity_http
-from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.settings import MetadataSettings
 from headwater.instances.vendor_data.static import Static
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview

@@ -23,7 +23,7 @@ from headwater.images.retention.settings import RetentionSettings
 from headwater.images.settings import ImagesSettings
 from headwater.images.signatures.settings import SignaturesSettings
 from headwater.instances.callers.settings import NetworkSettings
-from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.settings import MetadataSettings
 from headwater.instances.user_data.cloud_config.settings import UserDataSettings
 from headwater.jobs.settings import JobsSettings
 from headwater.server.edge.certificates import TlsSettings

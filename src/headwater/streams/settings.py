@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from headwater.config import Section
-from headwater.streams.format.layout import FILES_CONTENT_ID, path_of
-from headwater.streams.live.placement import KVM, RELEASED, virt_of
+from headwater.streams.format.guests import KVM, virt_of
+from headwater.streams.format.layout import FILES_CONTENT_ID, RELEASED, path_of
 from headwater.streams.trees.served.settings import NAME, TreeSettings
 
 _CONTENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")

@@ -20,7 +20,7 @@ from headwater.identity.settings import PolicySettings
 from headwater.images.access import Access, AdminOnly
 from headwater.images.catalogue import rows
 from headwater.images.catalogue.images import MarkerNotFound
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Direction, Query
+from headwater.images.catalogue.lists.query import SORT_KEYS, Direction, Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MemberStatus
 from headwater.images.model import Image, Visibility

@@ -17,7 +17,7 @@ from headwater.images.attributes import Operation, QuotaExceeded, ReadOnlyAttrib
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import Upload
 from headwater.images.data.scrubber import Scrubber

@@ -18,7 +18,7 @@ from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.http import application
 from headwater.instances.password.posting import PasswordSet, Posted
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.waiting import Changes
 from headwater.instances.snapshots.kept import Snapshots

@@ -7,7 +7,7 @@ from importlib import resources
 
 from headwater.cli.commands.instances.hwdb import FILE
 from headwater.instances.paths import document_name
-from headwater.instances.registry import Record
+from headwater.instances.registry.rows import Record
 from headwater.instances.snapshots.snapshot import render
 from headwater.instances.tokens.tokens import TOKEN_HEADERS, TOKEN_PATHS, TTL_HEADERS
 from unit.instances.examples import WEB_1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.instances.paths import PathInvalid, document_name
-from headwater.instances.registry import Record
+from headwater.instances.registry.rows import Record
 from headwater.instances.snapshots.snapshot import render
 from unit.instances.examples import WEB_1
 

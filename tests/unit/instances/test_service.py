@@ -9,7 +9,7 @@ from headwater.database.engine import Database
 from headwater.errors import NotFound
 from headwater.instances.errors import InstanceExists, InstanceInvalid, InstanceNotFound
 from headwater.instances.lists.rows import InstanceLists
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.service import Description, Instances, described
 from templates import sqlite_catalogue
 from unit.instances.examples import KEY

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.model import Image, Status, Visibility
 from headwater.streams.format.documents import Products
-from headwater.streams.live.feed import LiveFeed, StreamNotFound
+from headwater.streams.live.document import StreamNotFound
+from headwater.streams.live.feed import LiveFeed
 from headwater.streams.live.files import kept_files
 from headwater.streams.live.files.documents import ListedFile, version_text
 from headwater.streams.live.files.kept_files import KeptFiles

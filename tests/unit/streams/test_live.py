@@ -12,7 +12,8 @@ import pytest
 from headwater.errors import NotFound, Unavailable
 from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image
-from headwater.streams.live.feed import LiveFeed, StreamNotFound, live_feed
+from headwater.streams.live.document import StreamNotFound
+from headwater.streams.live.feed import LiveFeed, live_feed
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.signing.signer import SigningKeyUnusable
 from unit.streams.catalogue import NOON, ListedImages, image

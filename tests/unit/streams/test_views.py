@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.deletions.pending_deletes import Deletion, PendingDelete
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
-from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.public import Revision
 from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.model import Image, Visibility
 from headwater.streams.format.documents import Index, Products
-from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.document import StreamNotFound
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views import views as module

@@ -19,8 +19,9 @@ from headwater.streams.format.documents import (
     Products,
     Version,
 )
+from headwater.streams.format.guests import KVM
 from headwater.streams.live.image_ids import version_name
-from headwater.streams.live.placement import KVM, Placement, place
+from headwater.streams.live.placement import Placement, place
 from headwater.streams.settings import StreamsSettings
 
 

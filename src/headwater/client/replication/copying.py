@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from headwater.client.downloading import DataDamaged
 from headwater.client.replication.metadata import creation, same_data
 from headwater.client.replication.reading import Reading, digest_of
+from headwater.client.resuming import CONFLICT, OVER, kept, rest_from, send_all
 from headwater.client.service import (
-    PARTIAL_UPLOAD,
     Document,
     ImageService,
     Patience,
@@ -21,9 +21,7 @@ from headwater.client.uploading import Notebook
 from headwater.errors import Conflict, HeadwaterError
 
 _OCTETS = "application/octet-stream"
-_CONFLICT = 409
 _NOT_WANTED = frozenset({400, 403, 413})  # something of the metadata may be the reason
-_OVER = frozenset({400, 404, 410, 413, 415})  # an upload that is answered so has to begin anew
 _REPR_DIGESTS = {"sha512": "sha-512", "sha256": "sha-256"}
 
 
@@ -100,7 +98,7 @@ class Copying:
             self._was_begun = True
             raise
         except RequestRefused as refused:
-            if refused.status != _CONFLICT:
+            if refused.status != CONFLICT:
                 raise
             found = self._target.get(self._image["id"])
             if found is None or not self.owns(found):
@@ -135,7 +133,7 @@ class Copying:
             self._drop_damaged()
             raise
         except RequestRefused as refused:
-            if refused.status in _OVER:
+            if refused.status in OVER:
                 self._begin_anew()
             raise
 
@@ -164,13 +162,14 @@ class Copying:
         if self._state.upload is None:
             self._send_whole()
         else:
-            self._send_parts(self._state.upload)
+            upload = self._state.upload
+            send_all(self._target, upload, self._patience, lambda offset: self._send_rest(upload, offset))
 
     def _is_kept(self, upload: str) -> bool:
         try:
-            self._patience.answered(lambda: self._offset(upload))
+            self._patience.answered(lambda: kept(self._target, upload))
         except RequestRefused as refused:
-            if refused.status not in _OVER:
+            if refused.status not in OVER:
                 raise
             return False
         return True
@@ -187,41 +186,17 @@ class Copying:
                 location = answer.headers["Location"]
         except RequestRefused as refused:
             # One is under way, of which no answer came, or it was not written down: the image is this command's.
-            if refused.status != _CONFLICT or "Location" not in refused.headers:
+            if refused.status != CONFLICT or "Location" not in refused.headers:
                 raise
             location = refused.headers["Location"]
         return str(location[location.index("/v2/images/") :])
 
-    def _send_parts(self, upload: str) -> None:
-        reached = -1
-        while True:
-            offset = self._patience.answered(lambda: self._offset(upload))
-            if offset is None:
-                return
-            if offset > reached:
-                self._patience.moved()
-                reached = offset
-            fields = {"Content-Type": PARTIAL_UPLOAD, "Upload-Complete": "?1", "Upload-Offset": str(offset)}
-            if self._image.get("size") is not None:
-                fields["Content-Length"] = str(self._image["size"] - offset)
-            try:
-                with self._target.answer(
-                    "PATCH",
-                    upload,
-                    headers=fields,
-                    content=lambda at=offset: self._counted(self._reading.pieces(at), at),  # type: ignore[misc]
-                ):
-                    return
-            except Unreachable as error:
-                self._patience.wait(error)
-            except RequestRefused as refused:
-                if refused.status != _CONFLICT:
-                    raise
-                self._patience.wait(refused)
-
-    def _offset(self, upload: str) -> int | None:
-        with self._target.answer("HEAD", upload) as answer:
-            return None if answer.headers.get("Upload-Complete") == "?1" else int(answer.headers["Upload-Offset"])
+    def _send_rest(self, upload: str, offset: int) -> None:
+        fields = rest_from(offset, self._image.get("size"))
+        with self._target.answer(
+            "PATCH", upload, headers=fields, content=lambda: self._counted(self._reading.pieces(offset), offset)
+        ):
+            pass
 
     def _send_whole(self) -> None:
         """Send all of it in one request, and again when that was lost, to an image that has no data yet."""

@@ -20,6 +20,7 @@ from headwater.images.catalogue.deletions.pending_deletes import Deletion, kept
 from headwater.images.catalogue.discarded import discard, discard_import_objects
 from headwater.images.catalogue.lists import listing
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.locations import held_by, judge
 from headwater.images.catalogue.rows import (
     GET,
@@ -89,7 +90,7 @@ class ImageRows:
             raise ImageNotFound(image_id)
         return image_of(row[:-1]), row[-1] is not None
 
-    def page(self, query: listing.Query) -> Listed[Image]:
+    def page(self, query: Query) -> Listed[Image]:
         """Return the images that ``query`` asks for, in its order; fewer than its limit where they hold many bytes.
 
         Raises:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, replace
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 
 from headwater.database.engine import Database
 from headwater.database.tables import image_members, images
@@ -15,6 +17,9 @@ from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.member import MayNotShare, Member, MemberExists, MemberNotFound, MemberStatus, TooManyMembers
 from headwater.images.model import Image
 
+_BLOCK = 500  # of what is shared with a project
+_AGE = attrgetter("image_created_at", "image_id")
+
 
 class MemberRows:
     """All members of all images; safe to use from several threads."""
@@ -22,17 +27,35 @@ class MemberRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def with_project(self, member: str) -> list[tuple[Member, str | None, str]]:
-        """Return what is shared with a project, oldest image first: each with the image's owner and visibility."""
+    def with_project(self, member: str) -> Iterator[tuple[Member, str | None, str]]:
+        """Yield what is shared with a project, oldest image first: each with the image's owner and visibility.
+
+        It is read in blocks, so what changes meanwhile may be told as it was or as it is; nothing is told twice.
+        """
+        told = None
+        for row in merge(*(self._said(member, status) for status in MemberStatus), key=_AGE):
+            if _AGE(row) != told:
+                yield _member(row), row.owner, row.visibility
+            told = _AGE(row)
+
+    def _said(self, member: str, status: MemberStatus) -> Iterator[Row[Any]]:
+        """Yield the rows of what a project said this to, in the order of the index, oldest image first."""
+        created_at, image_id = image_members.c.image_created_at, image_members.c.image_id
         query = (
             select(image_members, images.c.owner, images.c.visibility)
-            .join(images, images.c.id == image_members.c.image_id)
-            .where(image_members.c.member == member)
-            .order_by(image_members.c.image_created_at, image_members.c.image_id)
+            .join(images, images.c.id == image_id)
+            .where(image_members.c.member == member, image_members.c.status == status.value)
+            .order_by(created_at, image_id)
+            .limit(_BLOCK)
         )
-        return self._database.read(
-            lambda connection: [(_member(row), row.owner, row.visibility) for row in connection.execute(query)]
-        )
+        block = self._database.read(lambda connection: connection.execute(query).all())
+        while block:
+            yield from block
+            if len(block) < _BLOCK:
+                return
+            at, last = _AGE(block[-1])
+            after = query.where(created_at >= at, or_(created_at > at, image_id > last))
+            block = self._database.read(lambda connection, after=after: connection.execute(after).all())  # type: ignore[misc]  # binds this turn's query
 
     def of(self, image_id: str) -> list[Member]:
         """Return the members of an image, oldest first."""

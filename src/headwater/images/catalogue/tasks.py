@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import pages
-from headwater.images.catalogue.lists.listing import Direction
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Direction
 from headwater.images.catalogue.rows import locked
 from headwater.images.catalogue.transaction import Step, Transaction
 from headwater.images.task import (

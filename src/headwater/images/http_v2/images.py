@@ -15,8 +15,8 @@ from headwater.http.answers import json_answer
 from headwater.http.endpoint import Endpoint
 from headwater.identity.caller import Caller
 from headwater.images import attributes
-from headwater.images.catalogue.lists.listing import Query
 from headwater.images.catalogue.lists.pages import goes_on
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.creation import ImageCreation
 from headwater.images.http.paths import NoSuchPath
 from headwater.images.http_v2 import list_query

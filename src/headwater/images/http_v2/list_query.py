@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from headwater.http.paging import BadQuery, marker, page_limit
 from headwater.http.values import canonical_id, moment, whole
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Direction, Query
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Direction, Query
 from headwater.images.http.filters import readable, require_few
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from headwater.errors import NotFound
 from headwater.identity.caller import Caller
-from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.model import Image, Status
 from headwater.images.retention.families import age_key
 from headwater.images.retention.names import dated

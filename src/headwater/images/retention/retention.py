@@ -17,7 +17,7 @@ from headwater.errors import HeadwaterError, SettingsError
 from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.attributes import Operation
 from headwater.images.catalogue.images import ImageRows
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.members import MemberRows
 from headwater.images.catalogue.retention.uses import ImageUseRows, batches
 from headwater.images.catalogue.rows import ImageNotFound

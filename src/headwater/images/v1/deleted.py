@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from headwater.images.catalogue.images import ImageRows
-from headwater.images.catalogue.lists.listing import Condition, Direction, Query, total_order
+from headwater.images.catalogue.lists.query import Condition, Direction, Query, total_order
 from headwater.images.model import Image, Status
 
 _BLOCK = 100

@@ -18,8 +18,8 @@ from headwater.images import attributes
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.images import ImageRows, changed, created
-from headwater.images.catalogue.lists.listing import Condition, Query
 from headwater.images.catalogue.lists.pages import Listed
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.catalogue.locations import given
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.transaction import Step

@@ -24,7 +24,7 @@ from headwater.instances.lists.rows import Head, InstanceLists, Page
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
-from headwater.instances.registry import Heard, InstanceRows
+from headwater.instances.registry.rows import Heard, InstanceRows
 from headwater.instances.service import Images, Instances, described
 
 _TRIES = 3  # of a change that names no revision, when others change the same

@@ -11,7 +11,7 @@ from headwater.errors import HeadwaterError
 from headwater.instances.bulk.records import Place, Record, RecordsWrong
 from headwater.instances.errors import InstanceNotFound
 from headwater.instances.model import Instance
-from headwater.instances.registry import InstanceRows, SomeRefused
+from headwater.instances.registry.rows import InstanceRows, SomeRefused
 from headwater.instances.service import Images
 
 

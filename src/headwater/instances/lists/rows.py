@@ -20,7 +20,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instances
 from headwater.instances.lists.wanted import EVERY, Wanted
 from headwater.instances.model import Instance
-from headwater.instances.registry import is_storable, record_of
+from headwater.instances.registry.rows import is_storable, record_of
 
 T = TypeVar("T")
 

@@ -24,10 +24,10 @@ import structlog
 from cachetools import TTLCache
 
 from headwater.errors import NotFound, Unavailable
-from headwater.instances.callers.identifiers import Identifier
-from headwater.instances.editions import Edition
 from headwater.instances.errors import CallerUnknown, IdentifierUnknown, InstanceNotFound, SeedUnknown
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.editions import Edition
+from headwater.instances.registry.hardware import Identifier
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot, render
 from headwater.instances.vendor_data.static import NOTHING, Static

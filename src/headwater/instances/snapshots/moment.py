@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headwater.errors import Unavailable
-from headwater.instances.editions import Edition, Editions
+from headwater.instances.registry.editions import Edition, Editions
 
 
 class Moment:

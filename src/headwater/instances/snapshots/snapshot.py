@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from headwater.instances.model import Instance
-from headwater.instances.registry import Record
+from headwater.instances.registry.rows import Record
 from headwater.instances.trees import ec2, nocloud, openstack
 from headwater.instances.trees.document import Document
 from headwater.instances.vendor_data.static import NOTHING, Static

@@ -13,7 +13,7 @@ from headwater.instances.boot_log.verdict import Verdict, verdict
 from headwater.instances.errors import InstanceNotFound
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sources.openstack.rows import CloudRows, Machine
 
 _NAMED = 5  # ids in an error

@@ -17,7 +17,7 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy.rules import Rules
 from headwater.images.access import Access
 from headwater.images.assembly.service import ImageService
-from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.events.audit import Audit
 from headwater.instances.api.guest_routes import guest_routes
 from headwater.instances.api.guests import ProjectGuests
@@ -26,7 +26,7 @@ from headwater.instances.api.routes import instance_routes, not_found
 from headwater.instances.api.service import ProjectInstances
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.names import is_uuid
-from headwater.instances.registry import InstanceRows, is_storable
+from headwater.instances.registry.rows import InstanceRows, is_storable
 from headwater.instances.sources.guests import Guests
 
 PATH = "/instances"

@@ -11,7 +11,7 @@ from headwater.errors import Unavailable
 from headwater.http.threads import InThread
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.sealing import seal_of
-from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.settings import MetadataSettings
 from headwater.instances.sources.openstack.cloud import Cloud
 from headwater.instances.sources.openstack.guests import CloudGuests
 from headwater.instances.sources.openstack.house import CloudHouse

@@ -13,19 +13,19 @@ from headwater.errors import Unavailable
 from headwater.http.threads import InThread
 from headwater.identity.settings import KeystoneSettings
 from headwater.instances import http as instances_http
+from headwater.instances.answering import Elsewhere
 from headwater.instances.boot_log.recording import BootLog, Recorded
 from headwater.instances.boot_log.rows import VisitRows
-from headwater.instances.callers.asking import Elsewhere
 from headwater.instances.callers.signed import Signed
 from headwater.instances.identity.keys import KeyRows, Keys
 from headwater.instances.identity.tokens import IdentityTokens
 from headwater.instances.password.rows import PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sealing import seal_of
 from headwater.instances.serving.faults import Faulty
 from headwater.instances.serving.limits import Limits
-from headwater.instances.serving.settings import MetadataSettings
 from headwater.instances.serving.waiting import TURN_S, Changes
+from headwater.instances.settings import MetadataSettings
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.tokens.secrets import SecretRows, Secrets
 from headwater.instances.tokens.tokens import Tokens

@@ -10,6 +10,7 @@ DIRECTORY: Final = "streams/v1"
 INDEX: Final = f"{DIRECTORY}/index.json"
 INDEX2: Final = f"{DIRECTORY}/index2.json"
 MIRRORS: Final = f"{DIRECTORY}/mirrors.json"
+RELEASED: Final = "released"  # the stream that is meant where none is named
 FILES_CONTENT_ID: Final = "images"  # of image files for LXD and Incus
 # In the order in which Juju asks for them.
 UNSIGNED_INDEXES: Final = (INDEX2, INDEX)

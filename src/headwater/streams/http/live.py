@@ -23,7 +23,8 @@ from headwater.images.model import Image
 from headwater.streams.http.answers import answer
 from headwater.streams.http.looks import Looks
 from headwater.streams.http.pages import let_pages_read, preflight
-from headwater.streams.live.feed import LiveFeed, StreamNotFound
+from headwater.streams.live.document import StreamNotFound
+from headwater.streams.live.feed import LiveFeed
 
 WHY = "/why/"  # not for everybody, as the rest is
 _READ_ONLY = Face(tells_methods=False)

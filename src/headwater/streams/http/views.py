@@ -34,7 +34,7 @@ from headwater.streams.format.layout import DIRECTORY
 from headwater.streams.http.answers import answer
 from headwater.streams.http.files import Files
 from headwater.streams.http.pages import let_pages_read, preflight
-from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.document import StreamNotFound
 from headwater.streams.views.checksums import LISTS
 from headwater.streams.views.views import View, ViewNotFound, Views
 from headwater.streams.writing.image_files import DIRECTORY as ROOTS

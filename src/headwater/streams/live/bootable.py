@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from headwater.images.model import Image
+from headwater.streams.format.guests import LXD
 
-LXD: Final = "lxd"
 DISKS: Final = ("qcow2", "raw", "vhd", "vhdx", "vmdk", "vdi", "ploop", "gpt")
 # What containers start from besides; the glance sync's words for it.
 _FILE_TREES: Final = ("root-tar", "squashfs")

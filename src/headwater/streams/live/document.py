@@ -12,10 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from headwater.errors import NotFound
+
 T = TypeVar("T")
 
 _LEVEL: Final = 6
 _WORTH_IT: Final = 512  # bytes; less than that travels in one packet either way
+
+
+class StreamNotFound(NotFound):
+    """The feed has no document of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no simplestreams document {name!r} here; the feed begins at streams/v1/index.json")
+        self.name = name
 
 
 class Once(Generic[T]):

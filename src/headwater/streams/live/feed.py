@@ -26,12 +26,11 @@ from functools import cached_property
 from typing import Final, Protocol
 
 from headwater.clock import rfc2822
-from headwater.errors import NotFound
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
 from headwater.images.catalogue.public import Revision
 from headwater.images.model import Image
 from headwater.streams.format.documents import signed_name
-from headwater.streams.live.document import Document, Once
+from headwater.streams.live.document import Document, Once, StreamNotFound
 from headwater.streams.live.files.documents import DOCUMENT as FILES_DOCUMENT
 from headwater.streams.live.files.documents import ListedFiles
 from headwater.streams.live.files.kept_files import KeptFiles
@@ -50,14 +49,6 @@ JSON_TYPE: Final = "application/json"
 SIGNED_TYPE: Final = "text/plain; charset=utf-8"
 _ASKED: Final = 4  # past editions whose documents are kept
 _INDEXES: Final = ("index.json", "index2.json", "index.sjson", "index2.sjson")
-
-
-class StreamNotFound(NotFound):
-    """The feed has no document of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no simplestreams document {name!r} here; the feed begins at streams/v1/index.json")
-        self.name = name
 
 
 class ImageSource(Protocol):

@@ -41,10 +41,11 @@ from headwater.streams.format.documents import (
     Products,
     Version,
 )
+from headwater.streams.format.guests import KVM
 from headwater.streams.format.json_objects import filled, member
-from headwater.streams.format.layout import path_of
+from headwater.streams.format.layout import RELEASED, path_of
 from headwater.streams.live.index import entry_text, path_in
-from headwater.streams.live.placement import KVM, RELEASED, Placement
+from headwater.streams.live.placement import Placement
 from headwater.streams.settings import CloudEndpoint, StreamsSettings
 
 IMAGE_IDS = "image-ids"

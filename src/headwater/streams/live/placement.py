@@ -16,14 +16,12 @@ from typing import Final
 
 from headwater.images.model import Image, Status, Visibility
 from headwater.streams.format.arches import JUJU_ARCHES
-from headwater.streams.live.bootable import LXD, obstacles
+from headwater.streams.format.guests import KVM, LXD, WORD, virt_of
+from headwater.streams.format.layout import RELEASED
+from headwater.streams.live.bootable import obstacles
 
-RELEASED: Final = "released"
-KVM: Final = "kvm"
 UBUNTU: Final = "ubuntu"
 
-# Juju's words for the kinds of guest where it has its own; the glance sync writes the same.
-_VIRTS: Final[Mapping[str, str]] = MappingProxyType({"": KVM, "qemu": KVM, "lxc": LXD})
 # What images say that name only how the guest runs. Source: Nova, ``objects/fields.py``, VMMode.
 _MODES: Final[Mapping[str, str]] = MappingProxyType({"exe": LXD, "xen": "xen", "uml": "uml"})
 # Juju asks for these by major version only: centos7, opensuse42.
@@ -33,7 +31,6 @@ _UBUNTU_VERSION = re.compile(r"([0-9]{2}\.[0-9]{2})(?:\.[0-9]{1,2})?(?: lts)?")
 _DISTRO = re.compile(r"[a-z](?:[a-z-]{0,30}[a-z])?")
 # It begins with a digit and a distro holds none: no two pairs of them can be joined to the same text.
 _VERSION = re.compile(r"[0-9][0-9a-z]*(?:[.-][0-9a-z]+)*")
-_WORD = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _LONGEST_VERSION = 32
 
 
@@ -58,13 +55,6 @@ class Omission:
     """Why an image is not in the feed: every reason there is, as sentences for its owner."""
 
     reasons: tuple[str, ...]
-
-
-def virt_of(guest: str) -> str | None:
-    """Return Juju's word for a kind of guest, given in the Image API's words or in its own; ``None`` for no word."""
-    virt = guest.strip().lower()
-    virt = _VIRTS.get(virt, virt)
-    return virt if _WORD.fullmatch(virt) else None
 
 
 def place(image: Image, virt_types: Collection[str] = (KVM,), *, for_everybody: bool = True) -> Placement | Omission:
@@ -116,7 +106,7 @@ def kind_of(image: Image) -> Kind | Omission:
     arch = JUJU_ARCHES.get(architecture)
     if arch is None:
         reasons.append(f"architecture is not one of {', '.join(JUJU_ARCHES)}")
-    if stream and not _WORD.fullmatch(stream):
+    if stream and not WORD.fullmatch(stream):
         reasons.append("simplestreams_stream is not a word such as daily")
     if reasons or version is None or arch is None:
         return Omission(tuple(reasons))

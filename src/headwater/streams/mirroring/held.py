@@ -13,7 +13,7 @@ from headwater.errors import Invalid, NotFound
 from headwater.streams.format.documents import INDEX_FORMAT, Index, signed_name
 from headwater.streams.format.json_objects import as_object, parse_json
 from headwater.streams.format.layout import MIRRORS, SIGNED_INDEXES, UNSIGNED_INDEXES
-from headwater.streams.mirroring.choosing import files_of, may_name_files
+from headwater.streams.mirroring.documents.choosing import files_of, may_name_files
 from headwater.streams.mirroring.files.file import File
 from headwater.streams.signing import clearsign
 from headwater.streams.trees.tree import PathNotFound, Tree

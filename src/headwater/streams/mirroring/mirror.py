@@ -25,10 +25,9 @@ from headwater.clock import Clock, now
 from headwater.errors import Conflict, Invalid, SettingsError
 from headwater.streams.format.json_objects import MalformedDocument, as_object, parse_json
 from headwater.streams.format.layout import SIGNED_INDEXES, UNSIGNED_INDEXES
-from headwater.streams.mirroring.choosing import Chosen, choose, may_name_files
-from headwater.streams.mirroring.files.transfer import Shown, Transfer
+from headwater.streams.mirroring.documents.choosing import Chosen, choose, may_name_files
+from headwater.streams.mirroring.documents.outputs import Rewriter, Written, copies
 from headwater.streams.mirroring.held import Held, held_in, newest_form
-from headwater.streams.mirroring.outputs import Rewriter, Written, copies
 from headwater.streams.mirroring.publishing import (
     Output,
     require_no_older_signatures,
@@ -40,6 +39,7 @@ from headwater.streams.mirroring.publishing import (
 from headwater.streams.mirroring.report import Report
 from headwater.streams.mirroring.source import Kind, SourceFeed, read_source
 from headwater.streams.mirroring.state import State, remembered
+from headwater.streams.mirroring.transfer import Shown, Transfer
 from headwater.streams.mirroring.wanted import Wanted
 from headwater.streams.publishing.done import Done
 from headwater.streams.signing.reading import is_there

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from headwater.streams.mirroring.choosing import Version
+from headwater.streams.mirroring.documents.choosing import Version
 from headwater.streams.mirroring.files.fetching import Bad
 from headwater.streams.publishing.done import Done
 

@@ -10,8 +10,8 @@ from typing import Any
 from headwater.streams.format.layout import UNSIGNED_INDEXES
 from headwater.streams.mirroring.files.fetching import Bad
 from headwater.streams.mirroring.files.hashing import wrong_files
-from headwater.streams.mirroring.files.transfer import MIB, Shown
 from headwater.streams.mirroring.held import held_in
+from headwater.streams.mirroring.transfer import MIB, Shown
 from headwater.streams.signing.reading import NoStart
 from headwater.streams.trees.tree import Tree
 

@@ -30,6 +30,7 @@ from headwater.streams.trees.lease import leased
 from headwater.streams.trees.parts import Parts, comes_in_parts
 from headwater.streams.trees.tree import (
     ABSENT,
+    ATTEMPTS,
     DOCUMENT_LIMIT,
     HIDDEN,
     PIECE,
@@ -93,7 +94,7 @@ class S3Tree:
                 connect_timeout=min(self._timeout_s, 10),
                 read_timeout=self._timeout_s,
                 max_pool_connections=64,
-                retries={"total_max_attempts": 3, "mode": "standard"},
+                retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 s3={"addressing_style": "path"} if self._endpoint else {},

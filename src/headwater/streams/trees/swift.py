@@ -31,8 +31,10 @@ from headwater.streams.trees.lease import leased
 from headwater.streams.trees.parts import Parts, comes_in_parts
 from headwater.streams.trees.tree import (
     ABSENT,
+    ATTEMPTS,
     DOCUMENT_LIMIT,
     HIDDEN,
+    PAUSES_S,
     PIECE,
     Document,
     Entry,
@@ -47,7 +49,6 @@ from headwater.streams.trees.tree import (
 _AT_ONCE = 1 << 30  # bytes of a file that nobody would go on with; Swift takes 5 GiB
 PUBLIC = ".r:*,.rlistings"  # Source: what glance-simplestreams-sync sets
 _PAGE = 10_000
-_RETRIES = 2
 _PASSING = frozenset({408, 409, 429, 498, 499})
 _FAILURES = (HTTPError, OSError, KeystoneFailed)
 
@@ -263,13 +264,13 @@ class SwiftTree:
         with self._lock:
             if self._free:
                 connection = self._free.pop()
-                connection.retries = _RETRIES
+                connection.retries = ATTEMPTS - 1
                 return connection
         return DirectConnection(
             session=self._session,
             os_options=self._options,
-            retries=_RETRIES,
-            starting_backoff=1,
+            retries=ATTEMPTS - 1,
+            starting_backoff=PAUSES_S[0],  # and twice as long each time
             cacert=self._cafile,
             timeout=self._timeout_s,
         )

@@ -18,6 +18,12 @@ DOCUMENT_LIMIT: Final = 256 << 20  # bytes; the largest known feed has 42 MB
 PIECE: Final = 1 << 20  # bytes
 
 JSON: Final = "application/json"
+# A service that keeps a tree is asked once more after a second, and a last time after two more. Libraries that count
+# themselves are told how often, and how long to wait where they can be. Who goes on in the middle of a transfer counts
+# above this. Source: Juju's client asks like that.
+PAUSES_S: Final = (1.0, 2.0)
+ATTEMPTS: Final = 1 + len(PAUSES_S)
+
 HIDDEN: Final = ".headwater-"  # what the names begin with of what writers keep beside the files of a tree
 
 

@@ -25,6 +25,7 @@ from headwater.streams.trees.arriving import Arriving
 from headwater.streams.trees.only_read import OnlyRead
 from headwater.streams.trees.tree import (
     DOCUMENT_LIMIT,
+    PAUSES_S,
     Document,
     Entry,
     PathChanged,
@@ -33,8 +34,6 @@ from headwater.streams.trees.tree import (
     TreeUnavailable,
 )
 
-# Source: Juju's client asks three times, after one second and after two more.
-PAUSES_S = (1.0, 2.0)
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE = frozenset({404, 410})
 _NO_HEAD = frozenset({405, 501})

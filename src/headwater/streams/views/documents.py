@@ -27,8 +27,8 @@ from headwater.streams.format.documents import (
     signed_name,
 )
 from headwater.streams.format.layout import DIRECTORY
-from headwater.streams.live.document import Document, Once
-from headwater.streams.live.feed import JSON_TYPE, SIGNED_TYPE, StreamNotFound
+from headwater.streams.live.document import Document, Once, StreamNotFound
+from headwater.streams.live.feed import JSON_TYPE, SIGNED_TYPE
 from headwater.streams.live.files.documents import ListedFiles
 from headwater.streams.live.files.kept_files import KeptFiles
 from headwater.streams.live.image_ids import NO_MIRRORS, version_name

@@ -26,8 +26,8 @@ from headwater.errors import NotFound
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.deletions.pending_deletes import PendingDelete
 from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerprint
-from headwater.images.catalogue.lists.listing import Condition, Query, Viewer
 from headwater.images.catalogue.lists.pages import Listed, goes_on
+from headwater.images.catalogue.lists.query import Condition, Query, Viewer
 from headwater.images.catalogue.public import Revision
 from headwater.images.catalogue.sharing.private_paths import PrivatePath
 from headwater.images.model import Image, Status, Visibility

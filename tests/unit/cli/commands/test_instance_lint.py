@@ -18,7 +18,7 @@ from headwater.cli.commands.instances.lint import NothingToLint, RecordsUnreadab
 from headwater.database.engine import Database
 from headwater.instances.errors import InstanceInvalid, InstanceNotFound
 from headwater.instances.lint.check import NoSuchConsumer
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.user_data.errors import TemplateInvalid
 from templates import sqlite_catalogue
 from unit.instances.examples import BARE, WEB_1

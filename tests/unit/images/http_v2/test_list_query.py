@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.http.paging import BadQuery
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Query
 from headwater.images.http_v2.list_query import list_query
 from headwater.images.settings import ImagesSettings
 

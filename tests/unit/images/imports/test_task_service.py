@@ -12,7 +12,7 @@ import pytest
 from contracts.image_catalogue import NOON
 from headwater.errors import Forbidden, Invalid
 from headwater.images.catalogue.lists import pages
-from headwater.images.catalogue.lists.listing import Direction
+from headwater.images.catalogue.lists.query import Direction
 from headwater.images.catalogue.tasks import SORT_KEYS, TaskQuery, place
 from headwater.images.task import TaskMarkerNotFound, TaskNotFound, TaskStatus
 from unit.images.v1.v1_service import ADMIN, ANN, Service, service

@@ -10,7 +10,7 @@ from headwater.errors import Unavailable
 from headwater.fetching.fetcher import Fetcher, FetchSettings
 from headwater.identity.caller import OPERATOR
 from headwater.images.access import Access
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.retention.uses import HOUR, ImageUseRows
 from headwater.images.data.downloads import Downloads
 from headwater.images.locations.service import Locations, Web

@@ -18,7 +18,7 @@ from headwater.errors import Forbidden, Unavailable
 from headwater.images.access import Access
 from headwater.images.catalogue.changes import Changes
 from headwater.images.catalogue.discarded import DiscardedObjectRows
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.members import MemberRows
 from headwater.images.catalogue.retention.uses import ImageUseRows
 from headwater.images.catalogue.rows import ImageNotFound

@@ -18,7 +18,7 @@ from headwater.database.engine import Database
 from headwater.images.catalogue import images as images_module
 from headwater.images.catalogue import rows
 from headwater.images.catalogue.deletions.pending_deletes import Deletion
-from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.model import Image, ImageLocation, Location, Status
 from headwater.images.v1 import deleted
 from questions import plan, questions

@@ -17,7 +17,7 @@ from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.attributes import ReservedAttribute
 from headwater.images.catalogue.images import MarkerNotFound
 from headwater.images.catalogue.lists import pages
-from headwater.images.catalogue.lists.listing import Direction, Query
+from headwater.images.catalogue.lists.query import Direction, Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.session import ChecksumMismatch, ImageTooLarge, SizeMismatch
 from headwater.images.model import Image, ImageLocation, Location, Status, Visibility

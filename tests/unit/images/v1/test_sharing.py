@@ -10,7 +10,7 @@ import pytest
 from contracts.image_catalogue import add, an_image
 from headwater.errors import Forbidden
 from headwater.identity.caller import OPERATOR
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.member import MayNotShare, Member, MemberNotFound, TooManyMembers
 from headwater.images.model import Image, Visibility

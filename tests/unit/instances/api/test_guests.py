@@ -17,7 +17,7 @@ from headwater.instances.boot_log.entries import Entry
 from headwater.instances.boot_log.rows import VisitRows
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sources.guests import Guests, SeveralMeant
 from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.told import Told

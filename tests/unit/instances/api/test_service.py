@@ -20,7 +20,7 @@ from headwater.instances.api.service import ProjectInstances
 from headwater.instances.errors import InstanceChanged
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.lists.wanted import EVERY
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.server.apis.policies import BY_NAME
 from templates import sqlite_catalogue
 

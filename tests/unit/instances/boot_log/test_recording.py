@@ -16,7 +16,7 @@ from headwater.instances.boot_log.entries import Entry
 from headwater.instances.boot_log.recording import BootLog, Recorded
 from headwater.instances.boot_log.reports import ReportInvalid, report_of
 from headwater.instances.boot_log.rows import KEPT, VisitRows
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from templates import sqlite_catalogue
 from unit.instances.examples import WEB_1
 

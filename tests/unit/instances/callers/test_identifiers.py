@@ -6,9 +6,10 @@ import pytest
 
 from headwater.errors import NotFound
 from headwater.instances.callers.asking import Caller, asked
-from headwater.instances.callers.identifiers import Identifier, identifier_in, macs_of
+from headwater.instances.callers.identifiers import identifier_in
 from headwater.instances.devices import Disk, Nic
 from headwater.instances.errors import IdentifierUnknown, InstanceInvalid, SeedUnknown
+from headwater.instances.registry.hardware import Identifier, macs_of
 from unit.instances.examples import WEB_1
 
 UUID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"

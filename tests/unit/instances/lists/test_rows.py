@@ -10,7 +10,7 @@ from headwater.database.engine import Database
 from headwater.instances.lists import rows
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.lists.wanted import EVERY, Wanted
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from questions import plan, questions
 
 

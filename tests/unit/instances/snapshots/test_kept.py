@@ -9,10 +9,10 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
-from headwater.instances.callers.seed_rows import SeedRows
-from headwater.instances.editions import Edition, Editions
 from headwater.instances.errors import CallerUnknown
-from headwater.instances.registry import InstanceRows, Record
+from headwater.instances.registry.editions import Edition, Editions
+from headwater.instances.registry.rows import InstanceRows, Record
+from headwater.instances.registry.seeds import SeedRows
 from headwater.instances.snapshots.kept import COUNTED_US, GRACE_US, STALE_US, Snapshots
 from headwater.instances.vendor_data.static import Static
 from unit.clock import Clock

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from headwater.errors import SettingsError
 from headwater.identity.settings import AuthSettings, KeystoneSettings
-from headwater.instances.serving.settings import MetadataSettings
+from headwater.instances.settings import MetadataSettings
 from headwater.instances.vendor_data.opening import answers, check
 from headwater.instances.vendor_data.settings import VendorDataSettings
 from headwater.server.settings import Settings

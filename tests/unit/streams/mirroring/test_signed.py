@@ -9,7 +9,7 @@ import pytest
 
 from headwater.streams.format.documents import signed_name
 from headwater.streams.format.layout import INDEX, INDEX2, MIRRORS
-from headwater.streams.mirroring.choosing import files_of
+from headwater.streams.mirroring.documents.choosing import files_of
 from headwater.streams.mirroring.mirror import mirror
 from headwater.streams.mirroring.wanted import Wanted
 from headwater.streams.publishing.done import Done

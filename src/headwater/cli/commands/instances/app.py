@@ -32,7 +32,7 @@ from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.service import Description, Instances, described
 from headwater.json_keys import twice
 

@@ -18,7 +18,7 @@ from headwater.instances.bulk import records
 from headwater.instances.bulk.differences import differences
 from headwater.instances.bulk.importing import Outcome, import_all
 from headwater.instances.lists.rows import InstanceLists
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sources.libvirt import domains, live
 
 

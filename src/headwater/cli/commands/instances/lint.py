@@ -21,7 +21,7 @@ from headwater.instances.lint.check import lint as linted
 from headwater.instances.lint.rules import Finding
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.user_data.yaml_documents import NotYaml, loaded
 from headwater.json_keys import twice
 

@@ -10,9 +10,9 @@ from headwater.cli import options, output
 from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
 from headwater.clock import now
-from headwater.instances.callers.seed_rows import SeedRows
 from headwater.instances.callers.seeds import ROOT, digest_of, new_seed
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
+from headwater.instances.registry.seeds import SeedRows
 
 
 def seed(

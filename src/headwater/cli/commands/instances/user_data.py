@@ -21,7 +21,7 @@ from headwater.errors import Conflict, Invalid, NotFound, SettingsError
 from headwater.findings import Level
 from headwater.instances.lint.check import of_user_data, worst, worst_first
 from headwater.instances.lint.rules import Finding
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.user_data.composing import Part, composed, part
 from headwater.instances.user_data.kinds import kind_of
 from headwater.instances.user_data.limits import WAYS, too_large_for

@@ -12,7 +12,7 @@ from headwater.cli.catalogue import opened
 from headwater.cli.output import AsJson
 from headwater.instances.media import arguments as arguments_of
 from headwater.instances.media.writing.file import write_file
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 
 def arguments(

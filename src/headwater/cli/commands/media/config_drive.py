@@ -15,7 +15,7 @@ from headwater.cli.commands.instances.app import told_now
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 app = typer.Typer(
     cls=late({"inspect": "headwater.cli.commands.media.inspect:inspect"}),

@@ -8,7 +8,7 @@ import typer
 
 from headwater.cli import options
 from headwater.cli.catalogue import opened
-from headwater.instances.registry import InstanceRows
+from headwater.instances.registry.rows import InstanceRows
 
 
 def metadata_proxy(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from headwater.http import paging
 from headwater.http.paging import BadQuery
 from headwater.http.values import moment, whole
-from headwater.images.catalogue.lists.listing import Condition, Query
+from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.compute_proxy import words
 from headwater.images.http.filters import parted, require_few
 from headwater.images.model import Status

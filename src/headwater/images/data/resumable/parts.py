@@ -61,7 +61,30 @@ class Keeper(Protocol):
         """Give the upload up, and remove its bytes."""
 
 
-class Part:
+class _OfUpload:
+    """What each request that brings data has of its upload."""
+
+    def __init__(self, held: Held, keeper: Keeper) -> None:
+        self._held, self._keeper = held, keeper
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else has taken the upload over."""
+        return self._keeper.is_held(self._held)
+
+    def expect(self, digests: Digests) -> None:
+        """Hold this part to what was said of it behind it; see ``CheckedWriter.expect``."""
+        if self._held.check is not None:
+            self._held.check.expect(digests)
+        elif digests:
+            raise DigestUnforeseen(next(name for name, _ in digests))
+
+    def _require_right(self) -> None:
+        if self._held.check is not None:
+            self._held.check.require_right()
+
+
+class Part(_OfUpload):
     """The data of one request, after which more will come. Pieces are put in by one caller; then one of the others."""
 
     needs_preparation = False
@@ -73,8 +96,9 @@ class Part:
             length: Of all the data, if the client has said so.
             cap: The most bytes that there may be.
         """
+        super().__init__(held, keeper)
         self.image_id, self.location = held.upload.image_id, held.upload.location
-        self._held, self._keeper, self._length, self._cap = held, keeper, length, cap
+        self._length, self._cap = length, cap
         self._received = self._written = held.writer.size
         self._granted = max(held.upload.received, held.upload.length or 0)
         self._pipeline = Pipeline([Lane(self._write, pool)])
@@ -100,15 +124,6 @@ class Part:
         self._received = received
         self._pipeline.put(view, release)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether nobody else has taken the upload over."""
-        return self._keeper.is_held(self._held)
-
-    def expect(self, digests: Digests) -> None:
-        """Hold this part to what was said of it behind it; see ``CheckedWriter.expect``."""
-        _expect(self._held, digests)
-
     def finish(self) -> Progress:
         """Make the data durable, once every piece is released.
 
@@ -117,7 +132,7 @@ class Part:
         """
         if self._pipeline.error is not None:
             raise self._pipeline.error
-        _require_right(self._held)
+        self._require_right()
         return self._keeper.rest(self._held, self._length)
 
     def abandon(self, error: BaseException) -> None:
@@ -125,29 +140,21 @@ class Part:
         abandon(self._held, self._keeper, self._length, error)
 
 
-class LastPart:
+class LastPart(_OfUpload):
     """The data of the last request: with it all of the data is hashed, inspected and judged."""
 
     def __init__(self, held: Held, keeper: Keeper, session: UploadSession) -> None:
         """Take the session of all the data, which has what came before."""
+        super().__init__(held, keeper)
         self.image_id = session.image_id
-        self._held, self._keeper, self._session = held, keeper, session
+        self._session = session
         self.needs_preparation = session.needs_preparation
         self.prepare = session.prepare
         self.put = session.put
 
-    @property
-    def is_held(self) -> bool:
-        """Whether nobody else has taken the upload over."""
-        return self._keeper.is_held(self._held)
-
-    def expect(self, digests: Digests) -> None:
-        """Do as ``Part.expect``."""
-        _expect(self._held, digests)
-
     def finish(self) -> Progress:
         """Make the data durable and the image active; see ``Part.finish`` and ``UploadSession.finish``."""
-        _require_right(self._held)
+        self._require_right()
         try:
             image = self._session.finish()
         except HeadwaterError as error:
@@ -162,18 +169,6 @@ class LastPart:
     def abandon(self, error: BaseException) -> None:
         """Do as ``Part.abandon``."""
         abandon(self._held, self._keeper, self._session.expected, error)
-
-
-def _expect(held: Held, digests: Digests) -> None:
-    if held.check is not None:
-        held.check.expect(digests)
-    elif digests:
-        raise DigestUnforeseen(next(name for name, _ in digests))
-
-
-def _require_right(held: Held) -> None:
-    if held.check is not None:
-        held.check.require_right()
 
 
 def abandon(held: Held, keeper: Keeper, length: int | None, error: BaseException) -> None:

@@ -19,7 +19,7 @@ from headwater.http.openapi.operations import (
 )
 from headwater.http.values import LARGEST
 from headwater.images import attributes
-from headwater.images.catalogue.lists.listing import SORT_KEYS
+from headwater.images.catalogue.lists.query import SORT_KEYS
 from headwater.images.http_v2.list_query import OF_LISTS_ONLY
 from headwater.images.http_v2.openapi.upload_paths import upload
 from headwater.images.model import Visibility

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from headwater.http import paging
 from headwater.http.paging import BadQuery
 from headwater.http.values import moment, whole
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Comparison, Condition, Direction, Query
+from headwater.images.catalogue.lists.query import SORT_KEYS, Comparison, Condition, Direction, Query
 from headwater.images.http.filters import parted, require_few
 from headwater.images.schemas import UUID
 from headwater.images.settings import ImagesSettings

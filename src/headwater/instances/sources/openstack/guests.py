@@ -16,7 +16,7 @@ from headwater.http.threads import InThread
 from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
 from headwater.instances.password.posting import Posted
-from headwater.instances.registry import Record
+from headwater.instances.registry.rows import Record
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot, render
 from headwater.instances.sources.openstack.machines import Machines

@@ -18,7 +18,7 @@ from headwater.database.engine import Database
 from headwater.database.tables import cloud_instances, cloud_visits
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.names import is_uuid
-from headwater.instances.registry import RECORD_LIMIT, is_storable
+from headwater.instances.registry.rows import RECORD_LIMIT, is_storable
 from headwater.instances.sealing import NO_SEAL, Seal, SealUnknown
 from headwater.instances.sources.openstack.told import Told
 

@@ -15,9 +15,11 @@ from types import MappingProxyType
 from typing import Final
 
 from headwater.images.model import Image
-from headwater.streams.live.bootable import LXD, obstacles
+from headwater.streams.format.guests import KVM, LXD, virt_of
+from headwater.streams.format.layout import RELEASED
+from headwater.streams.live.bootable import obstacles
 from headwater.streams.live.image_ids import version_name
-from headwater.streams.live.placement import KVM, RELEASED, UBUNTU, Kind, Omission, guest_of, hidden, kind_of, virt_of
+from headwater.streams.live.placement import UBUNTU, Kind, Omission, guest_of, hidden, kind_of
 from headwater.streams.writing import image_metadata
 from headwater.streams.writing.image_files import ImageDescription, properties_of
 from headwater.streams.writing.juju_bases import ubuntu_series

@@ -20,7 +20,7 @@ from headwater.images.catalogue.fingerprints.image_fingerprints import Fingerpri
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.data.downloads import Download
 from headwater.images.model import Image
-from headwater.streams.live.feed import StreamNotFound
+from headwater.streams.live.document import StreamNotFound
 from headwater.streams.live.files.documents import listed_file, metadata_path, root_path
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.writing.image_files import DIRECTORY

@@ -10,7 +10,7 @@ from headwater.identity.caller import OPERATOR, Caller
 from headwater.images.assembly.service import ImageService
 from headwater.images.attributes import Operation
 from headwater.images.catalogue.images import ImageExists
-from headwater.images.catalogue.lists.listing import Query
+from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.creation import CreatedAndGone, KeyOfAnother
 from headwater.images.data.gathering import bring

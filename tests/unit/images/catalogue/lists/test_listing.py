@@ -18,7 +18,7 @@ from contracts.unheard import UnheardImages
 from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue.lists import listing
-from headwater.images.catalogue.lists.listing import SORT_KEYS, Condition, Query, Viewer, total_order
+from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Query, Viewer, total_order
 from headwater.images.catalogue.rows import digest, property_rows, row_of, tag_rows
 from headwater.images.model import Image, Status, Visibility
 from templates import sqlite_catalogue

@@ -12,7 +12,8 @@ import pytest
 
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
-from headwater.instances.callers.asking import Caller, known
+from headwater.instances.answering import known
+from headwater.instances.callers.asking import Caller
 from headwater.instances.callers.signed import MachineUnknown
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows

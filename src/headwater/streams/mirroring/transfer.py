@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from headwater.clock import Clock
-from headwater.streams.mirroring.choosing import DISPUTED, Chosen
+from headwater.streams.mirroring.documents.choosing import DISPUTED, Chosen
 from headwater.streams.mirroring.files.fetching import Bad, Fetcher
 from headwater.streams.mirroring.files.file import File
 from headwater.streams.mirroring.files.hashing import wrong_files

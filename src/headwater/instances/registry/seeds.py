@@ -6,8 +6,8 @@ from sqlalchemy import Connection, delete, insert
 
 from headwater.database.engine import Database
 from headwater.database.tables import instance_seeds
-from headwater.instances.editions import COUNTED
-from headwater.instances.registry import locked
+from headwater.instances.registry.editions import COUNTED
+from headwater.instances.registry.rows import locked
 
 
 class SeedRows:

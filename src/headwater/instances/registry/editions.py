@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, update
 from headwater.database.engine import Database
 from headwater.database.tables import catalogue_revisions, instance_addresses, instance_seeds, instances
 from headwater.instances.addresses import on_network, parted
-from headwater.instances.callers.identifiers import Identifier
-from headwater.instances.callers.macs import EDITION_BY
+from headwater.instances.registry.hardware import Identifier
+from headwater.instances.registry.macs import EDITION_BY
 
 _IDS_AT_ONCE: Final = 500  # in one statement; SQLite took 999 values for long
 

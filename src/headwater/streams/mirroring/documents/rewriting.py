@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.streams.format.documents import INDEX_FORMAT
-from headwater.streams.mirroring.choosing import Chosen, Version
+from headwater.streams.mirroring.documents.choosing import Chosen, Version
 from headwater.streams.mirroring.names import unsigned_name
 
 

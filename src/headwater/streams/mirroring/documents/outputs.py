@@ -10,9 +10,9 @@ from headwater.errors import Invalid
 from headwater.streams.format.documents import Mirrors
 from headwater.streams.format.json_objects import parse_json, to_bytes
 from headwater.streams.format.layout import MIRRORS
-from headwater.streams.mirroring import rewriting
-from headwater.streams.mirroring.choosing import Chosen, Version, choose, files_of
-from headwater.streams.mirroring.rewriting import Entry, Old
+from headwater.streams.mirroring.documents import rewriting
+from headwater.streams.mirroring.documents.choosing import Chosen, Version, choose, files_of
+from headwater.streams.mirroring.documents.rewriting import Entry, Old
 from headwater.streams.mirroring.source import Kind, SourceDocument, SourceFeed
 from headwater.streams.mirroring.wanted import Wanted
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, insert, select
 
 from headwater.database.tables import instance_macs, instances
-from headwater.instances.callers.identifiers import Kind, macs_of
 from headwater.instances.model import Instance
+from headwater.instances.registry.hardware import Kind, macs_of
 
 _EDITION = select(instances.c.id, instances.c.revision, instances.c.updated_at)
 _VALUES: BindParameter[list[str]] = bindparam("values", expanding=True)

@@ -19,8 +19,6 @@ from headwater.database.engine import Database
 from headwater.database.tables import instance_addresses, instances
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.instances.addresses import on_network, parted
-from headwater.instances.callers.macs import write_macs
-from headwater.instances.editions import COUNTED, Editions
 from headwater.instances.errors import (
     InstanceChanged,
     InstanceExists,
@@ -29,6 +27,8 @@ from headwater.instances.errors import (
 )
 from headwater.instances.model import USER_DATA_LIMIT, Instance
 from headwater.instances.names import is_uuid
+from headwater.instances.registry.editions import COUNTED, Editions
+from headwater.instances.registry.macs import write_macs
 
 T = TypeVar("T")
 
