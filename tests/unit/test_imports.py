@@ -41,6 +41,7 @@ ROOMS = {
         "headwater.images.http",
         "headwater.images.http_v2",
         "headwater.images.v1.http",
+        "headwater.instances.api.guest_routes",
         "headwater.instances.api.routes",
         "headwater.instances.boot_log.recording",
         "headwater.instances.boot_log.reports",
@@ -166,6 +167,7 @@ CATALOGUES = (
     "instances/tokens/secrets",
     "jobs/overview",
     "jobs/queue",
+    "instances/sources/openstack/rows",
     "streams/lookup/record_rows",
     "streams/syncing/sources/rows",
 )

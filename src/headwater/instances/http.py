@@ -48,7 +48,7 @@ from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
-from headwater.instances.serving.waiting import Changes, is_same, timeout_of, waits
+from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
@@ -179,7 +179,11 @@ def application(
             return await password_http.post(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
         if is_password:
             found = await password_http.read(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
-        elif changes is not None and waits(request):
+        elif (
+            changes is not None
+            and request.scope.get("query_string")
+            and is_wanted(request.query_params.get("wait_for_change"))
+        ):
             found = await _newer(
                 request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
             )

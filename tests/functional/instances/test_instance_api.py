@@ -282,6 +282,8 @@ def test_a_field_that_is_not_known_is_told_with_the_one_that_is_meant_and_all_th
             "the instance: there is no field 'flavour'; instance_type may be meant (a record has name, id,"
             in (answer.json()["message"])
         )
+    many = site.ask("ann", "POST", json={"name": "many", "ssh_keys": [KEY] * 1001})
+    assert (many.status_code, "more than the 1000" in many.json()["message"]) == (400, True)
     twice = site.ask("ann", "POST", content='{"name": "a", "meta": {"a": "b", "a": "c"}}')
     assert (twice.status_code, "an object has the key 'a' twice" in twice.json()["message"]) == (400, True)
 

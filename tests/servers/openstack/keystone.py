@@ -194,6 +194,10 @@ class Keystone:
         its_id: str = self._make("services", name=name, type=kind)["id"]
         return its_id
 
+    def remove_service(self, its_id: str) -> None:
+        """Take a service out of the catalogue, with its endpoints."""
+        self._http.delete(f"{self.url}/services/{its_id}").raise_for_status()
+
     def place(
         self,
         service: str,

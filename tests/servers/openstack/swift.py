@@ -286,9 +286,13 @@ def swift_of_keystone(keystone: Keystone) -> Iterator[str]:
         _configure(home, "authtoken keystoneauth", filters)
         with running(Server(_command, _answers, None, home, signal.SIGTERM)) as port:
             accounts = f"http://127.0.0.1:{port}/v1/AUTH_"
-            keystone.endpoint("identity", "keystone", keystone.url)  # where the middleware asks about tokens
-            keystone.endpoint("object-store", "swift", f"{accounts}%(project_id)s")
+            services = (
+                keystone.endpoint("identity", "keystone", keystone.url),  # where the middleware asks about tokens
+                keystone.endpoint("object-store", "swift", f"{accounts}%(project_id)s"),
+            )
             yield accounts
+            for each in services:  # other tests have this Keystone too
+                keystone.remove_service(each)
 
 
 def _by_tempauth(site: Site) -> str:

@@ -19,6 +19,7 @@ from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
 from headwater.instances.password.posting import LIMIT
+from headwater.instances.service import MOST_ADDRESSES
 
 _TAG = "instances"
 _TEXT: Json = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -28,6 +29,7 @@ _TIME: Json = {"type": "string", "format": "date-time"}
 _ADDRESSES: Json = {
     "type": "array",
     "items": {"type": "string"},
+    "maxItems": MOST_ADDRESSES,
     "description": "What it sends from, IPv4 and IPv6; by them its requests for metadata are known.",
 }
 
@@ -36,7 +38,7 @@ _SAID: dict[str, Json] = {
     "hostname": {"type": "string", "maxLength": 253, "description": "Made from the name if it is not given."},
     "project_id": {**_TEXT_OR_NULL, "description": "Whose it is: the caller's, unless an admin names another."},
     "addresses": _ADDRESSES,
-    "ssh_keys": {"type": "array", "items": {"type": "string"}, "description": "As in authorized_keys."},
+    "ssh_keys": {"type": "array", "items": {"type": "string"}, "description": "As in authorized_keys, 1000 at most."},
     "user_data_base64": {"type": ["string", "null"], "description": "User data, as base64."},
     "vendor_data": {"description": "What the operator tells it: an object, a list or a text."},
     "network_data": {"type": ["object", "null"], "description": "Its links, networks and services; DHCP if null."},

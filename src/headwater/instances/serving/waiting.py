@@ -11,8 +11,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from starlette.requests import Request
-
 from headwater.errors import Invalid, Unavailable
 
 WAITS_S = 60.0  # unless a request says otherwise
@@ -145,17 +143,8 @@ def timeout_of(text: str | None) -> float:
     return min(float(text), MOST_S)
 
 
-def waits(request: Request) -> bool:
-    """Return whether a request wants to wait.
-
-    Raises:
-        WaitInvalid: It says neither yes nor no.
-    """
-    return bool(request.scope.get("query_string")) and is_wanted(request.query_params.get("wait_for_change"))
-
-
 def is_wanted(text: str | None) -> bool:
-    """Return whether a parameter says that its request wants to wait.
+    """Return whether a request wants to wait.
 
     Raises:
         WaitInvalid: It says neither yes nor no.

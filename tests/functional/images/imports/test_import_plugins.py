@@ -26,6 +26,7 @@ size_cap = 67108864
 http_retries = 0
 [import_plugins]
 use = ["image_decompression", "image_conversion", "inject_image_metadata", "guest_inspection"]
+scratch_dir = "data/scratch"
 [import_plugins.image_conversion]
 output_format = "raw"
 uploads = true

@@ -21,6 +21,7 @@ from headwater.images.http_v2.routes import ImageApi, UseCases
 from headwater.images.schemas import ImageSchemas
 from headwater.images.service import Images
 from headwater.images.settings import ImagesSettings
+from headwater.instances.api.guest_routes import guest_routes
 from headwater.instances.api.openapi import of_instances
 from headwater.instances.api.routes import instance_routes
 from headwater.streams.http.sources import source_routes
@@ -55,7 +56,7 @@ def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> Non
     served = set()
     others = source_routes(nothing, nothing, nothing, IMAGE_API)
     api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint(), others=others)
-    instances = instance_routes(nothing, nothing, Endpoint())
+    instances = [*instance_routes(nothing, nothing, Endpoint()), *guest_routes(nothing, nothing)]
     for path, route in paths([*api.routes, *api.rest.routes, *instances]):
         methods: frozenset[str] = cast(Any, route.app).methods
         served |= {(path, method) for method in methods}

@@ -27,7 +27,8 @@ class Plugins:
     """The plugins that the settings choose; safe to use from several threads."""
 
     def __init__(self, chosen: Sequence[Plugin], scratch_dir: Path) -> None:
-        self._chosen, self.scratch_dir = chosen, scratch_dir
+        self._chosen = chosen
+        self.scratch_dir = scratch_dir.absolute()  # programs run in directories of their own in it
 
     def __bool__(self) -> bool:
         """Whether there is one."""
