@@ -1,4 +1,4 @@
-"""A private Barbican for one test run, that takes the tokens of ``servers.keystone``: SQLite, its own environment
+"""A private Barbican for one test run, that takes the tokens of ``keystone`` beside it: SQLite, its own environment
 (``.venv-barbican``), secrets encrypted with a key in its settings (``simple_crypto``).
 """
 

@@ -420,7 +420,8 @@ def test_the_drive_is_found_by_its_label(tmp_path: Path, layout: Layout, label: 
     ],
 )
 def test_the_guards_end_what_reading_metadata_does_not_need(clients_python: Path, deed: str, seen: str) -> None:
-    code = f"import pathlib; from functional.cloud_init.guards import Guards; Guards(pathlib.Path('/nowhere')); {deed}"
+    guard = "from functional.instances.cloud_init.guards import Guards; Guards(pathlib.Path('/nowhere'))"
+    code = f"import pathlib; {guard}; {deed}"
     done = subprocess.run(
         [clients_python, "-c", code],
         env={"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"},
