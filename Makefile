@@ -40,12 +40,12 @@ run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--w
 	@tools/run.sh $(ARGS)
 
 # What is long by nature is a suite by name, and `make test` leaves it out: no test is in two suites, and none in no
-# suite (tests/unit/test_suites.py).
-FAULTS := tests/faults tests/torture tests/functional/test_import_crashes.py tests/functional/test_deletion_crashes.py \
-	tests/functional/test_job_kills.py
+# suite (tests/unit/suites/test_suites.py).
+FAULTS := tests/faults tests/torture tests/functional/images/imports/test_import_crashes.py tests/functional/images/retention/test_deletion_crashes.py \
+	tests/functional/jobs/test_job_kills.py
 FUZZING := tests/fuzzing
-BENCHES := tests/functional/test_bench_smoke.py
-STORES := tests/contracts/test_remote_stores.py tests/functional/test_s3_store.py tests/functional/test_swift_store.py
+BENCHES := tests/functional/in_short/test_bench_smoke.py
+STORES := tests/contracts/stores/test_remote_stores.py tests/functional/stores/test_s3_store.py tests/functional/stores/test_swift_store.py
 # Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.
 PYTEST := env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
 

@@ -26,15 +26,15 @@ pytest.register_assert_rewrite("contracts", "faults", "fuzzing", "torture")
 pytest_plugins = [
     "side_by_side",
     "processor_seconds",
-    "servers.postgresql",
-    "servers.mariadb",
-    "servers.databases",
-    "servers.keystone",
+    "servers.database.postgresql",
+    "servers.database.mariadb",
+    "servers.database.databases",
+    "servers.openstack.keystone",
     "servers.rabbitmq",
-    "servers.barbican",
-    "servers.glance",
+    "servers.openstack.barbican",
+    "servers.openstack.glance",
     "servers.ceph",
-    "servers.swift",
+    "servers.openstack.swift",
 ]
 
 # Two busy cores make any test slow at times; pytest-timeout ends what hangs.

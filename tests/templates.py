@@ -1,7 +1,7 @@
 """The newest schema, made by the migrations once in each run and copied for each test.
 
 A migration of all takes ten times as long as most tests. Those of the migrations themselves begin with an empty
-database; ``contracts/test_schema.py`` compares a copy with what they make.
+database; ``contracts/database/test_schema.py`` compares a copy with what they make.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Tasks API as clients of Glance know it; tests/functional/test_copying.py has the tasks that run."""
+"""The Tasks API as clients of Glance know it; functional/images/imports/test_copying.py has the tasks that run."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from conformance.page import Run
 from functional.headwater_process import HeadwaterProcess
 from headwater.images.quotas.limits import RESOURCES
-from servers.keystone import Keystone, User, prepared, running
+from servers.openstack.keystone import Keystone, User, prepared, running
 from unit.images.inspection import disk_images
 
 # tempest deletes an image through one process and looks at it through the other.

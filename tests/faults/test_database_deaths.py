@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, sel
 
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
-from servers.databases import SERVERS
+from servers.database.databases import SERVERS
 from servers.mortal import MortalDatabase, mortal_server
 
 POOL = 4

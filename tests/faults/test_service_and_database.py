@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from functional.headwater_process import HeadwaterProcess
 from headwater.database.engine import Database
-from servers.databases import SERVERS
+from servers.database.databases import SERVERS
 from servers.mortal import MortalDatabase, mortal_server
 
 DOCUMENT = {"name": "x", "disk_format": "raw", "container_format": "bare"}

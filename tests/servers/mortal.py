@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from needs import not_run
-from servers import mariadb, postgresql, process
+from servers import process
+from servers.database import mariadb, postgresql
 from servers.ports import free_port
 
 

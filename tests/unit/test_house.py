@@ -1,13 +1,17 @@
-"""The house is as ``docs/how-to/develop.md`` draws it, and no room of it is crowded."""
+"""The house is as ``docs/how-to/develop.md`` draws it, and no room of it or of its tests is crowded."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from needs import CHECKOUT
 
 HOUSE = CHECKOUT / "src" / "headwater"
+TESTS = CHECKOUT / "tests"
 PAGE = CHECKOUT / "docs" / "how-to" / "develop.md"
 MOST = 12  # modules in a folder: more is not seen at one look
 
@@ -42,9 +46,22 @@ def test_the_drawing_is_the_house() -> None:
     assert found == sorted(found, key=lambda path: path.split("/"))
 
 
-def test_no_room_is_crowded() -> None:
-    counts = {
-        name: len([each for each in folder.glob("*.py") if each.name != "__init__.py"])
-        for name, folder in {".": HOUSE, **rooms()}.items()
-    }
+@pytest.mark.parametrize("house", [HOUSE, TESTS], ids=["the program", "its tests"])
+def test_no_room_is_crowded(house: Path) -> None:
+    counts = Counter(
+        str(module.parent.relative_to(CHECKOUT))
+        for module in house.rglob("*.py")
+        if module.name not in {"__init__.py", "conftest.py"}
+    )
+    assert counts
     assert {name: count for name, count in counts.items() if count > MOST} == {}
+
+
+@pytest.mark.parametrize("suite", ["contracts", "functional"])
+def test_each_test_of_a_large_suite_stands_in_a_room(suite: str) -> None:
+    assert list((TESTS / suite).rglob("test_*.py"))
+    assert [file.name for file in (TESTS / suite).glob("test_*.py")] == []
+
+
+def test_no_room_of_tests_has_the_name_of_a_module_beside_it() -> None:
+    assert [str(module) for module in TESTS.rglob("*.py") if module.with_suffix("").is_dir()] == []

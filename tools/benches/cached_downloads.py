@@ -21,7 +21,8 @@ from tools.benches.results import Results
 from tools.benches.server import Server, serving
 
 from headwater.stores.s3.settings import S3StoreSettings
-from servers import process, swift
+from servers import process
+from servers.openstack import swift
 
 BENCH = "cache"
 _KEPT_S = 60

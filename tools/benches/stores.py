@@ -28,7 +28,8 @@ from tools.benches.source import Source, source
 from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore
 from headwater.stores.swift.store import SwiftStore
-from servers import process, swift
+from servers import process
+from servers.openstack import swift
 
 BENCH = "stores"
 _LEAST = 0.85  # of what the service's own client does

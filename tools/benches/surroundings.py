@@ -14,7 +14,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 from tools.benches.failure import BenchFailed
 
-from servers import keystone, postgresql
+from servers.database import postgresql
+from servers.openstack import keystone
 
 _POSTGRESQL = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 _NOBODY = "f" * 32

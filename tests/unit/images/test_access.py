@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.image_catalogue import NOON, add, an_image
-from contracts.image_visibility import share
+from contracts.images.lists.image_visibility import share
 from contracts.unheard import UnheardImages, UnheardMembers
 from headwater.database.engine import Database
 from headwater.errors import Forbidden

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from contracts.registry import RegistryContract
+from contracts.instances.registry import RegistryContract
 
 
 class TestRegistryOnSqlite(RegistryContract):

@@ -1,4 +1,4 @@
-"""The store of what lies on web servers; ``tests/functional/test_web_store.py`` lets it ask one."""
+"""The store of what lies on web servers; ``tests/functional/stores/test_web_store.py`` lets it ask one."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Documents(Protocol):
 
 
 class Tree(Protocol):
-    """The contract; safe to use from several threads. ``tests/contracts/test_trees.py`` holds every kind to it."""
+    """The contract; safe to use from several threads. ``contracts/streams/test_trees.py`` holds every kind to it."""
 
     place: str  # as it is shown to people: an absolute path or a URL, without secrets
 

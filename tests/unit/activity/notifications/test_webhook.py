@@ -1,4 +1,4 @@
-"""What the receiver's answer means, and what it is sent. The wire is in tests/functional/test_notifications.py."""
+"""What the receiver's answer means, and what it is sent. The wire is in functional/activity/test_notifications.py."""
 
 from __future__ import annotations
 

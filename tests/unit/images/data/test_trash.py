@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.image_catalogue import NOON
-from contracts.trash_service import ANN, ROOT, TrashService
+from contracts.images.data.trash_service import ANN, ROOT, TrashService
 from headwater.database.engine import Database
 from headwater.images.catalogue.objects.named_objects import NamedObjects
 from questions import plan, questions

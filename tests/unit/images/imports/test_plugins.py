@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functional.killed_import import ADMIN, DATA, bring, opened, run_jobs
+from functional.killed.imports import ADMIN, DATA, bring, opened, run_jobs
 from headwater.images.imports.plugins import registry
 from headwater.images.imports.plugins.plugin import Data, PluginType, Work
 from headwater.images.imports.plugins.registry import NoImportPlugin, NoOp, NoSettings, open_plugins

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.registry import an_instance
+from contracts.instances.registry import an_instance
 from headwater.activity.journal import Journal
 from headwater.activity.notifications.event import Event
 from headwater.database.engine import Database

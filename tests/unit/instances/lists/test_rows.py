@@ -4,8 +4,8 @@ import tracemalloc
 
 import pytest
 
-from contracts.instance_lists import DISK, InstanceListsContract
-from contracts.registry import an_instance
+from contracts.instances.instance_lists import DISK, InstanceListsContract
+from contracts.instances.registry import an_instance
 from headwater.database.engine import Database
 from headwater.instances.lists import rows
 from headwater.instances.lists.rows import InstanceLists

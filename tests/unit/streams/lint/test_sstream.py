@@ -1,4 +1,4 @@
-"""What the simplestreams tools stop at; ``functional/test_streams_lint.py`` runs them with the same feeds."""
+"""What the simplestreams tools stop at; ``functional/streams/looking/test_streams_lint.py`` lets them read the same."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from headwater.streams.signing.clearsign import BEGIN_MESSAGE, BEGIN_SIGNATURE, 
 from headwater.streams.signing.texts import signable
 from headwater.streams.signing.verifying import BadSignature, verified, verified_detached
 from unit.streams.keys import open_key
-from unit.streams.test_signing import now
+from unit.streams.signing.test_signing import now
 
 KEY = open_key()
 TEXT = b'{\n "a": "- b",\n "c": [\n -1\n ]\n}\n'

@@ -20,7 +20,7 @@ from headwater.streams.writing.boot_images import BootDescription
 from headwater.streams.writing.files import Content
 from headwater.streams.writing.image_ids import ImageId
 from headwater.streams.writing.merging import Place
-from unit.streams import maas_model
+from unit.streams.writing import maas_model
 
 INDEX = "streams/v1/index.json"
 KERNELS = "com.ubuntu.maas:stable:v3:download"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects import sqlite
 
 from contracts.image_catalogue import NOON, SECOND, an_image
-from contracts.image_lists import all_pages, expected
+from contracts.images.lists.image_lists import all_pages, expected
 from contracts.unheard import UnheardImages
 from headwater.database import tables
 from headwater.database.engine import Database

@@ -15,7 +15,7 @@ from headwater.instances.model import DEFAULT_BLOCK_DEVICES, Instance
 from headwater.instances.sources.openstack.documents import KeyPair, Network, Port, Server, Subnet
 from headwater.instances.sources.openstack.networks import network_data
 from headwater.instances.sources.openstack.servers import Known, in_order, instance
-from servers import openstack_cloud as cloud
+from servers.openstack import openstack_cloud as cloud
 from unit.instances.examples import NETWORK_DATA
 
 

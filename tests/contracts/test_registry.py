@@ -1,9 +1,0 @@
-"""The registry of instances keeps its promises on every database."""
-
-from __future__ import annotations
-
-from contracts.registry import RegistryContract
-
-
-class TestRegistry(RegistryContract):
-    """On SQLite, PostgreSQL and MariaDB."""
