@@ -7,6 +7,7 @@ record begins a new one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 from pathlib import Path
@@ -94,6 +95,26 @@ class AuditFile(logging.Handler):
         with self.lock or contextlib.nullcontext():
             self._let_go()
         super().close()
+
+
+def require_writable(file: Path) -> None:
+    """Return when records could be written to the file; it is not made.
+
+    Raises:
+        AuditFileUnwritable: They could not.
+    """
+    try:
+        if not file.exists():
+            problem = None if os.access(file.parent, os.W_OK | os.X_OK) else errno.EACCES
+            problem = problem if file.parent.is_dir() else errno.ENOENT
+        elif file.is_dir():
+            problem = errno.EISDIR
+        else:
+            problem = None if os.access(file, os.W_OK) else errno.EACCES
+    except OSError as error:
+        problem = error.errno
+    if problem is not None:
+        raise AuditFileUnwritable(file, os.strerror(problem))
 
 
 _FACTS = frozenset(

@@ -16,6 +16,7 @@ A change of the schema has no limit.
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -71,6 +72,12 @@ def read(url: str) -> URL:
     if driver == "sqlite" and parsed.query:
         raise ValueError("a file of SQLite takes no options behind a question mark")
     return parsed.set(drivername=driver)
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the file of a database of SQLite; ``None`` for one that is no file."""
+    name = url.database
+    return Path(name) if url.get_backend_name() == "sqlite" and name and name != ":memory:" else None
 
 
 def redacted(url: str) -> str:

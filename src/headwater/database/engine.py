@@ -101,8 +101,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The file of a database of SQLite; ``None`` for one that is no file."""
-        name = self.url.database
-        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+        return connecting.file_of(self.url)
 
     @property
     def is_there(self) -> bool:

@@ -49,7 +49,7 @@ from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
-from headwater.instances.serving.waiting import Changes, is_same, is_wanted, timeout_of
+from headwater.instances.serving.waiting import Changes, is_same, is_wanted, once, timeout_of
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
@@ -183,7 +183,7 @@ def application(
         elif (
             changes is not None
             and request.scope.get("query_string")
-            and is_wanted(request.query_params.get("wait_for_change"))
+            and is_wanted(once("wait_for_change", request.query_params.getlist("wait_for_change")))
         ):
             found = await _newer(
                 request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
@@ -262,8 +262,9 @@ async def _newer(
 ) -> Document:
     """Return the document once it is another than the request has seen last, or its time is over."""
     found = await current(snapshot)
-    seen = request.query_params.get("last_etag", found.etag)
-    until = anyio.current_time() + timeout_of(request.query_params.get("timeout_sec"))
+    last = once("last_etag", request.query_params.getlist("last_etag"))
+    seen = found.etag if last is None else last
+    until = anyio.current_time() + timeout_of(once("timeout_sec", request.query_params.getlist("timeout_sec")))
     while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
         if not await changed(snapshot, left_s):
             break

@@ -104,6 +104,15 @@ def seal_of(file: Path | None, database: Path | None) -> Seal:
     return Seal(_keys_in(own))
 
 
+def check_seal(file: Path | None, database: Path | None) -> None:
+    """Raise what ``seal_of`` would, and make no key."""
+    own = None if database is None else database.with_name(f"{database.name}-key")
+    if file is not None:
+        _keys_in(file)
+    elif own is not None and own.exists():
+        _keys_in(own)
+
+
 def _make(file: Path) -> None:
     """Write a new key, unless another process is quicker."""
     try:

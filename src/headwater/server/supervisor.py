@@ -24,38 +24,32 @@ from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.identity.policy.rules import NamedRules
-from headwater.identity.registry import open_authenticator, open_rules
+from headwater.identity.registry import open_rules
 from headwater.images.access import Access
 from headwater.images.assembly.parts import open_changes
 from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.images import ImageRows
-from headwater.images.catalogue.public import PublicImageRows
 from headwater.images.catalogue.upload_records import UploadRows
 from headwater.images.data.admission import Admitted
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.scrubber import Scrubber
-from headwater.images.imports.plugins.registry import open_plugins
 from headwater.images.metadefs import loading
 from headwater.images.metadefs.catalogue import MetadefRows
-from headwater.images.properties.guard import open_guard
-from headwater.images.signatures.registry import open_signatures
-from headwater.instances.vendor_data import opening as vendor_data
 from headwater.jobs.queue import Jobs
 from headwater.server import data_dir, log
 from headwater.server.apis import policies
 from headwater.server.drain import Drain
-from headwater.server.edge import certificates
 from headwater.server.edge.listener import held
 from headwater.server.guests import networks
 from headwater.server.guests.networks import PortTaken
 from headwater.server.guests.port import require_open_secrets
 from headwater.server.metrics import processes
+from headwater.server.named_files import looks
 from headwater.server.settings import Settings, address
 from headwater.server.stores.admitting import admitted
 from headwater.server.workers import Workers
 from headwater.stores.registry import open_stores
 from headwater.stores.store_type import Surroundings
-from headwater.streams.live.feed import live_feed
 from headwater.streams.pulling.opening import check_trees
 
 _log = logging.getLogger(__name__)
@@ -127,18 +121,11 @@ def _prepare(settings: Settings, *, serves: bool = True) -> Admitted:
     data_dir.prepare(settings.data_dir)
     data_dir.close_directories(settings.data_dir)
     policy = open_rules(settings.auth, settings.policy, policies.BY_NAME)
-    if serves:
-        certificates.check(settings.server.tls, "server.tls")
-        certificates.check(settings.server.metadata_tls, "server.metadata_tls")
-        open_authenticator(settings.auth).close()
-        vendor_data.check(settings.metadata.vendor_data, settings.auth.keystone)
-    open_guard(settings.images, policy)
-    open_signatures(settings.signatures, settings.auth.keystone)
-    open_plugins(settings.import_plugins)
+    for look in looks(settings, policy, serves=serves):
+        look()
     database = Database(settings.database_url)
     data_dir.close_database(database.file)
     if serves:
-        live_feed(PublicImageRows(database), settings.streams)  # a key that cannot sign stops the start
         check_trees(settings.streams, settings.data_dir)
     try:
         schema.upgrade(database)

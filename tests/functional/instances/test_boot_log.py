@@ -110,6 +110,9 @@ def test_a_wait_ends_with_its_time_and_with_the_service(web1: HeadwaterProcess) 
     other = read(web1, "/latest/user-data?wait_for_change=true&last_etag=0")
     assert (other.status_code, other.headers["etag"]) == (200, now.headers["etag"])
     assert read(web1, "/latest/user-data?wait_for_change=maybe").status_code == 400
+    for twice in ("wait_for_change", "wait_for_change=true&last_etag=0&last_etag", "timeout_sec=1&timeout_sec"):
+        again = read(web1, f"/latest/user-data?wait_for_change=true&{twice}=1")
+        assert (again.status_code, "must be given once" in again.text) == (400, True)
     with ThreadPoolExecutor(1) as pool:
         wait = waiting(pool, web1, "/latest/user-data")
         wait_until(lambda: is_being_answered(web1), "the request has come")

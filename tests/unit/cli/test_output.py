@@ -142,7 +142,7 @@ def test_what_every_command_prints_under_json_is_one_document(run: Any) -> None:
         documents[words] = json.loads(out)
     assert documents["db", "upgrade"]["upgraded"] is True
     assert documents["db", "check"] == {"schema": documents["db", "upgrade"]["schema"], "right": True}
-    assert documents["config", "check"] == {"right": True}
+    assert documents["config", "check"] == {"right": True, "problems": []}
     assert {"key": "server.bind", "meaning": "HOST:PORT of the image API and the streams."}.items() <= next(
         each for each in documents["config", "sample"] if each["key"] == "server.bind"
     ).items()

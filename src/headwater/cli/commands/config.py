@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from headwater.cli import options, output
+from headwater.cli import exits, options, output
 from headwater.cli.commands.sample import sample_entries, sample_text
 from headwater.cli.output import AsJson
 from headwater.config import KeyPath, Loaded, secret_free
@@ -20,12 +20,22 @@ app = typer.Typer(help="Settings.", no_args_is_help=True)
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Say whether the settings are right; nothing is started."""
-    options.sources().load()
+    """Say whether the settings are right, and the files that they name; nothing is started, made or asked.
+
+    What a start would say of files that are missing, unreadable or malformed is printed, and the exit code is 2.
+    """
+    settings = options.sources().load().settings
+    from headwater.server.named_files import problems  # noqa: PLC0415 - the other commands do without the server
+
+    found = problems(settings)
     if as_json:
-        output.say_json({"right": True})
-    else:
-        output.say("the settings are right")
+        output.say_json({"right": not found, "problems": found})
+    elif not found:
+        output.say("the settings are right, and so are the files that they name")
+    for problem in () if as_json else found:
+        output.say_error(f"headwater: {problem}")
+    if found:
+        raise typer.Exit(exits.WRONG_USE)
 
 
 @app.command()

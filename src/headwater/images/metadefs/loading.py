@@ -22,6 +22,7 @@ from headwater.images.metadefs import reading
 from headwater.images.metadefs.catalogue import MetadefRows
 from headwater.images.metadefs.documents import as_file
 from headwater.images.metadefs.model import Namespace, merged
+from headwater.json_keys import twice
 
 BASE = Path(__file__).parent / "base"
 SCS = Path(__file__).parent / "scs"  # for clouds of the Sovereign Cloud Stack, on request
@@ -111,11 +112,14 @@ def _read(file: Path, at: int) -> Namespace:
     try:
         if file.stat().st_size > FILE_LIMIT:
             raise DefinitionFileWrong(file, f"is larger than {FILE_LIMIT} bytes")
-        document: Any = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
+        text = file.read_bytes().removeprefix(BOM_UTF8)
+        document: Any = msgspec.json.decode(text)
     except OSError as error:
         raise DefinitionFileWrong(file, f"cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DefinitionFileWrong(file, f"is not JSON: {error}") from error
+    if (problem := twice(text)) is not None:
+        raise DefinitionFileWrong(file, f"is ambiguous: {problem}")
     if not isinstance(document, dict):
         raise DefinitionFileWrong(file, "is not a JSON object")
     try:

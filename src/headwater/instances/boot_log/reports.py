@@ -79,7 +79,8 @@ def report_of(body: bytes) -> Report:
         name=_clean(posted.name),
         description=_clean(posted.description),
         event=_clean(posted.event_type),
-        result=None if posted.result is None else _clean(posted.result),
+        # cloud-init says SUCCESS, WARN or FAIL; what says nothing is no failure, and any other word is shown as it is.
+        result=_clean((posted.result or "").strip()) or None,
     )
 
 

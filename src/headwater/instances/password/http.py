@@ -8,7 +8,7 @@ from starlette.responses import Response
 from headwater.http.requests import body_within
 from headwater.http.threads import InThread
 from headwater.instances.password.posting import LIMIT, Posted, readable
-from headwater.instances.serving.waiting import NotWaitedFor, is_wanted
+from headwater.instances.serving.waiting import NotWaitedFor, is_wanted, once
 from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.trees.document import TEXT, Document, text
 
@@ -19,7 +19,9 @@ async def read(request: Request, snapshot: Snapshot, passwords: Posted, in_threa
     Raises:
         NotWaitedFor: The request wants to wait until that is another.
     """
-    if request.scope.get("query_string") and is_wanted(request.query_params.get("wait_for_change")):
+    if request.scope.get("query_string") and is_wanted(
+        once("wait_for_change", request.query_params.getlist("wait_for_change"))
+    ):
         raise NotWaitedFor
     return text(await in_thread(lambda: passwords.get(snapshot.instance_id) or ""))
 

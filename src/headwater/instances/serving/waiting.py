@@ -143,6 +143,17 @@ def timeout_of(text: str | None) -> float:
     return min(float(text), MOST_S)
 
 
+def once(name: str, given: Sequence[str]) -> str | None:
+    """Return the one value that a request gives for a parameter; ``None``: it gives none.
+
+    Raises:
+        WaitInvalid: It gives it more than once, and which of them counts would be a guess.
+    """
+    if len(given) > 1:
+        raise WaitInvalid(name, "given once")
+    return given[0] if given else None
+
+
 def is_wanted(text: str | None) -> bool:
     """Return whether a request wants to wait.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.caching.directory import KeptFiles
 from headwater.caching.fills import Fills
@@ -22,6 +24,11 @@ from headwater.streams.trees.served.file import ServedTree
 from headwater.streams.trees.served.settings import TreeSettings
 from headwater.streams.trees.served.stored import served
 from headwater.threads import Pool
+
+if TYPE_CHECKING:
+    from pysequoia import Cert
+
+    from headwater.streams.trees.tree import Tree
 
 AGENTS = "agents"  # the name of the tree at /tools, for metrics and the log
 
@@ -53,17 +60,30 @@ def open_trees(
 
     def tree_of(name: str, tree: TreeSettings) -> ServedTree:
         if tree.url is not None:
-            found = opened(tree.url)
-            if isinstance(found, DirectoryTree) and data_dir.resolve().is_relative_to(found.root.resolve()):
-                raise SettingsError(
-                    f"section [streams.trees.{name}], key 'url': {tree.url} holds the directory of data {data_dir}, "
-                    "which nobody else may read; name a directory of its own"
-                )
-            return served(name, found)
+            return served(name, _named(name, tree.url, data_dir))
         return open_pulled(name, settings, data_dir, pool=pool, tally=tally)
 
     agents = settings.agents or str(data_dir / "streams" / "agents")
     return {name: tree_of(name, tree) for name, tree in settings.trees.items()}, served(AGENTS, opened(agents))
+
+
+def check_tree_files(settings: StreamsSettings, data_dir: Path) -> Iterator[Callable[[], None]]:
+    """Yield what opens the files that each tree needs, and makes nothing.
+
+    Each raises ``SettingsError`` where ``check_trees`` would, for all but the directories of trees that are pulled.
+    """
+
+    def look(name: str, tree: TreeSettings) -> None:
+        if tree.url is not None:
+            _named(name, tree.url, data_dir).close()
+            return
+        Fetcher(tree.fetch)
+        _trusted(tree)
+        if tree.resign:
+            _signer(settings)
+
+    for name, tree in settings.trees.items():
+        yield partial(look, name, tree)
 
 
 def check_trees(settings: StreamsSettings, data_dir: Path) -> None:
@@ -102,12 +122,8 @@ def open_pulled(
     kept = KeptFiles(directory, tree.max_size, setting=setting, resumes=True)
     proof = None if tree.authorization is None else tree.authorization.get_secret_value()
     remote = RemoteFeed(tree.pull_through, Fetcher(tree.fetch), authorization=proof)
-    trusted, believed = None, [tree.pull_through]
-    if tree.keyring is not None:
-        from headwater.streams.signing.certificates import certificates  # noqa: PLC0415 - OpenPGP loads for long
-
-        trusted = certificates(tree.keyring)
-        believed += sorted(str(each.fingerprint) for each in trusted)
+    trusted = _trusted(tree)
+    believed = [tree.pull_through, *sorted(str(each.fingerprint) for each in trusted or ())]
     # What came from elsewhere, or was verified with other keys, is not known here.
     kind = hashlib.sha256("\n".join(believed).encode()).hexdigest()[:16]
     documents = Documents(
@@ -129,6 +145,24 @@ def open_pulled(
         clock=clock,
         tally=tally,
     )
+
+
+def _named(name: str, url: str, data_dir: Path) -> Tree:
+    found = opened(url)
+    if isinstance(found, DirectoryTree) and data_dir.resolve().is_relative_to(found.root.resolve()):
+        raise SettingsError(
+            f"section [streams.trees.{name}], key 'url': {url} holds the directory of data {data_dir}, "
+            "which nobody else may read; name a directory of its own"
+        )
+    return found
+
+
+def _trusted(tree: TreeSettings) -> list[Cert] | None:
+    if tree.keyring is None:
+        return None
+    from headwater.streams.signing.certificates import certificates  # noqa: PLC0415 - OpenPGP loads for long
+
+    return certificates(tree.keyring)
 
 
 def _signer(settings: StreamsSettings) -> Signs:

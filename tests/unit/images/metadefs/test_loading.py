@@ -113,6 +113,8 @@ def test_a_file_may_describe_itself_at_length(api: Api, tmp_path: Path) -> None:
         (b'{"namespace": ' + b"[" * 100_000, "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "'namespace'"),
+        (b'{"namespace": "a", "namespace": "c"}', "'namespace' twice"),
+        (b'{"namespace": "a", "properties": {"p": {}, "p": {}}}', "'p' twice"),
         ({"namespace": "a", "properties": {"p": {"type": "string"}}}, "'title'"),
         ({"namespace": "a", "tags": [{"name": "x"}, {"name": "X"}]}, "already exists"),
         ({"namespace": "b"}, "another file"),

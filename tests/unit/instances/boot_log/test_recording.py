@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -125,6 +126,16 @@ def test_a_report_is_what_cloud_init_posts() -> None:
     report = report_of(body)
     assert (report.name, report.event, report.result) == ("init-network/search-OpenStack", "finish", "SUCCESS")
     assert report.description == "searching?"
+
+
+@pytest.mark.parametrize(
+    ("given", "result"),
+    [("", None), (" ", None), (None, None), ("SUCCESS", "SUCCESS"), ("FAIL", "FAIL"), ("odd\x1b", "odd?")],
+    ids=["empty", "blank", "null", "success", "fail", "odd"],
+)
+def test_a_result_that_says_nothing_is_none(given: str | None, result: str | None) -> None:
+    body = json.dumps({"name": "modules-final", "event_type": "finish", "result": given})
+    assert report_of(body.encode()).result == result
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from headwater.instances.serving.waiting import (
     WaitInvalid,
     is_same,
     is_wanted,
+    once,
     timeout_of,
 )
 
@@ -129,3 +130,10 @@ def test_a_tag_is_the_same_without_its_quotes() -> None:
     assert is_same("abc", '"abc"')
     assert is_same('W/"abc"', '"abc"')
     assert not is_same("0", '"abc"')
+
+
+def test_a_parameter_that_is_given_twice_is_refused_by_its_name() -> None:
+    assert once("last_etag", []) is None
+    assert once("last_etag", ["a"]) == "a"
+    with pytest.raises(WaitInvalid, match="last_etag must be given once"):
+        once("last_etag", ["a", "a"])
