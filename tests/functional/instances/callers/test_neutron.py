@@ -12,11 +12,14 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from botocore.utils import InstanceMetadataRegionFetcher
 
 from functional.headwater_process import HeadwaterProcess
 from servers.openstack.neutron import neutron
 
 SECRET, OLD = "s3cr3t", "the one before"
+TTL = "X-aws-ec2-metadata-token-ttl-seconds"
+ZONE = "attic"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG a@b"
 TOML = f"""\
 [metadata.neutron]
@@ -37,7 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProce
     process = HeadwaterProcess(directory, toml=TOML, workers=2)
     process.start()
     for name, instance_id, *more in (
-        ("web", WEB, "--project-id", "blue", "--meta", "role=ünïcode", "--availability-zone", "attic"),
+        ("web", WEB, "--project-id", "blue", "--meta", "role=ünïcode", "--availability-zone", ZONE),
         ("binary", BINARY, "--project-id", "blue", "--address", "127.0.0.1"),
         ("packed", PACKED, "--project-id", "blue"),
         ("strict", STRICT, "--project-id", "blue", "--tokens", "required"),
@@ -55,6 +58,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProce
 def gateway(service: HeadwaterProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL at which the network of the guests has its metadata."""
     ports = {f"127.0.0.{number}": (each, "blue") for number, each in enumerate((WEB, BINARY, PACKED, STRICT), 11)}
+    ports["127.0.0.1"] = (WEB, "blue")  # whence clients send that cannot be told their address
     stranger = {"127.0.0.21": ("b65cee2f-8c69-4aeb-be2f-f79742549999", "blue"), "127.0.0.22": (WEB, "red")}
     metadata_port = httpx.URL(service.metadata_url).port
     assert metadata_port is not None
@@ -260,6 +264,12 @@ def test_a_machine_gets_a_token_of_its_identity_through_neutron(gateway: str) ->
         answer = client.post("/latest/dynamic/instance-identity/token", params={"audience": "vault"})
         assert (answer.status_code, answer.text.count(".")) == (200, 2)
         assert client.post("/latest/dynamic/instance-identity/token").status_code == 400
+
+
+def test_the_sdk_of_aws_reads_without_a_token_through_neutron(gateway: str) -> None:
+    assert httpx.put(f"{gateway}/latest/api/token", headers={TTL: "60"}).status_code == 404
+    fetcher = InstanceMetadataRegionFetcher(num_attempts=1, base_url=f"{gateway}/")
+    assert fetcher.retrieve_region() == ZONE[:-1]
 
 
 def test_errors_survive_neutron(gateway: str) -> None:

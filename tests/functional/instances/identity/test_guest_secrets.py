@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from botocore.utils import InstanceMetadataRegionFetcher
+from botocore.utils import InstanceMetadataFetcher, InstanceMetadataRegionFetcher
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -45,6 +45,9 @@ def test_the_sdk_of_aws_reads_with_a_token_where_none_else_is_let_in(service: He
     assert httpx.get(f"{service.metadata_url}/latest/meta-data/hostname").status_code == 401
     fetcher = InstanceMetadataRegionFetcher(num_attempts=1, base_url=f"{service.metadata_url}/")
     assert fetcher.retrieve_region() == "north-1"
+    # Machines have no credentials here, and the SDK goes on to where else there may be some.
+    credentials = InstanceMetadataFetcher(num_attempts=1, base_url=f"{service.metadata_url}/")
+    assert credentials.retrieve_iam_role_credentials() == {}
 
 
 def test_every_worker_takes_the_token_of_any_also_after_a_restart(service: HeadwaterProcess) -> None:
