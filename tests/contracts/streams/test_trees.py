@@ -418,7 +418,9 @@ class TestDirectory(TreeContract):
         tree = DirectoryTree(root)
         tree.prepare()
         monkeypatch.setattr("headwater.streams.trees.directory.os.open", refused)
-        with pytest.raises(TreeRefused, match=r"index\.json: this user may not: Permission denied"):
+        with pytest.raises(
+            TreeRefused, match=r"index\.json: this user may not: Permission denied; let this user write"
+        ):
             tree.write("index.json", b"")
 
 

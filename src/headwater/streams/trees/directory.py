@@ -255,7 +255,9 @@ class DirectoryTree:
         try:
             yield
         except PermissionError as error:
-            raise TreeRefused(self.place, f"{path or 'it'}: this user may not: {error.strerror}") from error
+            cure = "let this user write there, or run as one who may" if writes else "let this user read it"
+            named = f"{path}: " if path else ""
+            raise TreeRefused(self.place, f"{named}this user may not: {error.strerror}; {cure}") from error
         except (NotADirectoryError, IsADirectoryError) as error:
             if writes and not path:
                 raise TreeRefused(self.place, "there is a file on this path; name another directory") from error

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TypeVar
 
 from headwater.clock import Clock, now, rfc2822
@@ -34,7 +35,7 @@ from headwater.streams.signing.feeds.sign import twins
 from headwater.streams.signing.feeds.signers import Keyrings, SignsDocuments
 from headwater.streams.signing.reading import Form, is_there
 from headwater.streams.trees.planned import PlannedTree
-from headwater.streams.trees.tree import ABSENT, Document, PathChanged, PathNotFound, Tree
+from headwater.streams.trees.tree import ABSENT, Document, PathChanged, PathNotFound, Tree, TreeRefused
 
 T = TypeVar("T")
 
@@ -256,13 +257,24 @@ def edit(
         if signer is not None:
             _sign(feed, planned, [signer, *also], keyrings, clock)
         try:
-            planned.carry_out()
+            _carry_out(tree, planned)
         except PathChanged:
             if last:
                 raise
         else:
             return result
     raise AssertionError
+
+
+def _carry_out(tree: Tree, planned: PlannedTree) -> None:
+    """Write what is planned, into a container or bucket that is made where there is none."""
+    try:
+        planned.carry_out()
+    except TreeRefused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        tree.prepare()
+        planned.carry_out()
 
 
 def _planned(feed: Feed, tags: Mapping[str, str], clock: Clock) -> PlannedTree:

@@ -36,6 +36,18 @@ def found(directory: Path, version: str = "24.04", region: str = "RegionOne", **
     return find(Source(fetch_from(DirectoryTree(directory / "images"))), wanted).ids
 
 
+@pytest.mark.parametrize(
+    "given",
+    [["--debug"], ["--verbose", "--show-log"], ["--quiet", "-B"], ["--logging-config", "<root>=DEBUG"]],
+    ids=lambda given: given[0],
+)
+def test_what_all_commands_of_juju_take_changes_nothing(tmp_path: Path, given: list[str]) -> None:
+    assert juju(*given, "generate-image", *IMAGE).exit_code == 0
+    assert juju("generate-image", *given, *IMAGE, "--logging-config=juju=TRACE").exit_code == 0
+    assert found(tmp_path) == ["an-id"]
+    assert juju("delete-image", "--", given[0]).exit_code == 0
+
+
 def test_an_image_is_written_where_juju_looks_for_it(tmp_path: Path) -> None:
     done = juju("generate-image", *IMAGE)
     assert done.exit_code == 0

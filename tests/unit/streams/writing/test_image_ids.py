@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ from headwater.streams.format.documents import Products
 from headwater.streams.format.json_objects import MalformedDocument
 from headwater.streams.signing.verifying import verify
 from headwater.streams.trees.directory import DirectoryTree
-from headwater.streams.trees.tree import PathChanged, Tree
+from headwater.streams.trees.tree import PathChanged, Tree, TreeRefused
 from headwater.streams.writing import feed as feeds
 from headwater.streams.writing import image_ids, pruning
 from headwater.streams.writing.feed import FeedSigned, NoProducts, PathTaken
@@ -276,6 +276,31 @@ def test_a_writer_that_is_killed_at_any_write_leaves_a_feed_that_is_read_and_gon
             assert dies_at > (3 if signed else 2)
             return
         dies_at += 1
+
+
+class _Container(DirectoryTree):
+    """What takes no file before it is made."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.made = 0
+
+    def write(self, path: str, body: bytes | BinaryIO, **more: Any) -> str:
+        if not self.made:
+            raise TreeRefused(self.place, "there is no container", 404)
+        return super().write(path, body, **more)
+
+    def prepare(self, *, public: bool = False) -> None:
+        super().prepare(public=public)
+        self.made += 1
+
+
+def test_a_container_that_is_not_there_is_made_once(tmp_path: Path) -> None:
+    tree = _Container(tmp_path / "tree")
+    add(tree, image("one"))
+    add(tree, image("two", region="Two"))
+    assert tree.made == 1
+    assert juju(tree).ids == ["one"]
 
 
 def test_the_first_writer_of_a_feed_that_is_killed_leaves_one_that_is_gone_on_with(tmp_path: Path) -> None:
