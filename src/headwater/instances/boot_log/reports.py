@@ -79,7 +79,7 @@ def report_of(body: bytes) -> Report:
         name=_clean(posted.name),
         description=_clean(posted.description),
         event=_clean(posted.event_type),
-        result=None if posted.result is None else _clean(posted.result),
+        result=_clean(posted.result or "") or None,
     )
 
 

@@ -127,6 +127,11 @@ def test_a_report_is_what_cloud_init_posts() -> None:
     assert report.description == "searching?"
 
 
+@pytest.mark.parametrize("result", [b"null", b'""'], ids=["null", "empty"])
+def test_a_report_without_a_result_has_none(result: bytes) -> None:
+    assert report_of(b'{"name": "a", "event_type": "finish", "result": %s}' % result).result is None
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"\xff", b'{"name": 1, "event_type": "x"}', b"[" * 100_000, b'{"name": "a"}']
 )
