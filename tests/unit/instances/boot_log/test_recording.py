@@ -128,6 +128,11 @@ def test_a_report_is_what_cloud_init_posts() -> None:
     assert report.description == "searching?"
 
 
+@pytest.mark.parametrize("result", [b"null", b'""'], ids=["null", "empty"])
+def test_a_report_without_a_result_has_none(result: bytes) -> None:
+    assert report_of(b'{"name": "a", "event_type": "finish", "result": %s}' % result).result is None
+
+
 @pytest.mark.parametrize(
     ("given", "result"),
     [("", None), (" ", None), (None, None), ("SUCCESS", "SUCCESS"), ("FAIL", "FAIL"), ("odd\x1b", "odd?")],
