@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,20 @@ FORMS = {
 def test_a_document_is_written_back_in_the_same_bytes(form: str) -> None:
     body = FORMS[form]
     assert Products.from_bytes(body).to_bytes() == body
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_form_of_a_large_document_is_told_by_its_beginning(form: str) -> None:
+    body = FORMS[form]
+    assert replace(Spacing.of(body), text=None).to_bytes(PRODUCTS) == body
+
+
+def test_a_document_that_was_laid_out_by_hand_stays_as_it_is_until_it_says_something_else() -> None:
+    by_hand = b'{"format": "products:1.0",\n "products": {"a" : {"versions": {}},\n\n  "b":{}}, "n": [1,\n 2.0]\n}'
+    read = Products.from_bytes(by_hand)
+    assert read.to_bytes() == by_hand
+    changed = replace(read, products=dict(reversed(list(read.products.items()))))
+    assert list(json.loads(changed.to_bytes())["products"]) == ["b", "a"]
 
 
 def test_an_index_and_mirrors_are_too() -> None:
