@@ -209,7 +209,7 @@ class Fetcher:
         elif answer.status != 200:
             raise answer.failed(f"the server answered {answer.status}", answer.status)
         if answer.is_coded:
-            raise answer.failed("the server packs the data, although it was asked not to")
+            raise answer.failed("the server packs the data, although it was asked not to", answer.status)
         if size is not None and size > limit:
             raise RemoteTooLarge(url, limit)
         if size is not None:  # then the end is known, and an earlier one is an error

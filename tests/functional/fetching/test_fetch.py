@@ -111,8 +111,9 @@ def test_packed_data_is_not_taken_for_the_data(web: WebServer, coding: bytes) ->
             send(b"abcd")
 
     web.pages["/packed"] = packed
-    with pytest.raises(RemoteFailed, match="packs"):
+    with pytest.raises(RemoteFailed, match="packs") as refused:
         fetcher().open(web.url("/packed"))
+    assert not refused.value.may_pass  # it would be packed again
     with pytest.raises(RemoteFailed, match="packs"):
         fetcher().size(web.url("/packed"))
 
