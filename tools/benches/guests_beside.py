@@ -1,0 +1,100 @@
+"""What a guest waits for its metadata while others upload, list and read feeds: each has threads of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from tools.benches import images
+from tools.benches.connection import Connection
+from tools.benches.metadata_port import UNLIMITED, registered
+from tools.benches.plan import MIB, Plan
+from tools.benches.results import Results
+from tools.benches.server import Server, serving
+from tools.benches.source import Source, source
+
+BENCH = "guests-beside"
+_PATH = "/openstack/latest/meta_data.json"
+_REQUESTS = 2000
+_PAUSE_S = 0.002  # between them: a guest that waits for its turn, and no load of its own
+_UPLOADS = 2
+_LISTED = 200  # images
+_FEED = "/simplestreams/images/streams/v1/index.json"
+_P99_MS = 10.0
+
+
+def measure(plan: Plan, results: Results) -> None:
+    """Fill in how long an answer takes a guest, alone and beside all of that.
+
+    Raises:
+        BenchFailed: A request was not answered.
+    """
+    room = plan.room(BENCH)
+    count = min(_REQUESTS, 10 * plan.pages)
+    with source() as bytes_, serving(room / "data", plan.workers, settings=UNLIMITED) as server:
+        registered(server, room)
+        for _ in range(min(_LISTED, plan.pages)):
+            images.create(server.images)
+        _waits(server, count)
+        alone = _waits(server, count)
+        with _busy(server, bytes_, plan.upload_size // 8):
+            beside = _waits(server, count)
+    for name, times in (("alone", alone), ("beside uploads, lists and feeds", beside)):
+        results.add(BENCH, f"a guest's request {name}: p50", "ms", [statistics.median(times)])
+        results.add(BENCH, f"a guest's request {name}: p99", "ms", [_p99(times)])
+    results.aim(BENCH, "p99 of a guest's request beside uploads, lists and feeds", _p99(beside), "under", _P99_MS, "ms")
+
+
+@contextlib.contextmanager
+def _busy(server: Server, bytes_: Source, size: int) -> Iterator[None]:
+    """Let others upload, list images and read the feed, again and again."""
+    stop = threading.Event()
+    works = [partial(_upload, server, bytes_, size)] * _UPLOADS
+    works += [partial(_get, server, path) for path in (f"/v2/images?limit={_LISTED}", _FEED)]
+    threads = [threading.Thread(target=_repeat, args=(stop, work), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _repeat(stop: threading.Event, work: Callable[[], None]) -> None:
+    while not stop.is_set():
+        work()
+
+
+def _upload(server: Server, bytes_: Source, size: int) -> None:
+    image_id = images.create(server.images)
+    with contextlib.closing(Connection(server.images)) as connection:
+        connection.upload(images.data(image_id), bytes_.descriptor, len(bytes_.memory), max(size, MIB))
+    images.delete(server.images, image_id)
+
+
+def _get(server: Server, path: str) -> None:
+    with contextlib.closing(Connection(server.images)) as connection:
+        connection.get(path)
+
+
+def _waits(server: Server, count: int) -> list[float]:
+    """Return how long each of ``count`` requests took, in ms, one after the other on connections of their own."""
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        with contextlib.closing(Connection(server.metadata)) as connection:
+            connection.get(_PATH)
+        times.append((time.perf_counter() - started) * 1000)
+        time.sleep(_PAUSE_S)
+    return times
+
+
+def _p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
