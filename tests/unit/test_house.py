@@ -1,4 +1,4 @@
-"""The house is as ``docs/how-to/develop.md`` draws it, and no room of it or of its tests is crowded."""
+"""The house is as ``docs/how-to/develop.md`` draws it, and no room of it, of its tests or of the tools is crowded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_drawing_is_the_house() -> None:
     assert found == sorted(found, key=lambda path: path.split("/"))
 
 
-@pytest.mark.parametrize("house", [HOUSE, TESTS], ids=["the program", "its tests"])
+@pytest.mark.parametrize("house", [HOUSE, TESTS, CHECKOUT / "tools"], ids=["the program", "its tests", "tools"])
 def test_no_room_is_crowded(house: Path) -> None:
     counts = Counter(
         str(module.parent.relative_to(CHECKOUT))

@@ -21,35 +21,25 @@ from types import FrameType
 
 import msgspec
 from rich.console import Console
-from tools.benches import (
-    boot_storm,
+from tools.benches import machine, report, starts
+from tools.benches.failure import BenchFailed
+from tools.benches.images import (
     cached_downloads,
     catalogue_calls,
     ceph,
-    checking,
-    config_drives,
     decompression,
     downloads,
-    feed,
-    feed_rate,
     filled_catalogue,
-    guests_beside,
     imports,
-    machine,
-    metadata_port,
-    mirror,
-    query,
-    registry,
-    report,
-    request_rate,
     slow_readers,
-    starts,
     stores,
     uploads,
 )
-from tools.benches.failure import BenchFailed
+from tools.benches.instances import boot_storm, config_drives, guests_beside, metadata_port, registry
+from tools.benches.measuring import request_rate
 from tools.benches.plan import GIB, MIB, Plan
 from tools.benches.results import Results
+from tools.benches.streams import checking, feed, feed_rate, mirror, query
 
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
 _BENCHES: Mapping[str, Callable[[Plan, Results], None]] = {

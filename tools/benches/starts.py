@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 
+from tools.benches.measuring.server import environment, serving
 from tools.benches.plan import Plan
 from tools.benches.results import Results
-from tools.benches.server import environment, serving
 
 BENCH = "start"
 

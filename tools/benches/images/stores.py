@@ -19,11 +19,11 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from swiftclient.client import Connection
 from swiftclient.utils import LengthWrapper
-from tools.benches import processes
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring import processes
+from tools.benches.measuring.source import Source, source
 from tools.benches.plan import GIB, MIB, Plan
 from tools.benches.results import Results
-from tools.benches.source import Source, source
 
 from headwater.stores.s3.store import S3Store
 from headwater.stores.store import ObjectStore

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import msgspec
-from tools.benches.connection import Address, Connection
+from tools.benches.measuring.connection import Address, Connection
 
 
 def create(address: Address, name: str = "bench") -> str:

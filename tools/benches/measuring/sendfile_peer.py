@@ -1,6 +1,6 @@
 """The peer of a download: a loop around ``sendfile`` that knows one file and nothing else of HTTP.
 
-It runs as a process of its own, as Headwater does: ``python -m tools.benches.sendfile_peer FILE`` prints
+It runs as a process of its own, as Headwater does: ``python -m tools.benches.measuring.sendfile_peer FILE`` prints
 its port and serves until its standard input ends.
 """
 
@@ -16,16 +16,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.benches.connection import Address
+from tools.benches.measuring.connection import Address
 
 _AT_ONCE = 1 << 30
-_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @contextlib.contextmanager
 def peer(file: Path) -> Iterator[Address]:
     """Start the peer for ``file``, and stop it."""
-    command = [sys.executable, "-m", "tools.benches.sendfile_peer", str(file)]
+    command = [sys.executable, "-m", "tools.benches.measuring.sendfile_peer", str(file)]
     with subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -7,15 +7,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benches import images, processes
-from tools.benches.connection import Address, Connection
 from tools.benches.failure import BenchFailed
-from tools.benches.limits import seconds_together
+from tools.benches.images import image_requests
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Address, Connection
+from tools.benches.measuring.limits import seconds_together
+from tools.benches.measuring.sendfile_peer import peer
+from tools.benches.measuring.server import Server, serving
+from tools.benches.measuring.source import source
 from tools.benches.plan import GIB, MIB, Plan
 from tools.benches.results import Figure, Results
-from tools.benches.sendfile_peer import peer
-from tools.benches.server import Server, serving
-from tools.benches.source import source
 
 BENCH = "download"
 
@@ -33,7 +34,7 @@ def measure(plan: Plan, results: Results) -> None:
         image_id = uploaded(server, size)
         file = largest_file(server.data_dir)
         with peer(file) as plain:
-            measured = _Downloads(plan, results, server, plain, images.data(image_id))
+            measured = _Downloads(plan, results, server, plain, image_requests.data(image_id))
             hot = measured.series("whole, from memory", size, before=lambda: read(file))
             measured.series("whole, from memory, four at a time", size, streams=4, before=lambda: read(file))
             measured.series("half of it by range, from memory", len(half), span=half, before=lambda: read(file))
@@ -43,9 +44,9 @@ def measure(plan: Plan, results: Results) -> None:
 
 def uploaded(server: Server, size: int) -> str:
     """Upload one image; return its id."""
-    image_id = images.create(server.images)
+    image_id = image_requests.create(server.images)
     with source() as bytes_, contextlib.closing(Connection(server.images)) as connection:
-        connection.upload(images.data(image_id), bytes_.descriptor, len(bytes_.memory), size)
+        connection.upload(image_requests.data(image_id), bytes_.descriptor, len(bytes_.memory), size)
     return image_id
 
 

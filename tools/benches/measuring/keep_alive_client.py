@@ -1,7 +1,7 @@
 """A client that asks on many connections at once, for where ``wrk`` is not installed.
 
-``python -m tools.benches.keep_alive_client HOST PORT CONNECTIONS SECONDS FILE [HEADER…]`` sends the requests in FILE
-(see ``request_rate.Requests``) in turn, and prints ``{"requests_per_s": …}``. It is Python, so it takes more of
+``python -m tools.benches.measuring.keep_alive_client HOST PORT CONNECTIONS SECONDS FILE [HEADER…]`` sends the requests
+in FILE (see ``request_rate.Requests``) in turn, and prints ``{"requests_per_s": …}``. It is Python, so it takes more of
 the machine than ``wrk`` does and leaves less to the server.
 """
 

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-from tools.benches import images, processes
-from tools.benches.connection import Connection
 from tools.benches.failure import BenchFailed
+from tools.benches.images import image_requests
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Connection
+from tools.benches.measuring.sendfile_peer import peer
+from tools.benches.measuring.server import Server, serving
+from tools.benches.measuring.source import Source, source
 from tools.benches.plan import GIB, MIB, Plan
 from tools.benches.results import Results
-from tools.benches.sendfile_peer import peer
-from tools.benches.server import Server, serving
-from tools.benches.source import Source, source
 
 BENCH = "imports"
 ROOM_LEFT = 1 * GIB  # on the disk, beside the data
@@ -96,7 +97,7 @@ class _Imports:
             rates.append(self._size / MIB / (time.perf_counter() - began))
             written.append((processes.written(pids) - had) / self._size / copies)
             cpu.append((processes.cpu_s(pids) - used) / (self._size / GIB))
-            images.delete(self._server.images, image_id)
+            image_requests.delete(self._server.images, image_id)
         results.add(BENCH, f"import, {name}", "MiB/s", rates)
         results.add(BENCH, f"written for each byte and store, {name}", "bytes", written)
         results.add(BENCH, f"processor time of the server, {name}", "s/GiB", cpu)
@@ -104,7 +105,7 @@ class _Imports:
 
     def queued(self) -> str:
         """Make an image that waits for data."""
-        return images.create(self._server.images)
+        return image_requests.create(self._server.images)
 
     def staged(self) -> str:
         """Make an image whose data is staged."""
@@ -115,15 +116,15 @@ class _Imports:
         return self._with_data("file")
 
     def _with_data(self, place: str) -> str:
-        image_id = images.create(self._server.images)
+        image_id = image_requests.create(self._server.images)
         with contextlib.closing(Connection(self._server.images)) as connection:
-            path = f"{images.path(image_id)}/{place}"
+            path = f"{image_requests.path(image_id)}/{place}"
             connection.upload(path, self._source.descriptor, len(self._source.memory), self._size)
         return image_id
 
     def _import(self, image_id: str, method: Mapping[str, str], stores: list[str]) -> None:
         with contextlib.closing(Connection(self._server.images)) as connection:
-            path = images.path(image_id)
+            path = image_requests.path(image_id)
             connection.call("POST", f"{path}/import", {"method": method, "stores": stores}, expected=202)
             deadline = time.monotonic() + _WAIT_S
             while time.monotonic() < deadline:

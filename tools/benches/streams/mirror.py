@@ -17,16 +17,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tools.benches import cloud_feed
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring.watched import watched
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Results
-from tools.benches.watched import watched
+from tools.benches.streams import cloud_feed
 
 BENCH: Final = "mirror"
 _MOST_MIB, _FILES_A_S = 400, 500
 _GROWTH = 1.5  # what a file may cost more when there are four times as many
-_SSTREAM_MIRROR = Path(__file__).resolve().parent.parent.parent / ".venv-simplestreams" / "bin" / "sstream-mirror"
+_SSTREAM_MIRROR = Path(__file__).resolve().parents[3] / ".venv-simplestreams" / "bin" / "sstream-mirror"
 _INDEX, _PRODUCTS = "streams/v1/index.json", "streams/v1/images.json"
 _IN_A_VERSION = 10
 

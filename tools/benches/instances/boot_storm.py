@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from tools.benches import static_peer
-from tools.benches.connection import Address
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring import static_peer
+from tools.benches.measuring.connection import Address
+from tools.benches.measuring.server import serving
 from tools.benches.plan import Plan
 from tools.benches.results import Results
-from tools.benches.server import serving
 
 from headwater.clock import now
 from headwater.database.engine import Database
@@ -32,7 +32,7 @@ WORKERS = 2
 _WARMING = 3
 _TARGET = 8000
 _TARGET_P99_MS = 50
-_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[3]
 # What cloud-init 22.4 asks for on OpenStack. Source: its request log.
 _LEAVES = ("ami-id", "ami-launch-index", "ami-manifest-path", "hostname", "instance-action", "instance-id")
 _MORE_LEAVES = ("local-hostname", "local-ipv4", "public-hostname", "reservation-id", "security-groups")
@@ -107,7 +107,7 @@ def _storm(address: Address, guests: Sequence[str], paths: Sequence[str], room: 
     listed = room / "crawls.json"
     listed.write_bytes(msgspec.json.encode({"guests": guests, "paths": paths}))
     where = (address[0], str(address[1]), str(CONNECTIONS), str(listed))
-    command = [sys.executable, "-m", "tools.benches.storm_client", *where]
+    command = [sys.executable, "-m", "tools.benches.instances.storm_client", *where]
     done = subprocess.run(command, cwd=_CHECKOUT, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         raise BenchFailed(f"the storm failed: {(done.stderr or done.stdout)[-1000:].strip()}")

@@ -11,14 +11,15 @@ import time
 from pathlib import Path
 
 import msgspec
-from tools.benches import images, processes
-from tools.benches.connection import Address, Connection
-from tools.benches.downloads import forget, largest_file, read, uploaded
 from tools.benches.failure import BenchFailed
-from tools.benches.limits import seconds_together
+from tools.benches.images import image_requests
+from tools.benches.images.downloads import forget, largest_file, read, uploaded
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Address, Connection
+from tools.benches.measuring.limits import seconds_together
+from tools.benches.measuring.server import Server, serving
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Results
-from tools.benches.server import Server, serving
 
 from headwater.stores.s3.settings import S3StoreSettings
 from servers import process
@@ -111,7 +112,7 @@ def _warm(plan: Plan, results: Results, far: tuple[Server, str], near: tuple[Ser
 
 def _download(address: Address, image_id: str, size: int) -> None:
     with contextlib.closing(Connection(address)) as connection:
-        received = connection.download(images.data(image_id))
+        received = connection.download(image_requests.data(image_id))
     if received != size:
         raise BenchFailed(f"{received} bytes came of {size}")
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from tools.benches.connection import Address
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring.connection import Address
 from tools.benches.plan import LoadGenerator
 
 CONNECTIONS = 32
-_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[3]
 # Requests without a number in them are made before the clock starts, so that the client costs the same for many
 # as for one.
 _SCRIPT = """
@@ -100,7 +100,7 @@ def _by_wrk(address: Address, listed: Path, headers: Sequence[str], seconds: flo
 
 
 def _by_our_own(address: Address, listed: Path, headers: Sequence[str], seconds: float) -> float:
-    command = [sys.executable, "-m", "tools.benches.keep_alive_client"]
+    command = [sys.executable, "-m", "tools.benches.measuring.keep_alive_client"]
     where = [address[0], str(address[1]), str(CONNECTIONS), str(seconds), str(listed)]
     said = _output([*command, *where, *headers[1::2]])
     return float(msgspec.json.decode(said)["requests_per_s"])

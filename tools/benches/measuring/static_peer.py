@@ -1,7 +1,7 @@
 """The peer of instance metadata: small files of one directory over HTTP, read anew for each request.
 
-It runs as processes of its own: ``python -m tools.benches.static_peer DIRECTORY PORT`` serves until its standard
-input ends; several share a port.
+It runs as processes of its own: ``python -m tools.benches.measuring.static_peer DIRECTORY PORT`` serves until its
+standard input ends; several share a port.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import cast
 
 import uvloop
-from tools.benches.connection import Address
+from tools.benches.measuring.connection import Address
 
-_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def peer(directory: Path, processes: int) -> Iterator[Address]:
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         kept.bind(("127.0.0.1", 0))
         address = kept.getsockname()
-        command = [sys.executable, "-m", "tools.benches.static_peer", str(directory), str(address[1])]
+        command = [sys.executable, "-m", "tools.benches.measuring.static_peer", str(directory), str(address[1])]
         for _ in range(processes):
             process = stack.enter_context(
                 subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.client
 
-from tools.benches.connection import Address
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring.connection import Address
+from tools.benches.measuring.request_rate import Requests, requests_per_s
+from tools.benches.measuring.server import serving
 from tools.benches.plan import Plan
-from tools.benches.request_rate import Requests, requests_per_s
 from tools.benches.results import Results
-from tools.benches.server import serving
 
 BENCH = "feed-requests"
 _PATH = "/simplestreams/images/streams/v1/index.json"

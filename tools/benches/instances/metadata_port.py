@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring.request_rate import Requests, requests_per_s
+from tools.benches.measuring.server import Server, environment, headwater, serving
 from tools.benches.plan import Plan
-from tools.benches.request_rate import Requests, requests_per_s
 from tools.benches.results import Results
-from tools.benches.server import Server, environment, headwater, serving
 
 BENCH = "metadata"
 UNLIMITED = {"HEADWATER_METADATA__RATE": "0"}  # one guest asks as much as a thousand

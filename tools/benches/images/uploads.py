@@ -6,15 +6,16 @@ import contextlib
 import shutil
 from dataclasses import dataclass, field
 
-from tools.benches import images, processes
-from tools.benches.connection import Address, Connection
 from tools.benches.failure import BenchFailed
-from tools.benches.limits import hash_alone, seconds_together, write_alone
+from tools.benches.images import image_requests
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Address, Connection
+from tools.benches.measuring.limits import hash_alone, seconds_together, write_alone
+from tools.benches.measuring.server import Server, serving
+from tools.benches.measuring.source import Source, source
+from tools.benches.measuring.upload_peer import peer
 from tools.benches.plan import GIB, MIB, Plan
 from tools.benches.results import Figure, Results
-from tools.benches.server import Server, serving
-from tools.benches.source import Source, source
-from tools.benches.upload_peer import peer
 
 BENCH = "upload"
 ROOM_LEFT = 1 * GIB  # on the disk, beside what is uploaded
@@ -67,20 +68,20 @@ class _Uploading:
     def once(self, digests: tuple[str, str]) -> None:
         """Upload, and require that the server's MD5 and SHA-512 are ``digests``."""
         server = self.server
-        ids = [images.create(server.images) for _ in range(self.streams)]
+        ids = [image_requests.create(server.images) for _ in range(self.streams)]
         processes.forget_peak(server.pids)
         before = processes.cpu_s(server.pids)
-        paths = map(images.data, ids)
+        paths = map(image_requests.data, ids)
         seconds = seconds_together([lambda path=path: self.send(server.images, path) for path in paths])  # type: ignore[misc]
         moved = self.size * self.streams
         self.rates.append(moved / MIB / seconds)
         self.cpu.append((processes.cpu_s(server.pids) - before) / (moved / GIB))
         self.memory.append(max(0, processes.peak_resident(server.pids) - self.idle) / MIB)
         for image_id in ids:
-            image = images.show(server.images, image_id)
+            image = image_requests.show(server.images, image_id)
             if (image["status"], image["checksum"], image["os_hash_value"]) != ("active", *digests):
                 raise BenchFailed(f"image {image_id} is {image['status']} and not what was sent: {image}")
-            images.delete(server.images, image_id)
+            image_requests.delete(server.images, image_id)
 
     def plain(self, address: Address, digests: tuple[str, str]) -> float:
         """Send the same to the peer; return the MiB/s."""

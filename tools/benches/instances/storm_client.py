@@ -1,4 +1,6 @@
-"""Guests that boot at once: ``python -m tools.benches.storm_client HOST PORT CONNECTIONS FILE`` crawls for each.
+"""Guests that boot at once.
+
+``python -m tools.benches.instances.storm_client HOST PORT CONNECTIONS FILE`` crawls for each.
 
 FILE says ``{"guests": [ADDRESS, …], "paths": [PATH, …]}``. Each connection is one guest after the other, which asks for
 all paths in turn; the address of the guest stands in X-Forwarded-For. It prints

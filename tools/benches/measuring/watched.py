@@ -11,7 +11,7 @@ from typing import Any
 
 from tools.benches.failure import BenchFailed
 
-SSTREAM_QUERY = Path(__file__).resolve().parent.parent.parent / ".venv-simplestreams" / "bin" / "sstream-query"
+SSTREAM_QUERY = Path(__file__).resolve().parents[3] / ".venv-simplestreams" / "bin" / "sstream-query"
 _PATIENCE_S = 600
 # The processor time and the largest memory of a process: a small one starts it, as the memory of who does counts.
 _WATCH = """

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tools.benches import images
-from tools.benches.connection import Connection
-from tools.benches.metadata_port import UNLIMITED, registered
+from tools.benches.images import image_requests
+from tools.benches.instances.metadata_port import UNLIMITED, registered
+from tools.benches.measuring.connection import Connection
+from tools.benches.measuring.server import Server, serving
+from tools.benches.measuring.source import Source, source
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Results
-from tools.benches.server import Server, serving
-from tools.benches.source import Source, source
 
 BENCH = "guests-beside"
 _PATH = "/openstack/latest/meta_data.json"
@@ -38,7 +38,7 @@ def measure(plan: Plan, results: Results) -> None:
     with source() as bytes_, serving(room / "data", plan.workers, settings=UNLIMITED) as server:
         registered(server, room)
         for _ in range(min(_LISTED, plan.pages)):
-            images.create(server.images)
+            image_requests.create(server.images)
         _waits(server, count)
         alone = _waits(server, count)
         with _busy(server, bytes_, plan.upload_size // 8):
@@ -46,7 +46,7 @@ def measure(plan: Plan, results: Results) -> None:
     for name, times in (("alone", alone), ("beside uploads, lists and feeds", beside)):
         results.add(BENCH, f"a guest's request {name}: p50", "ms", [statistics.median(times)])
         results.add(BENCH, f"a guest's request {name}: p99", "ms", [_p99(times)])
-    results.aim(BENCH, "p99 of a guest's request beside uploads, lists and feeds", _p99(beside), "under", _P99_MS, "ms")
+    results.aim(BENCH, "p99 of a guest beside uploads, lists and feeds", _p99(beside), "under", _P99_MS, "ms")
 
 
 @contextlib.contextmanager
@@ -73,10 +73,10 @@ def _repeat(stop: threading.Event, work: Callable[[], None]) -> None:
 
 
 def _upload(server: Server, bytes_: Source, size: int) -> None:
-    image_id = images.create(server.images)
+    image_id = image_requests.create(server.images)
     with contextlib.closing(Connection(server.images)) as connection:
-        connection.upload(images.data(image_id), bytes_.descriptor, len(bytes_.memory), max(size, MIB))
-    images.delete(server.images, image_id)
+        connection.upload(image_requests.data(image_id), bytes_.descriptor, len(bytes_.memory), max(size, MIB))
+    image_requests.delete(server.images, image_id)
 
 
 def _get(server: Server, path: str) -> None:

@@ -1,7 +1,8 @@
 """The peer of an upload: a thread that reads the socket, undoes the chunks, lets others hash and write; nothing else.
 
-It runs as a process of its own, as Headwater does: ``python -m tools.benches.upload_peer DIRECTORY`` prints its port
-and serves until its standard input ends. ``PUT /MD5/SHA512`` is answered 204 when those are the digests of what came.
+It runs as a process of its own, as Headwater does: ``python -m tools.benches.measuring.upload_peer DIRECTORY`` prints
+its port and serves until its standard input ends. ``PUT /MD5/SHA512`` is answered 204 when those are the digests of
+what came.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
-from tools.benches.connection import Address
-from tools.benches.limits import HASHES, opened
-from tools.benches.source import PIECE
+from tools.benches.measuring.connection import Address
+from tools.benches.measuring.limits import HASHES, opened
+from tools.benches.measuring.source import PIECE
 
 _BUFFERS = 4  # pieces of one upload
 _HEAD = 64 << 10
 _LINE = 20  # bytes: the size of a chunk in hex, and the line ends around it
-_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @contextlib.contextmanager
 def peer(directory: Path) -> Iterator[Address]:
     """Start the peer, which writes into ``directory``, and stop it."""
-    command = [sys.executable, "-m", "tools.benches.upload_peer", str(directory)]
+    command = [sys.executable, "-m", "tools.benches.measuring.upload_peer", str(directory)]
     with subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

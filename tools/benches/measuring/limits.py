@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.benches.source import PIECE, Source
+from tools.benches.measuring.source import PIECE, Source
 
 HASHES = ("md5", "sha512")
 _BUFFERS = 6

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tools.benches import cloud_feed
+from tools.benches.measuring.watched import SSTREAM_QUERY, watched
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Figure, Results
-from tools.benches.watched import SSTREAM_QUERY, watched
+from tools.benches.streams import cloud_feed
 
 LINT, VALIDATE = "lint", "validate"
 _MOST_MIB: Final = 400

@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 
-from tools.benches import images, processes
-from tools.benches.connection import Address, Connection
-from tools.benches.downloads import uploaded
+from tools.benches.images import image_requests
+from tools.benches.images.downloads import uploaded
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Address, Connection
+from tools.benches.measuring.server import serving
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Results
-from tools.benches.server import serving
 
 BENCH = "slow"
 _IMAGE = 64 * MIB  # more than the kernel holds for one connection
@@ -31,7 +32,7 @@ def measure(plan: Plan, results: Results) -> None:
         # The server keeps the limit of open files that it was started with.
         _allow_open_files(plan.readers + 200)
         image_id = uploaded(server, _IMAGE)
-        path = images.path(image_id)
+        path = image_requests.path(image_id)
         shows = max(_CONNECTIONS, min(_SHOWS, plan.pages * 5))
         _show_times(server.images, path, shows)
         idle = processes.resident(server.pids)
@@ -40,7 +41,7 @@ def measure(plan: Plan, results: Results) -> None:
         results.add(BENCH, "show alone: p99", "ms", [_p99(alone)])
         all_but_one_byte = range(1, _IMAGE)
         for kind, span in (("whole images", None), ("ranges", all_but_one_byte)):
-            with _reading_slowly(server.images, images.data(image_id), span, plan.readers):
+            with _reading_slowly(server.images, image_requests.data(image_id), span, plan.readers):
                 times = _show_times(server.images, path, shows)
                 grown = max(0, processes.resident(server.pids) - idle) / MIB
             beside = f"{plan.readers} slow readers of {kind}"

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tools.benches import cloud_feed
+from tools.benches.measuring.watched import SSTREAM_QUERY, watched
 from tools.benches.plan import MIB, Plan
 from tools.benches.results import Figure, Results
-from tools.benches.watched import SSTREAM_QUERY, watched
+from tools.benches.streams import cloud_feed
 
 BENCH = "query"
 _FILTERS: Final = ("arch=amd64", "region=usea1-long", "root_store=ssd", "virt=hvm")

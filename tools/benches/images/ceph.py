@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools.benches.failure import BenchFailed
+from tools.benches.images.stores import IDENTITY, Client, compare
+from tools.benches.measuring.source import PIECE, Source, source
 from tools.benches.plan import Plan
 from tools.benches.results import Results
-from tools.benches.source import PIECE, Source, source
-from tools.benches.stores import IDENTITY, Client, compare
 
 from headwater.stores.rbd.bindings import NoCephBindings, ceph_bindings
 from headwater.stores.rbd.settings import RbdStoreSettings

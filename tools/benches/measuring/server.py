@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.benches import processes
-from tools.benches.connection import Address, Connection
 from tools.benches.failure import BenchFailed
+from tools.benches.measuring import processes
+from tools.benches.measuring.connection import Address, Connection
 
 _START_S = 60
 _STOP_S = 20

@@ -18,13 +18,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
-from tools.benches.connection import Address, Connection
 from tools.benches.failure import BenchFailed
-from tools.benches.filled_catalogue import Filled, fill
+from tools.benches.images.filled_catalogue import Filled, fill
+from tools.benches.measuring.connection import Address, Connection
+from tools.benches.measuring.request_rate import Requests, requests_per_s
+from tools.benches.measuring.server import Server, serving
 from tools.benches.plan import Plan
-from tools.benches.request_rate import Requests, requests_per_s
 from tools.benches.results import Figure, Results
-from tools.benches.server import Server, serving
 from tools.benches.surroundings import Callers, Databases, callers
 
 BENCH = "list"

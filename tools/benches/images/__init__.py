@@ -1,0 +1,1 @@
+"""What images cost: uploads, downloads, imports, lists."""

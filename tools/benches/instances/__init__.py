@@ -1,0 +1,1 @@
+"""What guests and their media cost."""

@@ -1,0 +1,1 @@
+"""The server that is measured, what asks it, and what is measured beside it."""
