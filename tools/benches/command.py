@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform != "linux":
         sys.stderr.write("bench: it reads /proc and writes past the page cache, as only Linux lets it\n")
         return 2
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 180)  # no line of a report breaks
     signal.signal(signal.SIGTERM, _stop)  # so that servers are stopped on the way out
     try:
         rooms = Path(tempfile.mkdtemp(prefix=".bench-", dir=given.data_dir))
