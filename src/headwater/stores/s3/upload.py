@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from headwater.stores.layers.retry import pause_s
 from headwater.stores.parts import Body, Parts, TooManyParts, even, growing
 from headwater.stores.s3.bucket import Bucket
@@ -113,21 +115,43 @@ class S3Writer:
             raise
 
     def _complete(self, tags: list[str]) -> None:
-        names = self._bucket.names(self._key)
+        """Make an object of the parts; an earlier call may have been heard, and its answer lost."""
         try:
             with self._bucket.translated(self._key, writes=True):
                 self._bucket.client.complete_multipart_upload(
-                    **names,
+                    **self._bucket.names(self._key),
                     UploadId=self._upload,
                     MultipartUpload={
                         "Parts": [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
                     },
                 )
-        except WriteLost:  # or an earlier call was heard, and its answer lost
-            with contextlib.suppress(ObjectNotFound), self._bucket.translated(self._key):
-                if tag_of_parts(tags) in self._bucket.client.head_object(**names)["ETag"]:
-                    return
-            raise
+        except WriteLost:
+            if not self._is_there(tags):
+                raise
+        except StoreUnavailable as error:
+            # Ceph's gateway says of an upload that is over that somebody completes it: 500.
+            if not isinstance(error.__cause__, ClientError) or self._is_known():
+                raise
+            if not self._is_there(tags):
+                raise WriteLost(self._bucket.store, self._key) from error
+
+    def _is_known(self) -> bool:
+        """Return whether the service may still complete the upload."""
+        try:
+            with self._bucket.translated(self._key, writes=True):
+                self._bucket.client.list_parts(**self._bucket.names(self._key), UploadId=self._upload, MaxParts=1)
+        except WriteLost:
+            return False
+        except StoreUnavailable:
+            return True
+        return True
+
+    def _is_there(self, tags: list[str]) -> bool:
+        """Return whether the object that was made of these parts is there."""
+        with contextlib.suppress(ObjectNotFound), self._bucket.translated(self._key):
+            found: str = self._bucket.client.head_object(**self._bucket.names(self._key))["ETag"]
+            return tag_of_parts(tags) in found
+        return False
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
