@@ -7,7 +7,7 @@ ARGS ?=
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
-	test-boot test-ceph test-quick test-conformance test-faults test-fuzzing test-stores test-benches test-torture check format bench lock audit clean
+	test-boot test-ceph test-quick test-conformance test-faults test-fuzzing test-stores test-clients test-benches test-torture check format bench lock audit clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
@@ -46,11 +46,17 @@ FAULTS := tests/faults tests/torture tests/functional/images/imports/test_import
 FUZZING := tests/fuzzing
 BENCHES := tests/functional/in_short/test_bench_smoke.py
 STORES := tests/contracts/stores/test_remote_stores.py tests/functional/stores/test_s3_store.py tests/functional/stores/test_swift_store.py
+CLIENTS := tests/beside_nova tests/functional/images/clients tests/functional/images/cache/test_image_cache_clients.py \
+	tests/functional/images/imports/test_import_clients.py tests/functional/images/locations/test_location_clients.py \
+	tests/functional/client/test_real_glance.py tests/functional/instances/callers/test_neutron.py \
+	tests/functional/instances/guests/test_cloudbase_init.py tests/functional/instances/guests/test_instances_cloud_init.py \
+	tests/functional/streams/test_image_clients.py tests/functional/streams/test_streams_consumers.py \
+	tests/functional/streams/test_systemd_pull.py
 # Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.
 PYTEST := env --unset=PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
 
 test: setup-test ## Pass the quick tests, several side by side (ARGS="-k words", ARGS="-n 0" for one by one)
-	@$(PYTEST) --numprocesses=auto $(addprefix --ignore=,$(FAULTS) $(FUZZING) $(BENCHES) $(STORES) tests/ceph tests/boot) $(ARGS)
+	@$(PYTEST) --numprocesses=auto $(addprefix --ignore=,$(FAULTS) $(FUZZING) $(BENCHES) $(STORES) $(CLIENTS) tests/ceph tests/boot) $(ARGS)
 
 test-faults: setup-test ## Kill the service, its jobs, upgrades and databases in the middle of what they do
 	@$(PYTEST) --numprocesses=auto $(FAULTS) $(ARGS)
@@ -60,6 +66,9 @@ test-fuzzing: setup-test ## Send requests made up from the OpenAPI document (HEA
 
 test-stores: setup-test ## Pass the tests of S3 and Swift stores, on a real Swift
 	@$(PYTEST) --numprocesses=auto $(STORES) $(ARGS)
+
+test-clients: setup-test ## Pass the tests in which programs that others wrote are the clients and the guests
+	@$(PYTEST) --numprocesses=auto $(CLIENTS) $(ARGS)
 
 test-benches: setup-test ## Pass the tests of `make bench`, which measure everything once
 	@$(PYTEST) --numprocesses=0 $(BENCHES) $(ARGS)
