@@ -233,7 +233,7 @@ def description(said: Said) -> Description:
 
 def _user_data(said: Said) -> bytes | None:
     if said.user_data is not None:
-        return said.user_data.encode()
+        return _encoded("user_data", said.user_data)
     if said.user_data_base64 is None:
         return None
     return _decoded("user_data_base64", said.user_data_base64)
@@ -244,8 +244,15 @@ def _file(number: int, said: SaidFile) -> File:
     if (said.content is None) is (said.content_base64 is None):
         raise msgspec.ValidationError(f"{place}: give either content, a text, or content_base64")
     if said.content is not None:
-        return File(path=said.path, data=said.content.encode())
+        return File(path=said.path, data=_encoded(f"{place}.content", said.content))
     return File(path=said.path, data=_decoded(f"{place}.content_base64", said.content_base64 or ""))
+
+
+def _encoded(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:  # YAML writes halves of surrogate pairs as escapes
+        raise msgspec.ValidationError(f"{name} holds what is no Unicode; give {name}_base64 in its place") from error
 
 
 def _decoded(name: str, text: str) -> bytes:

@@ -218,12 +218,18 @@ def test_files_that_are_written_read_back_the_same(contents: list[bytes]) -> Non
         ("{path: a, content: a}", r"file path: 'a' must begin with '/'"),
         ("{path: /a, content: 7}", r"at `\$.files\[0\].content`; YAML reads .* so: write texts in quotes"),
         ("7", r"at `\$.files\[0\]`"),
+        (r'{path: /a, content: "\ud800"}', r"files\[0\].content holds what is no Unicode; give .*_base64 in its place"),
     ],
-    ids=["nothing", "both", "no-base64", "other-key", "no-path", "relative", "number", "no-mapping"],
+    ids=["nothing", "both", "no-base64", "other-key", "no-path", "relative", "number", "no-mapping", "surrogate"],
 )
 def test_a_file_of_a_record_that_cannot_be_is_told_with_its_place(file: str, says: str) -> None:
     with pytest.raises(RecordsWrong, match=says):
         read(f"- {{name: a, files: [{file}]}}".encode())
+
+
+def test_user_data_that_is_no_unicode_is_told_with_its_place() -> None:
+    with pytest.raises(RecordsWrong, match=r"record 1 \(line 1, 'a'\): user_data holds what is no Unicode"):
+        read(rb'- {name: a, user_data: "\ud800"}')
 
 
 def test_a_text_of_lines_is_written_as_people_write_it() -> None:
