@@ -17,8 +17,8 @@ from headwater.http.openapi.operations import (
 )
 from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
+from headwater.instances.files.limits import LONGEST_PATH, MOST_FILES
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
-from headwater.instances.media.injected import LONGEST_PATH, MOST_FILES
 from headwater.instances.password.posting import LIMIT
 from headwater.instances.service import MOST_ADDRESSES
 

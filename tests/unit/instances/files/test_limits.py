@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headwater.instances.errors import InstanceInvalid
-from headwater.instances.media.injected import taken
+from headwater.instances.files.limits import taken
 from headwater.instances.model import File
 from headwater.instances.service import Description, changed, described
 from unit.instances.examples import BARE
