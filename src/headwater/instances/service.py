@@ -14,10 +14,11 @@ from typing import Any, Literal, Protocol
 from headwater.clock import Clock, now
 from headwater.instances.addresses import canonical
 from headwater.instances.errors import InstanceChanged, InstanceInvalid
+from headwater.instances.files import limits
 from headwater.instances.keys import MOST_KEYS, Key, free_name, ssh_keys
 from headwater.instances.lists.rows import Head, InstanceLists, Page
 from headwater.instances.lists.wanted import EVERY, Wanted
-from headwater.instances.model import Instance
+from headwater.instances.model import File, Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
 from headwater.instances.registry.rows import Heard, InstanceRows, nobody
@@ -46,6 +47,7 @@ class Description:
     serial: str | None = None
     tokens: Literal["optional", "required"] = "optional"
     hop_limit: int | None = None
+    files: Sequence[File] = ()
 
 
 def described(said: Description, clock: Clock = now) -> Instance:
@@ -75,6 +77,7 @@ def described(said: Description, clock: Clock = now) -> Instance:
         tokens=said.tokens,
         hop_limit=said.hop_limit,
         network_data=None if said.network_data is None else canonical_network_data(said.network_data),
+        files=limits.taken(said.files),
     )
     if said.user_data_template is None:
         return instance
@@ -100,6 +103,8 @@ def changed(instance: Instance, said: Mapping[str, Any]) -> Instance:
     if "ssh_keys" in values:
         certificates = tuple(key for key in instance.keys if key.type != "ssh")
         values["keys"] = (*_keys(values.pop("ssh_keys")), *certificates)
+    if "files" in values:
+        values["files"] = limits.taken(values["files"])
     if values.get("network_data") is not None:
         values["network_data"] = canonical_network_data(values["network_data"])
     return replace(instance, **values)

@@ -83,6 +83,7 @@ def test_what_is_registered_is_shown_and_may_be_registered_again(site: Site) -> 
         "instance_type": "m1.small",
         "tokens": "required",
         "hop_limit": 1,
+        "files": [{"path": "/z", "content_base64": "/w=="}, {"path": "/a", "content_base64": ""}],
     }
     answer = site.ask("ann", "POST", json=document)
     assert answer.status_code == 201
@@ -201,6 +202,12 @@ def test_a_merge_patch_changes_what_it_names(site: Site) -> None:
     assert (changed["hop_limit"], changed["revision"]) == (2, 1)
     changed = site.change("ann", mine["id"], {"user_data_base64": None, "meta": None, "availability_zone": None}).json()
     assert (changed["user_data_base64"], changed["meta"], changed["availability_zone"]) == (None, {}, None)
+    files = [{"path": "/etc/motd", "content": "text"}, {"path": "/a", "content_base64": "/w=="}]
+    changed = site.change("ann", mine["id"], {"files": files}).json()
+    assert changed["files"] == [{"path": "/etc/motd", "content_base64": "dGV4dA=="}, files[1]]
+    assert site.change("ann", mine["id"], {"files": files[1:]}).json()["files"] == files[1:]
+    assert site.change("ann", mine["id"], {"files": None}).json()["files"] == []
+    changed = site.change("ann", mine["id"], {"files": files}).json()
     same = site.change("ann", mine["id"], changed)
     assert same.json() == changed
     refused: tuple[Any, ...] = (
@@ -217,6 +224,12 @@ def test_a_merge_patch_changes_what_it_names(site: Site) -> None:
         {"vendor_data": 10**30},
         {"meta": {"a": 1}},
         {"ssh_keys": ["x"]},
+        {"files": {}},
+        {"files": [{"path": "/a"}]},
+        {"files": [{"path": "a", "content": ""}]},
+        {"files": [{"path": "/a", "content": "", "mode": "0600"}]},
+        {"files": [{"path": f"/{number}", "content": ""} for number in range(6)]},
+        {"files": [{"path": "/a", "content": "x" * 10241}]},
         [],
     )
     for wrong in refused:

@@ -101,6 +101,16 @@ def test_a_change_keeps_what_a_file_cannot_say(service: HeadwaterProcess) -> Non
     assert (after["id"], after["created_at"]) == (before["id"], before["created_at"])
 
 
+def test_files_come_out_as_they_went_in_and_go_with_a_record_that_has_none(service: HeadwaterProcess) -> None:
+    text = '- {name: a, files: [{path: /z, content: "a\\nb\\n"}, {path: /a, content_base64: /w==}]}'
+    assert take(service, text)[0] == 0
+    assert take(service, export(service), "--replace")[1] == "0 added, 0 changed, 1 unchanged\n"
+    _, told, _ = take(service, "- {name: a}", "--replace", "--dry-run")
+    assert '["/z (4 bytes)", "/a (1 bytes)"] -> []' in told
+    assert take(service, "- {name: a}", "--replace")[1] == "0 added, 1 changed, 0 unchanged\n"
+    assert "files" not in export(service)
+
+
 def test_two_records_of_one_machine_are_refused(service: HeadwaterProcess) -> None:
     assert take(service, "- {name: a, addresses: [127.0.0.1]}")[0] == 0
     (known,) = json.loads(service.command("instance", "list", "--json").stdout)

@@ -1,6 +1,7 @@
 """What callers say of an instance as JSON: its document, new or as a patch.
 
 User data is answered as ``user_data_base64``, whatever bytes it holds; it is taken as ``user_data`` (a text) too.
+So it is with ``content_base64`` and ``content`` of files.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def description_of(said: Said) -> Description:
     """Return what it says as the use cases take it.
 
     Raises:
-        DocumentWrong: Its user data is said twice, or is no base64.
+        DocumentWrong: Its user data, or a file, is said twice, or is no base64.
+        InstanceInvalid: The path of a file is none.
     """
     try:
         return description(said)

@@ -17,6 +17,7 @@ from headwater.http.openapi.operations import (
 )
 from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
+from headwater.instances.files.limits import LONGEST_PATH, MOST_FILES
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
 from headwater.instances.password.posting import LIMIT
 from headwater.instances.service import MOST_ADDRESSES
@@ -31,6 +32,31 @@ _ADDRESSES: Json = {
     "items": {"type": "string"},
     "maxItems": MOST_ADDRESSES,
     "description": "What it sends from, IPv4 and IPv6; by them its requests for metadata are known.",
+}
+
+_PATH_OF_FILE: Json = {"type": "string", "minLength": 2, "maxLength": LONGEST_PATH, "pattern": "^/"}
+_FILES: Json = {
+    "type": "array",
+    "maxItems": MOST_FILES,
+    "items": {
+        "type": "object",
+        "required": ["path", "content_base64"],
+        "properties": {"path": _PATH_OF_FILE, "content_base64": {"type": "string"}},
+    },
+    "description": "Files that its config drive brings, 10240 bytes each at most; no answer over HTTP has them.",
+}
+_NEW_FILES: Json = {
+    **_FILES,
+    "items": {
+        "type": "object",
+        "required": ["path"],
+        "properties": {
+            "path": _PATH_OF_FILE,
+            "content": {"type": "string", "description": "What is in it, where that is text."},
+            "content_base64": {"type": "string", "description": "In place of it: any bytes, as base64."},
+        },
+        "additionalProperties": False,
+    },
 }
 
 _SAID: dict[str, Json] = {
@@ -53,6 +79,7 @@ _SAID: dict[str, Json] = {
     },
     "tokens": {"enum": ["optional", "required"], "description": "Whether it has to show a session token (IMDSv2)."},
     "hop_limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 64},
+    "files": _FILES,
 }
 _USER_DATA: Json = {"user_data": {"type": ["string", "null"], "description": "User data that is text."}}
 _FACTS: dict[str, Json] = {
@@ -77,7 +104,8 @@ _NEW: Json = {
     "required": ["name"],
     "properties": {"id": {**_UUID, "description": "The SMBIOS system UUID is best; a new one if not given."}}
     | _SAID
-    | _USER_DATA,
+    | _USER_DATA
+    | {"files": _NEW_FILES},
     "additionalProperties": False,
 }
 _PATCH: Json = {

@@ -12,7 +12,7 @@ _OURS = frozenset({"revision", "updated_at", "created_at", "id"})
 def differences(before: Instance, after: Instance) -> dict[str, tuple[Any, Any]]:
     """Return the fields that differ, each as plain JSON data before and after it.
 
-    What may be long or secret is told by its size or name: user data in bytes, keys and files by their names.
+    What may be long or secret is told by its size or name: user data in bytes, files too, keys by their names.
     """
     old, new = before.to_dict(), after.to_dict()
     return {
@@ -28,5 +28,5 @@ def _told(instance: Instance, name: str, value: Any) -> Any:
     if name == "keys":
         return [key.name for key in instance.keys]
     if name == "files":
-        return [file.path for file in instance.files]
+        return [f"{file.path} ({len(file.data)} bytes)" for file in instance.files]
     return value

@@ -1,6 +1,6 @@
 """One machine whole, as JSON: its record, with what nobody sets beside it. The API and the commands tell the same.
 
-User data is told as ``user_data_base64``, whatever bytes it holds.
+User data is told as ``user_data_base64``, whatever bytes it holds, and a file's as ``content_base64``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _OF_OTHERS = (
     "block_devices",
     "devices",
     "dedicated_cpus",
-    "files",
 )
 _NOT_SAID: Mapping[str, Any] = {
     **dict.fromkeys(name for name in FIELDS if name != "user_data"),
@@ -41,6 +40,7 @@ _NOT_SAID: Mapping[str, Any] = {
     "ssh_keys": [],
     "meta": {},
     "tokens": "optional",
+    "files": [],
 }
 _USUAL = Instance(id=str(UUID(int=0)), name="any", hostname="any", created_at=0, updated_at=0).to_dict()
 
@@ -50,7 +50,9 @@ def instance_document(instance: Instance) -> dict[str, Any]:
     said = said_of(instance)
     said.pop("user_data", None)
     if instance.user_data is not None:
-        said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
+        said["user_data_base64"] = _base64(instance.user_data)
+    if instance.files:
+        said["files"] = [{"path": file.path, "content_base64": _base64(file.data)} for file in instance.files]
     return {
         **_NOT_SAID,
         **said,
@@ -59,6 +61,10 @@ def instance_document(instance: Instance) -> dict[str, Any]:
         "created_at": timestamp(instance.created_at),
         "updated_at": timestamp(instance.updated_at),
     }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def printed(instance: Instance) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def instance_in(document: object) -> Instance:
         others = {name: document[name] for name in _OF_OTHERS if name in document}
         certificates = document.get("certificates", [])
         without = {*BESIDE, *others, "certificates"}
-        said = said_in({name: value for name, value in document.items() if name not in without})
+        said = said_in({name: _as_now(name, value) for name, value in document.items() if name not in without})
         found = described(description(said))
         known = found.to_dict()
         keys = [*known["keys"], *msgspec.convert(certificates, list[Any])]
@@ -93,3 +99,15 @@ def instance_in(document: object) -> Instance:
         raise InstanceInvalid("instance", str(error)) from error
     image = said.image or ""
     return replace(found, image_id=image.lower()) if is_uuid(image.lower()) else found
+
+
+def _as_now(name: str, value: Any) -> Any:
+    """Return what a field says as this release prints it: an earlier one called the content of files ``data``."""
+    if name != "files" or not isinstance(value, list):
+        return value
+    return [
+        {"path": each["path"], "content_base64": each["data"]}
+        if isinstance(each, Mapping) and each.keys() == {"path", "data"}
+        else each
+        for each in value
+    ]

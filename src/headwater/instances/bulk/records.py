@@ -1,6 +1,7 @@
 """A YAML file of machines, as people write it: a list of records, or a mapping whose ``instances`` is one.
 
-The keys of a record are those of ``Description``; ``user_data`` is a text, ``user_data_base64`` any bytes.
+The keys of a record are those of ``Description``; ``user_data`` is a text, ``user_data_base64`` any bytes, and so
+are ``content`` and ``content_base64`` of its files.
 A wrong record does not hide the next one: all that is wrong in a file is told at once.
 """
 
@@ -18,8 +19,8 @@ import msgspec
 import yaml
 
 from headwater.errors import HeadwaterError, Invalid
-from headwater.instances.bulk.said import Said, said_in
-from headwater.instances.model import Instance
+from headwater.instances.bulk.said import Said, SaidFile, said_in
+from headwater.instances.model import File, Instance
 from headwater.instances.service import Description, described
 from headwater.instances.user_data.yaml_documents import Document, NotYaml
 
@@ -46,6 +47,7 @@ SAYS = frozenset(
         "serial",
         "tokens",
         "hop_limit",
+        "files",
     }
 )
 
@@ -204,7 +206,8 @@ def description(said: Said) -> Description:
     """Return what a record says of its machine; its image is for who asks to find.
 
     Raises:
-        msgspec.ValidationError: Its user data is said twice, or no base64.
+        msgspec.ValidationError: Its user data, or a file, is said twice, or no base64.
+        InstanceInvalid: The path of a file is none.
     """
     if said.user_data is not None and said.user_data_base64 is not None:
         raise msgspec.ValidationError("user_data_base64 stands in place of user_data; give one of them")
@@ -224,18 +227,39 @@ def description(said: Said) -> Description:
         serial=said.serial,
         tokens=said.tokens,
         hop_limit=said.hop_limit,
+        files=[_file(number, each) for number, each in enumerate(said.files)],
     )
 
 
 def _user_data(said: Said) -> bytes | None:
     if said.user_data is not None:
-        return said.user_data.encode()
+        return _encoded("user_data", said.user_data)
     if said.user_data_base64 is None:
         return None
+    return _decoded("user_data_base64", said.user_data_base64)
+
+
+def _file(number: int, said: SaidFile) -> File:
+    place = f"files[{number}]"
+    if (said.content is None) is (said.content_base64 is None):
+        raise msgspec.ValidationError(f"{place}: give either content, a text, or content_base64")
+    if said.content is not None:
+        return File(path=said.path, data=_encoded(f"{place}.content", said.content))
+    return File(path=said.path, data=_decoded(f"{place}.content_base64", said.content_base64 or ""))
+
+
+def _encoded(name: str, text: str) -> bytes:
     try:
-        return base64.b64decode(said.user_data_base64, validate=True)
+        return text.encode()
+    except UnicodeEncodeError as error:  # YAML writes halves of surrogate pairs as escapes
+        raise msgspec.ValidationError(f"{name} holds what is no Unicode; give {name}_base64 in its place") from error
+
+
+def _decoded(name: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise msgspec.ValidationError("user_data_base64 is no base64") from error
+        raise msgspec.ValidationError(f"{name} is no base64") from error
 
 
 def claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
@@ -255,7 +279,7 @@ def claimed_twice(records: Sequence[Record]) -> Iterator[tuple[Place, str]]:
 def written(instances: Iterator[Instance]) -> Iterator[str]:
     """Yield a file of instances, piece by piece, which ``read`` reads: the same ids, and all that a record can say.
 
-    A record says neither what only another service knows (security groups, devices, kernel, reservation) nor files and
+    A record says neither what only another service knows (security groups, devices, kernel, reservation) nor
     certificates; an import into the same registry leaves those as they are.
     """
     yield "instances:\n"
@@ -294,14 +318,7 @@ def said_of(instance: Instance) -> dict[str, Any]:
     if keys := [key.data for key in instance.keys if key.type == "ssh"]:
         said["ssh_keys"] = keys
     if instance.user_data is not None:
-        try:
-            text = instance.user_data.decode()
-        except UnicodeDecodeError:
-            text = None
-        if text is None or not _is_plain(text):
-            said["user_data_base64"] = base64.b64encode(instance.user_data).decode()
-        else:
-            said["user_data"] = text
+        said |= _said_bytes("user_data", instance.user_data)
     said["availability_zone"] = instance.availability_zone
     for name in ("vendor_data", "network_data", "instance_type", "serial", "hop_limit"):
         if (value := getattr(instance, name)) is not None:
@@ -312,4 +329,17 @@ def said_of(instance: Instance) -> dict[str, Any]:
         said["meta"] = dict(instance.meta)
     if instance.tokens != "optional":
         said["tokens"] = instance.tokens
+    if instance.files:
+        said["files"] = [{"path": file.path, **_said_bytes("content", file.data)} for file in instance.files]
     return said
+
+
+def _said_bytes(name: str, data: bytes) -> dict[str, str]:
+    """Return bytes under the name of a text, where they are one that people read, or else as base64."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None or not _is_plain(text):
+        return {f"{name}_base64": base64.b64encode(data).decode()}
+    return {name: text}

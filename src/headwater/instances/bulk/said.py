@@ -11,6 +11,14 @@ import msgspec
 Tokens = Literal["optional", "required"]
 
 
+class SaidFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A file for the guest: its content is a text, or base64 of any bytes."""
+
+    path: str
+    content: str | None = None
+    content_base64: str | None = None
+
+
 class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One record, as people write it."""
 
@@ -31,6 +39,7 @@ class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     serial: str | None = None
     tokens: Tokens = "optional"
     hop_limit: int | None = None
+    files: list[SaidFile] = []
 
 
 FIELDS: Final = Said.__struct_fields__
@@ -44,6 +53,7 @@ _MEANT: Final = {
     "flavour": "instance_type",
     "image_id": "image",
     "image_name": "image",
+    "injected_files": "files",
     "ip": "addresses",
     "ips": "addresses",
     "key": "ssh_keys",
@@ -56,12 +66,14 @@ _MEANT: Final = {
     "metadata": "meta",
     "network": "network_data",
     "networks": "network_data",
+    "personality": "files",
     "properties": "meta",
     "public_keys": "ssh_keys",
     "ssh_authorized_keys": "ssh_keys",
     "tags": "meta",
     "tenant_id": "project_id",
     "uuid": "id",
+    "write_files": "files",
     "zone": "availability_zone",
 }
 

@@ -69,6 +69,11 @@ class Subject:
         """The kinds of the pieces that are known."""
         return frozenset(piece.kind.name for piece in self.pieces if piece.kind is not None)
 
+    @property
+    def paths(self) -> str:
+        """Those of the files, as people read them."""
+        return ", ".join(file.path for file in self.instance.files)
+
     # --- The network -------------------------------------------------------------------------------
 
     @property

@@ -89,6 +89,8 @@ def carried(instance: Instance, *, seed_url: str | None = None, by: Carrier = "s
             entries[_IGNITION] = instance.user_data
         elif seed_url is None:
             left_out.append("the user data: cloud-init reads it from --seed-url, or from a medium")
+    if instance.files:
+        left_out.append("the files: a config drive carries them ('headwater config-drive build')")
     found = Carried(
         instance_id=instance.id,
         serial=None if seed_url is None else _serial(seed_url),

@@ -14,6 +14,7 @@ import yaml
 
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.media.config_drive import Layout, drive_files
+from headwater.instances.model import File
 from headwater.instances.names import is_uuid
 from headwater.instances.service import Description, described
 from headwater.instances.trees import openstack
@@ -33,6 +34,7 @@ class Given:
     meta_data: bytes | None = None
     network_config: bytes | None = None
     vendor_data: bytes | None = None
+    files: tuple[File, ...] = ()
 
 
 def plain_files(given: Given, layout: Layout) -> dict[str, bytes]:
@@ -41,8 +43,12 @@ def plain_files(given: Given, layout: Layout) -> dict[str, bytes]:
     Raises:
         InstanceInvalid: A file is not what a guest could read.
     """
-    if given.meta_data is not None and (given.instance_id or given.hostname or given.ssh_keys):
-        raise InstanceInvalid("meta-data", "the file says who the machine is: leave id, host name and SSH keys away")
+    if given.meta_data is not None and (given.instance_id or given.hostname or given.ssh_keys or given.files):
+        raise InstanceInvalid(
+            "meta-data", "the file says who the machine is: leave id, host name, SSH keys and files for it away"
+        )
+    if given.files and layout == "nocloud":
+        raise InstanceInvalid("files", "NoCloud has none: take the layout openstack, or write_files of a cloud-config")
     return _nocloud(given) if layout == "nocloud" else _openstack(given)
 
 
@@ -92,6 +98,7 @@ def _description(given: Given, *, vendor_data: Any = None, network_data: Any = N
         user_data=given.user_data,
         vendor_data=vendor_data,
         network_data=network_data,
+        files=given.files,
     )
 
 

@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from headwater.database.engine import Database
+from headwater.instances.bulk import records
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
 from headwater.instances.lists.rows import InstanceLists
@@ -365,6 +366,32 @@ def test_the_config_drive_data_source_understands_our_drive(
     assert "192.168.50.7/24" in found["netplan"]
     assert found["ec2"]["instance-id"] == "i-b65cee2f"
     assert {path: base64.b64decode(data) for path, data in found["injected"].items()} == {"/etc/motd": b"hello \xff"}
+
+
+def test_files_of_a_record_are_written_by_a_guest_that_reads_its_drive_and_by_no_other(
+    port: Port, cloud_init: CloudInit, tmp_path: Path
+) -> None:
+    body = bytes(range(256)) * 40
+    record = {
+        "name": "with-files",
+        "addresses": ["127.0.0.1"],
+        "files": [
+            {"path": "/srv/z", "content_base64": base64.b64encode(body).decode()},
+            {"path": "/etc/motd", "content": "wörld\n"},
+        ],
+    }
+    [read] = records.read(yaml.safe_dump([record], allow_unicode=True).encode())
+    port.becomes(read.instance)
+    [registered] = port.lists.page().found
+    write_config_drive(port.registry.get(registered.id), tmp_path / "drive.iso", 1_700_000_000)
+    extract(tmp_path / "drive.iso", "rr_path", tmp_path / "mounted")
+    assert (tmp_path / "mounted/openstack/content/0000").read_bytes() == body
+    found = cloud_init.read("config-drive", str(tmp_path / "mounted"))
+    written = {path: base64.b64decode(data) for path, data in found["injected"].items()}
+    assert written == {"/srv/z": body, "/etc/motd": "wörld\n".encode()}
+    assert list(written) == ["/srv/z", "/etc/motd"]
+    assert httpx.get(f"{port.url}/openstack/content/0000").status_code == 404
+    assert "files" not in httpx.get(f"{port.url}/openstack/latest/meta_data.json").json()
 
 
 def extract_fat(image: Path, into: Path) -> None:

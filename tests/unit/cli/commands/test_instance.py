@@ -118,6 +118,46 @@ def test_a_machine_is_registered_with_all_that_is_given(commands: Commands, tmp_
     assert commands.json("list") == [added]
 
 
+def test_files_are_added_replaced_and_taken_away(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "motd").write_bytes(b"hello \xff\n")
+    (tmp_path / "a=b").write_bytes(b"")
+    added = commands.json("add", "--name", "w", "--file", "/etc/motd=motd", "--file", "/z=a=b")
+    motd, empty = {"path": "/etc/motd", "content_base64": "aGVsbG8g/wo="}, {"path": "/z", "content_base64": ""}
+    assert added["files"] == [motd, empty]
+    assert "/etc/motd (8 bytes), /z (0 bytes)" in commands.run("show", "w")
+    assert commands.json("set", "w", "--meta", "a=1")["files"] == [motd, empty]
+    changed = commands.json("set", "w", "--file", "/etc/motd=a=b", "--file", "/a=motd")
+    assert changed["files"] == [{**motd, "content_base64": ""}, empty, {**motd, "path": "/a"}]
+    with pytest.raises(ArgumentWrong, match=r"^--unset: the machine has no file '/etc/other'; nothing was changed$"):
+        commands.run("set", "w", "--unset", "files./etc/other")
+    assert commands.json("set", "w", "--unset", "files./z")["files"] == [
+        {**motd, "content_base64": ""},
+        {**motd, "path": "/a"},
+    ]
+    assert commands.json("set", "w", "--unset", "files", "--file", "/z=motd")["files"] == [{**motd, "path": "/z"}]
+    assert commands.json("set", "w", "--unset", "files")["files"] == []
+    assert commands.json("show", "w")["files"] == []
+
+
+def test_a_medium_has_files_of_a_machine_or_of_nobody_and_nocloud_none(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "motd").write_bytes(b"only in this file")
+    commands.build("-o", "plain.iso", "--file", "/etc/motd=motd")
+    assert commands.opened == 0
+    commands.run("add", "--name", "web1", "--file", "/etc/motd=motd")
+    commands.build("web1", "-o", "web1.iso")
+    for name in ("plain.iso", "web1.iso"):
+        assert b"only in this file" in (tmp_path / name).read_bytes()
+    result = CliRunner().invoke(config_drive.app, ["build", "web1", "-o", "seed.iso", "--layout", "nocloud"])
+    assert result.exit_code == 0
+    assert "NoCloud has no files: /etc/motd are not on the medium" in result.stderr
+    assert b"only in this file" not in (tmp_path / "seed.iso").read_bytes()
+    with pytest.raises(InstanceInvalid, match=r"^files: NoCloud has none"):
+        commands.build("-o", "other.iso", "--layout", "nocloud", "--file", "/etc/motd=motd")
+    with pytest.raises(config_drive.SourceUnclear):
+        commands.build("web1", "-o", "other.iso", "--file", "/etc/motd=motd")
+    assert not (tmp_path / "other.iso").exists()
+
+
 def test_text_that_is_given_in_place_is_taken_as_it_is(commands: Commands) -> None:
     added = commands.json("add", "--name", "a", "--user-data", "#cloud-config ☃")
     assert added["user_data_base64"] == "I2Nsb3VkLWNvbmZpZyDimIM="
@@ -248,6 +288,13 @@ def test_a_missing_file_is_named_with_its_option_and_changes_nothing(commands: C
         (["--address", "web1"], InstanceInvalid, "'web1' is no IPv4 or IPv6 address"),
         (["--address", "10.0.0.5", "--address", "::ffff:10.0.0.5"], InstanceInvalid, "given twice"),
         (["--ssh-key", "hello"], InstanceInvalid, "ssh key"),
+        (["--file", "/a"], ArgumentWrong, "--file: '/a' is not of the form GUEST_PATH=LOCAL_FILE; nothing was changed"),
+        (["--file", "=latin1"], ArgumentWrong, "--file: '=latin1' is not of the form"),
+        (["--file", "/a="], ArgumentWrong, "--file: '/a=' is not of the form"),
+        (["--file", "/a=latin1", "--file", "/a=latin1"], ArgumentWrong, "--file: the path '/a' is given twice"),
+        (["--file", "/a=nope"], FileArgumentUnreadable, "--file: cannot read the file 'nope': No such file"),
+        (["--file", "a=latin1"], InstanceInvalid, "file path: 'a' must begin with '/'"),
+        (["--file", "/a=large"], InstanceInvalid, "file '/a': 10241 bytes are more than the 10240"),
         (["--ssh-key", "@."], FileArgumentUnreadable, "Is a directory"),
         (["--id", "7"], InstanceInvalid, "'7' is no UUID"),
         (["--hostname", "a_b"], InstanceInvalid, "hostname"),
@@ -259,6 +306,7 @@ def test_a_wrong_argument_is_named_and_changes_nothing(
     commands: Commands, tmp_path: Path, arguments: list[str], kind: type[HeadwaterError], names: str
 ) -> None:
     (tmp_path / "latin1").write_bytes(b'"\xe9"')
+    (tmp_path / "large").write_bytes(bytes(10241))
     with pytest.raises(kind, match=names):
         commands.run("add", "--name", "web1", *arguments)
     assert commands.json("list") == []

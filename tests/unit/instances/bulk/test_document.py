@@ -13,7 +13,7 @@ from headwater.instances.bulk.records import said_of
 from headwater.instances.devices import Nic
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.keys import Key
-from headwater.instances.model import Instance
+from headwater.instances.model import File, Instance
 from unit.instances.examples import BARE, WEB_1
 
 OTHERS = replace(
@@ -24,13 +24,18 @@ OTHERS = replace(
 )
 
 
+WITH_FILES = replace(BARE, files=(File(path="/z", data=b"\xff"), File(path="/a", data=b"text\n")))
+
+
 def as_it_was(instance: Instance, read: Instance) -> Instance:
     """Return what was read with what no document is to say: names of keys are made of them, and times are now."""
     same = {name: getattr(instance, name) for name in ("created_at", "updated_at", "revision", "image_name", "keys")}
     return replace(read, **same)
 
 
-@pytest.mark.parametrize("instance", [WEB_1, BARE, OTHERS], ids=["whole", "bare", "known-to-others"])
+@pytest.mark.parametrize(
+    "instance", [WEB_1, BARE, OTHERS, WITH_FILES], ids=["whole", "bare", "known-to-others", "files"]
+)
 def test_what_is_printed_is_read_back(instance: Instance) -> None:
     document = json.loads(json.dumps(printed(instance)))
     read = instance_in(document)
@@ -41,6 +46,17 @@ def test_what_is_printed_is_read_back(instance: Instance) -> None:
 def test_records_and_what_earlier_releases_printed_are_read_too() -> None:
     assert said_of(instance_in(said_of(WEB_1))) == said_of(WEB_1)
     assert instance_in(json.loads(json.dumps(WEB_1.to_dict()))) == WEB_1
+
+
+def test_files_are_told_as_base64_and_read_as_earlier_releases_printed_them() -> None:
+    printed_now = printed(WITH_FILES)
+    assert printed_now["files"] == [
+        {"path": "/z", "content_base64": "/w=="},
+        {"path": "/a", "content_base64": "dGV4dAo="},
+    ]
+    before = {**printed_now, "files": json.loads(json.dumps(WITH_FILES.to_dict()))["files"]}
+    assert before["files"][0] == {"path": "/z", "data": "/w=="}
+    assert instance_in(before).files == WITH_FILES.files
 
 
 def test_the_api_tells_what_its_callers_set_and_commands_the_rest_where_there_is_any() -> None:
@@ -57,8 +73,11 @@ def test_the_api_tells_what_its_callers_set_and_commands_the_rest_where_there_is
         {"name": "x", "devices": 3},
         {"name": "x", "certificates": [1]},
         {"name": "x", "certificates": 1},
+        {"name": "x", "files": 1},
+        {"name": "x", "files": [{"path": "/a", "data": "%"}]},
+        {"name": "x", "files": [{"path": "/a", "data": 1}]},
     ],
-    ids=["number", "unknown", "devices", "certificate", "certificates"],
+    ids=["number", "unknown", "devices", "certificate", "certificates", "files", "base64-of-files", "data-of-files"],
 )
 def test_what_is_none_is_refused(document: Any) -> None:
     with pytest.raises(InstanceInvalid):

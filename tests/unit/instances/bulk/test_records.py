@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.instances.bulk.records import FileUnreadable, RecordsWrong, read, written
 from headwater.instances.errors import InstanceInvalid
-from headwater.instances.model import Instance
+from headwater.instances.model import File, Instance
 from unit.instances.examples import KEY
 
 ID = "b65cee2f-8c69-4aeb-be2f-f79742548fc2"
@@ -40,6 +40,9 @@ def test_a_record_says_what_the_command_line_says() -> None:
   availability_zone: attic
   tokens: required
   hop_limit: 2
+  files:
+  - {{path: /etc/motd, content: wörld}}
+  - {{path: /etc/key, content_base64: AP8=}}
 """)
     assert (found.id, found.name, found.hostname, found.project_id) == (ID, "web1", "web1.example.org", "blue")
     assert found.addresses == ("10.0.0.5", "2001:db8::5")
@@ -48,6 +51,10 @@ def test_a_record_says_what_the_command_line_says() -> None:
     assert (found.vendor_data, found.meta) == ({"cloud-init": "#cloud-config"}, {"role": "db"})
     assert (found.instance_type, found.availability_zone) == ("m1", "attic")
     assert (found.tokens, found.hop_limit) == ("required", 2)
+    assert found.files == (
+        File(path="/etc/motd", data="wörld".encode()),
+        File(path="/etc/key", data=b"\x00\xff"),
+    )
 
 
 def test_the_list_may_have_a_name_and_records_may_share_what_they_have_alike() -> None:
@@ -118,6 +125,7 @@ def test_what_is_no_list_of_records_is_refused(text: bytes, says: str) -> None:
         ("Meta_Data", "meta may be meant"),
         ("userdata", "user_data may be meant"),
         ("flavor", "instance_type may be meant"),
+        ("personality", "files may be meant"),
         ("qqq", ""),
         ("3", ""),
     ],
@@ -129,7 +137,7 @@ def test_a_field_that_is_not_known_is_told_with_the_one_that_is_meant_and_all_th
     assert problem.startswith(
         f"there is no field '{field}'{'; ' if meant else ''}{meant} (a record has name, id, hostname,"
     )
-    assert problem.endswith("tokens, hop_limit)")
+    assert problem.endswith("tokens, hop_limit, files)")
     assert ("may be meant" in problem) == bool(meant)
 
 
@@ -186,6 +194,42 @@ def test_what_is_written_reads_back_the_same(name: str, user_data: bytes, meta: 
     after = one("".join(written(iter([before]))))
     same = dataclasses.replace(after, created_at=before.created_at, updated_at=before.updated_at)
     assert same == before
+
+
+@given(
+    st.lists(
+        st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")), max_size=5
+    )
+)
+def test_files_that_are_written_read_back_the_same(contents: list[bytes]) -> None:
+    files = tuple(File(path=f"/f{9 - number}", data=data) for number, data in enumerate(contents))
+    before = dataclasses.replace(one("[{name: x}]"), files=files)
+    assert one("".join(written(iter([before])))).files == files
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("{path: /a}", r"files\[0\]: give either content, a text, or content_base64"),
+        ("{path: /a, content: b, content_base64: YQ==}", r"files\[0\]: give either content, a text, or content_base64"),
+        ("{path: /a, content_base64: '%'}", r"files\[0\].content_base64 is no base64"),
+        ("{path: /a, data: YQ==}", r"unknown field `data` - at `\$.files\[0\]`"),
+        ("{content: a}", r"missing required field `path` - at `\$.files\[0\]`"),
+        ("{path: a, content: a}", r"file path: 'a' must begin with '/'"),
+        ("{path: /a, content: 7}", r"at `\$.files\[0\].content`; YAML reads .* so: write texts in quotes"),
+        ("7", r"at `\$.files\[0\]`"),
+        (r'{path: /a, content: "\ud800"}', r"files\[0\].content holds what is no Unicode; give .*_base64 in its place"),
+    ],
+    ids=["nothing", "both", "no-base64", "other-key", "no-path", "relative", "number", "no-mapping", "surrogate"],
+)
+def test_a_file_of_a_record_that_cannot_be_is_told_with_its_place(file: str, says: str) -> None:
+    with pytest.raises(RecordsWrong, match=says):
+        read(f"- {{name: a, files: [{file}]}}".encode())
+
+
+def test_user_data_that_is_no_unicode_is_told_with_its_place() -> None:
+    with pytest.raises(RecordsWrong, match=r"record 1 \(line 1, 'a'\): user_data holds what is no Unicode"):
+        read(rb'- {name: a, user_data: "\ud800"}')
 
 
 def test_a_text_of_lines_is_written_as_people_write_it() -> None:

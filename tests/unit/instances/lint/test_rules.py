@@ -225,6 +225,13 @@ OF_CONSUMERS = [
     case("cloud-init-renders", "user_data", {"user_data": b"## template: jinja\n"}, {"user_data": CONFIG}),
     case("cloud-init-include", "user_data", {"user_data": b"#include\nhttp://a/\n"}, {"user_data": CONFIG}),
     case("cloud-init-files", "files", {"files": (File(path="/a", data=b""),)}, {}),
+    case("cloudbase-init-files", "files", {"files": (File(path="/a", data=b""),)}, {}),
+    case(
+        "ignition-files",
+        "files",
+        {"files": (File(path="/a", data=b""),), "user_data": IGNITION},
+        {"user_data": IGNITION},
+    ),
     case("cloudbase-init-hostname", "hostname", {"hostname": "a" * 16}, {"hostname": "a" * 15 + ".example.org"}),
     case("cloudbase-init-key", "keys[0]", {"keys": keys(KEY, rsa(2048))}, {"keys": keys(rsa(2048), KEY)}),
     case(

@@ -13,8 +13,9 @@ import pytest
 
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.media.arguments import CarrierFull, carried, for_libvirt, for_qemu, is_ignition, quoted
+from headwater.instances.model import File
 from needs import program
-from unit.instances.examples import WEB_1
+from unit.instances.examples import BARE, WEB_1
 
 URL = "http://192.0.2.1:8775/seed/abc,def/"
 IGNITION = b'{"ignition": {"version": "3.4.0"}}'
@@ -53,6 +54,8 @@ def test_ignition_goes_by_fw_cfg_and_cloud_config_is_said_not_to_go() -> None:
     assert not what.left_out
     assert "-fw_cfg" in for_qemu(what, Path("/d"))
     assert carried(WEB_1).left_out
+    [left_out] = carried(replace(BARE, files=(File(path="/a", data=b""),))).left_out
+    assert left_out.startswith("the files: ")
     assert not carried(WEB_1, seed_url=URL).left_out
 
 

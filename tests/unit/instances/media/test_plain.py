@@ -6,7 +6,17 @@ import pytest
 
 from headwater.instances.errors import InstanceInvalid
 from headwater.instances.media.plain import Given, plain_files
+from headwater.instances.model import File
 from unit.instances.examples import KEY, NETWORK_DATA
+
+MOTD = (File(path="/etc/motd", data=b"hello \xff"),)
+
+
+def test_files_stand_on_openstacks_medium_and_in_its_document() -> None:
+    files = plain_files(Given(files=MOTD), "openstack")
+    assert files["openstack/content/0000"] == b"hello \xff"
+    document = json.loads(files["openstack/latest/meta_data.json"])
+    assert document["files"] == [{"path": "/etc/motd", "content_path": "/content/0000"}]
 
 
 def test_nocloud_takes_files_as_they_are() -> None:
@@ -66,6 +76,9 @@ def test_openstack_takes_documents() -> None:
         (Given(meta_data=b"instance-id: x", hostname="y"), "nocloud"),
         (Given(hostname="not a name"), "nocloud"),
         (Given(ssh_keys=("nonsense",)), "nocloud"),
+        (Given(files=MOTD), "nocloud"),
+        (Given(files=MOTD * 2), "openstack"),
+        (Given(files=MOTD, meta_data=b'{"uuid": "1"}'), "openstack"),
     ],
 )
 def test_what_a_guest_could_not_read_is_refused(given: Given, layout: str) -> None:

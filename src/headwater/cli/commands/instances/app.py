@@ -30,7 +30,7 @@ from headwater.instances.bulk.document import printed
 from headwater.instances.errors import InstanceNotFound, NeverAsked
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
-from headwater.instances.model import Instance
+from headwater.instances.model import File, Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.service import Description, Instances, described
@@ -69,6 +69,12 @@ VendorData = Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What
 ProjectId = Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")]
 Serial = Annotated[str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")]
 Dynamic = Annotated[bool, typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about it.")]
+FilesOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file", metavar="GUEST_PATH=LOCAL_FILE", help="A file that its config drive brings to it. Repeatable."
+    ),
+]
 IdOrName = Annotated[str, typer.Argument(metavar="INSTANCE", help="Name or id.")]
 
 
@@ -133,6 +139,7 @@ def add(
     hop_limit: Annotated[
         int | None, typer.Option(metavar="N", help="Through how many routers a token travels; 1: none.", min=1, max=64)
     ] = None,
+    file: FilesOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a machine."""
@@ -159,6 +166,7 @@ def add(
             serial=serial,
             tokens=tokens,
             hop_limit=hop_limit,
+            files=files_of(file or []),
         )
     )
     with opened_instances(writes=True) as instances:
@@ -305,6 +313,19 @@ def meta_of(values: list[str]) -> dict[str, str]:
             raise ArgumentWrong("--meta", f"the key {key!r} is given twice")
         found[key] = text
     return found
+
+
+def files_of(values: list[str]) -> tuple[File, ...]:
+    """Return files for a guest that are given as GUEST_PATH=LOCAL_FILE, in their order."""
+    found: dict[str, File] = {}
+    for value in values:
+        path, separator, local = value.partition("=")
+        if not separator or not path or not local:
+            raise ArgumentWrong("--file", f"{value[:64]!r} is not of the form GUEST_PATH=LOCAL_FILE")
+        if path in found:
+            raise ArgumentWrong("--file", f"the path {path!r} is given twice")
+        found[path] = File(path=path, data=bytes_of("--file", f"@{local}"))
+    return tuple(found.values())
 
 
 def print_one(instance: Instance, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from headwater.cli.commands.instances import app
 from headwater.cli.output import AsJson
+from headwater.instances.model import File
 
 _TAKEN_AWAY = (
     "project_id",
@@ -20,6 +21,7 @@ _TAKEN_AWAY = (
     "hop_limit",
 )
 _EMPTIED = {"addresses", "ssh_keys"}
+_FILE = "files."  # and its path
 
 
 def set_(
@@ -54,10 +56,19 @@ def set_(
     hop_limit: Annotated[
         int | None, typer.Option(metavar="N", help="Through how many routers a token travels.", min=1, max=64)
     ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GUEST_PATH=LOCAL_FILE",
+            help="A file that its config drive brings to it, beside those it has. Repeatable.",
+        ),
+    ] = None,
     unset: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FIELD", help=f"Take a field away: addresses, ssh_keys, meta or meta.KEY, {', '.join(_TAKEN_AWAY)}."
+            metavar="FIELD",
+            help="Take a field away: addresses, ssh_keys, meta or meta.KEY, files or files.PATH, "
+            f"{', '.join(_TAKEN_AWAY)}.",
         ),
     ] = None,
     revision: Annotated[
@@ -79,10 +90,13 @@ def set_(
     if network_data is not None:
         said["network_data"] = app.json_of("--network-data", network_data)
     facts = app.meta_of(meta or [])
+    files = app.files_of(file or [])
     gone = {_checked(field) for field in unset or []}
     with app.opened_instances(writes=True) as instances:
         before = instances.get(instance)
         said["meta"] = {key: value for key, value in before.meta.items() if not {"meta", f"meta.{key}"} & gone} | facts
+        if files or any(field == "files" or field.startswith(_FILE) for field in gone):
+            said["files"] = _files(before.files, gone, files)
         said |= dict.fromkeys(gone & set(_TAKEN_AWAY)) | dict.fromkeys(gone & _EMPTIED, ())
         after = instances.change(
             before.id, said, image=image, revision=before.revision if revision is None else revision
@@ -90,7 +104,16 @@ def set_(
     app.print_one(after, as_json)
 
 
+def _files(before: tuple[File, ...], gone: set[str], given: tuple[File, ...]) -> tuple[File, ...]:
+    """Return the files as they become; one that is given anew keeps its place."""
+    absent = {field.removeprefix(_FILE) for field in gone if field.startswith(_FILE)} - {file.path for file in before}
+    if absent:
+        raise app.ArgumentWrong("--unset", f"the machine has no file {min(absent)[:255]!r}")
+    kept = {file.path: file for file in before if not {"files", f"{_FILE}{file.path}"} & gone}
+    return tuple((kept | {file.path: file for file in given}).values())
+
+
 def _checked(field: str) -> str:
-    if field in (*_TAKEN_AWAY, *_EMPTIED, "meta") or field.startswith("meta."):
+    if field in (*_TAKEN_AWAY, *_EMPTIED, "meta", "files") or field.startswith(("meta.", _FILE)):
         return field
     raise app.ArgumentWrong("--unset", f"{field[:64]!r} is none that can be taken away; the help names them")

@@ -11,7 +11,7 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.catalogue import opened
-from headwater.cli.commands.instances.app import told_now
+from headwater.cli.commands.instances.app import FilesOf, files_of, told_now
 from headwater.cli.late import late
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
@@ -35,7 +35,7 @@ class SourceUnclear(SettingsError):
     def __init__(self) -> None:
         super().__init__(
             "give either a registered INSTANCE, or what is to be on the medium: --user-data, --meta-data, "
-            "--network-config, --vendor-data, --hostname, --ssh-key, --id"
+            "--network-config, --vendor-data, --hostname, --ssh-key, --file, --id"
         )
 
 
@@ -81,6 +81,7 @@ def build(
     vendor_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="vendor-data of NoCloud, or vendor_data.json of OpenStack.")
     ] = None,
+    injected: FilesOf = None,
     dynamic: Annotated[
         bool,
         typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about a registered machine."),
@@ -96,7 +97,7 @@ def build(
 
     if file.exists() and not force:
         raise DriveExists(file)
-    plain = (hostname, instance_id, ssh_key, user_data, meta_data, network_config, vendor_data)
+    plain = (hostname, instance_id, ssh_key, user_data, meta_data, network_config, vendor_data, injected)
     if (instance is None) is all(each is None for each in plain):
         raise SourceUnclear
     if instance is not None:
@@ -107,6 +108,9 @@ def build(
         whose, known = f"{found.name} ({found.id})", dict[str, object](instance=found.id, failing_targets=told.failing)
         for name, reason in told.failing.items():
             output.say_error(f"the target {name!r} of vendor data: {reason}; {{}} stands on the medium in its place")
+        if found.files and layout == "nocloud":
+            paths = ", ".join(each.path for each in found.files)
+            output.say_error(f"NoCloud has no files: {paths} are not on the medium; --layout openstack has them")
     else:
         given = Given(
             instance_id=instance_id,
@@ -116,6 +120,7 @@ def build(
             meta_data=read_plain("--meta-data", meta_data),
             network_config=read_plain("--network-config", network_config),
             vendor_data=read_plain("--vendor-data", vendor_data),
+            files=files_of(injected or []),
         )
         files = plain_files(given, layout)
         whose, known = hostname or "a machine that is not registered", dict[str, object]()

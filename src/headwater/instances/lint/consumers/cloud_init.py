@@ -120,7 +120,7 @@ def _includes(subject: Subject) -> Iterator[Place]:
 
 def _files_without_drive(subject: Subject) -> Iterator[Place]:
     if subject.instance.files:
-        yield "files", {"count": len(subject.instance.files)}
+        yield "files", {"paths": subject.paths}
 
 
 RULES: Final = (
@@ -266,11 +266,11 @@ RULES: Final = (
     ),
     Rule(
         id="cloud-init-files",
-        level=Level.NOTE,
-        says="{count} files are injected, which travel on config drives only",
-        fix="use write_files in a cloud-config where there is no config drive",
-        why="over HTTP the record has no files",
-        source="Nova and this service alike: files stand on config drives",
+        level=Level.WARNING,
+        says="it has files ({paths}), which cloud-init takes from a config drive of OpenStack alone",
+        fix="give it that drive ('headwater config-drive build'), or write them with write_files of a cloud-config",
+        why="by HTTP no document names them and their content is 404, and NoCloud has none",
+        source="cloud-init: DataSourceConfigDrive.write_injected_files, on the first boot, with the mode 0660",
         judge=_files_without_drive,
     ),
 )

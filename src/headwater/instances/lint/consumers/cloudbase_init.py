@@ -70,6 +70,11 @@ def _multipart_begins(subject: Subject) -> Iterator[Place]:
         yield "user_data", {}
 
 
+def _files(subject: Subject) -> Iterator[Place]:
+    if subject.instance.files:
+        yield "files", {"paths": subject.paths}
+
+
 RULES: Final = (
     Rule(
         id="cloudbase-init-hostname",
@@ -133,5 +138,14 @@ RULES: Final = (
         why="it takes them for one script of no kind that it knows",
         source="cloudbase-init: userdata.py compares the first bytes",
         judge=_multipart_begins,
+    ),
+    Rule(
+        id="cloudbase-init-files",
+        level=Level.WARNING,
+        says="it has files ({paths}), and cloudbase-init writes none",
+        fix="write them with write_files of a cloud-config",
+        why="the machine boots without them, and nothing says so",
+        source="cloudbase-init: baseopenstackservice.py reads content for network_config alone",
+        judge=_files,
     ),
 )

@@ -86,6 +86,11 @@ def _tokens(subject: Subject) -> Iterator[Place]:
         yield "tokens", {}
 
 
+def _files(subject: Subject) -> Iterator[Place]:
+    if subject.instance.files:
+        yield "files", {"paths": subject.paths}
+
+
 RULES: Final = (
     Rule(
         id="ignition-user-data-kind",
@@ -181,5 +186,14 @@ RULES: Final = (
         source="Ignition's release notes 2.4.0, 2.9.0 and 2.10.0",
         versions=Versions(before="2.10.0"),
         judge=_tokens,
+    ),
+    Rule(
+        id="ignition-files",
+        level=Level.WARNING,
+        says="it has files ({paths}), and Ignition reads none, from no config drive either",
+        fix="write them with storage.files of its config",
+        why="the machine boots without them, and nothing says so",
+        source="Ignition: providers/openstack/openstack.go reads user_data alone, from either",
+        judge=_files,
     ),
 )

@@ -1,0 +1,1 @@
+"""Files that a config drive brings to a machine."""
