@@ -155,7 +155,9 @@ class Machines:
                     return None, None
             elif kept is not None and kept.told is not None and at - kept.told.loaded_at < self._fresh_us:
                 return kept, None
-            until, older_than = at + _CLAIM_US, at - self._fresh_us
+            # What cannot be read here, as of another key or a newer release, is as old as can be.
+            is_unread = kept is not None and kept.told is None
+            until, older_than = at + _CLAIM_US, at if is_unread else at - self._fresh_us
             if self._rows.claim(instance_id, at=at, until=until, older_than=older_than):
                 return kept, until
             if self._clock() >= deadline:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from sqlalchemy import update
 
 from headwater.database.engine import Database
+from headwater.database.tables import cloud_instances
 from headwater.errors import Unavailable
 from headwater.instances.answering import known
 from headwater.instances.callers.asking import Caller
@@ -324,6 +326,18 @@ def test_who_waits_for_another_process_asks_itself_when_that_has_no_answer(datab
     found = cloud.machines(database).load(ID, None)
     assert found is not None
     assert found.instance.user_data == b"of the first"
+
+
+def test_what_another_key_or_a_newer_release_has_kept_is_asked_for_at_once(database: Database) -> None:
+    cloud = Cloud()
+    machines = cloud.machines(database)
+    machines.load(ID, None)
+    machines.write()
+    database.write(lambda connection: connection.execute(update(cloud_instances).values(document="s1.of another")))
+    begun = cloud.now
+    found = cloud.machines(database).load(ID, None)
+    assert found is not None
+    assert (found.instance.user_data, cloud.asked, cloud.now - begun) == (b"of the first", 2, 0)
 
 
 def test_a_failure_lets_another_process_ask_at_once(database: Database) -> None:
