@@ -10,6 +10,11 @@ from typing import Any, Literal
 Bound = Literal["at least", "under"]
 
 
+def p99(times: Sequence[float]) -> float:
+    """Return what 99 of 100 are below."""
+    return sorted(times)[int(len(times) * 0.99)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One thing measured in several runs."""

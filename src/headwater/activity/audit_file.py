@@ -105,8 +105,8 @@ def require_writable(file: Path) -> None:
     """
     try:
         if not file.exists():
-            problem = None if os.access(file.parent, os.W_OK | os.X_OK) else errno.EACCES
-            problem = problem if file.parent.is_dir() else errno.ENOENT
+            may = os.access(file.parent, os.W_OK | os.X_OK)
+            problem = errno.ENOENT if not file.parent.is_dir() else None if may else errno.EACCES
         elif file.is_dir():
             problem = errno.EISDIR
         else:

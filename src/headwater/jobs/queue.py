@@ -248,7 +248,10 @@ class Jobs:
         """
         ahead = now + ASTRAY_S * 1_000_000
         waits = (jobs.c.runner.is_(None), jobs.c.failed_at.is_(None), jobs.c.run_at > ahead)
-        stray = update(jobs).where(*waits, or_(jobs.c.created_at > ahead, jobs.c.began_at > ahead))
+        astray = (*waits, or_(jobs.c.created_at > ahead, jobs.c.began_at > ahead))
+        if self._database.read(lambda connection: connection.scalars(select(jobs.c.id).where(*astray)).first()) is None:
+            return  # as nearly always, and nobody waits for a write
+        stray = update(jobs).where(*astray)
         self._database.write(
             lambda connection: connection.execute(
                 stray.values(

@@ -15,7 +15,7 @@ from tools.benches.measuring import processes
 from tools.benches.measuring.connection import Address, Connection
 from tools.benches.measuring.server import serving
 from tools.benches.plan import MIB, Plan
-from tools.benches.results import Results
+from tools.benches.results import Results, p99
 
 BENCH = "slow"
 _IMAGE = 64 * MIB  # more than the kernel holds for one connection
@@ -38,7 +38,7 @@ def measure(plan: Plan, results: Results) -> None:
         idle = processes.resident(server.pids)
         alone = _show_times(server.images, path, shows)
         results.add(BENCH, "show alone: p50", "ms", [statistics.median(alone)])
-        results.add(BENCH, "show alone: p99", "ms", [_p99(alone)])
+        results.add(BENCH, "show alone: p99", "ms", [p99(alone)])
         all_but_one_byte = range(1, _IMAGE)
         for kind, span in (("whole images", None), ("ranges", all_but_one_byte)):
             with _reading_slowly(server.images, image_requests.data(image_id), span, plan.readers):
@@ -46,9 +46,9 @@ def measure(plan: Plan, results: Results) -> None:
                 grown = max(0, processes.resident(server.pids) - idle) / MIB
             beside = f"{plan.readers} slow readers of {kind}"
             results.add(BENCH, f"show beside {beside}: p50", "ms", [statistics.median(times)])
-            results.add(BENCH, f"show beside {beside}: p99", "ms", [_p99(times)])
+            results.add(BENCH, f"show beside {beside}: p99", "ms", [p99(times)])
             results.add(BENCH, f"memory growth by {beside}", "MiB", [grown])
-            results.aim(BENCH, f"p99 of show beside {beside}", _p99(times), "under", 5, "ms")
+            results.aim(BENCH, f"p99 of show beside {beside}", p99(times), "under", 5, "ms")
 
 
 @contextlib.contextmanager
@@ -92,10 +92,6 @@ def _show_times(address: Address, path: str, count: int) -> list[float]:
             connections[number % _CONNECTIONS].get(path)
             times.append((time.perf_counter() - started) * 1000)
     return times
-
-
-def _p99(times: list[float]) -> float:
-    return sorted(times)[int(len(times) * 0.99)]
 
 
 def _allow_open_files(count: int) -> None:

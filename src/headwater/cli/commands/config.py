@@ -32,8 +32,9 @@ def check(as_json: AsJson = False) -> None:
         output.say_json({"right": not found, "problems": found})
     elif not found:
         output.say("the settings are right, and so are the files that they name")
-    for problem in () if as_json else found:
-        output.say_error(f"headwater: {problem}")
+    else:
+        for problem in found:
+            output.say_error(f"headwater: {problem}")
     if found:
         raise typer.Exit(exits.WRONG_USE)
 

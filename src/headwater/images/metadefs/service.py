@@ -77,13 +77,15 @@ class PageOfParts:
         self.limit, self.marker, self.sort_key, self.sort_dir = limit, marker, sort_key, sort_dir
 
     def of(self, namespace: Namespace, parts: tuple[P, ...], kind: type[P]) -> list[P]:
-        """Return the page of ``parts`` or raise ``DefinitionNotFound`` when the marker names none.
+        """Return the page of ``parts``.
 
-        In the order of names a marker has its place even when what it names was deleted meanwhile.
+        Raises:
+            DefinitionNotFound: The marker names none. In the order of names it has its place even when what it names
+                was deleted meanwhile.
         """
-        # Sorting is stable, so that parts of one moment stay in the order they were added, or the reverse.
-        ordered = sorted(parts, key=lambda part: (getattr(part, self.sort_key), part.name))
-        if self.sort_key != "name":
+        if self.sort_key == "name":
+            ordered = sorted(parts, key=lambda part: part.name)
+        else:  # sorting is stable, so that parts of one moment stay in the order they were added, or the reverse
             ordered = sorted(parts, key=lambda part: int(getattr(part, self.sort_key)))
         if self.sort_dir == "desc":
             ordered.reverse()

@@ -17,7 +17,8 @@ from headwater.http.openapi.operations import (
 )
 from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
-from headwater.instances.files.limits import LONGEST_PATH, MOST_FILES
+from headwater.instances.files.limits import LONGEST_PATH, MOST_BYTES, MOST_FILES
+from headwater.instances.keys import MOST_KEYS
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
 from headwater.instances.password.posting import LIMIT
 from headwater.instances.service import MOST_ADDRESSES
@@ -43,7 +44,8 @@ _FILES: Json = {
         "required": ["path", "content_base64"],
         "properties": {"path": _PATH_OF_FILE, "content_base64": {"type": "string"}},
     },
-    "description": "Files that its config drive brings, 10240 bytes each at most; no answer over HTTP has them.",
+    "description": f"Files that its config drive brings, {MOST_BYTES} bytes each at most; "
+    "no answer over HTTP has them.",
 }
 _NEW_FILES: Json = {
     **_FILES,
@@ -64,7 +66,11 @@ _SAID: dict[str, Json] = {
     "hostname": {"type": "string", "maxLength": 253, "description": "Made from the name if it is not given."},
     "project_id": {**_TEXT_OR_NULL, "description": "Whose it is: the caller's, unless an admin names another."},
     "addresses": _ADDRESSES,
-    "ssh_keys": {"type": "array", "items": {"type": "string"}, "description": "As in authorized_keys, 1000 at most."},
+    "ssh_keys": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": f"As in authorized_keys, {MOST_KEYS} at most.",
+    },
     "user_data_base64": {"type": ["string", "null"], "description": "User data, as base64."},
     "vendor_data": {"description": "What the operator tells it: an object, a list or a text."},
     "network_data": {"type": ["object", "null"], "description": "Its links, networks and services; DHCP if null."},

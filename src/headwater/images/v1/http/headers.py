@@ -29,10 +29,10 @@ _PURGE = "x-glance-registry-purge-props"
 _ENCODED = re.compile(r"(?:[A-Za-z0-9_.~/:+=-]|%[0-9A-Fa-f]{2})*")
 _URLS = frozenset({"location", "copy_from", "uri"})
 _URL = re.compile(r"[!-~]+")
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _NUMBERS = frozenset({"size", "min_disk", "min_ram"})
 _SWITCHES = frozenset({"is_public", "protected", "deleted"})
 # Where a client of Python writes a null: str(None).
-_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _NULLABLE = frozenset({"owner", "checksum", "disk_format", "container_format", "location", "copy_from"})
 # Not ours to be told; shown back by clients that were shown them.
 _IGNORED = frozenset({"created_at", "updated_at", "deleted_at", "deleted", "virtual_size", "uri"})
