@@ -1,7 +1,9 @@
 """Which tests may run at the same time, when pytest-xdist has several processes for them (``make test``).
 
 A file goes to one process as a whole, but for those whose tests take long each: they are given away one by one. Those
-that want a server which is slow to start share the process that has it. What takes longest as one piece begins first.
+that want a server which is slow to start share the process that has it. Tests of a running service wait often, for it
+and for its clocks, and the others never: they are given away in turn, so that the processors always have something to
+do. What takes longest as one piece begins first.
 What waits for seconds on end, and looks at a clock that counts them, comes when the rest is given away: it leaves the
 processors idle, and wants them so; several of these run beside each other. What measures in milliseconds comes last, in
 one process, when the others have ended.
@@ -37,7 +39,11 @@ FIRST = (
     KEYSTONE,
     SWIFT,
     "tests/functional/stores/test_absent_stores.py",
+    "tests/functional/stores/test_hanging_store.py",
+    "tests/functional/server/test_workers.py",
+    "tests/functional/jobs/test_job_worker.py",
 )
+NEVER_WAIT = ("tests/contracts/", "tests/docs/", "tests/unit/")
 GROUPS = {
     "tests/contracts/streams/test_trees.py": SWIFT,
     "tests/faults/test_upgrades.py": IN_PARTS,
@@ -75,7 +81,7 @@ GROUPS = {
 
 
 class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives files to processes in the order of the run but for ``FIRST``, then what ``WAITS``.
+    """Gives files to processes in the order that ``in_turn`` tells, then what ``WAITS``.
 
     The last process that is left gets what runs ``ALONE``.
     """
@@ -121,9 +127,9 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         if list(self.workqueue) == [ALONE]:
             self._assign_alone(node)
             return
-        for first in reversed(FIRST):
-            for scope in [scope for scope in self.workqueue if scope.partition("[")[0] == first]:
-                self.workqueue.move_to_end(scope, last=False)
+        if not any(self.assigned_work.values()):
+            for scope in in_turn(list(self.workqueue)):
+                self.workqueue.move_to_end(scope)
         for scope in [scope for scope in self.workqueue if scope.startswith(WAITS)]:
             self.workqueue.move_to_end(scope)
         if ALONE in self.workqueue:
@@ -139,6 +145,16 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         others = [self.assigned_work[each] for each in self.nodes if each not in staying]
         if len(staying) == 1 and not any(map(self._pending_of, others)):
             super()._assign_work_unit(staying[0])
+
+
+def in_turn(scopes: Sequence[str]) -> list[str]:
+    """Return ``scopes`` with those that wait spread evenly among those that never do, what is in ``FIRST`` before them."""
+    files = {scope: scope.partition("[")[0] for scope in scopes}
+    waiting = [scope for scope in scopes if not files[scope].startswith(NEVER_WAIT)]
+    waiting.sort(key=lambda scope: FIRST.index(files[scope]) if files[scope] in FIRST else len(FIRST))
+    others = [scope for scope in scopes if files[scope].startswith(NEVER_WAIT)]
+    places = {scope: number / len(kind) for kind in (waiting, others) for number, scope in enumerate(kind)}
+    return sorted(places, key=places.__getitem__)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -171,7 +187,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesSi
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return two more than there are processors, as a test often waits; none when there is one file to run."""
+    """Return four more than there are processors, as a test often waits; none when there is one file to run."""
     if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
-    return len(os.sched_getaffinity(0)) + 2
+    return len(os.sched_getaffinity(0)) + 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from needs import CHECKOUT, PREFIX
-from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS, rewrite_asserts
+from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS, in_turn, rewrite_asserts
 
 WAITING = next(place for place, group in GROUPS.items() if group == WAITS and "::" not in place)
 LONGEST = next(place for place in FIRST if place.endswith(".py") and place not in GROUPS)
@@ -97,6 +97,14 @@ def test_the_longest_begins_first_and_what_waits_comes_when_the_rest_is_given_aw
         waits = [file == stem(WAITING) for file in order]
         assert waits == sorted(waits), orders
     assert len([order for order in orders.values() if stem(WAITING) in order]) > 1  # side by side
+
+
+def test_files_that_wait_are_spread_among_those_that_never_do() -> None:
+    others = [f"tests/unit/test_{letter}.py" for letter in "abcd"]
+    waiting = ["tests/functional/test_short.py", LONGEST]
+    longest, short = LONGEST, "tests/functional/test_short.py"
+    assert in_turn([*others[:2], *waiting, *others[2:]]) == [longest, *others[:2], short, *others[2:]]
+    assert in_turn(others) == others
 
 
 def test_a_file_whose_tests_are_long_each_is_given_away_in_parts(directory: Path) -> None:
