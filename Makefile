@@ -4,37 +4,57 @@
 ARGS ?=
 
 .DEFAULT_GOAL := list
+ifneq ($(ORDER),any)
 .NOTPARALLEL:
+endif
 .SUFFIXES:
-.PHONY: list setup setup-run setup-check setup-test setup-conformance run test \
+.PHONY: list setup setup-run setup-check setup-test setup-conformance setup-suites run test \
+	packages packages-ceph packages-boot inputs boot-disk \
 	test-boot test-ceph test-quick test-conformance test-faults test-fuzzing test-stores test-clients test-benches test-torture check format bench lock audit clean
 
 list: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 @\2/p' Makefile | \
 		while IFS=@ read -r target sentence; do printf '%-25s%s\n' "$$target" "$$sentence"; done
 
-setup: setup-test setup-conformance ## Set up everything that run, check and the tests need
+# Each of these takes one processor, or waits for the network. Packages of the distribution come one after the other.
+ENVIRONMENTS := $(addprefix environment-,clients keystone barbican neutron glance swift simplestreams)
+SIDE_BY_SIDE := --no-print-directory --jobs=3 ORDER=any
 
-setup-test: setup-check
-	@tools/virtual_environment.sh .venv-clients requirements/clients.txt
-	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
-	@tools/virtual_environment.sh .venv-barbican requirements/barbican.txt
-	@tools/virtual_environment.sh .venv-neutron requirements/neutron.txt
-	@tools/virtual_environment.sh .venv-glance requirements/glance.txt
-	@tools/virtual_environment.sh .venv-swift requirements/swift.txt
-	@tools/virtual_environment.sh .venv-simplestreams requirements/simplestreams.txt
-	@tools/debian_packages.sh
-	@tools/test_inputs.sh
+setup: ## Set up everything that run, check and the tests need
+	@$(MAKE) $(SIDE_BY_SIDE) setup-check inputs $(ENVIRONMENTS) environment-conformance
 
-setup-conformance: setup-check
-	@tools/virtual_environment.sh .venv-keystone requirements/keystone.txt
-	@tools/virtual_environment.sh .venv-conformance requirements/conformance.txt
+setup-test:
+	@$(MAKE) $(SIDE_BY_SIDE) setup-check inputs $(ENVIRONMENTS)
+
+setup-conformance:
+	@$(MAKE) $(SIDE_BY_SIDE) setup-check environment-keystone environment-conformance
+
+setup-suites: # of .ci/run
+	@$(MAKE) $(SIDE_BY_SIDE) setup-check boot-disk inputs $(ENVIRONMENTS) environment-conformance
 
 setup-run:
 	@tools/virtual_environment.sh .venv requirements/run.txt --with-headwater
 
 setup-check: setup-run
 	@tools/virtual_environment.sh .venv requirements/test.txt
+
+$(ENVIRONMENTS) environment-conformance: environment-%:
+	@tools/virtual_environment.sh .venv-$* requirements/$*.txt
+
+packages:
+	@tools/debian_packages.sh
+
+inputs: packages
+	@tools/test_inputs.sh
+
+packages-ceph: packages
+	@tools/ceph_packages.sh
+
+packages-boot: packages-ceph
+	@tools/boot_packages.sh
+
+boot-disk: packages-boot
+	@tools/boot_image.sh
 
 run: setup-run ## Start the whole service on loopback, data in ./data (ARGS="--workers 2")
 	@tools/run.sh $(ARGS)
