@@ -187,7 +187,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesSi
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return four more than there are processors, as a test often waits; none when there is one file to run."""
+    """Return three more than there are processors, as a test often waits; none when there is one file to run."""
     if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
-    return len(os.sched_getaffinity(0)) + 4
+    return len(os.sched_getaffinity(0)) + 3

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 
 from tools.benches.failure import BenchFailed
 from tools.benches.images import image_requests
@@ -26,6 +27,7 @@ _UPLOADS = 2
 _LISTED = 200  # images
 _FEED = "/simplestreams/images/streams/v1/index.json"
 _P99_MS = 10.0
+_PROCESSES = get_context("fork")  # what they send is in the memory of this one
 
 
 def measure(plan: Plan, results: Results) -> None:
@@ -52,30 +54,27 @@ def measure(plan: Plan, results: Results) -> None:
 
 @contextlib.contextmanager
 def _busy(server: Server, bytes_: Source, size: int) -> Iterator[None]:
-    """Let others upload, list images and read the feed, again and again."""
-    stop, failed = threading.Event(), list[BaseException]()
+    """Let others upload, list images and read the feed, again and again, each in a process of its own."""
     works = [partial(_upload, server, bytes_, size)] * _UPLOADS
     works += [partial(_get, server, path) for path in (f"/v2/images?limit={_LISTED}", _FEED)]
-    threads = [threading.Thread(target=_repeat, args=(stop, failed, work), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
+    stop = _PROCESSES.Event()
+    processes = [_PROCESSES.Process(target=_repeat, args=(stop, work), daemon=True) for work in works]
+    for process in processes:
+        process.start()
     try:
         time.sleep(0.5)
         yield
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
-    if failed:
-        raise BenchFailed("what was to go on beside the guest did not") from failed[0]
+        for process in processes:
+            process.join()
+    if any(process.exitcode for process in processes):
+        raise BenchFailed("what was to go on beside the guest did not")
 
 
-def _repeat(stop: threading.Event, failed: list[BaseException], work: Callable[[], None]) -> None:
-    try:
-        while not stop.is_set():
-            work()
-    except Exception as error:  # noqa: BLE001 - whatever it is, who measures raises it
-        failed.append(error)
+def _repeat(stop: Event, work: Callable[[], None]) -> None:
+    while not stop.is_set():
+        work()
 
 
 def _upload(server: Server, bytes_: Source, size: int) -> None:
