@@ -25,9 +25,8 @@ from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.transaction import Step
 from headwater.images.model import Image, Status, Visibility
 from headwater.streams.live.feed import LiveFeed
-from headwater.streams.live.index import index_text
+from headwater.streams.live.index import index_text, naming_tagged
 from headwater.streams.live.kept_products import KeptProducts
-from headwater.streams.live.tags import naming_tagged
 from headwater.streams.settings import StreamsSettings
 from questions import plan, questions
 from templates import sqlite_catalogue

@@ -32,9 +32,8 @@ from headwater.streams.live.feed import JSON_TYPE, SIGNED_TYPE
 from headwater.streams.live.files.documents import ListedFiles
 from headwater.streams.live.files.kept_files import KeptFiles
 from headwater.streams.live.image_ids import NO_MIRRORS, version_name
-from headwater.streams.live.index import index_text
+from headwater.streams.live.index import TAG_DIGITS, index_text, naming_tagged
 from headwater.streams.live.kept_products import KeptProducts
-from headwater.streams.live.tags import TAG_DIGITS, naming_tagged
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views.checksums import LISTS, checksum, checksums
 from headwater.streams.views.names import by_file_name, family_name, file_name
