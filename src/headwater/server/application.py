@@ -27,6 +27,7 @@ from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
+from headwater.images.locations.known_stores import StoreFault
 from headwater.instances.answering import Elsewhere
 from headwater.instances.api.openapi import of_instances
 from headwater.instances.callers.settings import NeutronSettings
@@ -122,7 +123,7 @@ class Background:
             self.policy,
             pools=pools,
             metrics=self.metrics,
-            store_faults=lambda: self.watch.faults,
+            store_faults=self._store_faults,
             beside=of_upload if self.lists_files else lambda _: None,
         )
         self.fingerprints = FingerprintRows(self.database)
@@ -192,6 +193,11 @@ class Background:
             with contextlib.suppress(Exception):
                 store.close()
         self.database.close()
+
+    def _store_faults(self) -> dict[str, StoreFault]:
+        """Return what is known to be wrong with stores, for an operator, who may ask again."""
+        self.watch.look_soon()
+        return self.watch.faults()
 
     def _renew_leases(self) -> None:
         self.images.renew_leases()
