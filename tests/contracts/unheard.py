@@ -11,6 +11,7 @@ from headwater.database.engine import Database
 from headwater.identity.caller import Caller
 from headwater.images.catalogue import images, locations, members, upload_records
 from headwater.images.catalogue.changes import Changes
+from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.images import ImageRows
 from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.members import MemberRows
@@ -61,7 +62,7 @@ class UnheardImages(ImageRows):
         return commit(self._database, images.changed(image_id, change))
 
     def delete(self, image_id: str, allowed: Callable[[Image], None], now: int) -> list[Location]:
-        return commit(self._database, images.deleted(image_id, allowed, now))
+        return commit(self._database, images.deleted(image_id, allowed, Deletion(at=now, scrub_at=now)))
 
 
 class UnheardLocations(LocationRows):

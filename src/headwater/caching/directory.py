@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.caching.marks import is_marked, keeps_marks, mark
 from headwater.errors import SettingsError, Unavailable
+from headwater.time_marks import keeps_marks, mark_in, mark_of, set_now
 
 _RESUMED_S = 24 * 3600  # for how long what was begun is worth the room that it takes
 
@@ -162,7 +162,7 @@ class KeptFiles:
         return sorted(found, key=lambda each: each.last_accessed)
 
     def _is_whole(self, name: str, about: os.stat_result) -> bool:
-        return _is_whole(name, about) and (not self._marks or is_marked(name, about))
+        return _is_whole(name, about) and (not self._marks or mark_in(about) == mark_of(name))
 
     def _hits(self, name: str) -> int:
         with contextlib.suppress(OSError):
@@ -210,7 +210,7 @@ class KeptFiles:
         """Make what was fetched durable, and then visible; return ``False`` where it was removed meanwhile."""
         with self.working():
             if self._marks:
-                mark(file, name)
+                set_now(file, mark_of(name))
             os.fsync(file)
         path = self.root / "filling" / name
         with self.alone():

@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, TextIO, TypeVar, cast
 
 import msgspec
 import typer
 
 from headwater.errors import HeadwaterError
 
+T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _AT_ONCE = 1000
-_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _FOR_HTTP = frozenset({"headers"})  # fields of errors that say nothing here
 
 
@@ -144,19 +144,51 @@ def written() -> Iterator[None]:
     Raises:
         OutputLost: It cannot be written.
     """
+    output = sys.stdout
+    sys.stdout = marking = cast("TextIO", _Output(output))
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
-    except OSError as error:
-        # One that is about a file names it, and is a mistake of ours here.
-        if error.filename is not None or error.errno not in (*_LOST, errno.EPIPE):
-            raise
+    except _NotWritten as error:
         with suppress(OSError):
-            sys.stdout.close()  # otherwise the end of the program would try once more
+            output.close()  # otherwise the end of the program would try once more
         if error.errno != errno.EPIPE:  # whoever reads has read enough
             raise OutputLost(error.strerror or str(error)) from error
+    finally:
+        if sys.stdout is marking:  # else typer has put something there that is quiet until the end
+            sys.stdout = output
+
+
+class _NotWritten(OSError):
+    """What standard output says when it cannot be written."""
+
+
+class _Output:
+    """Standard output, or the bytes below it, with errors that tell that they are its own."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def buffer(self) -> _Output:
+        return _Output(cast("TextIO", self._stream).buffer)
+
+    def write(self, piece: Any) -> int:
+        return self._told(lambda: self._stream.write(piece))
+
+    def flush(self) -> None:
+        self._told(self._stream.flush)
+
+    def _told(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except OSError as error:
+            raise _NotWritten(error.errno, error.strerror) from error
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

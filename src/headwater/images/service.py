@@ -238,10 +238,9 @@ class Images:
         """
         with self._changes.of(caller, "image.delete", image_id, rule="delete_image") as change:
             change.image.require_deletable()
-            pending = self._deletion(caller)
             if self._locations is not None and not self.settings.delayed_delete_s:
                 self._locations.require_unused(image_id)
-            left = change.commit(deleted(image_id, Image.require_deletable, pending.at, pending, self._feeds))
+            left = change.commit(deleted(image_id, Image.require_deletable, self._deletion(caller), self._feeds))
         for location in left:
             self._scrubber.remove(location)
         self._forget(image_id)

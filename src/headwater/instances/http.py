@@ -49,7 +49,7 @@ from headwater.instances.password.posting import Posted
 from headwater.instances.paths import document_name
 from headwater.instances.serving.limits import Limits
 from headwater.instances.serving.together import Together
-from headwater.instances.serving.waiting import Changes, is_same, is_wanted, once, timeout_of
+from headwater.instances.serving.waiting import Changes, NotWaitedFor, is_same, is_wanted, once, timeout_of
 from headwater.instances.snapshots.kept import Snapshots
 from headwater.instances.snapshots.moment import Moment
 from headwater.instances.snapshots.snapshot import Snapshot
@@ -179,12 +179,10 @@ def application(
         if request.method == "POST":
             return await password_http.post(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
         if is_password:
-            found = await password_http.read(request, snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
-        elif (
-            changes is not None
-            and request.scope.get("query_string")
-            and is_wanted(once("wait_for_change", request.query_params.getlist("wait_for_change")))
-        ):
+            if _waits(request):
+                raise NotWaitedFor
+            found = await password_http.read(snapshot, _passwords(passwords, elsewhere, snapshot), patiently)
+        elif changes is not None and _waits(request):
             found = await _newer(
                 request, snapshot, partial(current, name), partial(_changed, changes, elsewhere), again
             )
@@ -262,15 +260,24 @@ async def _newer(
 ) -> Document:
     """Return the document once it is another than the request has seen last, or its time is over."""
     found = await current(snapshot)
-    last = once("last_etag", request.query_params.getlist("last_etag"))
+    last = _given(request, "last_etag")
     seen = found.etag if last is None else last
-    until = anyio.current_time() + timeout_of(once("timeout_sec", request.query_params.getlist("timeout_sec")))
+    until = anyio.current_time() + timeout_of(_given(request, "timeout_sec"))
     while is_same(seen, found.etag) and (left_s := until - anyio.current_time()) > 0:
         if not await changed(snapshot, left_s):
             break
         snapshot = await again(request)
         found = await current(snapshot)
     return found
+
+
+def _waits(request: Request) -> bool:
+    """Return whether a request wants to wait for a change."""
+    return bool(request.scope.get("query_string")) and is_wanted(_given(request, "wait_for_change"))
+
+
+def _given(request: Request, name: str) -> str | None:
+    return once(name, request.query_params.getlist(name))
 
 
 async def _changed(changes: Changes, elsewhere: Elsewhere | None, snapshot: Snapshot, timeout_s: float) -> bool:

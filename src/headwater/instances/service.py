@@ -22,6 +22,7 @@ from headwater.instances.model import File, Instance
 from headwater.instances.names import hostname_from
 from headwater.instances.network.data import canonical_network_data
 from headwater.instances.registry.rows import Heard, InstanceRows, nobody
+from headwater.instances.user_data.templates import facts, rendered
 
 MOST_ADDRESSES = 1000  # of one machine; one statement looks whose they are
 
@@ -81,9 +82,6 @@ def described(said: Description, clock: Clock = now) -> Instance:
     )
     if said.user_data_template is None:
         return instance
-    # Who renders nothing does without it.
-    from headwater.instances.user_data.templates import facts, rendered  # noqa: PLC0415
-
     return replace(instance, user_data=rendered(said.user_data_template, facts(instance), said.template_name))
 
 

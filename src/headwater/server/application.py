@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.activity.journal import Journal
 from headwater.database import schema
@@ -27,6 +27,7 @@ from headwater.images.data.admission import Admission, Admitted
 from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
+from headwater.images.locations.known_stores import StoreFault
 from headwater.instances.answering import Elsewhere
 from headwater.instances.api.openapi import of_instances
 from headwater.instances.callers.settings import NeutronSettings
@@ -122,7 +123,7 @@ class Background:
             self.policy,
             pools=pools,
             metrics=self.metrics,
-            store_faults=lambda: self.watch.faults,
+            store_faults=self._store_faults,
             beside=of_upload if self.lists_files else lambda _: None,
         )
         self.fingerprints = FingerprintRows(self.database)
@@ -147,7 +148,11 @@ class Background:
             tally=self.metrics,
         )
         self._fetcher = fetcher
-        self._loops = [
+        self._loops = self._regular_work(runs_jobs=runs_jobs)
+
+    def _regular_work(self, *, runs_jobs: bool) -> list[Loop]:
+        """Return what is done again and again."""
+        loops = [
             Loop("leases were not renewed", self._renew_leases, RENEW_EVERY_S),
             Loop("runs of sources were not renewed", self._source_work.renew, RENEW_EVERY_S),
             Loop("uses of images were not noted", self.images.last_used.keep, RENEW_EVERY_S),
@@ -161,12 +166,13 @@ class Background:
             ),
         ]
         if runs_jobs:
-            self._loops += [
+            loops += [
                 Loop("no jobs could be looked for", self.images.jobs.look, POLL_S),
                 Loop("no runs of sources could be looked for", self._source_work.look, POLL_S),
                 Loop("no house-keeping could be looked for", self.images.house.look, POLL_S),
                 Loop("no images could be looked for that are to be hashed", self._hashing.look, POLL_S),
             ]
+        return loops
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
@@ -192,6 +198,11 @@ class Background:
             with contextlib.suppress(Exception):
                 store.close()
         self.database.close()
+
+    def _store_faults(self) -> dict[str, StoreFault]:
+        """Return what is known to be wrong with stores, for an operator, who may ask again."""
+        self.watch.look_soon()
+        return self.watch.faults()
 
     def _renew_leases(self) -> None:
         self.images.renew_leases()
@@ -227,13 +238,7 @@ class Application(Background):
             if isinstance(each, PulledTree)
         ]
         self._agents = agents
-        default = stores_known(settings).default
-        needed: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
-        others: dict[str, Callable[[], None]] = {}
-        for name, store in self.stores.items():
-            # Without the one that uploads go to unless they name another, nothing works that needs no choice.
-            (needed if name == default else others)[f"The store {name}"] = store.ping
-        self.health = Health(needed, self.metrics, pools.metrics, drained, others=others)
+        self.health = self._health(settings, drained)
         self._cloud: KnownByCloud | None = None
         self._port = Port(
             self.database,
@@ -282,6 +287,19 @@ class Application(Background):
             by_password=self._by_password,
             for_passwords=(f"{views_http.OWN}/", f"{views_http.WITH_COMMUNITY}/"),
         )
+        self._listen(identified, settings)
+
+    def _health(self, settings: Settings, drained: Callable[[], str | None]) -> Health:
+        """Return what tells whether the service works: without its default store nothing does that needs no choice."""
+        default = stores_known(settings).default
+        needed: dict[str, Callable[[], None]] = {"The catalogue": self.database.require_healthy}
+        others: dict[str, Callable[[], None]] = {}
+        for name, store in self.stores.items():
+            (needed if name == default else others)[f"The store {name}"] = store.ping
+        return Health(needed, self.metrics, self.pools.metrics, drained, others=others)
+
+    def _listen(self, identified: ASGIApp, settings: Settings) -> None:
+        """Put together what listeners serve: ``image_listener``, ``metadata_listener``, ``network_listeners``."""
         behind_proxies = behind(WholeBodies(identified), settings.server.trusted_proxies)
         read_by_all = (f"{FEED}/images/", f"{views_http.PUBLIC}/", f"{trees_http.TREES}/", f"{trees_http.TOOLS}/")
         self.image_listener = with_cors(

@@ -1,4 +1,4 @@
-"""What stores on a service across the network share: the mark that is an object there, names, and ranges.
+"""What stores on a service across the network share: the mark that is an object there, what it proves, and ranges.
 
 The mark is believed for a few seconds once it was seen; but "not found", "deleted" and "stored" are said only after it
 was seen anew.
@@ -6,11 +6,26 @@ was seen anew.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Final
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Final, TypeVar
 
-from headwater.stores.store import IDENTITY, ForeignUrl, ObjectNotFound, StoreUnavailable, is_key
+from headwater.errors import SettingsError
+from headwater.stores.store import (
+    IDENTITY,
+    ForeignUrl,
+    ObjectNotFound,
+    Stored,
+    StoreFull,
+    StoreRefusesWrites,
+    StoreUnavailable,
+    checked_key,
+    is_key,
+)
+
+T = TypeVar("T")
 
 # Neither is a key, so no list shows them.
 MARK: Final = ".headwater-store-id"
@@ -74,6 +89,102 @@ class KeptMark:
         self._believed_until = time.monotonic() + _BELIEVED_S
 
 
+class AnotherIsThere(Exception):
+    """What was put under the condition that nothing is there met another object."""
+
+
+class PastTheEnd(Exception):
+    """A range begins where the object has no more bytes."""
+
+
+class RemoteStore(ABC):
+    """A store whose mark is an object among the others; what is not found there is not found in this store alone."""
+
+    refused: ClassVar[type[StoreUnavailable]]  # raised where a setting has to change
+    nowhere: ClassVar[type[StoreUnavailable]]  # raised where nobody has made what holds the objects
+
+    def __init__(self, name: str, mark: KeptMark) -> None:
+        self.name = name
+        self._mark = mark
+
+    def identity(self) -> str | None:
+        try:
+            return self._mark.found()
+        except (ObjectNotFound, self.nowhere):
+            return None
+
+    def mark(self, identity: str) -> str:
+        try:
+            return self.identity() or self._marked(identity)
+        except (self.refused, StoreRefusesWrites) as error:
+            raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
+
+    def expect(self, identity: str) -> None:
+        self._mark.expect(identity)
+
+    def path(self, key: str) -> None:
+        self.stat(key)
+
+    def key_of(self, url: str) -> str:
+        """Return the key for which ``url_of``, whose URLs end with it, gives this URL."""
+        above = self.url_of("k").removesuffix("k")
+        key = url.removeprefix(above)
+        if not url.startswith(above) or not is_key(key):
+            raise ForeignUrl(self.name, url)
+        return key
+
+    def ping(self) -> None:
+        self._mark.require(anew=True)
+        try:
+            self._put(PROBE, bytes(4096))
+            self._remove(PROBE)
+        except StoreFull as error:
+            raise StoreRefusesWrites(self.name, is_full=True) from error
+
+    @abstractmethod
+    def stat(self, key: str) -> Stored:
+        """Return what is stored under ``key``."""
+
+    @abstractmethod
+    def url_of(self, key: str) -> str:
+        """Return the URL of an object, which ends with its key."""
+
+    @abstractmethod
+    def _marked(self, identity: str) -> str:
+        """Mark what has no mark, and return its mark: of several at once the same one for all."""
+
+    @abstractmethod
+    def _put(self, name: str, body: bytes) -> None:
+        """Make ``body`` an object, at once."""
+
+    @abstractmethod
+    def _remove(self, name: str) -> None:
+        """Remove one object; nothing there is fine."""
+
+    def _found(self, key: str, ask: Callable[[], T]) -> T:
+        """Return what ``ask`` says of an object; what is not found is not found in this store."""
+        checked_key(key)
+        self._mark.require()
+        try:
+            return ask()
+        except ObjectNotFound:
+            self._mark.require(anew=True)
+            raise
+        except self.nowhere as error:
+            if self._mark.expected is not None:
+                raise
+            raise ObjectNotFound(self.name, key) from error
+
+    @contextlib.contextmanager
+    def _nothing_where_nothing_is(self) -> Iterator[None]:
+        """Take what nobody has made as empty, until it is said which store is expected."""
+        try:
+            yield
+        except self.nowhere:
+            if self._mark.expected is not None:
+                raise
+
+
 def range_header(start: int, length: int | None) -> dict[str, str]:
     """Return the header that asks for a part of an object, which is not empty; none for all of it."""
     if not start and length is None:
@@ -81,10 +192,6 @@ def range_header(start: int, length: int | None) -> dict[str, str]:
     return {"Range": f"bytes={start}-{'' if length is None else start + length - 1}"}
 
 
-def key_in(url: str, store: str, url_of: Callable[[str], str]) -> str:
-    """Return the key for which ``url_of``, whose URLs end with it, gives this URL; raise ``ForeignUrl`` for others."""
-    above = url_of("k").removesuffix("k")
-    key = url.removeprefix(above)
-    if not url.startswith(above) or not is_key(key):
-        raise ForeignUrl(store, url)
-    return key
+def sentence(said: object) -> str:
+    """Return what somebody else said, in one line."""
+    return " ".join(str(said).split())[:300]

@@ -19,14 +19,14 @@ from headwater.database import tables
 from headwater.database.engine import Database
 from headwater.images.catalogue import images
 from headwater.images.catalogue import public as public_module
+from headwater.images.catalogue.deletions.pending_deletes import Deletion
 from headwater.images.catalogue.lists.query import Query
 from headwater.images.catalogue.public import PublicImageRows, Revision
 from headwater.images.catalogue.transaction import Step
 from headwater.images.model import Image, Status, Visibility
 from headwater.streams.live.feed import LiveFeed
-from headwater.streams.live.index import index_text
+from headwater.streams.live.index import index_text, naming_tagged
 from headwater.streams.live.kept_products import KeptProducts
-from headwater.streams.live.tags import naming_tagged
 from headwater.streams.settings import StreamsSettings
 from questions import plan, questions
 from templates import sqlite_catalogue
@@ -80,7 +80,7 @@ def test_a_change_that_fails_leaves_no_note(
 
     steps: list[Step[Any]] = [
         images.changed(image.id, renamed("x")),
-        images.deleted(image.id, anything, NOON),
+        images.deleted(image.id, anything, Deletion(at=NOON, scrub_at=NOON)),
         images.created(bootable(), fresh_id=True),
     ]
     for step in steps:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -72,6 +74,25 @@ def test_a_program_whose_output_is_closed_does_its_work(run: Any, monkeypatch: p
 def test_an_error_of_a_file_is_no_error_of_the_output() -> None:
     with pytest.raises(FileNotFoundError), output.written():
         Path("/no/such/file").read_text()
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
+def test_what_another_file_or_connection_refuses_is_no_error_of_the_output(number: int) -> None:
+    with pytest.raises(OSError, match="elsewhere") as caught, output.written():
+        raise OSError(number, "elsewhere")
+    assert caught.value.errno == number
+    assert not sys.stdout.closed
+
+
+@pytest.mark.parametrize("is_text", [True, False], ids=["text", "bytes"])
+def test_a_reader_who_has_read_enough_ends_the_command(monkeypatch: pytest.MonkeyPatch, is_text: bool) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:  # noqa: PTH123 - of a descriptor
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with output.written():
+            _ = sys.stdout.write("a") if is_text else sys.stdout.buffer.write(b"a")
+        assert pipe.closed
 
 
 @pytest.mark.parametrize("words", sorted(set(ALL) - SAY_ONLY), ids=" ".join)

@@ -13,7 +13,7 @@ from headwater.images.attributes import ReadOnlyAttribute
 from headwater.images.catalogue.images import ImageExists
 from headwater.images.catalogue.rows import ImageNotFound
 from headwater.images.catalogue.upload_records import ImageGone
-from headwater.images.data.resumable.uploads import OffsetMismatch
+from headwater.images.data.resumable.errors import OffsetMismatch
 from headwater.images.http_v2.images import PatchMediaType
 from headwater.images.locations.reading import DataMissing
 from headwater.images.model import StatusConflict

@@ -287,15 +287,14 @@ def changed(image_id: str, change: Callable[[Image], Image]) -> Step[Image]:
 def deleted(
     image_id: str,
     allowed: Callable[[Image], None],
-    now: int,
-    pending: Deletion | None = None,
+    how: Deletion,
     feeds: FeedFiles = FeedFiles(),  # noqa: B008 - frozen
 ) -> Step[list[Location]]:
     """Delete the image, and return what bytes it leaves to discard. Its id is never used again.
 
     Args:
         allowed: Raises when this image may not be deleted.
-        pending: Its data is kept for a time where it has any that callers could use; ``None``: nothing is kept.
+        how: For how long its data is kept, where it has any that callers could use.
         feeds: Of which images files are given for a time after this.
 
     Raises:
@@ -307,16 +306,16 @@ def deleted(
         image = locked(transaction, image_id)
         allowed(image)
         held = held_by(connection, image_id)
-        left = discard_import_objects(connection, image_id, now)
-        if pending is not None and held and image.status in _RESTORABLE:
-            keeping = kept(connection, image, held, pending, feeds)
+        left = discard_import_objects(connection, image_id, how.at)
+        if held and image.status in _RESTORABLE:
+            keeping = kept(connection, image, held, how, feeds)
             if keeping is not None:
                 status = Status.PENDING_DELETE if keeping.is_counted else image.status
-                removed(transaction, replace(image, status=status), now)
+                removed(transaction, replace(image, status=status), how.at)
                 return left
         ours = [each.at for each in held if not each.at.is_external]
-        discard(connection, ours, now)
-        removed(transaction, image, now)
+        discard(connection, ours, how.at)
+        removed(transaction, image, how.at)
         return ours + left
 
     return step

@@ -13,9 +13,10 @@ from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.http.values import whole
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.session import SizeMismatch, Terms
+from headwater.images.data.session import Terms
 from headwater.images.data.transfer import Body, Sending, receive
 from headwater.images.data.uploads import Uploads
+from headwater.images.http import sizes
 from headwater.images.imports.staging import Staging
 from headwater.images.locations.known_stores import KnownStores
 from headwater.images.model import Image
@@ -122,14 +123,8 @@ def announced_size(request: Request) -> int | None:
         BadSizeHeader: The header is not a number.
         SizeMismatch: Two headers contradict each other.
     """
-    length = request.headers.get("content-length")
-    size = int(length) if length is not None and length.isdigit() else None
-    announced = [_size(header) for header in request.headers.getlist("x-openstack-image-size")]
-    for said in (*announced, requests.said_length(request.headers)):
-        if said is not None and size is not None and size != said:
-            raise SizeMismatch(said, size)
-        size = said if size is None else size
-    return size
+    others = [_size(header) for header in request.headers.getlist("x-openstack-image-size")]
+    return sizes.announced_size(request.headers, *others)
 
 
 def _size(header: str) -> int:

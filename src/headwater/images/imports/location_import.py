@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,9 +35,10 @@ from headwater.images.catalogue.locations import LocationRows
 from headwater.images.catalogue.rows import ImageNotFound, if_there
 from headwater.images.catalogue.tasks import TaskRows
 from headwater.images.catalogue.transaction import Step
+from headwater.images.imports.location_wanted import wanted
 from headwater.images.imports.tries import Looking, ProcessesDied, Tries
 from headwater.images.locations.content import Contents
-from headwater.images.locations.rules import InvalidLocation, Validation, checked
+from headwater.images.locations.rules import InvalidLocation, Validation
 from headwater.images.locations.service import Web
 from headwater.images.model import RIGHT, Held, Image, ImageLocation, Location, Status
 from headwater.images.settings import ImagesSettings
@@ -50,7 +50,6 @@ from headwater.jobs.runner import Later, TryAgain
 _log = logging.getLogger(__name__)
 
 KIND = "location_import"
-ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
 
 
 class WebLocationsOnly(Forbidden):
@@ -77,40 +76,6 @@ class ImageLost(HeadwaterError):
 
     def __init__(self) -> None:
         super().__init__("the image was deleted, or is not the one that waited, before its data was read")
-
-
-class BadLocation(Invalid):
-    """A body that names no location."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a caller asks for."""
-
-    url: str
-    validation: Validation | None
-
-
-def wanted(document: Mapping[str, Any]) -> Wanted:
-    """Read the body of a request.
-
-    Raises:
-        BadLocation, InvalidLocation: It names no location, or hashes that cannot be.
-    """
-    url = document.get("url")
-    if not isinstance(url, str):
-        raise BadLocation("The body needs a key 'url' whose value is a string.")
-    if "validation_data" not in document or document["validation_data"] == {}:
-        return Wanted(url, None)
-    said = document["validation_data"]
-    if not isinstance(said, dict) or set(said) != {"os_hash_algo", "os_hash_value"}:
-        raise BadLocation("'validation_data' has the keys os_hash_algo and os_hash_value, or none.")
-    algorithm, value = said["os_hash_algo"], said["os_hash_value"]
-    if algorithm not in ALGORITHMS or not isinstance(value, str):
-        raise BadLocation(f"os_hash_algo is one of {', '.join(ALGORITHMS)}, and os_hash_value a string.")
-    if not re.fullmatch(r"[0-9a-fA-F]+", value):
-        raise BadLocation("os_hash_value is written in hexadecimal digits.")
-    return Wanted(url, checked(Validation(algorithm, value.lower())))
 
 
 class LocationImport:

@@ -8,21 +8,12 @@ from starlette.responses import Response
 from headwater.http.requests import body_within
 from headwater.http.threads import InThread
 from headwater.instances.password.posting import LIMIT, Posted, readable
-from headwater.instances.serving.waiting import NotWaitedFor, is_wanted, once
 from headwater.instances.snapshots.snapshot import Snapshot
 from headwater.instances.trees.document import TEXT, Document, text
 
 
-async def read(request: Request, snapshot: Snapshot, passwords: Posted, in_thread: InThread) -> Document:
-    """Return what the guest has posted; empty when it has posted nothing.
-
-    Raises:
-        NotWaitedFor: The request wants to wait until that is another.
-    """
-    if request.scope.get("query_string") and is_wanted(
-        once("wait_for_change", request.query_params.getlist("wait_for_change"))
-    ):
-        raise NotWaitedFor
+async def read(snapshot: Snapshot, passwords: Posted, in_thread: InThread) -> Document:
+    """Return what the guest has posted; empty when it has posted nothing."""
     return text(await in_thread(lambda: passwords.get(snapshot.instance_id) or ""))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from headwater.findings import Level, Rule
-from headwater.instances.user_data.cloud_config import documented, judging, rules
+from headwater.instances.user_data.cloud_config import documented, rules
+from headwater.instances.user_data.cloud_config.judging import CloudConfig
 from headwater.instances.user_data.cloud_config.schema import Schema
 from headwater.instances.user_data.errors import UserDataUnreadable
 from headwater.instances.user_data.faults import Fault, broken
@@ -92,37 +93,43 @@ def faults_of(data: bytes, schema: Schema | None = None) -> list[Fault]:
     except UserDataUnreadable as error:
         return [replace(broken(UNREADABLE, problem=error.problem), part=error.part)]
     several = len(found) > 1
+    configs = {
+        piece.number: CloudConfig(piece.data) for piece in found if piece.kind and piece.kind.name == "cloud-config"
+    }
     faults = [
-        replace(fault, part=piece.number if several else "") for piece in found for fault in _of_piece(piece, schema)
+        replace(fault, part=piece.number if several else "")
+        for piece in found
+        for fault in _of_piece(piece, configs.get(piece.number), schema)
     ]
-    return faults + list(_replaced(found))
+    return faults + list(_replaced(configs))
 
 
-def _replaced(found: Sequence[Piece]) -> Iterator[Fault]:
-    """Yield the keys by which a cloud-config takes away what one before it says."""
+def _replaced(configs: Mapping[str, CloudConfig]) -> Iterator[Fault]:
+    """Yield the keys by which a cloud-config takes away what one before it says.
+
+    Args:
+        configs: By the number of the piece, in their order.
+    """
     said: dict[str, str] = {}
-    for piece in found:
-        if piece.kind is None or piece.kind.name != "cloud-config":
-            continue
-        document, lines, _ = judging.read(piece.data.decode("utf-8", "replace"))
+    for number, config in configs.items():
+        document = config.document
         keys = [key for key in document if isinstance(key, str)] if isinstance(document, dict) else []
         if not {"merge_how", "merge_type"} & set(keys):
             for key in keys:
                 if key in said:
                     fault = broken(rules.REPLACED, path=key, key=key, other=said[key])
-                    yield replace(judging.placed(fault, lines), part=piece.number)
-        said |= dict.fromkeys(keys, piece.number)
+                    yield replace(config.placed(fault), part=number)
+        said |= dict.fromkeys(keys, number)
 
 
-def _of_piece(piece: Piece, schema: Schema | None) -> list[Fault]:
+def _of_piece(piece: Piece, config: CloudConfig | None, schema: Schema | None) -> list[Fault]:
     data = piece.data
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return [broken(UTF_16)]
     if data.startswith(MARK) and kind_of(data.removeprefix(MARK)) is not None:
         return [broken(MARKED, line=1)]
-    name = piece.kind.name if piece.kind else ""
-    if name == "cloud-config":
-        return _of_cloud_config(piece, schema)
+    if config is not None:
+        return _of_cloud_config(config, schema, has_type=piece.mime == "text/cloud-config")
     if piece.kind is BUTANE:
         return [broken(NEEDS_BUTANE)]
     if data.startswith(b"#!") and data.split(b"\n", 1)[0].endswith(b"\r"):
@@ -145,15 +152,13 @@ def _of_unknown(data: bytes) -> Fault:
     return broken(UNKNOWN)
 
 
-def _of_cloud_config(piece: Piece, schema: Schema | None) -> list[Fault]:
-    found = judging.faults_of(piece.data, has_type=piece.mime == "text/cloud-config")
+def _of_cloud_config(config: CloudConfig, schema: Schema | None, *, has_type: bool) -> list[Fault]:
+    found = config.faults(has_type=has_type)
     if any(fault.rule in _ENDS for fault in found):
         return found
-    document, lines, _ = judging.read(piece.data.decode())
     told = {fault.path for fault in found}
-    others = documented.faults_of(document) if schema is None else schema.faults_of(document)
-    more = [fault for fault in others if fault.path not in told]
-    return found + [judging.placed(fault, lines) for fault in more]
+    others = (documented if schema is None else schema).faults_of(config.document)
+    return found + [config.placed(fault) for fault in others if fault.path not in told]
 
 
 # After these there is no document to hold against a schema.

@@ -10,31 +10,14 @@ import base64
 import resource
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from headwater.instances.user_data.render_request import Answer, Request
+
 _IN_TEMPLATES = "<template>"  # as Jinja calls a template without a name in tracebacks
-
-
-class Request(msgspec.Struct, kw_only=True):
-    """A template, and what it may use of the processor, of memory and of our patience."""
-
-    source: str
-    variables: dict[str, Any]
-    characters: int  # of what it renders to
-    memory: int  # bytes of address space
-    processor_s: int
-
-
-class Answer(msgspec.Struct, kw_only=True):
-    """What it has become, or what is wrong with it and in which line, as far as that is known."""
-
-    text: str | None = None
-    line: int | None = None
-    problem: str | None = None
 
 
 def answered(request: Request) -> Answer:

@@ -17,13 +17,14 @@ import msgspec
 
 from headwater.instances.model import USER_DATA_LIMIT, Instance
 from headwater.instances.user_data.errors import TemplateInvalid
-from headwater.instances.user_data.rendering import Answer, Request
+from headwater.instances.user_data.render_request import Answer, Request
 
 _MOST: Final = 16 * USER_DATA_LIMIT  # characters of what is rendered, and bytes of the template; what is kept has less
 _MEMORY: Final = 256 << 20  # bytes; Python and Jinja take a fifth of it
 _PROCESSOR_S: Final = 5
 _TIME_S: Final = 30.0  # on the clock of a machine that does much besides
 _OF_PYTHON: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")  # what it finds its modules with
+_RENDERING: Final = "headwater.instances.user_data.rendering"
 _FOR_GUESTS: Final = b"## template: jinja"
 
 
@@ -84,7 +85,7 @@ def rendered(template: bytes, variables: Mapping[str, Any], name: str | None = N
 def _answer(request: Request) -> Answer:
     try:
         ended = subprocess.run(  # noqa: S603 - our own program; what is asked goes by its input
-            [sys.executable, "-P", "-m", Request.__module__],
+            [sys.executable, "-P", "-m", _RENDERING],
             input=msgspec.json.encode(request),
             env={name: os.environ[name] for name in _OF_PYTHON if name in os.environ},
             capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from headwater.stores.layers.layer import Direction, Operation
@@ -17,74 +18,60 @@ class Stores:
     def __init__(self, registry: CollectorRegistry) -> None:
         from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see Metrics
 
-        self._store_up = Gauge(
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        latest = partial(Gauge, multiprocess_mode="livemostrecent", registry=registry)
+        self._store_up = gauge(
             "headwater_store_up",
             "1 when every worker reaches the store and finds its mark there, else 0",
             ["store"],
             multiprocess_mode="livemin",
-            registry=registry,
         )
-        self._store_seconds = Histogram(
+        self._store_seconds = histogram(
             "headwater_store_seconds",
             "Time that one operation of a store took; a reading and a writing are one for each piece",
             ["store", "operation"],
             buckets=(0.001, 0.01, 0.1, 1, 10, 60),
-            registry=registry,
         )
-        self._store_failures = Counter(
+        self._store_failures = counter(
             "headwater_store_failures",
             "Operations that a store failed at",
             ["store", "operation"],
-            registry=registry,
         )
-        self._store_bytes = Counter(
+        self._store_bytes = counter(
             "headwater_store_bytes",
             "Bytes read from a store or written into it, without those of files that the server sends itself",
             ["store", "direction"],
-            registry=registry,
         )
-        self._missing_data = Counter(
+        self._missing_data = counter(
             "headwater_missing_data",
             "Times that a reader did not find the data of an image in a store that should have it",
             ["store"],
-            registry=registry,
         )
-        self._wrong_data = Counter(
+        self._wrong_data = counter(
             "headwater_wrong_data",
             "Times that a reader found data in a store that was not the image's",
             ["store"],
-            registry=registry,
         )
-        self._removals_failed = Counter(
+        self._removals_failed = counter(
             "headwater_removals_failed",
             "Times that an object could not be removed by a sweep",
             ["store"],
-            registry=registry,
         )
-        self._discarded = Gauge(
+        self._discarded = latest(
             "headwater_discarded_objects",
             "Objects that nobody needs and that are not removed yet",
             ["store"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._pending_deletes = Gauge(
-            "headwater_pending_deletes",
-            "Deleted images that can be restored",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
-        )
-        self._pending_delete_bytes = Gauge(
+        self._pending_deletes = latest("headwater_pending_deletes", "Deleted images that can be restored")
+        self._pending_delete_bytes = latest(
             "headwater_pending_delete_bytes",
             "Bytes of all copies of deleted images that can be restored",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._pending_delete_oldest = Gauge(
+        self._pending_delete_oldest = latest(
             "headwater_pending_delete_oldest_seconds",
             "Time since the first deletion of an image that can be restored; 0: there is none",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
 
     def worked(self, store: str, operation: Operation, seconds: float, *, failed: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from headwater.jobs.overview import Count
@@ -19,54 +20,45 @@ class Work:
     def __init__(self, registry: CollectorRegistry) -> None:
         from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see Metrics
 
-        self._jobs = Gauge(
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        latest = partial(Gauge, multiprocess_mode="livemostrecent", registry=registry)
+        self._jobs = latest(
             "headwater_jobs",
             "Jobs that wait, run, or were given up, house-keeping aside",
             ["kind", "state"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._oldest_job = Gauge(
+        self._oldest_job = latest(
             "headwater_oldest_job_seconds",
             "Time since the oldest job that is neither done nor given up was entered; 0 where there is none",
             ["kind"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._job_seconds = Histogram(
+        self._job_seconds = histogram(
             "headwater_job_seconds",
             "Time that one attempt of a job took, and how it ended",
             ["kind", "end"],
             buckets=(0.01, 0.1, 1, 10, 60, 600, 3600, 21600),
-            registry=registry,
         )
-        self._source_success = Gauge(
+        self._source_success = latest(
             "headwater_stream_source_last_success_seconds",
             "When a source last ran to its end with nothing failed, in seconds since 1970; 0: never",
             ["source"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._source_up = Gauge(
+        self._source_up = latest(
             "headwater_stream_source_up",
             "0 when the last run of a source failed, else 1",
             ["source"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
-        self._source_next = Gauge(
+        self._source_next = latest(
             "headwater_stream_source_next_run_seconds",
             "When a source runs next by itself, in seconds since 1970; 0: never",
             ["source"],
-            multiprocess_mode="livemostrecent",
-            registry=registry,
         )
         self._source_names: frozenset[str] = frozenset()
-        self._synced = Counter(
+        self._synced = counter(
             "headwater_stream_source_images",
             "Images of a source by what its runs did: created, updated, hidden, deleted, failed, same and the like",
             ["source", "did"],
-            registry=registry,
         )
 
     def ran(self, kind: str, end: End, seconds: float) -> None:

@@ -67,15 +67,15 @@ class StoreWatch:
         for name in self._states:
             tally.is_up(name, up=name not in down)
 
-    @property
-    def faults(self) -> dict[str, StoreFault]:
-        """What is wrong with stores, for the operator; those that give and take are not in it.
-
-        It is what the last looks found, and lets this worker look again: what fails in another one is not heard here.
-        """
+    def look_soon(self) -> None:
+        """Let the next turn look at every store: what fails in another worker is not heard here."""
         with self._lock:
             for state in self._states.values():
                 state.due = self._clock()
+
+    def faults(self) -> dict[str, StoreFault]:
+        """Return what the last looks found wrong with stores; those that give and take are not in it."""
+        with self._lock:
             return {name: state.fault for name, state in self._states.items() if state.fault is not None}
 
     def look(self) -> float:

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from headwater.errors import HeadwaterError
 from headwater.stores.parts import Body
+from headwater.stores.remote import AnotherIsThere, PastTheEnd, sentence
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.store import ObjectNotFound, StoreFull, StoreRefusesWrites, StoreUnavailable, WriteLost
 
@@ -53,14 +54,6 @@ class NoBucket(S3Refused):
 
     def __init__(self, store: str, bucket: str, endpoint: str) -> None:
         super().__init__(store, f"there is no bucket {bucket} at {endpoint}: make it, or set create_bucket = true")
-
-
-class AnotherIsThere(Exception):
-    """What was put under the condition that nothing is there met another object."""
-
-
-class PastTheEnd(Exception):
-    """A range begins where the object has no more bytes."""
 
 
 class Bucket:
@@ -228,11 +221,6 @@ def _repeats(*, attempts: int, caught_exception: object, operation: Any, **_: ob
     """
     dropped = attempts == 1 and isinstance(caught_exception, ConnectionClosedError)
     return 0 if dropped and operation.name not in _NOT_TWICE else None
-
-
-def sentence(said: object) -> str:
-    """Return what somebody else said, in one line."""
-    return " ".join(str(said).split())[:300]
 
 
 def _code(error: ClientError) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,29 +19,21 @@ from headwater.stores.parts import LARGEST
 from headwater.stores.remote import (
     MARK,
     MARK_BYTES,
-    PROBE,
     SETTLES_S,
-    KeptMark,
-    key_in,
-    range_header,
-)
-from headwater.stores.s3.bucket import (
-    FAILURES,
     AnotherIsThere,
-    Bucket,
-    NoBucket,
-    NotKnown,
+    KeptMark,
     PastTheEnd,
-    S3Refused,
+    RemoteStore,
+    range_header,
     sentence,
 )
+from headwater.stores.s3.bucket import FAILURES, Bucket, NoBucket, NotKnown, S3Refused
 from headwater.stores.s3.settings import S3StoreSettings
 from headwater.stores.s3.upload import S3Writer
 from headwater.stores.store import (
     ObjectNotFound,
     Stored,
     StoreFull,
-    StoreRefusesWrites,
     StoreUnavailable,
     checked_key,
     is_key,
@@ -51,10 +43,11 @@ from headwater.stores.store_type import StoreType
 T = TypeVar("T")
 
 
-class S3Store:
+class S3Store(RemoteStore):
     """One bucket, or what in it begins with the prefix."""
 
     abilities = S3StoreSettings.abilities
+    refused, nowhere = S3Refused, NoBucket
 
     def __init__(self, name: str, settings: S3StoreSettings, directory: Path) -> None:
         """Name the bucket; nothing is asked yet.
@@ -62,26 +55,10 @@ class S3Store:
         Args:
             directory: Where parts wait that are too large for memory.
         """
-        self.name = name
+        super().__init__(name, KeptMark(name, f"the bucket {settings.bucket}", self._read_mark))
         self.settings = settings
         self._directory = directory
         self._bucket = Bucket(name, settings)
-        self._mark = KeptMark(name, f"the bucket {settings.bucket}", self._read_mark)
-
-    def identity(self) -> str | None:
-        try:
-            return self._mark.found()
-        except (ObjectNotFound, NoBucket):
-            return None
-
-    def mark(self, identity: str) -> str:
-        try:
-            return self.identity() or self._marked(identity)
-        except (S3Refused, StoreRefusesWrites) as error:
-            raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
-
-    def expect(self, identity: str) -> None:
-        self._mark.expect(identity)
 
     def begin(self, key: str, size: int | None = None) -> S3Writer:
         checked_key(key)
@@ -96,27 +73,21 @@ class S3Store:
             return iter(())
         asked = range_header(start, length)
         try:
-            answer = self._found(key, lambda client, names: client.get_object(**names, **asked))
+            answer = self._found(key, lambda: self._answered(key, "get_object", **asked))
         except PastTheEnd:
             return iter(())
         return _Pieces(self.name, answer["Body"], self.settings.chunk_size)
-
-    def path(self, key: str) -> None:
-        self.stat(key)
 
     def url_of(self, key: str) -> str:
         # Source: glance_store's S3 driver: locations begin with s3+https where it talks to https://, else with s3.
         scheme, _, host = self.settings.endpoint.partition("://")
         return f"{'s3+https' if scheme == 'https' else 's3'}://{host}/{self.settings.bucket}/{self._name_of(key)}"
 
-    def key_of(self, url: str) -> str:
-        return key_in(url, self.name, self.url_of)
-
     def presigned(self, key: str, expires_s: int) -> str:
         return self._bucket.presigned(checked_key(key), expires_s)
 
     def stat(self, key: str) -> Stored:
-        found = self._found(key, lambda client, names: client.head_object(**names))
+        found = self._found(key, lambda: self._answered(key, "head_object"))
         return Stored(key, found["ContentLength"], microseconds(found.get("LastModified")))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
@@ -135,17 +106,7 @@ class S3Store:
             for upload in self._all("list_multipart_uploads", "Uploads", key):
                 if upload["Key"] == name:
                     self._bucket.forget_upload(key, upload["UploadId"])
-            with contextlib.suppress(ObjectNotFound), self._bucket.translated(key, writes=True):
-                self._bucket.client.delete_object(**self._bucket.names(key))
-
-    def ping(self) -> None:
-        self._mark.require(anew=True)
-        try:
-            self._bucket.put(PROBE, bytes(4096))
-            with self._bucket.translated(writes=True):
-                self._bucket.client.delete_object(**self._bucket.names(PROBE))
-        except StoreFull as error:
-            raise StoreRefusesWrites(self.name, is_full=True) from error
+            self._remove(key)
 
     def close(self) -> None:
         self._bucket.close()
@@ -159,38 +120,25 @@ class S3Store:
         for page in pages.paginate(Bucket=self.settings.bucket, Prefix=self._bucket.name_of(prefix)):
             yield from page.get(kind, ())
 
-    def _found(self, key: str, ask: Callable[[Any, dict[str, str]], T]) -> T:
-        """Return what ``ask`` says of an object; what is not found is not found in this store."""
-        checked_key(key)
-        self._mark.require()
-        try:
-            with self._bucket.translated(key):
-                return ask(self._bucket.client, self._bucket.names(key))
-        except ObjectNotFound:
-            self._mark.require(anew=True)
-            raise
-        except NoBucket as error:
-            if self._mark.expected is not None:
-                raise
-            raise ObjectNotFound(self.name, key) from error
+    def _put(self, name: str, body: bytes) -> None:
+        self._bucket.put(name, body)
 
-    @contextlib.contextmanager
-    def _nothing_where_nothing_is(self) -> Iterator[None]:
-        """Take a bucket that nobody made as empty, until it is said which store is expected."""
-        try:
-            yield
-        except NoBucket:
-            if self._mark.expected is not None:
-                raise
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(ObjectNotFound), self._bucket.translated(name, writes=True):
+            self._bucket.client.delete_object(**self._bucket.names(name))
+
+    def _answered(self, key: str, operation: str, **asked: str) -> dict[str, Any]:
+        """Return what an operation answers of an object."""
+        with self._bucket.translated(key):
+            answer: dict[str, Any] = getattr(self._bucket.client, operation)(**self._bucket.names(key), **asked)
+            return answer
 
     # --- The mark ---------------------------------------------------------------------------------
 
     def _read_mark(self) -> bytes:
-        with self._bucket.translated(MARK):
-            answer = self._bucket.client.get_object(**self._bucket.names(MARK))
-            with contextlib.closing(answer["Body"]) as body:
-                found: bytes = body.read(MARK_BYTES)
-                return found
+        with self._bucket.translated(MARK), contextlib.closing(self._answered(MARK, "get_object")["Body"]) as body:
+            found: bytes = body.read(MARK_BYTES)
+            return found
 
     def _marked(self, identity: str) -> str:
         """Mark a bucket that has no mark, and return its mark: of several at once the same one for all."""

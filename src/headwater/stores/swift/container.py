@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from headwater.clock import microseconds
 from headwater.errors import HeadwaterError
+from headwater.stores.remote import AnotherIsThere, PastTheEnd, sentence
 from headwater.stores.store import ObjectNotFound, Stored, StoreFull, StoreRefusesWrites, StoreUnavailable
 from headwater.stores.swift.account import Account, SwiftRefused
 from headwater.stores.swift.settings import SwiftStoreSettings
@@ -40,14 +41,6 @@ class NoContainer(SwiftRefused):
             f"there is no container {settings.container} in the account of {settings.who}: make it, or set "
             "create_container = true",
         )
-
-
-class AnotherIsThere(Exception):
-    """What was put under the condition that nothing is there met another object."""
-
-
-class PastTheEnd(Exception):
-    """A range begins where the object has no more bytes."""
 
 
 class SegmentsGone(Exception):
@@ -275,11 +268,6 @@ class Container:
         if isinstance(error, keystone.HttpError) and error.http_status < 500 and error.http_status not in _MAY_PASS:
             return SwiftRefused(self.store, reason)
         return StoreUnavailable(self.store, reason)
-
-
-def sentence(said: object) -> str:
-    """Return what somebody else said, in one line."""
-    return " ".join(str(said).split())[:300]
 
 
 def _body(error: ClientException) -> str:

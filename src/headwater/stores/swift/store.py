@@ -9,76 +9,53 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from swiftclient.client import Connection
 from urllib3.exceptions import HTTPError
 
-from headwater.errors import SettingsError
 from headwater.stores.remote import (
     MARK,
     MARK_BYTES,
-    PROBE,
     SETTLES_S,
+    AnotherIsThere,
     KeptMark,
-    key_in,
+    PastTheEnd,
+    RemoteStore,
     range_header,
+    sentence,
 )
 from headwater.stores.store import (
-    ObjectNotFound,
     Stored,
     StoreFull,
-    StoreRefusesWrites,
     StoreUnavailable,
     checked_key,
     is_key,
 )
 from headwater.stores.store_type import StoreType
 from headwater.stores.swift.account import SwiftRefused
-from headwater.stores.swift.container import (
-    BEFORE_KEYS,
-    AnotherIsThere,
-    Container,
-    NoContainer,
-    PastTheEnd,
-    sentence,
-)
+from headwater.stores.swift.container import BEFORE_KEYS, Container, NoContainer
 from headwater.stores.swift.settings import SwiftStoreSettings
 from headwater.stores.swift.upload import LARGEST, SwiftWriter, segments_of
 
 T = TypeVar("T")
 
 
-class SwiftStore:
+class SwiftStore(RemoteStore):
     """One container, or what in it begins with the prefix."""
+
+    refused, nowhere = SwiftRefused, NoContainer
 
     def __init__(self, name: str, settings: SwiftStoreSettings) -> None:
         """Name the container; nothing is asked yet."""
-        self.name = name
         self.settings = settings
         self.abilities = replace(settings.abilities, gives_urls=settings.temp_url_key is not None)
         self._container = Container(name, settings)
         # An answer to a request for an object does not tell whether its container is there.
-        self._mark = KeptMark(
-            name, f"the container {settings.container}", self._read_mark, absent=self._container.require
-        )
-
-    def identity(self) -> str | None:
-        try:
-            return self._mark.found()
-        except ObjectNotFound:
-            return None
-
-    def mark(self, identity: str) -> str:
-        try:
-            return self.identity() or self._marked(identity)
-        except (SwiftRefused, StoreRefusesWrites) as error:
-            raise SettingsError(f"section [stores.{self.name}]: {error.reason}") from error
-
-    def expect(self, identity: str) -> None:
-        self._mark.expect(identity)
+        absent = self._container.require
+        super().__init__(name, KeptMark(name, f"the container {settings.container}", self._read_mark, absent=absent))
 
     def begin(self, key: str, size: int | None = None) -> SwiftWriter:
         checked_key(key)
@@ -98,16 +75,10 @@ class SwiftStore:
             return iter(())
         return _Pieces(self._container, connection, body)
 
-    def path(self, key: str) -> None:
-        self.stat(key)
-
     def url_of(self, key: str) -> str:
         # Source: glance_store's Swift driver: locations of an account that its settings name, so without a secret.
         container, name = self.settings.container, self._container.name_of(checked_key(key))
         return f"swift+config://{self.settings.reference or self.name}/{container}/{name}"
-
-    def key_of(self, url: str) -> str:
-        return key_in(url, self.name, self.url_of)
 
     def presigned(self, key: str, expires_s: int) -> str | None:
         return self._container.temp_url(checked_key(key), expires_s)
@@ -130,35 +101,14 @@ class SwiftStore:
             for segment in self._container.names(segments_of(key)):
                 self._container.remove(segment.key)
 
-    def ping(self) -> None:
-        self._mark.require(anew=True)
-        try:
-            self._container.put(PROBE, bytes(4096))
-            self._container.remove(PROBE)
-        except StoreFull as error:
-            raise StoreRefusesWrites(self.name, is_full=True) from error
-
     def close(self) -> None:
         self._container.close()
 
-    def _found(self, key: str, ask: Callable[[], T]) -> T:
-        """Return what ``ask`` says of an object; what is not found is not found in this store."""
-        checked_key(key)
-        self._mark.require()
-        try:
-            return ask()
-        except ObjectNotFound:
-            self._mark.require(anew=True)
-            raise
+    def _put(self, name: str, body: bytes) -> None:
+        self._container.put(name, body)
 
-    @contextlib.contextmanager
-    def _nothing_where_nothing_is(self) -> Iterator[None]:
-        """Take a container that nobody made as empty, until it is said which store is expected."""
-        try:
-            yield
-        except NoContainer:
-            if self._mark.expected is not None:
-                raise
+    def _remove(self, name: str) -> None:
+        self._container.remove(name)
 
     # --- The mark ---------------------------------------------------------------------------------
 

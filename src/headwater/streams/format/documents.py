@@ -11,9 +11,10 @@ error names it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from headwater.streams.format.json_objects import (
     JsonObject,
@@ -30,27 +31,57 @@ PRODUCTS_FORMAT: Final = "products:1.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
+class _Part:
+    """What every object of a document keeps of how it was read."""
+
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+
+    def _in_order(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        return in_order(known, self.extra, self.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole(_Part, ABC):
+    """A document, which keeps how its text was laid out as well."""
+
+    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Self:
+        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, data: object) -> Self:
+        """Return the document that ``data`` is."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+
+    def to_bytes(self) -> bytes:
+        return self.spacing.to_bytes(self.to_dict())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud(_Part):
     """One pair that an index entry is for."""
 
     region: str | None = None
     endpoint: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "cloud") -> Cloud:
         found = JsonObject(data, where)
-        return cls(
-            region=found.text("region"), endpoint=found.text("endpoint"), extra=found.extra(), order=found.order()
-        )
+        return cls(region=found.text("region"), endpoint=found.text("endpoint"), **found.rest())
 
     def to_dict(self) -> dict[str, Any]:
-        return in_order({"region": self.region, "endpoint": self.endpoint}, self.extra, self.order)
+        return self._in_order({"region": self.region, "endpoint": self.endpoint})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexEntry:
+class IndexEntry(_Part):
     """What an index says about one products file (or further index) at ``path``."""
 
     path: str
@@ -60,8 +91,6 @@ class IndexEntry:
     cloudname: str | None = None
     clouds: tuple[Cloud, ...] | None = None
     products: tuple[str, ...] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "entry") -> IndexEntry:
@@ -83,8 +112,7 @@ class IndexEntry:
             cloudname=found.text("cloudname"),
             clouds=found.list_of("clouds", Cloud.from_dict),
             products=found.list_of("products", as_text),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,34 +125,26 @@ class IndexEntry:
             "path": self.path,
             "products": None if self.products is None else list(self.products),
         }
-        return in_order(known, self.extra, self.order)
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(_Whole):
     """``index:1.0``: which documents there are, by content id."""
 
     index: Mapping[str, IndexEntry]
     format: str | None = INDEX_FORMAT
     updated: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
-    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
-    def from_dict(cls, data: object, where: str = "index document") -> Index:
+    def from_dict(cls, data: object, where: str = "index document") -> Self:
         found = JsonObject(data, where)
         return cls(
             index=found.required_children("index", IndexEntry.from_dict),
             format=found.format(INDEX_FORMAT),
             updated=found.text("updated"),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
-
-    @classmethod
-    def from_bytes(cls, body: bytes) -> Index:
-        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {
@@ -132,10 +152,7 @@ class Index:
             "updated": self.updated,
             "format": self.format,
         }
-        return in_order(known, self.extra, self.order)
-
-    def to_bytes(self) -> bytes:
-        return self.spacing.to_bytes(self.to_dict())
+        return self._in_order(known)
 
     def with_signed_paths(self) -> Index:
         """Return this index with each path to a ``.json`` document turned to its ``.sjson`` twin.
@@ -153,7 +170,7 @@ def signed_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(_Part):
     """The leaf: a file (with ``path``) or an image in a cloud (with ``id``)."""
 
     id: str | None = None
@@ -170,8 +187,6 @@ class Item:
     virt: str | None = None
     region: str | None = None
     endpoint: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "item") -> Item:
@@ -191,8 +206,7 @@ class Item:
             virt=found.text("virt"),
             region=found.text("region"),
             endpoint=found.text("endpoint"),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -212,11 +226,11 @@ class Item:
             "region": self.region,
             "endpoint": self.endpoint,
         }
-        return in_order(known, self.extra, self.order)
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(_Part):
     """One build of a product; its name, the key in the product, sorts as a string."""
 
     items: Mapping[str, Item]
@@ -227,8 +241,6 @@ class Version:
     endpoint: str | None = None
     label: str | None = None
     pubname: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "version") -> Version:
@@ -242,8 +254,7 @@ class Version:
             endpoint=found.text("endpoint"),
             label=found.text("label"),
             pubname=found.text("pubname"),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -257,11 +268,11 @@ class Version:
             "endpoint": self.endpoint,
             "items": _container({name: item.to_dict() for name, item in self.items.items()}, "items", self),
         }
-        return in_order(known, self.extra, self.order)
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(_Part):
     """One thing that exists in several versions; its name is unique in a file."""
 
     versions: Mapping[str, Version]
@@ -273,8 +284,6 @@ class Product:
     endpoint: str | None = None
     root_store: str | None = None
     virt: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "product") -> Product:
@@ -289,8 +298,7 @@ class Product:
             endpoint=found.text("endpoint"),
             root_store=found.text("root_store"),
             virt=found.text("virt"),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -306,11 +314,11 @@ class Product:
             "virt": self.virt,
             "versions": _container(versions, "versions", self),
         }
-        return in_order(known, self.extra, self.order)
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Products:
+class Products(_Whole):
     """``products:1.0``: products, their versions, their items. ``_aliases`` and the like stay in ``extra``."""
 
     products: Mapping[str, Product]
@@ -322,12 +330,9 @@ class Products:
     endpoint: str | None = None
     root_store: str | None = None
     virt: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
-    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
-    def from_dict(cls, data: object, where: str = "products document") -> Products:
+    def from_dict(cls, data: object, where: str = "products document") -> Self:
         found = JsonObject(data, where)
         return cls(
             products=found.required_children("products", Product.from_dict),
@@ -339,13 +344,8 @@ class Products:
             endpoint=found.text("endpoint"),
             root_store=found.text("root_store"),
             virt=found.text("virt"),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
-
-    @classmethod
-    def from_bytes(cls, body: bytes) -> Products:
-        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {
@@ -359,14 +359,11 @@ class Products:
             "virt": self.virt,
             "products": {name: product.to_dict() for name, product in self.products.items()},
         }
-        return in_order(known, self.extra, self.order)
-
-    def to_bytes(self) -> bytes:
-        return self.spacing.to_bytes(self.to_dict())
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mirror:
+class Mirror(_Part):
     """One place that has the same content: a document at ``path``, or a base URL ``mirror``."""
 
     path: str | None = None
@@ -375,8 +372,6 @@ class Mirror:
     format: str | None = None
     updated: str | None = None  # here Juju's tools write a date, YYYYMMDD
     clouds: tuple[Cloud, ...] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, data: object, where: str = "mirror") -> Mirror:
@@ -388,8 +383,7 @@ class Mirror:
             format=found.text("format"),
             updated=found.text("updated"),
             clouds=found.list_of("clouds", Cloud.from_dict),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -401,37 +395,26 @@ class Mirror:
             "path": self.path,
             "clouds": None if self.clouds is None else [cloud.to_dict() for cloud in self.clouds],
         }
-        return in_order(known, self.extra, self.order)
+        return self._in_order(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrors:
+class Mirrors(_Whole):
     """The mirrors document, which only Juju reads; it has no ``format`` of its own at the top."""
 
     mirrors: Mapping[str, tuple[Mirror, ...]]
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
-    spacing: Spacing = field(default=Spacing(), repr=False, compare=False)
 
     @classmethod
-    def from_dict(cls, data: object, where: str = "mirrors document") -> Mirrors:
+    def from_dict(cls, data: object, where: str = "mirrors document") -> Self:
         found = JsonObject(data, where)
         return cls(
             mirrors=found.required_children("mirrors", lambda value, at: as_list(value, at, Mirror.from_dict)),
-            extra=found.extra(),
-            order=found.order(),
+            **found.rest(),
         )
-
-    @classmethod
-    def from_bytes(cls, body: bytes) -> Mirrors:
-        return replace(cls.from_dict(parse_json(body)), spacing=Spacing.of(body))
 
     def to_dict(self) -> dict[str, Any]:
         known = {"mirrors": {name: [mirror.to_dict() for mirror in group] for name, group in self.mirrors.items()}}
-        return in_order(known, self.extra, self.order)
-
-    def to_bytes(self) -> bytes:
-        return self.spacing.to_bytes(self.to_dict())
+        return self._in_order(known)
 
 
 def _container(children: dict[str, Any], key: str, owner: Product | Version) -> dict[str, Any] | None:

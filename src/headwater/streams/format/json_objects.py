@@ -232,12 +232,10 @@ class JsonObject:
             )
         return self.children(key, read)
 
-    def extra(self) -> dict[str, Any]:
-        """Return the keys that nobody asked for, and those asked for that hold ``null``; ask last."""
-        return {name: value for name, value in self._data.items() if name not in self._known or value is None}
-
-    def order(self) -> tuple[str, ...]:
-        return tuple(self._data)
+    def rest(self) -> dict[str, Any]:
+        """Return the keys that nobody asked for, those that hold ``null``, and the order of all; ask last."""
+        extra = {name: value for name, value in self._data.items() if name not in self._known or value is None}
+        return {"extra": extra, "order": tuple(self._data)}
 
     def _get(self, key: str) -> Any:
         self._known.add(key)

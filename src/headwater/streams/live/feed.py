@@ -21,7 +21,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -36,12 +36,12 @@ from headwater.streams.live.files.documents import ListedFiles
 from headwater.streams.live.files.kept_files import KeptFiles
 from headwater.streams.live.files.listing import FileListing, file_listing
 from headwater.streams.live.image_ids import NO_MIRRORS, ListedProducts
-from headwater.streams.live.index import index_text
+from headwater.streams.live.index import TAG_DIGITS, index_text, naming_tagged, without_tag
 from headwater.streams.live.kept_products import KeptProducts
 from headwater.streams.live.listing import Listing
 from headwater.streams.live.past_editions import PastEditions
 from headwater.streams.live.placement import Omission, place
-from headwater.streams.live.tags import TAG_DIGITS, naming_tagged, without_tag
+from headwater.streams.live.sources import FingerprintSource, ImageSource
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.signing.signer import Signer
 
@@ -49,38 +49,6 @@ JSON_TYPE: Final = "application/json"
 SIGNED_TYPE: Final = "text/plain; charset=utf-8"
 _ASKED: Final = 4  # past editions whose documents are kept
 _INDEXES: Final = ("index.json", "index2.json", "index.sjson", "index2.sjson")
-
-
-class ImageSource(Protocol):
-    """Where the feed takes its images from; called from several threads."""
-
-    def revision(self) -> Revision:
-        """Return a value that is another one after any change of the public images. Called for each request."""
-        ...
-
-    def everything(self) -> Iterable[Image]:
-        """Return at least the images that are public and active, in any order; the feed leaves out the rest."""
-        ...
-
-    def changed(self, since: Revision, until: Revision) -> Collection[str] | None:
-        """Return the ids of at least the images that have changed in between; ``None``: nobody knows which."""
-        ...
-
-    def get(self, image_ids: Collection[str]) -> Iterable[Image]:
-        """Return those of these images that are there, in any order; the feed leaves out who is not public."""
-        ...
-
-
-class FingerprintSource(Protocol):
-    """Where the feed takes the fingerprints of image files from; a new one is a change of its image."""
-
-    def of(self, image_ids: Collection[str]) -> Mapping[str, Fingerprint]:
-        """Return what is known of these images, by their ids."""
-        ...
-
-    def everything(self) -> Iterable[Fingerprint]:
-        """Return all that is known."""
-        ...
 
 
 class Signs(Protocol):

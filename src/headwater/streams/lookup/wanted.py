@@ -40,8 +40,6 @@ _SERIES: Final = {
 }  # fmt: skip
 _OTHER_SERIES: Final = frozenset({"centos7", "centos8", "centos9", "opensuse42", "kubernetes", "genericlinux"})
 _KNOWN_4: Final = ("20.04", "22.04", "24.04", "26.04")
-# Source: Juju's names of operating systems; agents of others are not looked at.
-OS_TYPES: Final = ("ubuntu", "windows", "centos", "genericlinux", "kubernetes", "unknown")
 
 
 class UnknownBase(Invalid):

@@ -32,9 +32,8 @@ from headwater.streams.live.feed import JSON_TYPE, SIGNED_TYPE
 from headwater.streams.live.files.documents import ListedFiles
 from headwater.streams.live.files.kept_files import KeptFiles
 from headwater.streams.live.image_ids import NO_MIRRORS, version_name
-from headwater.streams.live.index import index_text
+from headwater.streams.live.index import TAG_DIGITS, index_text, naming_tagged
 from headwater.streams.live.kept_products import KeptProducts
-from headwater.streams.live.tags import TAG_DIGITS, naming_tagged
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views.checksums import LISTS, checksum, checksums
 from headwater.streams.views.names import by_file_name, family_name, file_name
@@ -82,28 +81,14 @@ class ViewDocuments:
         files = _files(images, sha256)
         products[f"{FILES}.json"] = files.to_bytes()
         roots = _roots(images, known)
+        index = Index.from_bytes(index_text(listed.entries(), rfc2822(listed.updated_at)))
+        entries = {FILES: _entry(f"{DIRECTORY}/{FILES}.json", files.updated, files.products)}
         if roots.products:
             products |= {name: text() for name, text in roots.documents.items()}
+            entries[ROOTS] = _entry(roots.path, rfc2822(roots.updated_at), roots.products)
         self.size = sum(map(len, products.values()))  # bytes, about what is held in memory
         self.tag = hashlib.sha256(b"".join(products.values())).hexdigest()[:TAG_DIGITS]
-        index = Index.from_bytes(index_text(listed.entries(), rfc2822(listed.updated_at)))
-        entry = IndexEntry(
-            path=f"{DIRECTORY}/{FILES}.json",
-            datatype="image-downloads",
-            format=PRODUCTS_FORMAT,
-            updated=files.updated,
-            products=tuple(files.products),
-        )
-        index = replace(index, index={**index.index, FILES: entry})
-        if roots.products:
-            entry = IndexEntry(
-                path=roots.path,
-                datatype=DATATYPE,
-                format=PRODUCTS_FORMAT,
-                updated=rfc2822(roots.updated_at),
-                products=tuple(roots.products),
-            )
-            index = replace(index, index={**index.index, ROOTS: entry})
+        index = replace(index, index={**index.index, **entries})
         plain, signed = (
             naming_tagged(each.to_bytes(), products, self.tag) for each in (index, index.with_signed_paths())
         )
@@ -147,6 +132,10 @@ class ViewDocuments:
         self._documents[name] = Once(lambda: Document(text(), content_type, self._modified_at))
 
 
+def _entry(path: str, updated: str | None, products: Iterable[str]) -> IndexEntry:
+    return IndexEntry(path=path, datatype=DATATYPE, format=PRODUCTS_FORMAT, updated=updated, products=tuple(products))
+
+
 def _files(images: Collection[Image], known: Mapping[str, str]) -> Products:
     """Return the files of the images whose size and checksum are known, as a feed names them."""
     products: dict[str, list[Image]] = {}
@@ -156,7 +145,7 @@ def _files(images: Collection[Image], known: Mapping[str, str]) -> Products:
             products.setdefault(f"{family_name(image)}:{arch or 'any'}", []).append(image)
     return Products(
         content_id=FILES,
-        datatype="image-downloads",
+        datatype=DATATYPE,
         updated=rfc2822(max((image.updated_at for image in images), default=0)),
         products={name: _product(products[name], known) for name in sorted(products)},
     )

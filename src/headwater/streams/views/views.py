@@ -35,8 +35,8 @@ from headwater.streams.live.document import Document
 from headwater.streams.live.files.documents import is_known
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.live.files.serving import ServedFile, image_id_of, kept_file, served_file
+from headwater.streams.live.index import without_tag
 from headwater.streams.live.past_editions import PastEditions
-from headwater.streams.live.tags import without_tag
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.views.documents import Signs, ViewDocuments
 from headwater.streams.views.names import by_file_name, family_name, file_name, ids_of

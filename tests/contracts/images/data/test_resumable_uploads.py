@@ -22,17 +22,17 @@ from headwater.images.catalogue.upload_records import UploadLost, UploadRows
 from headwater.images.catalogue.usage import ProjectUsage
 from headwater.images.data.leftovers import Leftovers, Running
 from headwater.images.data.resumable.checked import PartMismatch
-from headwater.images.data.resumable.parts import LastPart, Part
-from headwater.images.data.resumable.uploads import (
+from headwater.images.data.resumable.errors import (
     InconsistentDigest,
     MoreThanComplete,
     NotResumable,
     OffsetMismatch,
-    ResumableUploading,
     UploadComplete,
     UploadStateLost,
     UploadUnderWay,
 )
+from headwater.images.data.resumable.parts import LastPart, Part
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.scrubber import Scrubber
 from headwater.images.data.session import DigestMismatch, Pools
 from headwater.images.data.uploads import Uploads

@@ -102,10 +102,10 @@ def test_those_that_can_be_restored_have_a_status_of_their_own_by_which_lists_ar
         image = an_image(status=Status.ACTIVE, created_at=NOON + n)
         add(catalogue, image)
         locations.change(image.id, lambda now, _: (now, (ImageLocation(at=Location("s", "k")),)), NOON)
-        pending = Deletion(at=NOON, scrub_at=NOON + 1) if n % 3 else None
-        if pending is None:
+        how = Deletion(at=NOON, scrub_at=NOON + bool(n % 3))
+        if n % 3 == 0:
             locations.change(image.id, lambda now, _: (now, ()), NOON)
-        commit(database, images_module.deleted(image.id, anything, NOON, pending))
+        commit(database, images_module.deleted(image.id, anything, how))
         database.write(lambda c: c.execute(tables.discarded_objects.delete()))
     query = replace(DEFAULT, sort=(("status", "asc"),), limit=4)
     for few in (1000, 5):

@@ -187,7 +187,7 @@ def deleted(served: Served, database: Database, **changes: Any) -> Deletion | No
     if changes:
         served.catalogue.change(served.image.id, lambda image: replace(image, **changes))
     how, feeds = Deletion(at=now(), scrub_at=0), FeedFiles(3600, of_everything_public=True)
-    commit(database, images.deleted(served.image.id, lambda _: None, how.at, how, feeds))
+    commit(database, images.deleted(served.image.id, lambda _: None, how, feeds))
     return next((each.deletion for each in PendingDeleteRows(database).page(1)), None)
 
 

@@ -20,7 +20,8 @@ from headwater.images.http.paths import IMAGE_API
 from headwater.images.http_v2.metadefs import documents
 from headwater.images.metadefs.catalogue import SORT_KEYS, Query, place
 from headwater.images.metadefs.model import NamespaceVisibility
-from headwater.images.metadefs.service import BadSortKey, Metadefs, PageOfParts
+from headwater.images.metadefs.paging import BadSortKey, PageOfParts
+from headwater.images.metadefs.service import Metadefs
 from headwater.threads import Pool
 
 T = TypeVar("T")

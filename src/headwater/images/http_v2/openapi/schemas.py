@@ -15,7 +15,7 @@ from headwater.http.openapi.operations import Json, reference
 from headwater.images.attributes import WRITABLE
 from headwater.images.imports import rules
 from headwater.images.imports import schemas as task_schemas
-from headwater.images.imports.location_import import ALGORITHMS
+from headwater.images.imports.location_wanted import ALGORITHMS
 from headwater.images.metadefs.model import NAME_LIMIT
 from headwater.images.metadefs.schemas import schemas as metadef_schemas
 from headwater.images.schemas import ImageSchemas

@@ -12,7 +12,8 @@ from headwater.http.context import context
 from headwater.http.threads import Threads
 from headwater.identity.caller import Caller
 from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload
-from headwater.images.data.resumable.uploads import ResumableUploading, UploadUnderWay
+from headwater.images.data.resumable.errors import UploadUnderWay
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.session import Digests
 from headwater.images.http_v2.data import DataHandlers
 

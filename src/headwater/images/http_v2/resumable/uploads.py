@@ -22,9 +22,10 @@ from headwater.http.endpoint import Endpoint
 from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.images.catalogue.resumed.resumable_uploads import ResumableUpload
+from headwater.images.data.resumable.errors import InconsistentLength
 from headwater.images.data.resumable.parts import LastPart, Part, Progress
 from headwater.images.data.resumable.receiving import receive_first_part, receive_part
-from headwater.images.data.resumable.uploads import InconsistentLength, ResumableUploading
+from headwater.images.data.resumable.uploads import ResumableUploading
 from headwater.images.data.session import Digests
 from headwater.images.data.transfer import Body
 from headwater.images.http_v2.data import DataHandlers, NotOctets, announced_size, repr_digest

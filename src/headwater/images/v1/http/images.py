@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,8 +16,9 @@ from headwater.http.filesend import OCTETS
 from headwater.http.threads import Threads
 from headwater.images.catalogue.upload_records import ImageGone
 from headwater.images.data.downloads import Downloads
-from headwater.images.data.session import SizeMismatch
+from headwater.images.data.session import Digests
 from headwater.images.data.transfer import Body, Sending, receive
+from headwater.images.http.sizes import announced_size
 from headwater.images.model import Image, Status
 from headwater.images.v1.attributes import Description
 from headwater.images.v1.deleted import Shown
@@ -56,39 +59,44 @@ class ImageHandlers:
     # --- In --------------------------------------------------------------------------------------
 
     async def create(self, request: Request) -> Response:
-        said, brings, length = _read(request)
+        asked = _read(request)
+        said = asked.said
         # Source: Nova registers a snapshot that is nothing but its properties with the size 0, and expects it active.
-        brings = brings or (said.size == 0 and said.location is None and said.copy_from is None)
+        brings = asked.brings or (said.size == 0 and said.location is None and said.copy_from is None)
         caller = requests.caller(request)
-        image = await self._pool(said).run(lambda: self._images.create(caller, said, brings=brings, length=length))
+        image = await self._pool(said).run(
+            lambda: self._images.create(caller, said, brings=brings, length=asked.length)
+        )
         if brings:
-            image = await self._received(request, image, said, length)
+            image = await self._received(request, image, asked)
         place = self._place(request, image)
         return _answer(image, 201, {"Location": place, **_etag(image)})
 
     async def update(self, request: Request) -> Response:
-        said, brings, length = _read(request)
+        asked = _read(request)
+        said, brings = asked.said, asked.brings
         caller, image_id = requests.caller(request), request.path_params["image_id"]
         purge = headers.purges(request) and not brings
         image = await self._pool(said).run(
-            lambda: self._images.update(caller, image_id, said, brings=brings, purge=purge, length=length)
+            lambda: self._images.update(caller, image_id, said, brings=brings, purge=purge, length=asked.length)
         )
         if brings:
-            image = await self._received(request, image, said, length)
+            image = await self._received(request, image, asked)
         return _answer(image, 200, _etag(image))
 
     def _pool(self, said: Description) -> Pool:
         threads = self._threads
         return threads.catalogue if said.location is None and said.copy_from is None else threads.web
 
-    async def _received(self, request: Request, image: Image, said: Description, length: int | None) -> Image:
+    async def _received(self, request: Request, image: Image, asked: _Asked) -> Image:
         caller = requests.caller(request)
-        digests = structured.digests_of_body(request.headers.raw)
         foreseen = structured.algorithms_behind_body(request.headers)
         try:
             after = await receive(
                 Body(request),
-                lambda: self._images.begin(caller, image, said, length, digests=digests, foreseen=foreseen),
+                lambda: self._images.begin(
+                    caller, image, asked.said, asked.length, digests=asked.digests, foreseen=foreseen
+                ),
                 self._threads,
                 lambda: structured.digests_of_body(context(request.scope).trailers),
             )
@@ -147,8 +155,18 @@ class ImageHandlers:
         return f"{self._endpoint.of(request)}/v1/images/{image.id}"
 
 
-def _read(request: Request) -> tuple[Description, bool, int | None]:
-    """Return what a request says, whether it brings data, and how many bytes of it, if that is known.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request says, of an image and of the data that it brings."""
+
+    said: Description
+    brings: bool = False
+    length: int | None = None  # of the data; None: it is not known
+    digests: Digests = ()
+
+
+def _read(request: Request) -> _Asked:
+    """Return what a request says.
 
     Raises:
         NotOctets: It brings something else.
@@ -158,18 +176,13 @@ def _read(request: Request) -> tuple[Description, bool, int | None]:
     """
     said = headers.description(request)
     given = request.headers.get("content-length", "")
-    length = int(given) if given.isdigit() else None
-    brings = bool(length) or "transfer-encoding" in request.headers
-    if brings and requests.media_type(request) != OCTETS:
+    if not (given.isdigit() and int(given)) and "transfer-encoding" not in request.headers:
+        return _Asked(said)
+    if requests.media_type(request) != OCTETS:
         raise NotOctets(requests.media_type(request))
-    if not brings:
-        return said, False, None
     requests.require_whole(request.headers)
-    structured.digests_of_body(request.headers.raw)
-    whole = requests.said_length(request.headers)
-    if length is not None and whole is not None and length != whole:
-        raise SizeMismatch(whole, length)
-    return said, True, whole if length is None else length
+    digests = structured.digests_of_body(request.headers.raw)
+    return _Asked(said, True, announced_size(request.headers), digests)
 
 
 def _etag(image: Image) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from headwater.findings import Level
+from headwater.instances.lint.consumers import judges
 from headwater.instances.lint.rules import Place, Rule, Versions
 from headwater.instances.lint.subject import Subject
 
@@ -20,11 +21,6 @@ def _hostname(subject: Subject) -> Iterator[Place]:
 def _static(subject: Subject) -> Iterator[Place]:
     if subject.static:
         yield "network_data.networks", {}
-
-
-def _tokens(subject: Subject) -> Iterator[Place]:
-    if subject.instance.tokens == "required":
-        yield "tokens", {}
 
 
 RULES: Final = (
@@ -64,6 +60,6 @@ RULES: Final = (
         fix="set --tokens optional, give it a config drive, or boot an image of the platform aws",
         why="every answer is 401; the provider aws asks for tokens since 4.4.1",
         source="Afterburn: src/providers/openstack/network.rs; release notes 4.4.1",
-        judge=_tokens,
+        judge=judges.tokens,
     ),
 )

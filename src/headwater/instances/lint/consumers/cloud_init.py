@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from headwater.findings import Level
+from headwater.instances.lint.consumers import judges
 from headwater.instances.lint.rules import Place, Rule, Versions
 from headwater.instances.lint.subject import Subject
 from headwater.instances.user_data.kinds import GZIP, OF_CLOUD_INIT, kind_of
@@ -116,11 +117,6 @@ def _rendered_in_guest(subject: Subject) -> Iterator[Place]:
 def _includes(subject: Subject) -> Iterator[Place]:
     if subject.kinds & {"include", "include-once"}:
         yield "user_data", {}
-
-
-def _files_without_drive(subject: Subject) -> Iterator[Place]:
-    if subject.instance.files:
-        yield "files", {"paths": subject.paths}
 
 
 RULES: Final = (
@@ -271,6 +267,6 @@ RULES: Final = (
         fix="give it that drive ('headwater config-drive build'), or write them with write_files of a cloud-config",
         why="by HTTP no document names them and their content is 404, and NoCloud has none",
         source="cloud-init: DataSourceConfigDrive.write_injected_files, on the first boot, with the mode 0660",
-        judge=_files_without_drive,
+        judge=judges.files,
     ),
 )

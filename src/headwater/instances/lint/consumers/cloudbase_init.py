@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from headwater.findings import Level
+from headwater.instances.lint.consumers import judges
 from headwater.instances.lint.rules import Place, Rule
 from headwater.instances.lint.subject import Subject
 from headwater.instances.network.data import DYNAMIC
@@ -36,11 +37,6 @@ def _dynamic(subject: Subject) -> Iterator[Place]:
             yield f"network_data.{place}.type", {"type": network["type"]}
 
 
-def _tokens(subject: Subject) -> Iterator[Place]:
-    if subject.instance.tokens == "required":
-        yield "tokens", {}
-
-
 def _kind(subject: Subject) -> Iterator[Place]:
     kind = subject.kind
     if kind is not None and kind.name not in _TAKES:
@@ -68,11 +64,6 @@ def _multipart_begins(subject: Subject) -> Iterator[Place]:
     kind = subject.kind
     if kind is not None and kind.name == "multipart" and not data.startswith(b"Content-Type: multipart"):
         yield "user_data", {}
-
-
-def _files(subject: Subject) -> Iterator[Place]:
-    if subject.instance.files:
-        yield "files", {"paths": subject.paths}
 
 
 RULES: Final = (
@@ -110,7 +101,7 @@ RULES: Final = (
         fix="set --tokens optional, or give it a config drive",
         why="every answer is 401, and it goes on to the next service",
         source="cloudbase-init: ec2service.py, httpservice.py; its issue 150 is open",
-        judge=_tokens,
+        judge=judges.tokens,
     ),
     Rule(
         id="cloudbase-init-user-data-kind",
@@ -146,6 +137,6 @@ RULES: Final = (
         fix="write them with write_files of a cloud-config",
         why="the machine boots without them, and nothing says so",
         source="cloudbase-init: baseopenstackservice.py reads content for network_config alone",
-        judge=_files,
+        judge=judges.files,
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater.findings import Level
+from headwater.instances.lint.consumers import judges
 from headwater.instances.lint.rules import Place, Rule, Versions
 from headwater.instances.lint.subject import Subject
 from headwater.instances.user_data.kinds import IGNITION
@@ -79,16 +80,6 @@ def _newer_than(config: str) -> Any:
             yield "user_data: ignition.version", {"version": config}
 
     return judge
-
-
-def _tokens(subject: Subject) -> Iterator[Place]:
-    if subject.instance.tokens == "required":
-        yield "tokens", {}
-
-
-def _files(subject: Subject) -> Iterator[Place]:
-    if subject.instance.files:
-        yield "files", {"paths": subject.paths}
 
 
 RULES: Final = (
@@ -175,7 +166,7 @@ RULES: Final = (
         fix="set --tokens optional, give it a config drive, or boot an image of the platform aws",
         why="every answer is 401, and it waits for a config drive without an end",
         source="Ignition: providers/openstack/openstack.go fetches without headers; 2.4.0 asks for tokens on aws",
-        judge=_tokens,
+        judge=judges.tokens,
     ),
     Rule(
         id="ignition-tokens-aws",
@@ -185,7 +176,7 @@ RULES: Final = (
         why="2.4 asks for tokens first, and 2.9 and 2.10 mend what it does with them",
         source="Ignition's release notes 2.4.0, 2.9.0 and 2.10.0",
         versions=Versions(before="2.10.0"),
-        judge=_tokens,
+        judge=judges.tokens,
     ),
     Rule(
         id="ignition-files",
@@ -194,6 +185,6 @@ RULES: Final = (
         fix="write them with storage.files of its config",
         why="the machine boots without them, and nothing says so",
         source="Ignition: providers/openstack/openstack.go reads user_data alone, from either",
-        judge=_files,
+        judge=judges.files,
     ),
 )

@@ -1,7 +1,7 @@
 """What is wrong with one cloud-config, by our own rules: no cloud-init is needed for them.
 
-The YAML is read twice: as nodes, which have lines and show keys that stand twice, and as the values that PyYAML, with
-which cloud-init reads, makes of them.
+The YAML is looked at twice: as nodes, which have lines and show keys that stand twice, and as the values that PyYAML,
+with which cloud-init reads, makes of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import yaml
@@ -21,52 +22,67 @@ from headwater.instances.user_data.faults import Fault, broken
 from headwater.instances.user_data.yaml_documents import Document, NotYaml
 
 _TAB: Final = re.compile(r"^ *\t", re.MULTILINE)
-_LINES_OF = dict[str, int]  # by path
 # Options may stand before a key in authorized_keys.
 _KEY: Final = re.compile(r"((ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+)\s", re.ASCII)
 
 
-def faults_of(data: bytes, *, has_type: bool = False) -> list[Fault]:
-    """Return what is wrong with a cloud-config, in the order of its lines as far as they are known.
+class CloudConfig:
+    """One cloud-config, read once: the document, and the line of each path in it."""
 
-    Args:
-        has_type: It is a part of several, and their MIME says what it is; its first line need not.
-    """
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        return [broken(rules.NOT_UTF_8, line=data.count(b"\n", 0, error.start) + 1)]
-    found = []
-    if not has_type and text.split("\n", 1)[0].rstrip() != "#cloud-config":
-        found.append(broken(rules.LOOSE_FIRST_LINE, line=1))
-    if "\r\n" in text:
-        found.append(broken(rules.LINE_ENDS, line=text.count("\n", 0, text.index("\r\n")) + 1))
-    document, lines, more = read(text)
-    found += more
-    if document is None:
-        return found if more else [*found, broken(rules.EMPTY)]
-    if not isinstance(document, dict):
-        return [*found, broken(rules.NOT_A_MAPPING, found=_kind(document))]
-    found += [placed(fault, lines) for fault in _judged(document)]
-    return sorted(found, key=lambda fault: fault.line or 0)
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.document: Any = None  # None: it is empty, or no YAML
+        self._lines: dict[str, int] = {}
+        self._faults: list[Fault] = []  # of the YAML
+        text = data.decode("utf-8", "replace")
+        try:
+            document = Document(text)
+            if document.root is not None:
+                self._faults += _walked(document.root, "", self._lines, set())
+            self.document = document.values()
+        except NotYaml as error:
+            self._lines, self._faults = {}, [_not_yaml(text, error)]
+
+    def faults(self, *, has_type: bool = False) -> list[Fault]:
+        """Return what is wrong with it, in the order of its lines as far as they are known.
+
+        Args:
+            has_type: It is a part of several, and their MIME says what it is; its first line need not.
+        """
+        try:
+            text = self._data.decode()
+        except UnicodeDecodeError as error:
+            return [broken(rules.NOT_UTF_8, line=self._data.count(b"\n", 0, error.start) + 1)]
+        found = []
+        if not has_type and text.split("\n", 1)[0].rstrip() != "#cloud-config":
+            found.append(broken(rules.LOOSE_FIRST_LINE, line=1))
+        if "\r\n" in text:
+            found.append(broken(rules.LINE_ENDS, line=text.count("\n", 0, text.index("\r\n")) + 1))
+        found += self._faults
+        if self.document is None:
+            return found if self._faults else [*found, broken(rules.EMPTY)]
+        if not isinstance(self.document, dict):
+            return [*found, broken(rules.NOT_A_MAPPING, found=_kind(self.document))]
+        found += map(self.placed, _judged(self.document))
+        return sorted(found, key=lambda fault: fault.line or 0)
+
+    def placed(self, fault: Fault) -> Fault:
+        """Return a fault with the line of its path, or of the nearest one around it."""
+        path = fault.path
+        while path and path not in self._lines:
+            path = re.sub(r"(\.[^.\[]*|\[[0-9]+\])$", "", path) if re.search(r"[.\[]", path) else ""
+        return replace(fault, line=self._lines.get(path) if path else None)
 
 
-def read(text: str) -> tuple[Any, _LINES_OF, list[Fault]]:
-    """Return the document of a cloud-config, the line of each path in it, and what is wrong with it as YAML."""
-    lines: _LINES_OF = {}
-    try:
-        document = Document(text)
-        twice = [] if document.root is None else list(_walked(document.root, "", lines, set()))
-        return document.values(), lines, twice
-    except NotYaml as error:
-        tab = _TAB.search(text)
-        tab_line = None if tab is None else text.count("\n", 0, tab.start()) + 1
-        if error.line is not None and tab_line is not None and abs(tab_line - error.line) <= 1:
-            return None, {}, [broken(rules.TABS, line=tab_line)]
-        return None, {}, [broken(rules.NOT_YAML, line=error.line, problem=error.problem)]
+def _not_yaml(text: str, error: NotYaml) -> Fault:
+    tab = _TAB.search(text)
+    tab_line = None if tab is None else text.count("\n", 0, tab.start()) + 1
+    if error.line is not None and tab_line is not None and abs(tab_line - error.line) <= 1:
+        return broken(rules.TABS, line=tab_line)
+    return broken(rules.NOT_YAML, line=error.line, problem=error.problem)
 
 
-def _walked(node: yaml.Node, path: str, lines: _LINES_OF, seen: set[int]) -> Iterator[Fault]:
+def _walked(node: yaml.Node, path: str, lines: dict[str, int], seen: set[int]) -> Iterator[Fault]:
     """Note the line of each path; yield keys that stand twice. What aliases repeat is walked once."""
     lines.setdefault(path, node.start_mark.line + 1)
     if id(node) in seen:
@@ -86,15 +102,6 @@ def _walked(node: yaml.Node, path: str, lines: _LINES_OF, seen: set[int]) -> Ite
     elif isinstance(node, yaml.SequenceNode):
         for number, each in enumerate(node.value):
             yield from _walked(each, f"{path}[{number}]", lines, seen)
-
-
-def placed(fault: Fault, lines: _LINES_OF) -> Fault:
-    """Return a fault with the line of its path, or of the nearest one around it."""
-    path = fault.path
-    while path and path not in lines:
-        path = re.sub(r"(\.[^.\[]*|\[[0-9]+\])$", "", path) if re.search(r"[.\[]", path) else ""
-    line = lines.get(path) if path else None
-    return Fault(fault.rule, fault.sentence, fault.fix, fault.part, line, fault.path)
 
 
 # --- What the keys hold ----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Protocol
@@ -34,6 +34,7 @@ from headwater.jobs.runner import POLL_S, Later, Runner, Tally
 from headwater.streams.live.files.passing import Pass
 from headwater.streams.live.files.placement import FilePlacement, place_files
 from headwater.streams.live.placement import hidden
+from headwater.streams.live.sources import ImageSource
 from headwater.threads import Pool
 
 KIND = "hash-images"
@@ -43,22 +44,6 @@ _PAUSE_S, _LONGEST_PAUSE_S = 60, 24 * 3600
 _NICE = 5  # as all hashing: it keeps no request waiting
 
 _log = logging.getLogger(__name__)
-
-
-class Images(Protocol):
-    """The images of the catalogue, and which of them have changed: see ``images.catalogue.public``."""
-
-    def revision(self) -> Revision:
-        """Return a value that is another one after any change of the public images."""
-
-    def everything(self) -> Iterable[Image]:
-        """Return at least the images that are public and active, in any order."""
-
-    def changed(self, since: Revision, until: Revision) -> Collection[str] | None:
-        """Return the ids of at least the images that have changed in between; ``None``: nobody knows which."""
-
-    def get(self, image_ids: Collection[str]) -> Iterable[Image]:
-        """Return those of these images that are there, in any order."""
 
 
 class Known(Protocol):
@@ -82,7 +67,7 @@ class Hashing:
 
     def __init__(
         self,
-        images: Images,
+        images: ImageSource,
         known: Known,
         places: Places,
         *,
@@ -230,7 +215,7 @@ class HashingJob:
 
     def __init__(
         self,
-        images: Images,
+        images: ImageSource,
         known: Known,
         places: Places,
         jobs: Jobs,

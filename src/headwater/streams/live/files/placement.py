@@ -28,7 +28,6 @@ from headwater.streams.writing.juju_bases import ubuntu_series
 ROOTS: Final[Mapping[str, str]] = MappingProxyType(
     {"qcow2": "disk-kvm.img", "squashfs": "squashfs", "root-tar": "root.tar.xz"}
 )
-DISK: Final = "disk-kvm.img"
 _DEFAULT = "default"
 
 _DEBIAN = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky"}
