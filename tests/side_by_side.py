@@ -148,7 +148,7 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 
 
 def in_turn(scopes: Sequence[str]) -> list[str]:
-    """Return ``scopes`` with those that wait spread evenly among those that never do, what is in ``FIRST`` before them."""
+    """Return ``scopes``, those that wait spread evenly among those that never do and led by what is in ``FIRST``."""
     files = {scope: scope.partition("[")[0] for scope in scopes}
     waiting = [scope for scope in scopes if not files[scope].startswith(NEVER_WAIT)]
     waiting.sort(key=lambda scope: FIRST.index(files[scope]) if files[scope] in FIRST else len(FIRST))

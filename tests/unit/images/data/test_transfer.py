@@ -18,7 +18,7 @@ class Source(Iterator[bytes]):
 
     def __init__(self, *pieces: bytes, fails: Exception | None = None) -> None:
         self._pieces, self._fails = list(pieces), fails
-        self.begun = threading.Semaphore(0)  # one for each piece that is asked for
+        self.begun, self.done = threading.Semaphore(0), threading.Semaphore(0)  # one for each piece that is asked for
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.events: list[str] = []
@@ -28,6 +28,7 @@ class Source(Iterator[bytes]):
         self.begun.release()
         self.may_go_on.wait(20)
         self.events.append("read")
+        self.done.release()
         if self._pieces:
             return self._pieces.pop(0)
         if self._fails is not None:
@@ -87,8 +88,7 @@ def test_what_is_read_from_is_closed_only_when_nobody_reads(pool: Pool, leaves: 
         source = Source(b"1", b"2", b"3")
         pieces = begun(source, pool)
         assert await anext(pieces) == b"1"
-        while source.events.count("read") < 2:
-            await asyncio.sleep(0.001)
+        assert all([await asyncio.to_thread(source.done.acquire, timeout=1) for _ in range(2)])
         source.may_go_on.clear()
         assert await anext(pieces) == b"2"  # and the third is being read
         if leaves == "while it waits":
