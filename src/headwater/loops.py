@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from headwater.threads import Pool
 
@@ -37,3 +37,10 @@ class Loop:
             except Exception as error:  # noqa: BLE001 - tried again in a moment; requests go on meanwhile
                 _log.warning(self._fails, extra={"error": str(error) or type(error).__name__})
             await asyncio.sleep(self._every_s if pause_s is None else pause_s)
+
+
+async def run_all(loops: Iterable[Loop]) -> None:
+    """Run loops side by side, until cancelled; that one ends by itself is a fault."""
+    async with asyncio.TaskGroup() as group:
+        for loop in loops:
+            group.create_task(loop.run())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route, Router
@@ -28,28 +26,21 @@ from headwater.images.events.audit import Audit
 from headwater.images.http import versions
 from headwater.images.http.paths import IMAGE_API
 from headwater.images.locations.known_stores import StoreFault
-from headwater.instances.answering import Elsewhere
 from headwater.instances.api.openapi import of_instances
-from headwater.instances.callers.settings import NeutronSettings
-from headwater.instances.callers.signed import Signed
-from headwater.instances.http import refusal
 from headwater.instances.identity import http as identity_http
-from headwater.instances.settings import MetadataSettings
-from headwater.instances.vendor_data.static import Static
 from headwater.jobs.leases import RENEW_EVERY_S
 from headwater.jobs.overview import Overview
 from headwater.jobs.queue import Jobs
 from headwater.jobs.runner import POLL_S
-from headwater.loops import Loop
+from headwater.loops import Loop, run_all
 from headwater.server.apis import policies
 from headwater.server.apis.instances import instance_api
-from headwater.server.guests.networks import OnNetwork
-from headwater.server.guests.port import Port
+from headwater.server.guests.listeners import GuestListeners
 from headwater.server.health import Health
 from headwater.server.image_apis import compute_image_proxy, image_api, image_api_v1, image_service, stores_known
 from headwater.server.metrics import Metrics
 from headwater.server.middleware.cors import with_cors
-from headwater.server.middleware.forwarded import behind, trusting
+from headwater.server.middleware.forwarded import behind
 from headwater.server.middleware.identify import Identified
 from headwater.server.middleware.observe import Observed
 from headwater.server.middleware.whole_bodies import WholeBodies
@@ -78,7 +69,7 @@ from headwater.streams.syncing.sources.work import SourceWork
 from headwater.streams.views.views import Views
 
 if TYPE_CHECKING:
-    from headwater.server.guests.cloud import KnownByCloud
+    pass
 
 FEED = "/simplestreams"
 
@@ -176,9 +167,7 @@ class Background:
 
     async def work(self) -> None:
         """Do what is done while nobody waits, until cancelled. That it ends by itself is a fault."""
-        async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
-                group.create_task(loop.run())
+        await run_all(self._loops)
 
     def stop(self) -> None:
         """Begin no more jobs; requests go on."""
@@ -239,19 +228,8 @@ class Application(Background):
         ]
         self._agents = agents
         self.health = self._health(settings, drained)
-        self._cloud: KnownByCloud | None = None
-        self._port = Port(
-            self.database,
-            settings.metadata,
-            pools.guests.run,
-            issuer=settings.image_url,
-            keystone=settings.auth.keystone,
-            metrics=self.metrics,
-            signed=_signed(settings.metadata.neutron),
-            elsewhere=self._elsewhere,
-            drained=drained,
-        )
-        self._loops += self._port.loops
+        self.guests = GuestListeners(self.database, settings, pools, self.metrics, drained)
+        self._loops += self.guests.loops
         endpoint = Endpoint(settings.server.public_endpoint)
         sources = Sources(self._sources, images.access, self._fetcher, Journal([Audit()]))
         also = source_routes(sources, threads.catalogue, threads.web, IMAGE_API)
@@ -260,7 +238,7 @@ class Application(Background):
             *api.routes,
             *self.health.routes(),
             *instance_api(self.database, images, self.policy, threads, endpoint),
-            *identity_http.routes(self._port.identity, threads.catalogue.run),
+            *identity_http.routes(self.guests.identity, threads.catalogue.run),
             streams_http.why_route(feed, images.access, pools.feeds.run, FEED),
             *self._files_routes(threads),
             *streams_http.routes(feed, pools.feeds.run, FEED),
@@ -299,7 +277,7 @@ class Application(Background):
         return Health(needed, self.metrics, self.pools.metrics, drained, others=others)
 
     def _listen(self, identified: ASGIApp, settings: Settings) -> None:
-        """Put together what listeners serve: ``image_listener``, ``metadata_listener``, ``network_listeners``."""
+        """Put together what the listener of images serves, ``image_listener``."""
         behind_proxies = behind(WholeBodies(identified), settings.server.trusted_proxies)
         read_by_all = (f"{FEED}/images/", f"{views_http.PUBLIC}/", f"{trees_http.TREES}/", f"{trees_http.TOOLS}/")
         self.image_listener = with_cors(
@@ -307,35 +285,6 @@ class Application(Background):
             settings.cors,
             for_everybody=read_by_all,
         )
-        guests = WholeBodies(self._port.app)
-        metadata = behind(guests, settings.server.metadata_trusted_proxies)
-        to_agents = partial(refusal, by_agent=bool(settings.metadata.neutron.shared_secrets))
-        self.metadata_listener = Observed(metadata, "metadata", self.metrics, to_agents)
-        self.network_listeners = {
-            name: Observed(
-                OnNetwork(behind(guests, each.trusted_proxies), name, trusted=each.trusted),
-                "metadata",
-                self.metrics,
-                refusal,
-            )
-            for name, each in settings.metadata.networks.items()
-        }
-
-    def _elsewhere(self, settings: MetadataSettings, told: Callable[[], Static]) -> Elsewhere | None:
-        """Return who knows of instances that are not registered, if a cloud does.
-
-        Args:
-            told: Returns the vendor data of all.
-        """
-        if settings.openstack.auth_url is None:
-            return None
-        from headwater.server.guests.cloud import KnownByCloud  # noqa: PLC0415 - only what is used
-
-        self._cloud = cloud = KnownByCloud(
-            self.database, settings, self.pools.cloud.run, self.pools.guests.run, self.metrics, static=told
-        )
-        self._loops += cloud.loops
-        return cloud.guests
 
     def _files_routes(self, threads: Threads) -> list[BaseRoute]:
         """Return the routes of image files, if the feed has any."""
@@ -363,27 +312,18 @@ class Application(Background):
 
     def stop(self) -> None:
         """Begin no more jobs, and let no request wait for a change; all others go on."""
-        self._port.stop()
+        self.guests.stop()
         super().stop()
 
     def close(self) -> None:
         """Let go of everything, after the last request."""
-        if self._cloud is not None:
-            self._cloud.close()
-        self._port.close()
+        self.guests.close()
         for tree in (*self._trees.values(), self._agents):
             tree.close()
         super().close()
         self._feed.close()
         self._by_password.close()
         self._authenticator.close()
-
-
-def _signed(settings: NeutronSettings) -> Signed | None:
-    if not settings.shared_secrets:
-        return None
-    is_agent = trusting(settings.agents) if settings.agents else lambda _: True
-    return Signed(settings.shared_secrets, is_agent, settings.providers)
 
 
 async def _no_feed(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -66,6 +66,15 @@ class ServerSettings(Section):
     workers: Annotated[
         int | None, Field(description="Worker processes. Default: one for each processor, 4 at most.", ge=1, le=256)
     ] = None
+    guest_workers: Annotated[
+        int,
+        Field(
+            description="Worker processes that answer guests and do nothing else, so that no work on images delays a "
+            "guest. 0: each worker does both.",
+            ge=0,
+            le=256,
+        ),
+    ] = 0
     stop_timeout_s: Annotated[
         int, Field(description="How long a stop waits for requests in flight, in seconds.", ge=0, le=86400)
     ] = 60
@@ -230,10 +239,10 @@ class Settings(Section):
             raise ValueError(
                 f"a store of type \"{alone}\" lives in one process: set section [jobs], key 'in_service' to true"
             )
-        if self.metadata.faults and self.workers > 1:
+        if self.metadata.faults and (self.server.guest_workers or self.workers) > 1:
             raise ValueError(
                 "section [metadata], key 'faults': faults are counted in one process: set section [server], "
-                "key 'workers' to 1"
+                "key 'guest_workers' or 'workers' to 1"
             )
         if self.auth.mode == "none" and not self.auth.allow_none_beyond_loopback and not _is_loopback(self.server.bind):
             raise ValueError(

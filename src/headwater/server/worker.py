@@ -1,4 +1,4 @@
-"""Be one worker process: listen on all ports or run jobs only, until told to stop; end in order."""
+"""Be one worker process: listen on the ports of its part or run jobs only, until told to stop; end in order."""
 
 from __future__ import annotations
 
@@ -10,29 +10,44 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from enum import Enum
 from functools import partial
+
+from starlette.types import ASGIApp
 
 from headwater.images.data.admission import Admitted
 from headwater.server.application import Application, Background
 from headwater.server.drain import Drain
 from headwater.server.edge.certificates import Certificate, open_certificate
 from headwater.server.edge.listener import Listener, connections_limit, listening
+from headwater.server.guests.apart import GuestsApart
+from headwater.server.guests.listeners import GuestListeners
 from headwater.server.guests.networks import NetworkListener, PortTaken
 from headwater.server.settings import Settings, address
 from headwater.threads import Pool
 
 _log = logging.getLogger(__name__)
 
+
+class Part(Enum):
+    """What one worker process does for the service."""
+
+    ALL = "all"
+    IMAGES = "images"  # all but answering guests
+    GUESTS = "guests"
+    JOBS = "jobs"  # it listens nowhere
+
+
 READY, TURNS = b"r", b"."  # what a worker says to its supervisor
 BEAT_S = 1.0
 
 
-def work(settings: Settings, found: Admitted, drain: Drain | None, says: int, supervisor_lives: int) -> int:
+def work(part: Part, settings: Settings, found: Admitted, drain: Drain, *, says: int, supervisor_lives: int) -> int:
     """Be a worker process, until SIGTERM or the end of the pipe ``supervisor_lives``.
 
     Args:
         found: The stores, as the start found them.
-        drain: What the supervisor says of it; ``None``: this worker runs jobs and does not listen.
+        drain: What the supervisor says of it.
         says: Where it says that it is ready, and then every ``BEAT_S`` that its event loop turns.
 
     Raises:
@@ -41,23 +56,30 @@ def work(settings: Settings, found: Admitted, drain: Drain | None, says: int, su
     """
     import uvloop  # noqa: PLC0415 - loaded after the fork: a loop belongs to one process
 
-    return uvloop.run(_listen(settings, found, drain, says, supervisor_lives))
+    return uvloop.run(_listen(part, settings, found, drain, says=says, supervisor_lives=supervisor_lives))
 
 
-async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says: int, supervisor_lives: int) -> int:
+async def _listen(
+    part: Part, settings: Settings, found: Admitted, drain: Drain, *, says: int, supervisor_lives: int
+) -> int:
     files = Pool("sendfile", settings.server.transfer_threads)
-    background: Background
-    certificates: dict[str, Certificate | None] = {}
-    listeners: list[Listener | NetworkListener] = []
-    if drain is None:
+    background: Background | GuestsApart
+    images, guests = None, None
+    if part is Part.JOBS:
         background = Background(settings, found, runs_jobs=True)
+    elif part is Part.GUESTS:
+        background = apart = GuestsApart(settings, lambda: drain.reason)
+        guests = apart.guests
     else:
         background = application = Application(settings, found, lambda: drain.reason)
-        certificates = {
-            "images": open_certificate(settings.server.tls, "server.tls"),
-            "metadata": open_certificate(settings.server.metadata_tls, "server.metadata_tls"),
-        }
-        listeners = _listeners(application, settings, certificates, files)
+        images = application.image_listener
+        guests = application.guests if part is Part.ALL else None
+    certificates: dict[str, Certificate | None] = {}
+    if images is not None:
+        certificates["images"] = open_certificate(settings.server.tls, "server.tls")
+    if guests is not None:
+        certificates["metadata"] = open_certificate(settings.server.metadata_tls, "server.metadata_tls")
+    listeners = _listeners(images, guests, settings, certificates, files)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -101,27 +123,30 @@ async def _listen(settings: Settings, found: Admitted, drain: Drain | None, says
 
 
 def _listeners(
-    application: Application, settings: Settings, certificates: Mapping[str, Certificate | None], files: Pool
+    images: ASGIApp | None,
+    guests: GuestListeners | None,
+    settings: Settings,
+    certificates: Mapping[str, Certificate | None],
+    files: Pool,
 ) -> list[Listener | NetworkListener]:
-    limit = connections_limit(2 + len(application.network_listeners))
+    tls = {name: None if each is None else each.context for name, each in certificates.items()}
     server = settings.server
-    places = (
-        (application.image_listener, "images", "bind", server.bind),
-        (application.metadata_listener, "metadata", "metadata_bind", server.metadata_bind),
-    )
+    places: list[tuple[ASGIApp, str, str, str]] = []
+    if images is not None:
+        places.append((images, "images", "bind", server.bind))
+    if guests is not None:
+        places.append((guests.metadata, "metadata", "metadata_bind", server.metadata_bind))
+    networks = {} if guests is None else guests.networks
+    limit = connections_limit(max(1, len(places) + len(networks)))
     listeners: list[Listener | NetworkListener] = []
     for app, name, key, bind in places:
-        certificate = certificates[name]
-        tls = certificate.context if certificate is not None else None
         try:
-            listeners.append(Listener(app, listening(*address(bind)), files, limit=limit, tls=tls))
+            listeners.append(Listener(app, listening(*address(bind)), files, limit=limit, tls=tls[name]))
         except OSError as error:
             raise PortTaken("server", key, bind, error) from error
-    certificate = certificates["metadata"]
-    tls = certificate.context if certificate is not None else None
     return listeners + [
-        NetworkListener(app, name, settings.metadata.networks[name], files, limit=limit, tls=tls)
-        for name, app in application.network_listeners.items()
+        NetworkListener(app, name, settings.metadata.networks[name], files, limit=limit, tls=tls["metadata"])
+        for name, app in networks.items()
     ]
 
 

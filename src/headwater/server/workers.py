@@ -29,7 +29,7 @@ from headwater.server import worker
 from headwater.server.drain import Drain, ignore_signals
 from headwater.server.metrics import processes
 from headwater.server.settings import Settings
-from headwater.server.worker import BEAT_S, READY
+from headwater.server.worker import BEAT_S, READY, Part
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class _Worker:
     """One process, as its supervisor knows it."""
 
     pid: int
+    part: Part
     pipe: int | None  # None: it has ended, or is about to
     began: float
     is_ready: bool = False
@@ -60,18 +61,19 @@ class Workers:
 
         Args:
             found: The stores, as the start found them.
-            serves: They listen; else they run jobs only.
+            serves: They listen, each on the ports of its part; else they run jobs only.
             drain: Told of a stop, and looked after.
-            on_ready: Called once, when every worker listens.
+            on_ready: Called once, when every worker is ready.
         """
         self._settings = settings
         self._found = found
         self._drain = drain
         self._on_ready = on_ready
+        self._parts = _parts(settings, serves=serves)
         self._serves = serves
         self._was_ready = False
         self._workers: dict[int, _Worker] = {}  # by process id
-        self._due: list[float] = []  # when a worker is to be started
+        self._due: list[tuple[float, Part]] = []  # when which worker is to be started
         self._short_lives = 0
         self._stop_at: float | None = None  # when workers are told to
         self._stopping = False  # they were
@@ -82,8 +84,8 @@ class Workers:
         """Keep as many workers as the settings say, until a signal says to stop; return the exit code."""
         for number in _STOPS:
             signal.signal(number, self._asked_to_stop)
-        for _ in range(self._settings.workers):
-            self._start()
+        for part in self._parts:
+            self._start(part)
         turned = time.monotonic()
         while self._workers or (self._due and not self._stopping):
             self._drain.look()
@@ -98,7 +100,7 @@ class Workers:
             self._start_due(now)
         return self._code
 
-    def _start(self) -> None:
+    def _start(self, part: Part) -> None:
         pipe, says = os.pipe()
         os.set_blocking(says, False)  # so that no worker waits for a supervisor that stands still
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
@@ -116,8 +118,9 @@ class Workers:
                 for each in (self._held_open, pipe, *(other.pipe for other in self._workers.values())):
                     if each is not None:
                         os.close(each)
-                drain = self._drain if self._serves else None
-                code = worker.work(self._settings, self._found, drain, says, self._supervisor_lives)
+                code = worker.work(
+                    part, self._settings, self._found, self._drain, says=says, supervisor_lives=self._supervisor_lives
+                )
             except (SettingsError, Unavailable) as error:
                 _log.error("a worker cannot start", extra={"error": str(error)})
             except Exception:  # noqa: BLE001 - the process ends here; the log keeps why
@@ -126,15 +129,15 @@ class Workers:
                 sys.stderr.flush()
                 os._exit(code)
         os.close(says)
-        self._workers[pid] = _Worker(pid, pipe, time.monotonic())
+        self._workers[pid] = _Worker(pid, part, pipe, time.monotonic())
         if self._stopping:  # the signal came while it was forked: the handler did not know of it
             os.kill(pid, signal.SIGTERM)
 
     def _start_due(self, now: float) -> None:
-        due, self._due = [at for at in self._due if at <= now], [at for at in self._due if at > now]
-        for _ in due:
+        due, self._due = [each for each in self._due if each[0] <= now], [each for each in self._due if each[0] > now]
+        for _, part in due:
             if not self._stopping:
-                self._start()
+                self._start(part)
         if not self._due and all(now - each.began > _CRASH_LOOP_S for each in self._workers.values()):
             self._short_lives = 0
 
@@ -147,7 +150,9 @@ class Workers:
         for pipe in by_pipe:
             poll.register(pipe, select.POLLIN)
         ends = len(by_pipe) < len(self._workers)
-        due = self._due if self._stop_at is None or self._stopping else [*self._due, self._stop_at]
+        due = [at for at, _ in self._due]
+        if self._stop_at is not None and not self._stopping:
+            due.append(self._stop_at)
         wait_s = 0.01 if ends else min([BEAT_S, *(max(0.0, at - time.monotonic()) for at in due)])
         for pipe, _ in poll.poll(int(wait_s * 1000) + 1):
             self._hear(by_pipe[pipe], os.read(pipe, 4096))
@@ -164,7 +169,7 @@ class Workers:
         one.silent_s = 0.0
         one.is_ready = one.is_ready or READY in words
         are_ready = sum(each.is_ready for each in self._workers.values())
-        if not self._was_ready and are_ready == self._settings.workers:
+        if not self._was_ready and are_ready == len(self._parts):
             self._was_ready = True
             self._on_ready()
 
@@ -184,14 +189,14 @@ class Workers:
             return
         now = time.monotonic()
         self._short_lives = self._short_lives + 1 if now - one.began < _CRASH_LOOP_S else 0
-        _log.error("a worker ended and is replaced", extra={"pid": one.pid, "code": code})
+        _log.error("a worker ended and is replaced", extra={"pid": one.pid, "part": one.part.value, "code": code})
         if self._short_lives >= _STARTS_IN_A_ROW and not self._was_ready:
             _log.error("workers end as soon as they start; giving up")
             self._code = 1
             self._stop()
             return
         pause_s = min(_PAUSE_S * 2.0 ** (self._short_lives - 1), _LONGEST_PAUSE_S) if self._short_lives else 0.0
-        self._due.append(now + pause_s)
+        self._due.append((now + pause_s, one.part))
 
     # --- The end ---------------------------------------------------------------------------------
 
@@ -217,6 +222,14 @@ class Workers:
     def _kill(self, _number: int, _frame: FrameType | None) -> None:
         for pid in self._workers:
             _send(pid, signal.SIGKILL)
+
+
+def _parts(settings: Settings, *, serves: bool) -> list[Part]:
+    """Return what each worker does."""
+    if not serves:
+        return [Part.JOBS] * settings.workers
+    apart = settings.server.guest_workers
+    return [Part.IMAGES if apart else Part.ALL] * settings.workers + [Part.GUESTS] * apart
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -140,7 +140,7 @@ def test_faults_come_as_often_as_they_were_ordered(fresh_headwater: FreshHeadwat
 def test_faults_need_one_worker(fresh_headwater: FreshHeadwater) -> None:
     toml = '[metadata.faults.any]\npath = "*"\nstatus = 500\n'
     service = fresh_headwater(toml=toml, workers=2, start=False)
-    assert "set section [server], key 'workers' to 1" in service.command("config", "check").stderr
+    assert "set section [server], key 'guest_workers' or 'workers' to 1" in service.command("config", "check").stderr
 
 
 def test_a_guest_that_asks_in_a_loop_is_slowed_down_and_then_refused(fresh_headwater: FreshHeadwater) -> None:

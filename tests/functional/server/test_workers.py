@@ -110,11 +110,11 @@ def test_a_stop_finds_also_a_worker_that_has_only_just_been_forked(
         from headwater.server import worker
         once, forked, work = pathlib.Path({once!r}), pathlib.Path({forked!r}), worker.work
 
-        def is_slow(*arguments):
+        def is_slow(*arguments, **says):
             if once.exists():
                 forked.touch()
                 time.sleep(2)
-            return work(*arguments)
+            return work(*arguments, **says)
 
         worker.work = is_slow
     """
