@@ -126,9 +126,11 @@ def test_what_waits_or_measures_runs_when_there_is_nothing_else(directory: Path)
 
 def test_a_process_that_dies_is_replaced_and_its_test_fails(directory: Path) -> None:
     (directory / "tests" / "unit" / "test_d.py").write_text("import os\ndef test_it(): os._exit(3)\n")
-    said, log = run(directory)
-    if "cannot send" in said:  # xdist gives up by itself when it writes to a process in the moment of its death
+    for _ in range(4):
         said, log = run(directory)
+        if "cannot send" not in said:  # xdist gives up by itself when it writes to a process in the moment of its death
+            break
+        (directory / "log").unlink()
     assert "1 failed, 21 passed" in said, said
     assert {file for _, file, *_ in log[-6:]} == {stem(ALONE_FILE)}
 
