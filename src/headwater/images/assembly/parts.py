@@ -19,13 +19,13 @@ from headwater.images.cache.fills import Fills
 from headwater.images.cache.fills import Tally as CacheTally
 from headwater.images.cache.settings import CacheSettings
 from headwater.images.catalogue.changes import Changes
-from headwater.images.data.downloads import Wrongs
 from headwater.images.data.sweeping import Tally as SweepTally
 from headwater.images.data.trash import Tally as TrashTally
 from headwater.images.events.audit import Audit
 from headwater.images.events.notices import Notices
 from headwater.images.imports.plugins.settings import ImportPluginsSettings
 from headwater.images.locations.known_stores import KnownStore, KnownStores
+from headwater.images.locations.places import Wrongs
 from headwater.images.quotas.limits import QuotasSettings
 from headwater.images.quotas.service import Allowance
 from headwater.images.retention.settings import RetentionSettings

@@ -94,27 +94,30 @@ class Observed:
                 exchange.status = LEFT
                 raise  # the server breaks the connection, so that half an answer is not taken for a whole one
         finally:
-            took = time.perf_counter() - started
             self._in_flight.dec()
-            sent = exchange.announced if known.body_sent is None else known.body_sent()
-            self._count(scope["method"], exchange.status, length, sent, took)
-            client = scope.get("client")
-            caller = known.caller
-            on_network = {"network": known.network} if known.network else {}
-            who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
-            _log.info(
-                "request",
-                listener=self._listener,
-                method=scope["method"],
-                path=_SECRET.sub(r"\1...", scope["path"]),
-                status=exchange.status,
-                ms=round(took * 1000, 2),
-                sent=sent,
-                client=client[0] if client else None,
-                **on_network,
-                **who,
-            )
+            self._told(scope, exchange, length, time.perf_counter() - started)
             request_id.reset(token)
+
+    def _told(self, scope: Scope, exchange: _Exchange, received: int, took: float) -> None:
+        """Count a request that is over, and write its line of the log."""
+        known, client = context(scope), scope.get("client")
+        caller = known.caller
+        sent = exchange.announced if known.body_sent is None else known.body_sent()
+        self._count(scope["method"], exchange.status, received, sent, took)
+        on_network = {"network": known.network} if known.network else {}
+        who = {"user": caller.user_id, "project": caller.project_id} if caller and caller.user_id else {}
+        _log.info(
+            "request",
+            listener=self._listener,
+            method=scope["method"],
+            path=_SECRET.sub(r"\1...", scope["path"]),
+            status=exchange.status,
+            ms=round(took * 1000, 2),
+            sent=sent,
+            client=client[0] if client else None,
+            **on_network,
+            **who,
+        )
 
     def _count(self, method: str, status: int, received: int, sent: int, took: float) -> None:
         method = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"

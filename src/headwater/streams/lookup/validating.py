@@ -10,7 +10,7 @@ import yaml
 from headwater.errors import HeadwaterError
 from headwater.streams.lookup import search
 from headwater.streams.lookup.search import first_answer
-from headwater.streams.lookup.source import Resolved, Source
+from headwater.streams.lookup.source import Found, Resolved, Source
 from headwater.streams.lookup.trace import LookupFailed, Trace
 from headwater.streams.lookup.wanted import AgentsWanted, ImagesWanted, Juju
 
@@ -47,19 +47,9 @@ def validate_images(sources: Sequence[Source], wanted: ImagesWanted) -> dict[str
         ("sources", sources),
     ):
         _require(name, value)
-    every: list[Resolved] = []
-    try:
-        answer = first_answer(sources, wanted, Trace(""), every)
-    except LookupFailed as error:
-        raise NotValidated(error.cause, search.resolved_facts(every[-1])) from error
-    if answer is None or not answer[1].items:
-        raise NotValidated(f"no matching images found for constraint {wanted}", search.resolved_facts(every[-1]))
-    ids = sorted((item["id"] for item in answer[1].items), key=str.encode)
-    return {
-        "ImageIds": ids,
-        "Region": wanted.cloud.region,
-        "Resolve Metadata": search.resolved_facts(every[-1]),
-    }
+    _, found, facts = _answered(sources, wanted, "images")
+    ids = sorted((item["id"] for item in found.items), key=str.encode)
+    return {"ImageIds": ids, "Region": wanted.cloud.region, "Resolve Metadata": facts}
 
 
 def validate_agents(sources: Sequence[Source], wanted: AgentsWanted, juju: Juju = Juju.V3_6) -> dict[str, Any]:
@@ -69,20 +59,28 @@ def validate_agents(sources: Sequence[Source], wanted: AgentsWanted, juju: Juju 
         NotValidated: There is none.
     """
     _require("sources", sources)
+    source, found, facts = _answered(sources, wanted, "agent binaries")
+    names = [agent.name for agent in search.agents_in(source, found, wanted)]
+    return {_MATCHING.get(juju, "Matching Agent Binary Versions"): names, "Resolve Metadata": facts}
+
+
+def _answered(
+    sources: Sequence[Source], wanted: ImagesWanted | AgentsWanted, what: str
+) -> tuple[Source, Found, dict[str, Any]]:
+    """Return what the first source says that can be read, and where that comes from, under Juju's names.
+
+    Raises:
+        NotValidated: It says nothing, or none can be read.
+    """
     every: list[Resolved] = []
     try:
         answer = first_answer(sources, wanted, Trace(""), every)
     except LookupFailed as error:
         raise NotValidated(error.cause, search.resolved_facts(every[-1])) from error
+    facts = search.resolved_facts(every[-1])
     if answer is None or not answer[1].items:
-        raise NotValidated(
-            f"no matching agent binaries found for constraint {wanted}", search.resolved_facts(every[-1])
-        )
-    names = [agent.name for agent in search.agents_in(*answer, wanted)]
-    return {
-        _MATCHING.get(juju, "Matching Agent Binary Versions"): names,
-        "Resolve Metadata": search.resolved_facts(every[-1]),
-    }
+        raise NotValidated(f"no matching {what} found for constraint {wanted}", facts)
+    return *answer, facts
 
 
 def require_provider(name: str, *, of_images: bool) -> None:

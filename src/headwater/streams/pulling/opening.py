@@ -14,9 +14,10 @@ from headwater.caching.fills import Fills
 from headwater.errors import SettingsError
 from headwater.fetching.fetcher import Fetcher
 from headwater.streams.pulling.documents import Documents
-from headwater.streams.pulling.pulled import PulledTree, Signs, Tally
+from headwater.streams.pulling.pulled import PulledTree, Tally
 from headwater.streams.pulling.records import Records
 from headwater.streams.pulling.remote import RemoteFeed
+from headwater.streams.pulling.served_documents import Signs
 from headwater.streams.settings import StreamsSettings
 from headwater.streams.trees.directory import DirectoryTree
 from headwater.streams.trees.opening import opened

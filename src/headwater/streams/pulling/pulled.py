@@ -7,12 +7,8 @@ come here.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import re
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,13 +20,12 @@ from headwater.caching.directory import CachedFile, CacheUnavailable, KeptFiles
 from headwater.caching.fills import Fill, Fills
 from headwater.caching.pieces import PIECE
 from headwater.errors import HeadwaterError, NotFound
-from headwater.streams.format.documents import Index
 from headwater.streams.format.json_objects import as_object, parse_json
-from headwater.streams.pulling.documents import Documents, Found, plain_path
+from headwater.streams.pulling.documents import Documents
 from headwater.streams.pulling.documents import Tally as DocumentsTally
 from headwater.streams.pulling.files import FileWrong, NamedFile, named_files
-from headwater.streams.pulling.records import Record
 from headwater.streams.pulling.remote import RemoteFeed
+from headwater.streams.pulling.served_documents import ServedDocuments, Signs
 from headwater.streams.trees.served.file import NotInTree, ServedFile, Source, TreeDown
 from headwater.streams.trees.served.stored import readable_path
 from headwater.streams.trees.tree import media_type_of
@@ -38,14 +33,10 @@ from headwater.streams.trees.tree import media_type_of
 _log = logging.getLogger(__name__)
 
 _TABLES: Final = 64  # products documents whose files are in memory
-_TWINS: Final = 64  # signed forms of ours that are in memory
 _WRONG_S: Final = 60  # for how long a file that was wrong is not asked for again
 _GRACE_S: Final = 2 * 3600  # for how long a file is given that is not named any more
 _PRUNE_EVERY_S: Final = 60.0
 _NO_FILES: Final = "image-ids"  # documents of this data type name no files
-_STALE: Final = "Response is Stale"
-_FAILED: Final = "Revalidation Failed"
-_DOCUMENT: Final = re.compile(r".*\.(?:json|sjson|json\.gpg)")
 
 
 class Tally(DocumentsTally, Protocol):
@@ -56,16 +47,6 @@ class Tally(DocumentsTally, Protocol):
 
     def pulled_size(self, tree: str, size: int) -> None:
         """Note how many bytes of files are kept."""
-
-
-class Signs(Protocol):
-    """What signs: see ``signing.Signer``."""
-
-    def sign(self, text: bytes) -> bytes: ...
-
-    def sign_detached(self, document: bytes) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +81,18 @@ class PulledTree:
             signer: Signs the documents anew; ``None``: they keep their signatures.
         """
         self.name, self.documents, self.kept = name, documents, kept
-        self._remote, self._signer, self._clock, self._tally = remote, signer, clock, tally
+        self._served = ServedDocuments(name, documents, signer)
+        self._remote, self._clock, self._tally = remote, clock, tally
         self._fills = fills(_Counts(name, tally))
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Mapping[str, NamedFile]] = OrderedDict()
-        self._twins: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._wrong: dict[str, float] = {}
 
     def find(self, path: str) -> ServedFile:
         """As ``ServedTree.find``."""
         readable_path(self.name, path)
         try:
-            found = self._document(path) if _is_document(path) else None
+            found = self._served.find(path)
             return found if found is not None else self._file(path)
         except (NotInTree, TreeDown):
             raise
@@ -132,80 +113,7 @@ class PulledTree:
         self._remote.close()
         self.documents.close()
         self._fills.close()
-        if self._signer is not None:
-            self._signer.close()
-
-    # --- Documents -------------------------------------------------------------------------------
-
-    def _document(self, path: str) -> ServedFile | None:
-        """Return a document; ``None`` where the feed has none of this path."""
-        is_signature = path.endswith(".gpg")
-        wanted = path.removesuffix(".gpg")
-        if plain_path(wanted) not in self.documents.names():
-            return None
-        makes_twin = self._signer is not None and (is_signature or wanted.endswith(".sjson"))
-        found = self.documents.find(plain_path(wanted) if makes_twin else wanted)
-        if found.record.is_absent:
-            raise NotInTree(self.name, path)
-        if makes_twin:
-            return self._given(path, found, self._twin(path, found.record))
-        if is_signature:
-            if found.record.signature is None:
-                raise NotInTree(self.name, path)
-            return self._given(path, found, found.record.signature)
-        return self._kept_document(path, found)
-
-    def _kept_document(self, path: str, found: Found) -> ServedFile:
-        opened = self.documents.records.open(found.record)
-        if opened is None:  # replaced since it was looked up
-            found = self.documents.find(path)
-            opened = self.documents.records.open(found.record)
-            if opened is None:
-                raise TreeDown(self.name, path, "it is being replaced")
-        held = _Held(opened)
-        return self._served(path, found, found.record.size, found.record.sha256, lambda _: held.path)
-
-    def _given(self, path: str, found: Found, body: bytes) -> ServedFile:
-        digest = hashlib.sha256(body).hexdigest()
-        return self._served(path, found, len(body), digest, lambda wanted: iter([body[wanted.start : wanted.stop]]))
-
-    def _served(self, path: str, found: Found, size: int, digest: str, begin: Callable[[range], Source]) -> ServedFile:
-        headers = {"Age": str(int(found.age_s))}
-        if found.is_stale:
-            # Source: RFC 7234, section 5.5; RFC 9111 has done away with it, and some still show it.
-            headers["Warning"] = f'111 - "{_FAILED}"' if found.failed else f'110 - "{_STALE}"'
-        return ServedFile(
-            path=path,
-            size=size,
-            etag=f'"{digest[:32]}"',
-            modified=found.record.changed,
-            media_type=media_type_of(path),
-            begin=begin,
-            headers=headers,
-        )
-
-    def _twin(self, path: str, record: Record) -> bytes:
-        """Return the signed form of a document that we make."""
-        assert self._signer is not None
-        key = (record.sha256, path)
-        with self._lock:
-            if key in self._twins:
-                return self._twins[key]
-        text = self.documents.text(record)
-        if path.endswith(".gpg"):
-            made = self._signer.sign_detached(text)
-        else:
-            document = as_object(parse_json(text), path)
-            made = self._signer.sign(
-                Index.from_dict(document).with_signed_paths().to_bytes() if "index" in document else text
-            )
-        with self._lock:
-            self._twins[key] = made
-            while len(self._twins) > _TWINS:
-                self._twins.popitem(last=False)
-        return made
-
-    # --- Files -----------------------------------------------------------------------------------
+        self._served.close()
 
     def named(self, path: str) -> tuple[NamedFile, str] | None:
         """Return a file that the feed names, and the path of the document that does; ``None``: it names no such file.
@@ -376,15 +284,3 @@ class PulledTree:
             while len(self._tables) > _TABLES:
                 self._tables.popitem(last=False)
         return table
-
-
-def _is_document(path: str) -> bool:
-    return _DOCUMENT.fullmatch(path) is not None
-
-
-class _Held:
-    """An open file, as long as anybody has this."""
-
-    def __init__(self, opened: int) -> None:
-        weakref.finalize(self, os.close, opened)
-        self.path = Path(f"/dev/fd/{opened}")

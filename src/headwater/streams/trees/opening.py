@@ -57,27 +57,35 @@ def opened(name: str, access: Access | None = None, environment: Mapping[str, st
     if scheme in ("s3", "swift") and not place:
         raise SettingsError(f"{name}: name a {'bucket' if scheme == 's3' else 'container'}: {scheme}://NAME/PREFIX")
     if scheme == "s3":
-        from headwater.streams.trees.s3 import S3Tree  # noqa: PLC0415 - as above
-
-        endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
-        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-        return S3Tree(place, prefix, endpoint=endpoint, region=region, cafile=access.cafile, timeout_s=access.timeout_s)
+        return _s3(place, prefix, access, environment)
     if scheme == "swift":
-        from headwater.client.keystone import keystone_session  # noqa: PLC0415 - as above
-        from headwater.streams.trees.swift import SwiftTree  # noqa: PLC0415 - as above
-
-        return SwiftTree(
-            keystone_session(environment),
-            place,
-            prefix,
-            region=environment.get("OS_REGION_NAME"),
-            interface=environment.get("OS_INTERFACE", "public"),
-            storage_url=environment.get("OS_STORAGE_URL"),
-            cafile=environment.get("OS_CACERT"),
-            timeout_s=access.timeout_s,
-        )
+        return _swift(place, prefix, access, environment)
     from headwater.fetching.url_filter import redacted  # noqa: PLC0415 - as above
 
     raise SettingsError(
         f"{redacted(name)}: a tree is a directory, file:///…, http://…, https://…, s3://BUCKET/… or swift://CONTAINER/…"
+    )
+
+
+def _s3(bucket: str, prefix: str, access: Access, environment: Mapping[str, str]) -> Tree:
+    from headwater.streams.trees.s3 import S3Tree  # noqa: PLC0415 - as above
+
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return S3Tree(bucket, prefix, endpoint=endpoint, region=region, cafile=access.cafile, timeout_s=access.timeout_s)
+
+
+def _swift(container: str, prefix: str, access: Access, environment: Mapping[str, str]) -> Tree:
+    from headwater.client.keystone import keystone_session  # noqa: PLC0415 - as above
+    from headwater.streams.trees.swift import SwiftTree  # noqa: PLC0415 - as above
+
+    return SwiftTree(
+        keystone_session(environment),
+        container,
+        prefix,
+        region=environment.get("OS_REGION_NAME"),
+        interface=environment.get("OS_INTERFACE", "public"),
+        storage_url=environment.get("OS_STORAGE_URL"),
+        cafile=environment.get("OS_CACERT"),
+        timeout_s=access.timeout_s,
     )

@@ -119,11 +119,11 @@ def test_after_damage_was_found_the_next_reader_begins_elsewhere(database: Datab
 def test_what_is_wrong_is_read_to_be_verified_only(database: Database, tmp_path: Path) -> None:
     house = House(database, DATA, Location("files", "k"), **hashed(DATA))
     files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
-    house.downloads._stores = {"files": files}
+    house.downloads._places._stores = {"files": files}
     put(files, "k", DAMAGED)
     found = house.open()
     assert (found.path is None, found.gives_parts) == (False, True)  # nobody has read it
-    house.downloads._catalogue.judge(house.image.id, Location("files", "k"), WRONG)
+    house.downloads._places._catalogue.judge(house.image.id, Location("files", "k"), WRONG)
     found = house.open()
     assert (found.path, found.gives_parts) == (None, False)
     with pytest.raises(DataDamaged):
@@ -136,7 +136,7 @@ def test_what_is_wrong_is_read_to_be_verified_only(database: Database, tmp_path:
 def in_files(house: House, tmp_path: Path, data: bytes = DATA) -> FileStore:
     """Let a store of files be the one that holds the image."""
     files = marked(FileStore("files", FileStoreSettings(chunk_size=4096), tmp_path / "files"))
-    house.downloads._stores = {"files": files, "b": house.b}
+    house.downloads._places._stores = {"files": files, "b": house.b}
     put(files, "k", data)
     return files
 
@@ -193,7 +193,7 @@ def test_where_a_changed_file_is_one_of_two_copies_the_next_reader_gets_the_othe
 def test_who_wants_speed_sends_files_that_were_touched(database: Database, tmp_path: Path) -> None:
     house = House(database, DATA, Location("files", "k"), **hashed(DATA))
     files = in_files(house, tmp_path)
-    house.downloads._known = KnownStores([KnownStore(name="files", verify_reads=False)])
+    house.downloads._places._known = KnownStores([KnownStore(name="files", verify_reads=False)])
     files.path("k").touch()
     assert house.open().path == files.path("k")
 
@@ -217,7 +217,7 @@ def test_an_object_of_another_size_is_told_of_once_and_not_read(
     database: Database, there: bytes, *, verifies: bool
 ) -> None:
     house = House(database, DATA, Location("a", "k"), Location("b", "k"), **hashed(DATA))
-    house.downloads._known = KnownStores([KnownStore(name=name, verify_reads=verifies) for name in "ab"])
+    house.downloads._places._known = KnownStores([KnownStore(name=name, verify_reads=verifies) for name in "ab"])
     house.a.put("k", there)
     house.b.put("k", DATA)
     for _ in range(2):
@@ -235,7 +235,7 @@ def test_an_object_of_another_size_is_told_of_once_and_not_read(
 def test_a_file_of_another_size_is_not_sent(database: Database, tmp_path: Path) -> None:
     house = House(database, DATA, Location("files", "k"), Location("b", "k"), **hashed(DATA))
     files = marked(FileStore("files", FileStoreSettings(), tmp_path / "files"))
-    house.downloads._stores = {"files": files, "b": house.b}
+    house.downloads._places._stores = {"files": files, "b": house.b}
     put(files, "k", DATA + b"more")
     house.b.put("k", DATA)
     assert house.open().path is None
@@ -260,7 +260,7 @@ def test_missing_data_is_told_of_while_another_copy_is_read_and_is_used_when_it_
 def test_who_wants_speed_reads_unverified(database: Database) -> None:
     house = House(database, DATA, Location("a", "k"), Location("web", URL), **hashed(DATA))
     known = KnownStores([KnownStore(name=name, verify_reads=False) for name in ("a", "web")])
-    house.downloads._known = known
+    house.downloads._places._known = known
     house.a.put("k", DAMAGED)
     assert house.whole() == DAMAGED
     house.a.close()
@@ -345,7 +345,7 @@ def test_a_verdict_that_cannot_be_kept_harms_no_download(database: Database, mon
     def fails(*_: object) -> None:
         raise StoreUnavailable("catalogue", "busy")
 
-    monkeypatch.setattr(house.downloads._catalogue, "judge", fails)
+    monkeypatch.setattr(house.downloads._places._catalogue, "judge", fails)
     assert house.whole() == DATA
 
 
