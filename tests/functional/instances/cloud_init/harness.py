@@ -22,15 +22,16 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 from cloudinit import dmi, helpers, url_helper, util
-from cloudinit.net import netplan, network_state
 from cloudinit.sources import DataSourceConfigDrive, DataSourceEc2, DataSourceNoCloud, DataSourceOpenStack
 from cloudinit.sources.helpers import openstack
 
 from functional.instances.cloud_init.guards import Guards
+from functional.instances.cloud_init.networks import understood
 
 FIXED_ADDRESS = "http://169.254.169.254"  # the OpenStack data source asks here for the EC2 tree, always
 
@@ -39,6 +40,7 @@ class Guest:
     """The machine that boots: what cloud-init asks of it besides its metadata."""
 
     def __init__(self, playground: Path, *, product: str) -> None:
+        self.distribution = SimpleNamespace(fallback_interface="eth0")
         self.requests: list[str] = []
         self.injected: dict[str, bytes] = {}
         self.playground = playground
@@ -78,16 +80,16 @@ def read_openstack(guest: Guest, url: str) -> dict[str, Any]:
     guest.watch_requests(url)
     config = {"metadata_urls": [url], "timeout": 5, "retries": 1}
     source = DataSourceOpenStack.DataSourceOpenStack(
-        {"datasource": {"OpenStack": config}, "datasource_list": ["OpenStack"]}, None, guest.paths
+        {"datasource": {"OpenStack": config}, "datasource_list": ["OpenStack"]}, guest.distribution, guest.paths
     )
-    return {"found": source._get_data(), **_understood(source), "ec2": source.ec2_metadata}
+    return {"found": source._get_data(), **_told(source, guest.playground), "ec2": source.ec2_metadata}
 
 
 def read_ec2(guest: Guest, url: str) -> dict[str, Any]:
     """Run the EC2 data source against a service, on a cloud that is not Amazon's."""
     guest.watch_requests(url)
     config = {"metadata_urls": [url], "max_wait": 5, "timeout": 5, "strict_id": "false"}
-    source = DataSourceEc2.DataSourceEc2({"datasource": {"Ec2": config}}, None, guest.paths)
+    source = DataSourceEc2.DataSourceEc2({"datasource": {"Ec2": config}}, guest.distribution, guest.paths)
     found = source._get_data()
     return {
         "found": found,
@@ -105,7 +107,7 @@ def read_nocloud(guest: Guest, url: str) -> dict[str, Any]:
     guest.watch_requests(url)
     util.get_cmdline = lambda: ""
     config = {"datasource": {"NoCloud": {"seedfrom": f"{url}/", "fs_label": None}}}
-    source = DataSourceNoCloud.DataSourceNoCloudNet(config, None, guest.paths)
+    source = DataSourceNoCloud.DataSourceNoCloudNet(config, guest.distribution, guest.paths)
     found = source._get_data()
     # Versions before 24.3 do not ask a seed for it; their code makes of it what newer ones make.
     network = util.load_yaml(url_helper.readurl(f"{url}/network-config").contents)
@@ -118,7 +120,7 @@ def read_nocloud(guest: Guest, url: str) -> dict[str, Any]:
         "user_data": source.userdata_raw,
         "user_data_parts": _parts(source) if found else None,
         "vendor_data": source.vendordata_raw,
-        "netplan": None if not network else _rendered(network),
+        "network": understood(network, guest.playground) if network else None,
     }
 
 
@@ -128,7 +130,7 @@ def read_nocloud_medium(guest: Guest, directory: str) -> dict[str, Any]:
     util.get_cmdline = lambda: ""
     shutil.copytree(directory, Path(guest.paths.seed_dir) / "nocloud")
     config = {"datasource": {"NoCloud": {"fs_label": None}}}
-    source = DataSourceNoCloud.DataSourceNoCloud(config, None, guest.paths)
+    source = DataSourceNoCloud.DataSourceNoCloud(config, guest.distribution, guest.paths)
     found = source._get_data()
     network = source.network_config
     return {
@@ -138,26 +140,22 @@ def read_nocloud_medium(guest: Guest, directory: str) -> dict[str, Any]:
         "public_keys": source.get_public_ssh_keys(),
         "user_data": source.userdata_raw,
         "vendor_data": source.vendordata_raw,
-        "netplan": None if not network else _rendered(network),
+        "network": understood(network, guest.playground) if network else None,
     }
-
-
-def _rendered(network: Mapping[str, Any]) -> str:
-    """Return the netplan file that cloud-init writes for its own network configuration."""
-    text: str = netplan.Renderer({"features": []})._render_content(network_state.parse_net_config_data(network))
-    return text
 
 
 def read_config_drive(guest: Guest, directory: str) -> dict[str, Any]:
     """Run the config drive data source on a copy of a mounted drive."""
     guest.take_files()
     shutil.copytree(directory, Path(guest.paths.seed_dir) / "config_drive")
-    source = DataSourceConfigDrive.DataSourceConfigDrive({"datasource_list": ["ConfigDrive"]}, None, guest.paths)
+    source = DataSourceConfigDrive.DataSourceConfigDrive(
+        {"datasource_list": ["ConfigDrive"]}, guest.distribution, guest.paths
+    )
     found = source._get_data()
-    return {"found": found, **_understood(source), "ec2": source.ec2_metadata, "injected": guest.injected}
+    return {"found": found, **_told(source, guest.playground), "ec2": source.ec2_metadata, "injected": guest.injected}
 
 
-def _understood(source: Any) -> dict[str, Any]:
+def _told(source: Any, playground: Path) -> dict[str, Any]:
     """What both OpenStack data sources make of their documents."""
     network = source.network_json if isinstance(source.network_json, Mapping) else None
     return {
@@ -171,7 +169,9 @@ def _understood(source: Any) -> dict[str, Any]:
         "vendor_data": source.vendordata_raw,
         "vendor_data2": source.vendordata2_raw,
         "network_json": network,
-        "netplan": None if network is None else _netplan(copy.deepcopy(network)),  # it changes what it reads
+        "network": None
+        if network is None
+        else _network(copy.deepcopy(network), playground),  # it changes what it reads
     }
 
 
@@ -180,14 +180,11 @@ def _parts(source: Any) -> list[str]:
     return [part.get_content_type() for part in source.get_userdata().walk() if not part.is_multipart()]
 
 
-def _netplan(network: Mapping[str, Any]) -> str:
-    """Return the netplan file that cloud-init writes for a network document, on a guest that has its interfaces."""
+def _network(network: Mapping[str, Any], playground: Path) -> dict[str, Any]:
+    """Return what comes of a network document, on a guest that has its interfaces."""
     macs = [link["ethernet_mac_address"] for link in network["links"] if link["type"] not in ("bond", "vlan")]
     known = {mac.lower(): f"eth{number}" for number, mac in enumerate(macs)}
-    state = network_state.parse_net_config_data(openstack.convert_net_json(network, known_macs=known))
-    # Without a list of features it would ask the guest's own netplan.
-    text: str = netplan.Renderer({"features": []})._render_content(state)
-    return text
+    return understood(openstack.convert_net_json(network, known_macs=known), playground)
 
 
 def _printable(value: object) -> object:
@@ -215,8 +212,8 @@ def main() -> None:
         guest = Guest(Path(playground), product="OpenStack Nova" if chosen.kind == "openstack" else "")
         Guards(Path(playground))
         read = READERS[chosen.kind]
-        understood = read(guest, chosen.source.rstrip("/"))
-        sys.stdout.write(json.dumps({**understood, "requests": guest.requests}, default=_printable) + "\n")
+        found = read(guest, chosen.source.rstrip("/"))
+        sys.stdout.write(json.dumps({**found, "requests": guest.requests}, default=_printable) + "\n")
 
 
 if __name__ == "__main__":
