@@ -2,10 +2,10 @@
 
 Run by a Python that has cloud-init's dependencies, with the modules of cloud-init on ``PYTHONPATH``::
 
-    python -m functional.instances.cloud_init.harness openstack URL | ec2 URL | nocloud URL | config-drive DIRECTORY
+    python -m functional.instances.cloud_init.harness openstack URL | ec2 URL | aws URL | nocloud URL | config-drive DIRECTORY
 
 The data sources run as they would on a booting machine, on a guest that is made up here: its SMBIOS
-says OpenStack, its network interfaces are those of the network document. Guards keep them from the
+says OpenStack, or AWS, its network interfaces are those of the network document. Guards keep them from the
 rest of this machine (see ``guards.py``). Bytes are printed as base64.
 """
 
@@ -39,13 +39,13 @@ FIXED_ADDRESS = "http://169.254.169.254"  # the OpenStack data source asks here 
 class Guest:
     """The machine that boots: what cloud-init asks of it besides its metadata."""
 
-    def __init__(self, playground: Path, *, product: str) -> None:
+    def __init__(self, playground: Path, smbios: Mapping[str, str]) -> None:
         self.distribution = SimpleNamespace(fallback_interface="eth0")
         self.requests: list[str] = []
         self.injected: dict[str, bytes] = {}
         self.playground = playground
         self.paths = helpers.Paths({"cloud_dir": str(playground / "cloud"), "run_dir": str(playground / "run")})
-        dmi.read_dmi_data = {"system-product-name": product}.get
+        dmi.read_dmi_data = smbios.get
         util.is_x86 = lambda _machine=None: True  # elsewhere cloud-init does not look at SMBIOS
         util.is_resolvable_url = lambda _url: True
         sleep = time.sleep
@@ -86,7 +86,7 @@ def read_openstack(guest: Guest, url: str) -> dict[str, Any]:
 
 
 def read_ec2(guest: Guest, url: str) -> dict[str, Any]:
-    """Run the EC2 data source against a service, on a cloud that is not Amazon's."""
+    """Run the EC2 data source against a service: as on AWS, with session tokens, where SMBIOS says so."""
     guest.watch_requests(url)
     config = {"metadata_urls": [url], "max_wait": 5, "timeout": 5, "strict_id": "false"}
     source = DataSourceEc2.DataSourceEc2({"datasource": {"Ec2": config}}, guest.distribution, guest.paths)
@@ -196,9 +196,15 @@ def _printable(value: object) -> object:
 READERS = {
     "openstack": read_openstack,
     "ec2": read_ec2,
+    "aws": read_ec2,
     "nocloud": read_nocloud,
     "nocloud-medium": read_nocloud_medium,
     "config-drive": read_config_drive,
+}
+_AWS = "ec2e1916-9099-4caf-bd21-012345abcdef"
+SMBIOS: dict[str, dict[str, str]] = {
+    "openstack": {"system-product-name": "OpenStack Nova"},
+    "aws": {"system-uuid": _AWS, "system-serial-number": _AWS},
 }
 
 
@@ -209,7 +215,7 @@ def main() -> None:
     parser.add_argument("source", help="base URL, or the directory where a config drive is mounted")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as playground:
-        guest = Guest(Path(playground), product="OpenStack Nova" if chosen.kind == "openstack" else "")
+        guest = Guest(Path(playground), SMBIOS.get(chosen.kind, {}))
         Guards(Path(playground))
         read = READERS[chosen.kind]
         found = read(guest, chosen.source.rstrip("/"))

@@ -184,6 +184,18 @@ def test_the_ec2_data_source_understands_our_port(port: Port, cloud_init: CloudI
     ]
 
 
+def test_the_ec2_data_source_asks_for_a_token_where_smbios_says_aws(port: Port, cloud_init: CloudInit) -> None:
+    guest = replace(GUEST, id="ec2e1916-9099-4caf-bd21-012345abcdef", tokens="required")
+    port.becomes(guest)
+    assert cloud_init.read("ec2", port.url)["found"] is False
+    found = cloud_init.read("aws", port.url)
+    assert (found["found"], found["public_keys"]) == (True, [KEY])
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
+    assert found["instance_id"].startswith("i-")
+    statuses = {request.split()[0] for request in found["requests"]}
+    assert statuses <= {"200", "404"}, found["requests"]
+
+
 @pytest.fixture(params=["address", "seed"])
 def nocloud(request: pytest.FixtureRequest, port: Port) -> str:
     """Where a machine is told to look, which is known by its address, or by a secret path."""
