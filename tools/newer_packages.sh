@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Unpack packages of a newer release of the distribution, without installing them:
 #
-#     newer_packages.sh SUITE PACKAGE=DIRECTORY...
+#     newer_packages.sh SUITE PACKAGE[,PACKAGE...]=DIRECTORY...
 #
 # SUITE is "newest", for the release that the distribution works on, or "backports", for what is newer beside this one. What
 # is in place is not fetched again. The mirror stands in the machine's own sources, and the keys that sign are those that it
@@ -73,10 +73,10 @@ printf 'Fetching %s (%s)\n' "${wanted[*]%%=*}" "$release"
 apt-get update --quiet --quiet </dev/null >"$work/log" 2>&1 ||
     cannot_any "$(grep -m1 '^E:' "$work/log" || printf 'apt-get update failed')"
 for pair in "${wanted[@]}"; do
-    name=${pair%%=*} place="$work/${pair%%=*}"
-    mkdir "$place"
-    if (cd "$place" && apt-get download --quiet --quiet "$name" </dev/null >log 2>&1) &&
-        dpkg -x "$place"/*.deb "$place/tree"; then
+    IFS=, read -ra names <<<"${pair%%=*}"
+    place=$(mktemp -d "$work/packages.XXXXXX")
+    if (cd "$place" && apt-get download --quiet --quiet "${names[@]}" </dev/null >log 2>&1); then
+        for package in "$place"/*.deb; do dpkg -x "$package" "$place/tree"; done
         mv "$place/tree" "${pair#*=}"
     else
         cannot "$pair" "$(grep -m1 '^E:' "$place/log" || printf 'apt-get download failed')"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fetch what the tests read out of Debian packages without installing it: cloud-init, which is never
 # started as a service here, the clients of LXD and Incus, which need no daemon for what they do here, the program by which
-# systemd fetches images, and one real ISO image. All are unpacked below .cache. Of cloud-init and the client of Incus
-# there is the newest beside the distribution's, where it can be reached (newer_packages.sh).
+# systemd fetches images, and one real ISO image. All are unpacked below .cache. Of cloud-init, the client of Incus
+# and systemd there is the newest beside the distribution's, where it can be reached (newer_packages.sh).
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
@@ -82,4 +82,5 @@ if ! compgen -G "$iso/*.iso" >/dev/null; then
         printf 'No ISO image could be fetched (apt-get download ipxe): its tests cannot run.\n' >&2
 fi
 
-tools/newer_packages.sh newest cloud-init=.cache/cloud-init-newest incus-client=.cache/incus-newest-client
+tools/newer_packages.sh newest cloud-init=.cache/cloud-init-newest incus-client=.cache/incus-newest-client \
+    systemd-imds,systemd-container,libsystemd-shared=.cache/systemd-newest

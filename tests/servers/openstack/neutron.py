@@ -1,7 +1,7 @@
 """Metadata agents of Neutron with haproxy before them, as they run on a network node, for one metadata service.
 
-The agents are Neutron's own code in its own environment (``.venv-neutron``), haproxy the distribution's. That of ML2 knows
-guests from Neutron's server, OVN's from the Southbound database; both are asked here for what a file says.
+The agents are Neutron's own code in its own environment (``.venv-neutron``), haproxy the distribution's. That of ML2
+knows guests from Neutron's server, OVN's from the Southbound database; here a file has what either would find there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Run by a Python that has cloud-init's dependencies, with the modules of cloud-init on ``PYTHONPATH``::
 
-    python -m functional.instances.cloud_init.harness openstack URL | ec2 URL | aws URL | nocloud URL | config-drive DIRECTORY
+    python -m functional.instances.cloud_init.harness openstack URL | ec2 URL | aws URL | nocloud URL
+    python -m functional.instances.cloud_init.harness config-drive DIRECTORY | nocloud-medium DIRECTORY
 
 The data sources run as they would on a booting machine, on a guest that is made up here: its SMBIOS
 says OpenStack, or AWS, its network interfaces are those of the network document. Guards keep them from the
