@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from cloudinit import dmi, helpers, url_helper, util
 from cloudinit.sources import DataSourceConfigDrive, DataSourceEc2, DataSourceNoCloud, DataSourceOpenStack
 from cloudinit.sources.helpers import openstack
+from cloudinit.version import version_string
 
 from functional.instances.cloud_init.guards import Guards
 from functional.instances.cloud_init.networks import understood
@@ -220,7 +221,9 @@ def main() -> None:
         Guards(Path(playground))
         read = READERS[chosen.kind]
         found = read(guest, chosen.source.rstrip("/"))
-        sys.stdout.write(json.dumps({**found, "requests": guest.requests}, default=_printable) + "\n")
+        sys.stdout.write(
+            json.dumps({**found, "release": version_string(), "requests": guest.requests}, default=_printable) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, wait_until
 from needs import CHECKOUT
 
 UNPACKED = CHECKOUT / ".cache" / "systemd-newest"
@@ -97,3 +99,16 @@ def test_what_is_not_there_is_an_error_to_it(imdsd: Imdsd) -> None:
         assert (done.returncode, done.stdout) == (1, b""), done.stderr
         assert b"Requesting data for key '/meta-data/" + path in done.stderr
     assert imdsd.ask("/meta-data/instance-id").stdout.startswith(b"i-")
+
+
+def test_the_boot_log_knows_that_it_reads_single_documents(service: HeadwaterProcess, imdsd: Imdsd) -> None:
+    assert imdsd.ask("--well-known=hostname").returncode == 0
+
+    def verdict() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(service.command("instance", "boot-log", "web", "--json").stdout)["verdict"]
+        return found
+
+    wait_until(lambda: verdict()["requests"] > 1, "the requests are written down")
+    found = verdict()
+    assert (found["complete"], found["source"]) == (True, None)
+    assert found["program"].startswith("systemd-imdsd ")
