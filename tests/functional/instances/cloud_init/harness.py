@@ -3,6 +3,7 @@
 Run by a Python that has cloud-init's dependencies, with the modules of cloud-init on ``PYTHONPATH``::
 
     python -m functional.instances.cloud_init.harness openstack URL | ec2 URL | aws URL | nocloud URL
+    python -m functional.instances.cloud_init.harness nocloud-serial SERIAL
     python -m functional.instances.cloud_init.harness config-drive DIRECTORY | nocloud-medium DIRECTORY
 
 The data sources run as they would on a booting machine, on a guest that is made up here: its SMBIOS
@@ -104,11 +105,11 @@ def read_ec2(guest: Guest, url: str) -> dict[str, Any]:
     }
 
 
-def read_nocloud(guest: Guest, url: str) -> dict[str, Any]:
+def read_nocloud(guest: Guest, url: str, *, is_configured: bool = True) -> dict[str, Any]:
     """Run the NoCloud data source of the network stage against a seed."""
     guest.watch_requests(url)
     util.get_cmdline = lambda: ""
-    config = {"datasource": {"NoCloud": {"seedfrom": f"{url}/", "fs_label": None}}}
+    config = {"datasource": {"NoCloud": {"fs_label": None} | ({"seedfrom": f"{url}/"} if is_configured else {})}}
     source = DataSourceNoCloud.DataSourceNoCloudNet(config, guest.distribution, guest.paths)
     found = source._get_data()
     # Versions before 24.3 do not ask a seed for it; their code makes of it what newer ones make.
@@ -124,6 +125,11 @@ def read_nocloud(guest: Guest, url: str) -> dict[str, Any]:
         "vendor_data": source.vendordata_raw,
         "network": understood(network, guest.playground) if network else None,
     }
+
+
+def read_nocloud_serial(guest: Guest, serial: str) -> dict[str, Any]:
+    """Do the same where SMBIOS' serial number alone says where the seed is."""
+    return read_nocloud(guest, serial.partition(";s=")[2].rstrip("/"), is_configured=False)
 
 
 def read_nocloud_medium(guest: Guest, directory: str) -> dict[str, Any]:
@@ -200,6 +206,7 @@ READERS = {
     "ec2": read_ec2,
     "aws": read_ec2,
     "nocloud": read_nocloud,
+    "nocloud-serial": read_nocloud_serial,
     "nocloud-medium": read_nocloud_medium,
     "config-drive": read_config_drive,
 }
@@ -214,13 +221,15 @@ def main() -> None:
     """Read what the arguments name, and print it."""
     parser = argparse.ArgumentParser(description="What real cloud-init understands of a metadata source, as JSON.")
     parser.add_argument("kind", choices=list(READERS))
-    parser.add_argument("source", help="base URL, or the directory where a config drive is mounted")
+    parser.add_argument("source", help="base URL, serial number, or the directory where a config drive is mounted")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as playground:
-        guest = Guest(Path(playground), SMBIOS.get(chosen.kind, {}))
+        told = (
+            {"system-serial-number": chosen.source} if chosen.kind == "nocloud-serial" else SMBIOS.get(chosen.kind, {})
+        )
+        guest = Guest(Path(playground), told)
         Guards(Path(playground))
-        read = READERS[chosen.kind]
-        found = read(guest, chosen.source.rstrip("/"))
+        found = READERS[chosen.kind](guest, chosen.source)
         sys.stdout.write(
             json.dumps({**found, "release": version_string(), "requests": guest.requests}, default=_printable) + "\n"
         )

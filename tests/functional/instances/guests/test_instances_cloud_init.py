@@ -28,6 +28,7 @@ from headwater.instances.bulk import records
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
 from headwater.instances.lists.rows import InstanceLists
+from headwater.instances.media.arguments import carried
 from headwater.instances.media.config_drive import Layout, write_config_drive
 from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
@@ -220,6 +221,16 @@ def test_the_nocloud_data_source_understands_our_port(
     assert found["user_data_parts"] == ["text/cloud-config"]
     assert "fa:16:3e:9c:bf:3d" in found["network"]["netplan"]
     assert {request.split()[0] for request in found["requests"]} == {"200"}
+
+
+def test_the_serial_number_that_we_print_leads_the_nocloud_data_source_to_a_seed(
+    port: Port, cloud_init: CloudInit, nocloud: str
+) -> None:
+    serial = carried(GUEST, seed_url=f"{nocloud}/").serial
+    assert serial is not None
+    found = cloud_init.read("nocloud-serial", serial)
+    assert (found["found"], found["instance_id"]) == (True, GUEST.id)
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
 
 
 def test_a_seed_that_was_revoked_leads_nowhere(port: Port) -> None:
