@@ -69,7 +69,8 @@ STORES := tests/contracts/stores/test_remote_stores.py tests/functional/stores/t
 CLIENTS := tests/beside_nova tests/functional/images/clients tests/functional/images/cache/test_image_cache_clients.py \
 	tests/functional/images/imports/test_import_clients.py tests/functional/images/locations/test_location_clients.py \
 	tests/functional/client/test_real_glance.py tests/functional/instances/callers/test_neutron.py \
-	tests/functional/instances/guests/test_cloudbase_init.py tests/functional/instances/guests/test_instances_cloud_init.py \
+	tests/functional/instances/guests/test_cloudbase_init.py tests/functional/instances/guests/test_ds_identify.py tests/functional/instances/guests/test_instances_cloud_init.py \
+	tests/functional/instances/guests/test_systemd_imdsd.py \
 	tests/functional/streams/test_image_clients.py tests/functional/streams/test_streams_consumers.py \
 	tests/functional/streams/test_systemd_pull.py
 # Python keeps what it has compiled: otherwise each process would compile all tests, with their assertions, for itself.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetch what the tests read out of Debian packages without installing it: cloud-init, which is never
 # started as a service here, the clients of LXD and Incus, which need no daemon for what they do here, the program by which
-# systemd fetches images, and one real ISO image. All are unpacked below .cache.
+# systemd fetches images, and one real ISO image. All are unpacked below .cache. Of cloud-init, the client of Incus
+# and systemd there is the newest beside the distribution's, where it can be reached (newer_packages.sh).
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 
@@ -50,7 +51,7 @@ for name in lxd incus; do
     if fetch "$name-client"; then
         mv "$work/tree" ".cache/$client-client"
     else # not every release of the distribution has both
-        printf '%s could not be fetched (apt-get download %s-client): its tests cannot run.\n' "$client" "$name" >&2
+        tools/newer_packages.sh backports "$name-client=.cache/$client-client"
     fi
     rm -rf "$work"
 done
@@ -80,3 +81,6 @@ if ! compgen -G "$iso/*.iso" >/dev/null; then
     compgen -G "$iso/*.iso" >/dev/null ||
         printf 'No ISO image could be fetched (apt-get download ipxe): its tests cannot run.\n' >&2
 fi
+
+tools/newer_packages.sh newest cloud-init=.cache/cloud-init-newest incus-client=.cache/incus-newest-client \
+    systemd-imds,systemd-container,libsystemd-shared=.cache/systemd-newest

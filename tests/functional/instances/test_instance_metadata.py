@@ -10,13 +10,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pycdlib
 import pytest
 
 from functional.conftest import FreshHeadwater
-from functional.headwater_process import HeadwaterProcess
+from functional.headwater_process import HeadwaterProcess, wait_until
 from needs import CHECKOUT, program
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6/Vd6bZLg2P6nTYxKGBSSmOF0hbnOdCxUZcmNBYxCG me@laptop"
@@ -177,3 +178,12 @@ def test_real_cloud_init_understands_what_the_service_tells(
     assert found["metadata"]["name"] == "web1"
     assert found["public_keys"] == [KEY]
     assert base64.b64decode(found["user_data"]) == USER_DATA
+
+    def verdict() -> dict[str, Any]:
+        said = web1.command("instance", "boot-log", "web1", "--json").stdout
+        understood: dict[str, Any] = json.loads(said)["verdict"]
+        return understood
+
+    wait_until(lambda: verdict()["requests"] >= len(found["requests"]), "the requests are written down")
+    assert (verdict()["complete"], verdict()["source"]) == (True, "OpenStack")
+    assert verdict()["program"] == f"cloud-init {found['release']}"

@@ -1,4 +1,4 @@
-"""Trees with images, read by the clients of LXD and Incus that the distribution ships; no daemon runs."""
+"""Trees with images, read by clients of LXD and Incus; no daemon runs."""
 
 from __future__ import annotations
 

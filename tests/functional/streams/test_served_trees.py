@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +19,7 @@ from swiftclient.authv1 import PasswordPlugin
 
 from functional.conftest import FreshHeadwater
 from functional.raw_http import HalfRequest
+from functional.streams.image_clients import NAMES, image_client, program_of
 from headwater.streams.trees.directory import DirectoryTree
 from headwater.streams.trees.s3 import S3Tree
 from headwater.streams.trees.served.file import NotInTree
@@ -30,7 +30,6 @@ from headwater.streams.writing import feed as feeds
 from headwater.streams.writing import image_files
 from headwater.streams.writing.files import Content
 from headwater.streams.writing.image_files import Added, ImageDescription, Root
-from needs import CHECKOUT, not_run
 from servers.certificates import Authority
 from servers.openstack.swift import Swift
 
@@ -162,15 +161,11 @@ def origin(tmp_path: Path) -> Iterator[tuple[str, Added]]:
         server.server_close()
 
 
-@pytest.mark.parametrize("name", ["lxc", "incus"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_client_exports_an_image_of_others_and_again_when_they_are_gone(
     fresh_headwater: FreshHeadwater, origin: tuple[str, Added], tmp_path: Path, name: str
 ) -> None:
-    program = CHECKOUT / ".cache" / f"{name}-client" / "usr" / "bin" / name
-    if not program.exists():
-        if name == "incus":
-            pytest.skip("the distribution of this machine has no client of Incus")
-        not_run(f"the client {name} (.cache/{name}-client)")
+    program_of(name)
     authority = Authority(tmp_path)
     url, added = origin
     service = fresh_headwater(
@@ -184,25 +179,13 @@ def test_a_client_exports_an_image_of_others_and_again_when_they_are_gone(
             allowed_ports = []
         """
     )
-    home = tmp_path / "home"
-    home.mkdir()
-    places = dict.fromkeys(("HOME", "LXD_CONF", "INCUS_CONF"), str(home))
-    environment = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(authority.file), **places}
-
-    def run(*words: str | Path) -> str:
-        done = subprocess.run(
-            [program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     ours = service.images_url.replace("http://", "https://")
-    run("remote", "add", "t", f"{ours}/trees/far", "--protocol=simplestreams")
-    listed = run("image", "list", "t:", "--format", "csv", "--columns", "F")
+    client = image_client(name, f"{ours}/trees/far", authority, tmp_path / "home")
+    listed = client.run("image", "list", "t:", "--format", "csv", "--columns", "F")
     assert listed.split() == list(added.fingerprints.values())
     for turn in ("first", "second"):
         there = tmp_path / turn
         there.mkdir()
-        run("image", "export", "t:testos/noble", there)
+        client.run("image", "export", "t:testos/noble", there)
         assert SQUASHFS in [file.read_bytes() for file in there.iterdir()]
     assert json.loads(service.command("streams", "pulled", "list", "far", "--json").stdout)["files"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2 as httpx
@@ -15,29 +16,36 @@ from functional.streams.gnupg import GnuPG
 from functional.users import proof, users_file
 from needs import CHECKOUT
 
-UNPACKED = CHECKOUT / ".cache" / "systemd-container"
-PROGRAM = next(UNPACKED.rglob("systemd-pull"), UNPACKED / "systemd-pull")
 # Where it looks for keys is fixed: it sees a directory of ours there, and nobody else does.
 WITH_KEYS = 'mount --bind "$0" /etc/systemd && exec "$@"'
 IMAGE = b"a release" * 100_000
 
 
-@pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    """What the program needs to run; skips where the distribution's does not run here."""
-    libraries = ":".join(str(path.parent) for path in UNPACKED.rglob("libsystemd-shared-*.so"))
+@dataclass(frozen=True)
+class Pull:
+    program: Path
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=["distribution", "newest"])
+def systemd_pull(request: pytest.FixtureRequest) -> Pull:
+    """The program, and what it needs to run; skips where it does not run here."""
+    name = "systemd-container" if request.param == "distribution" else f"systemd-{request.param}"
+    unpacked = CHECKOUT / ".cache" / name
+    program = next((path for path in unpacked.rglob("systemd-pull") if path.is_file()), unpacked / "systemd-pull")
+    libraries = ":".join(str(path.parent) for path in unpacked.rglob("libsystemd-shared-*.so"))
     made = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": libraries}
     if not Path("/etc/systemd").is_dir():
         pytest.skip("this machine has no /etc/systemd to lay keys into")
-    commands: tuple[list[str | Path], ...] = ([PROGRAM, "--version"], ["unshare", "-rm", "true"])
+    commands: tuple[list[str | Path], ...] = ([program, "--version"], ["unshare", "-rm", "true"])
     for command in commands:
         try:
             done = subprocess.run(command, env=made, capture_output=True, text=True, timeout=60, check=False)
         except FileNotFoundError:
-            pytest.skip(f"the distribution of this machine has no {Path(command[0]).name}")
+            pytest.skip(f"there is no {Path(command[0]).name} ({unpacked.relative_to(CHECKOUT)})")
         if done.returncode:
             pytest.skip(f"{Path(command[0]).name} does not run on this machine: {done.stderr}")
-    return made
+    return Pull(program, made)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,7 @@ def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
 
 
 def test_it_fetches_an_image_that_its_key_has_signed_and_no_other(
-    environment: dict[str, str], fresh_headwater: FreshHeadwater, gnupg: GnuPG, tmp_path: Path
+    systemd_pull: Pull, fresh_headwater: FreshHeadwater, gnupg: GnuPG, tmp_path: Path
 ) -> None:
     key = gnupg.secret_key("site")
     users = users_file(tmp_path, root=("r", "admin"))
@@ -73,8 +81,16 @@ def test_it_fetches_an_image_that_its_key_has_signed_and_no_other(
             (keys / file).write_bytes(gnupg.keyring(signer).read_bytes())
         in_a_room_of_its_own: list[str | Path] = ["unshare", "-rm", "sh", "-c", WITH_KEYS, keys]
         return subprocess.run(
-            [*in_a_room_of_its_own, PROGRAM, "raw", "--verify=signature", f"--image-root={place}", url, name],
-            env=environment,
+            [
+                *in_a_room_of_its_own,
+                systemd_pull.program,
+                "raw",
+                "--verify=signature",
+                f"--image-root={place}",
+                url,
+                name,
+            ],
+            env=systemd_pull.environment,
             capture_output=True,
             text=True,
             timeout=120,

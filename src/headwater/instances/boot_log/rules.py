@@ -100,6 +100,7 @@ SOURCES = (
     ),
 )
 
+ANYTHING = _part("a document", ".*")
 USER_DATA = re.compile(r"(openstack/[^/]+/user_data|ec2/[^/]+/user-data|nocloud/user-data)")
 
 # How programs name themselves in ``User-Agent``; the first that fits counts.
@@ -111,3 +112,5 @@ AGENTS = (
     (re.compile(r"systemd-imdsd?/?(\d[\w.+~-]*)?", re.IGNORECASE), "systemd-imdsd"),
     (re.compile(r"(?:aws-sdk|botocore|boto3)[^/]*/(\d[\w.+~-]*)", re.IGNORECASE), "an AWS SDK"),
 )
+# Of these, who reads single documents: a data source has nothing that they need, and what is absent is so to them.
+READ_SINGLE_DOCUMENTS = frozenset({"Ignition", "Afterburn", "systemd-imdsd", "an AWS SDK"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from headwater.instances.boot_log.entries import Entry
-from headwater.instances.boot_log.rules import AGENTS, SOURCES, USER_DATA, Part, Source
+from headwater.instances.boot_log.rules import AGENTS, ANYTHING, READ_SINGLE_DOCUMENTS, SOURCES, USER_DATA, Part, Source
 from headwater.instances.tokens.tokens import TOKEN_PATHS
 
 SILENCE_US = 300 * 1_000_000  # after so long without a word the next request belongs to another boot
@@ -49,8 +49,9 @@ def verdict(name: str, entries: Sequence[Entry], *, has_user_data: bool, needs_t
             "or its image found no reason to ask (ds-identify, datasource_list)"
         )
         return Verdict(complete=False, program=None, source=None, requests=0, sentences=(said, *_reported(boot)))
-    program = _program(asked)
-    source = _source(asked)
+    known, version = _program(asked)
+    program = f"{known} {version}" if version else known
+    source = None if known in READ_SINGLE_DOCUMENTS else _source(asked)
     found = [
         *_tokens(name, asked, needs_token=needs_token),
         *_failures(name, asked, source),
@@ -72,13 +73,13 @@ def verdict(name: str, entries: Sequence[Entry], *, has_user_data: bool, needs_t
     )
 
 
-def _program(asked: Sequence[Entry]) -> str | None:
+def _program(asked: Sequence[Entry]) -> tuple[str | None, str | None]:
+    """Return the name and the version of who asked, as far as they are known."""
     for pattern, name in AGENTS:
         for entry in asked:
             if match := pattern.search(entry.agent):
-                version = match[1] if pattern.groups else None
-                return f"{name} {version}" if version else name
-    return None
+                return name, match[1] if pattern.groups else None
+    return None, None
 
 
 def _source(asked: Sequence[Entry]) -> Source | None:
@@ -93,7 +94,7 @@ def _answers(part: Part, asked: Sequence[Entry]) -> list[Entry]:
 def _failures(name: str, asked: Sequence[Entry], source: Source | None) -> list[str]:
     """Return what was answered with a failure and not asked for again."""
     found = []
-    for part in () if source is None else source.parts:
+    for part in (ANYTHING,) if source is None else source.parts:
         last = {entry.document: entry for entry in _answers(part, asked)}
         for document, entry in last.items():
             if entry.status == HTTPStatus.NOT_FOUND and part.on_absence:

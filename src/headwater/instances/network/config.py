@@ -29,6 +29,7 @@ _BOND_PARAMETERS = {
     "bond_fail_over_mac": "fail-over-mac-policy",
     "bond_primary_reselect": "primary-reselect-policy",
 }
+_COUNTS = ("min-links", "up-delay", "down-delay", "arp-interval")
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 _DYNAMIC = {"ipv4_dhcp": "dhcp4", "ipv6_dhcp": "dhcp6"}  # version 1 has the same names for the others
 
@@ -45,11 +46,10 @@ def version_2(document: _Entry) -> dict[str, Any]:
             entry |= {"id": link["vlan_id"], "link": link["vlan_link"], "macaddress": link["vlan_mac_address"]}
             kind = "vlans"
         elif link["type"] == "bond":
-            parameters = {netplan: link[key] for key, netplan in _BOND_PARAMETERS.items() if link.get(key) is not None}
             entry |= {
                 "interfaces": list(link["bond_links"]),
                 "macaddress": link["ethernet_mac_address"],
-                "parameters": parameters,
+                "parameters": _bond_parameters(link),
             }
             kind = "bonds"
         else:
@@ -62,7 +62,7 @@ def version_2(document: _Entry) -> dict[str, Any]:
 def _common_2(networks: Sequence[_Entry], servers: Sequence[str]) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     addresses: list[str] = []
-    routes: list[dict[str, str]] = []
+    routes: list[dict[str, Any]] = []
     for network in networks:
         kind = network["type"]
         if kind == "ipv4_dhcp":
@@ -73,7 +73,9 @@ def _common_2(networks: Sequence[_Entry], servers: Sequence[str]) -> dict[str, A
             entry["dhcp6"] = True
         else:
             addresses.append(_with_prefix(network["ip_address"], network["netmask"]))
-        routes += [{"to": to, "via": via} for to, via in _routes(network)]
+        for to, via in _routes(network):
+            route = {"to": to, "via": via}
+            routes.append(route | {"on-link": True} if _is_outside(network, via) else route)
     if addresses:
         entry["addresses"] = addresses
     if routes:
@@ -83,9 +85,20 @@ def _common_2(networks: Sequence[_Entry], servers: Sequence[str]) -> dict[str, A
     return entry
 
 
+def _bond_parameters(link: _Entry) -> dict[str, Any]:
+    """Return them with the types of cloud-init's schema: 26.2 warns of others, and netplan takes either."""
+    found = {netplan: link[key] for key, netplan in _BOND_PARAMETERS.items() if link.get(key) is not None}
+    for name, value in found.items():
+        if name == "mii-monitor-interval":
+            found[name] = str(value)
+        elif name in _COUNTS and str(value).isdecimal():
+            found[name] = int(value)
+    return found
+
+
 def version_1(document: _Entry) -> dict[str, Any]:
     """Return the configuration in cloud-init's older form, which names the interfaces: eth0 and so on."""
-    names = _names(document["links"])
+    names, servers = _names(document["links"]), _name_servers(document["services"])
     config: list[dict[str, Any]] = []
     for link in document["links"]:
         entry: dict[str, Any] = {"name": names[link["id"]]}
@@ -104,11 +117,10 @@ def version_1(document: _Entry) -> dict[str, Any]:
             entry |= {"type": "physical", "mac_address": link["ethernet_mac_address"]}
         if link.get("mtu") is not None:
             entry["mtu"] = link["mtu"]
-        subnets = [_subnet(network) for network in _networks(document, link)]
+        subnets = [_subnet(network, servers) for network in _networks(document, link)]
         if subnets:
             entry["subnets"] = subnets
         config.append(entry)
-    servers = _name_servers(document["services"])
     if servers:
         config.append({"type": "nameserver", "address": servers})
     return {"version": 1, "config": config}
@@ -132,18 +144,28 @@ def _names(links: Sequence[_Entry]) -> dict[str, str]:
     return found
 
 
-def _subnet(network: _Entry) -> dict[str, Any]:
-    kind = network["type"]
+def _subnet(network: _Entry, servers: Sequence[str]) -> dict[str, Any]:
+    """Return a network as a subnet; those ``servers`` of all networks that are of its version stand there too, as not
+    every renderer writes the others.
+    """
+    kind, own = network["type"], _own_name_servers(network)
     if kind not in STATIC:
-        return {"type": _DYNAMIC.get(kind, kind)}
+        return {"type": _DYNAMIC.get(kind, kind)} | ({"dns_nameservers": own} if own else {})
     subnet: dict[str, Any] = {
         "type": "static6" if STATIC[kind] == 6 else "static",
         "address": _with_prefix(network["ip_address"], network["netmask"]),
     }
-    if routes := [{"destination": to, "gateway": via} for to, via in _routes(network)]:
+    routes = []
+    for to, via in _routes(network):
+        if to in _DEFAULTS and "gateway" not in subnet and _is_outside(network, via):
+            subnet["gateway"] = via  # of this key alone cloud-init (26.2) looks whether it is on-link
+        else:
+            routes.append({"destination": to, "gateway": via})
+    if routes:
         subnet["routes"] = routes
-    if servers := _own_name_servers(network):
-        subnet["dns_nameservers"] = servers
+    of_version = [each for each in servers if ipaddress.ip_address(each).version == STATIC[kind]]
+    if found := _distinct([*own, *of_version]):
+        subnet["dns_nameservers"] = found
     return subnet
 
 
@@ -166,6 +188,17 @@ def _routes(network: _Entry) -> Iterator[tuple[str, str]]:
     default = _DEFAULTS[0 if STATIC.get(network["type"]) == 4 else 1]
     if gateway is not None and default not in {_with_prefix(each["network"], each["netmask"]) for each in routes}:
         yield default, gateway
+
+
+def _is_outside(network: _Entry, gateway: str) -> bool:
+    """Whether a gateway is no address of its network: such a route fails unless it is said that the link leads there.
+
+    IPv6's link-local addresses are on every link.
+    """
+    if network["type"] not in STATIC or ipaddress.ip_address(gateway).is_link_local:
+        return False
+    own = ipaddress.ip_interface(_with_prefix(network["ip_address"], network["netmask"])).network
+    return ipaddress.ip_address(gateway) not in own
 
 
 def _with_prefix(address: str, netmask: str) -> str:

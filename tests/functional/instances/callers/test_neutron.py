@@ -15,7 +15,7 @@ import pytest
 from botocore.utils import InstanceMetadataRegionFetcher
 
 from functional.headwater_process import HeadwaterProcess
-from servers.openstack.neutron import neutron
+from servers.openstack.neutron import network_id, neutron
 
 SECRET, OLD = "s3cr3t", "the one before"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -54,16 +54,26 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProce
     process.stop()
 
 
-@pytest.fixture(scope="module")
-def gateway(service: HeadwaterProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL at which the network of the guests has its metadata."""
+@pytest.fixture(scope="module", params=["ml2", "ovn"])
+def gateways(
+    service: HeadwaterProcess, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """The URLs at which two networks of the guests have their metadata."""
     ports = {f"127.0.0.{number}": (each, "blue") for number, each in enumerate((WEB, BINARY, PACKED, STRICT), 11)}
     ports["127.0.0.1"] = (WEB, "blue")  # whence clients send that cannot be told their address
     stranger = {"127.0.0.21": ("b65cee2f-8c69-4aeb-be2f-f79742549999", "blue"), "127.0.0.22": (WEB, "red")}
     metadata_port = httpx.URL(service.metadata_url).port
     assert metadata_port is not None
-    with neutron(tmp_path_factory.mktemp("agent"), metadata_port, SECRET, ports | stranger) as port:
-        yield f"http://127.0.0.1:{port}"
+    networks = [ports | stranger, {"127.0.0.11": (BINARY, "blue")}]
+    home = tmp_path_factory.mktemp("agent")
+    with neutron(home, metadata_port, SECRET, networks, agent=request.param) as found:
+        yield [f"http://127.0.0.1:{port}" for port in found]
+
+
+@pytest.fixture(scope="module")
+def gateway(gateways: list[str]) -> str:
+    """The URL at which the first of them has it."""
+    return gateways[0]
 
 
 def guest(gateway: str, number: int) -> httpx.Client:
@@ -288,3 +298,19 @@ def test_a_guest_cannot_say_who_it_is(gateway: str) -> None:
         assert client.get("/latest/meta-data/hostname", headers=signed(WEB)).status_code in (200, 400, 502)
         forged = {key: value for key, value in signed(WEB).items() if key != "X-Forwarded-For"}
         assert client.get("/latest/meta-data/hostname", headers=forged).text == "binary"
+
+
+def test_one_address_on_two_networks_is_two_machines(gateways: list[str]) -> None:
+    names = []
+    for url in gateways:
+        with guest(url, 11) as client:
+            names.append(client.get("/latest/meta-data/hostname").text)
+    assert names == ["web", "binary"]
+
+
+@pytest.mark.parametrize("name", ["X-Neutron-Network-ID", "X-OVN-Network-ID"])
+def test_a_guest_cannot_say_on_which_network_it_is(gateway: str, name: str) -> None:
+    """OVN's haproxy adds its header to the guest's, and its agent finds no network that is called by both."""
+    with guest(gateway, 11) as client:
+        answer = client.get("/latest/meta-data/hostname", headers={name: network_id(1)})
+        assert answer.status_code == 404 or answer.text == "web"

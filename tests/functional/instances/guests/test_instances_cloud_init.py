@@ -28,6 +28,7 @@ from headwater.instances.bulk import records
 from headwater.instances.callers.seeds import digest_of, new_seed
 from headwater.instances.http import application
 from headwater.instances.lists.rows import InstanceLists
+from headwater.instances.media.arguments import carried
 from headwater.instances.media.config_drive import Layout, write_config_drive
 from headwater.instances.media.writing.file import Kind
 from headwater.instances.model import File, Instance
@@ -158,7 +159,7 @@ def test_the_openstack_data_source_understands_our_port(port: Port, cloud_init: 
     assert found["vendor_data"] == "#cloud-config\nntp: {servers: [192.0.2.1]}\n"
     assert found["vendor_data2"] is None
     assert found["network_json"] == GUEST.network_data
-    assert "192.168.50.7/24" in found["netplan"]
+    assert "192.168.50.7/24" in found["network"]["netplan"]
     assert found["ec2"]["instance-id"] == "i-b65cee2f"
     assert found["ec2"]["block-device-mapping"]["root"] == "/dev/vda"
     assert {request.split()[0] for request in found["requests"]} == {"200"}
@@ -184,6 +185,18 @@ def test_the_ec2_data_source_understands_our_port(port: Port, cloud_init: CloudI
     ]
 
 
+def test_the_ec2_data_source_asks_for_a_token_where_smbios_says_aws(port: Port, cloud_init: CloudInit) -> None:
+    guest = replace(GUEST, id="ec2e1916-9099-4caf-bd21-012345abcdef", tokens="required")
+    port.becomes(guest)
+    assert cloud_init.read("ec2", port.url)["found"] is False
+    found = cloud_init.read("aws", port.url)
+    assert (found["found"], found["public_keys"]) == (True, [KEY])
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
+    assert found["instance_id"].startswith("i-")
+    statuses = {request.split()[0] for request in found["requests"]}
+    assert statuses <= {"200", "404"}, found["requests"]
+
+
 @pytest.fixture(params=["address", "seed"])
 def nocloud(request: pytest.FixtureRequest, port: Port) -> str:
     """Where a machine is told to look, which is known by its address, or by a secret path."""
@@ -206,8 +219,18 @@ def test_the_nocloud_data_source_understands_our_port(
     assert found["metadata"]["availability-zone"] == "nova"
     assert base64.b64decode(found["user_data"]) == GUEST.user_data
     assert found["user_data_parts"] == ["text/cloud-config"]
-    assert "fa:16:3e:9c:bf:3d" in found["netplan"]
+    assert "fa:16:3e:9c:bf:3d" in found["network"]["netplan"]
     assert {request.split()[0] for request in found["requests"]} == {"200"}
+
+
+def test_the_serial_number_that_we_print_leads_the_nocloud_data_source_to_a_seed(
+    port: Port, cloud_init: CloudInit, nocloud: str
+) -> None:
+    serial = carried(GUEST, seed_url=f"{nocloud}/").serial
+    assert serial is not None
+    found = cloud_init.read("nocloud-serial", serial)
+    assert (found["found"], found["instance_id"]) == (True, GUEST.id)
+    assert base64.b64decode(found["user_data"]) == GUEST.user_data
 
 
 def test_a_seed_that_was_revoked_leads_nowhere(port: Port) -> None:
@@ -241,7 +264,23 @@ NETWORKS = {
         ],
         "services": [],
     },
+    "a gateway outside": {
+        "links": [{"id": "a", "type": "phy", "ethernet_mac_address": "fa:16:3e:00:00:01"}],
+        "networks": [
+            {
+                "id": "n",
+                "network_id": "n",
+                "link": "a",
+                "type": "ipv4",
+                "ip_address": "203.0.113.7",
+                "netmask": "255.255.255.255",
+                "gateway": "192.0.2.1",
+            }
+        ],
+        "services": [{"type": "dns", "address": "9.9.9.9"}],
+    },
 }
+OUTSIDE = NETWORKS["a gateway outside"]
 
 
 @pytest.mark.parametrize("version", ["", "/v1"])
@@ -250,31 +289,82 @@ def test_cloud_init_makes_the_same_of_our_configuration_as_of_openstacks_documen
     port: Port, cloud_init: CloudInit, network: dict[str, Any], version: str
 ) -> None:
     port.becomes(replace(GUEST, network_data=network))
-    wanted = told(cloud_init.read("openstack", port.url)["netplan"])
-    assert told(cloud_init.read("nocloud", f"{port.url}/nocloud{version}")["netplan"]) == wanted
+    wanted, found = (
+        cloud_init.read(kind, f"{port.url}{path}")["network"]
+        for kind, path in (("openstack", ""), ("nocloud", f"/nocloud{version}"))
+    )
+    assert told(found["netplan"]) == told(wanted["netplan"])
+    # Older releases read none of a network from OpenStack's document, and call no gateway on-link.
+    assert name_servers(found["netplan"]) >= name_servers(wanted["netplan"])
+    assert on_link(found["netplan"]) >= on_link(wanted["netplan"])
+    # It warns of what its schema does not know, and netplan does; where netplan is, it leaves the question to it.
+    refused = ["'on-link' was unexpected"] if network is OUTSIDE and not version else []
+    for said, network_config in (([], wanted), (refused, found)):
+        if network_config["refused"] is not None:
+            assert len(network_config["refused"]) == len(said), network_config["refused"]
+            assert all(part in line for part, line in zip(said, network_config["refused"], strict=True))
+
+
+def links(netplan: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield kind and MAC address of each interface in a netplan file, and what is said of it."""
+    found = yaml.safe_load(netplan)["network"]
+    for kind in ("ethernets", "bonds", "vlans"):
+        for link in found.get(kind, {}).values():
+            yield f"{kind} {link.get('macaddress') or link['match']['macaddress']}", link
 
 
 def told(netplan: str) -> dict[str, Any]:
-    """Return what a netplan file says of each interface, by its MAC address: names and how DHCPv6 is begun aside."""
-    found: dict[str, Any] = {}
-    links = yaml.safe_load(netplan)["network"]
-    for kind in ("ethernets", "bonds", "vlans"):
-        for link in links.get(kind, {}).values():
-            found[f"{kind} {link.get('macaddress') or link['match']['macaddress']}"] = {
-                "dhcp4": link.get("dhcp4", False),
-                "takes IPv6 from the network": bool(link.get("dhcp6") or link.get("accept-ra")),
-                "addresses": sorted(link.get("addresses", [])),
-                "routes": sorted(
-                    {(each["to"], each["via"]) for each in link.get("routes", [])}
-                    | {("0.0.0.0/0", each) for each in [link.get("gateway4")] if each}
-                    | {("::/0", each) for each in [link.get("gateway6")] if each}
-                ),
-                "mtu": link.get("mtu"),
-                "vlan": link.get("id"),
-                "members": len(link.get("interfaces", [])),
-                "mode": link.get("parameters", {}).get("mode"),
-            }
-    return found
+    """Return what a netplan file says of each interface: names and how DHCPv6 is begun aside."""
+    return {
+        name: {
+            "dhcp4": link.get("dhcp4", False),
+            "takes IPv6 from the network": bool(link.get("dhcp6") or link.get("accept-ra")),
+            "addresses": sorted(link.get("addresses", [])),
+            "routes": sorted(
+                {(destination(each), each["via"]) for each in link.get("routes", [])}
+                | {("0.0.0.0/0", each) for each in [link.get("gateway4")] if each}
+                | {("::/0", each) for each in [link.get("gateway6")] if each}
+            ),
+            "mtu": link.get("mtu"),
+            "vlan": link.get("id"),
+            "members": len(link.get("interfaces", [])),
+            "mode": link.get("parameters", {}).get("mode"),
+        }
+        for name, link in links(netplan)
+    }
+
+
+def destination(route: dict[str, Any]) -> str:
+    if route["to"] != "default":
+        return str(route["to"])
+    return "::/0" if ":" in route["via"] else "0.0.0.0/0"
+
+
+def name_servers(netplan: str) -> set[str]:
+    return {each for _, link in links(netplan) for each in link.get("nameservers", {}).get("addresses", [])}
+
+
+def on_link(netplan: str) -> set[tuple[str, str]]:
+    return {
+        (name, each["via"]) for name, link in links(netplan) for each in link.get("routes", []) if "on-link" in each
+    }
+
+
+@pytest.mark.parametrize("network", list(NETWORKS.values()), ids=list(NETWORKS))
+def test_every_renderer_of_cloud_init_writes_what_our_older_form_says(
+    port: Port, cloud_init: CloudInit, network: dict[str, Any]
+) -> None:
+    port.becomes(replace(GUEST, network_data=network))
+    files = cloud_init.read("nocloud", f"{port.url}/nocloud/v1")["network"]["files"]
+    assert sorted(files) == ["eni", "network-manager", "networkd", "sysconfig"]
+    static = [each for each in network["networks"] if each["type"] in ("ipv4", "ipv6")]
+    gateways = {each["gateway"] for each in static if "gateway" in each}
+    gateways |= {route["gateway"] for each in static for route in each.get("routes", [])}
+    for wanted in (
+        {each["ip_address"] for each in static} | gateways | {each["address"] for each in network["services"]}
+    ):
+        assert [name for name, text in files.items() if wanted not in text] == [], wanted
+    assert ["GatewayOnLink" in files["networkd"]] <= [network is OUTSIDE]
 
 
 def test_binary_user_data_arrives_byte_for_byte(port: Port, cloud_init: CloudInit) -> None:
@@ -297,7 +387,7 @@ def test_a_machine_with_nothing_but_a_name_configures_itself_by_dhcp(port: Port,
 
 def test_a_bond_with_a_vlan_on_it_is_understood(port: Port, cloud_init: CloudInit) -> None:
     port.becomes(replace(GUEST, network_data=BOND))
-    netplan = cloud_init.read("openstack", port.url)["netplan"]
+    netplan = cloud_init.read("openstack", port.url)["network"]["netplan"]
     assert "bond0.101:" in netplan
     assert "mode: 802.3ad" in netplan
 
@@ -363,7 +453,7 @@ def test_the_config_drive_data_source_understands_our_drive(
     assert base64.b64decode(found["user_data"]) == ON_DRIVE.user_data
     assert found["vendor_data"] == "#cloud-config\nntp: {servers: [192.0.2.1]}\n"
     assert found["network_json"] == ON_DRIVE.network_data
-    assert "192.168.50.7/24" in found["netplan"]
+    assert "192.168.50.7/24" in found["network"]["netplan"]
     assert found["ec2"]["instance-id"] == "i-b65cee2f"
     assert {path: base64.b64decode(data) for path, data in found["injected"].items()} == {"/etc/motd": b"hello \xff"}
 
@@ -415,7 +505,7 @@ def test_the_nocloud_data_source_understands_our_media(cloud_init: CloudInit, tm
     assert found["public_keys"] == [KEY]
     assert base64.b64decode(found["user_data"]) == GUEST.user_data
     assert base64.b64decode(found["vendor_data"]) == b"#cloud-config\nntp: {servers: [192.0.2.1]}\n"
-    assert "fa:16:3e:9c:bf:3d" in found["netplan"]
+    assert "fa:16:3e:9c:bf:3d" in found["network"]["netplan"]
 
 
 def test_the_config_drive_data_source_understands_our_fat(cloud_init: CloudInit, tmp_path: Path) -> None:

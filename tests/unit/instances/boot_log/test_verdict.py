@@ -91,6 +91,18 @@ def test_what_is_missing_is_told_with_what_the_guest_makes_of_it(lines: Sequence
     assert said in found.sentences[0]
 
 
+@pytest.mark.parametrize("agent", ["systemd-imdsd/262.1-1", "Afterburn/5.9.0", "Ignition/2.14.0", "Boto3/1.34"])
+def test_who_reads_single_documents_is_not_held_to_what_a_data_source_needs(agent: str) -> None:
+    lines = ("ec2/latest/api/token", "ec2/latest/meta-data/hostname", "ec2/latest/meta-data/public-ipv4 404")
+    found = verdict("web1", entries(lines, agent=agent), has_user_data=True, needs_token=True)
+    assert (found.complete, found.source) == (True, None)
+    assert found.sentences[0].startswith("web1 read what it asked for with ")
+    failed = verdict("web1", entries((*lines, f"{lines[1]} 503"), agent=agent), has_user_data=True, needs_token=True)
+    assert failed.sentences == (
+        "web1 got 503 for /latest/meta-data/hostname and did not ask again: the guest may not ask again",
+    )
+
+
 def test_what_was_asked_again_with_success_is_no_fault() -> None:
     lines = (*OPENSTACK[:2], "openstack/2018-08-27/meta_data.json 503", *OPENSTACK[2:])
     assert judged(lines).complete
