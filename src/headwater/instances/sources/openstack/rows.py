@@ -20,6 +20,7 @@ from headwater.instances.errors import InstanceInvalid
 from headwater.instances.names import is_uuid
 from headwater.instances.registry.rows import RECORD_LIMIT, is_storable
 from headwater.instances.sealing import NO_SEAL, Seal, SealUnknown
+from headwater.instances.sources.openstack.address_rows import AddressRows, is_of_address
 from headwater.instances.sources.openstack.told import Told
 
 _COLUMNS = cloud_instances.c
@@ -33,6 +34,11 @@ class Kept:
 
     told: Told | None  # None: nothing yet
     gone_at: int | None  # since when the cloud says that there is no such machine; microseconds since 1970, UTC
+
+    @property
+    def said_at(self) -> int | None:
+        """When the cloud said what is told."""
+        return None if self.told is None else self.told.loaded_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class Machine:
 class CloudRows:
     """What is kept of the machines of one cloud; safe to use from several threads, and by several processes at once.
 
-    All times are microseconds since 1970, UTC.
+    All times are microseconds since 1970, UTC. What is claimed, released and missed may be the row of an address too.
     """
 
     def __init__(self, database: Database, *, seal: Seal = NO_SEAL) -> None:
@@ -58,6 +64,7 @@ class CloudRows:
             seal: Encrypts what the cloud says, if it has a key; who only finds machines needs none.
         """
         self._database, self._seal = database, seal
+        self.addresses = AddressRows(database)
 
     def get(self, instance_id: str) -> Kept | None:
         """Return what is kept of a machine."""
@@ -153,7 +160,8 @@ class CloudRows:
 
         Those that it says it has not are left out.
         """
-        query = select(_COLUMNS.id).where(_COLUMNS.confirmed_at < before, _COLUMNS.gone_at.is_(None))
+        is_machine = ~is_of_address()
+        query = select(_COLUMNS.id).where(_COLUMNS.confirmed_at < before, _COLUMNS.gone_at.is_(None), is_machine)
         return self._ids(query.order_by(_COLUMNS.confirmed_at, _COLUMNS.id).limit(limit))
 
     def gone(self, before: int, limit: int) -> list[str]:
