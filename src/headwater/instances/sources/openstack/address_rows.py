@@ -39,9 +39,14 @@ class KeptAddress:
     gone_at: None = None  # an address that no machine has is not kept
 
     @property
-    def said_at(self) -> int | None:
-        """When the cloud said it."""
+    def loaded_at(self) -> int | None:
+        """When the cloud said it; ``None``: nothing yet."""
         return None if self.said is None else self.said.loaded_at
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether what the cloud said can be told."""
+        return self.said is not None
 
 
 def row_id(address: str) -> str:

@@ -35,7 +35,10 @@ class _Kept(Protocol):
     """What is kept of something that the cloud is asked for."""
 
     @property
-    def said_at(self) -> int | None: ...
+    def loaded_at(self) -> int | None: ...
+
+    @property
+    def is_readable(self) -> bool: ...
 
     @property
     def gone_at(self) -> int | None: ...
@@ -205,18 +208,19 @@ class Machines:
         begun, deadline, tries = self._now_us(), self._clock() + _WAITS_S, 0
         while True:
             kept, at = get(row), self._now_us()
-            said_at = None if kept is None else kept.said_at
+            loaded_at = None if kept is None else kept.loaded_at
+            older_than = at - self._fresh_us
             if kept is None:
                 if tries:  # the other process was told that there is none
                     return None, None
             elif kept.gone_at is not None:
                 if kept.gone_at >= begun:
                     return None, None
-            elif said_at is not None and at - said_at < self._fresh_us:
+            elif loaded_at is not None and not kept.is_readable:
+                older_than = loaded_at  # as old as can be: it is of another key, or of a newer release
+            elif loaded_at is not None and loaded_at > older_than:
                 return kept, None
-            # What cannot be read here, as of another key or a newer release, is as old as can be.
-            is_unread = kept is not None and said_at is None
-            until, older_than = at + _CLAIM_US, at if is_unread else at - self._fresh_us
+            until = at + _CLAIM_US
             if self._rows.claim(row, at=at, until=until, older_than=older_than):
                 return kept, until
             if self._clock() >= deadline:

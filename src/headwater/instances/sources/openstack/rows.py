@@ -32,13 +32,14 @@ _SHOWN: Final = (_COLUMNS.id, _COLUMNS.name, _COLUMNS.project_id, _COLUMNS.has_u
 class Kept:
     """A row."""
 
-    told: Told | None  # None: nothing yet
+    told: Told | None  # None: nothing yet, or nothing that can be read here
+    loaded_at: int | None  # when the cloud said it; None: nothing yet
     gone_at: int | None  # since when the cloud says that there is no such machine; microseconds since 1970, UTC
 
     @property
-    def said_at(self) -> int | None:
-        """When the cloud said what is told."""
-        return None if self.told is None else self.told.loaded_at
+    def is_readable(self) -> bool:
+        """Whether what the cloud said can be told."""
+        return self.told is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,8 @@ class CloudRows:
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             return None
-        return Kept(told=self._told(row.document, row.loaded_at), gone_at=row.gone_at)
+        told = self._told(row.document, row.loaded_at)
+        return Kept(told=told, loaded_at=row.loaded_at, gone_at=row.gone_at)
 
     def claim(self, instance_id: str, *, at: int, until: int, older_than: int) -> bool:
         """Return whether the caller is the one to ask the cloud for a machine, until ``until`` at most.

@@ -419,6 +419,24 @@ def test_what_another_key_or_a_newer_release_has_kept_is_asked_for_at_once(datab
     assert (found.instance.user_data, cloud.asked, cloud.now - begun) == (b"of the first", 2, 0)
 
 
+def test_an_answer_that_comes_between_a_look_and_a_claim_is_taken(database: Database) -> None:
+    cloud = Cloud()
+    other, machines = cloud.machines(database), cloud.machines(database)
+    assert CloudRows(database).claim(ID, at=0, until=1, older_than=0)
+    rows = machines._rows
+    claim = rows.claim
+
+    def answered_first(*given: Any, **times: Any) -> bool:
+        if cloud.asked == 0:
+            other.load(ID, None)
+            other.write()
+        return claim(*given, **times)
+
+    rows.claim = answered_first  # type: ignore[method-assign]  # the other process comes between
+    assert machines.load(ID, None) is not None
+    assert cloud.asked == 1
+
+
 def test_a_failure_lets_another_process_ask_at_once(database: Database) -> None:
     cloud = Cloud()
     cloud.is_down = True
