@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from headwater.errors import Invalid, UnsupportedMedia
 from headwater.http import requests, structured
-from headwater.http.conditions import is_held, wanted_range
+from headwater.http.conditions import is_held, require_as_expected, wanted_range
 from headwater.http.context import context
 from headwater.http.filesend import OCTETS
 from headwater.http.paging import once
@@ -68,6 +68,7 @@ class DataHandlers:
             store=store,
             digests=structured.digests_of_body(request.headers.raw),
             foreseen=structured.algorithms_behind_body(request.headers),
+            may_come=lambda: require_as_expected(request.headers, None, is_there=False),
         )
         await receive(
             Body(request),
