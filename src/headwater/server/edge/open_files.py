@@ -17,8 +17,8 @@ class TooFewFiles(SettingsError):
 
     def __init__(self, allowed: int, needed: int) -> None:
         super().__init__(
-            f"this system lets a process open {allowed} files, and each of ours needs {needed} at least: raise the hard "
-            "limit (ulimit -Hn of a shell, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container); "
+            f"this system lets a process open {allowed} files, and each of ours needs {needed} at least: raise the "
+            "hard limit (ulimit -Hn of a shell, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container); "
             f"{2 * CONNECTIONS_LIMIT} are of use"
         )
         self.allowed, self.needed = allowed, needed
