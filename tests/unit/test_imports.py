@@ -164,6 +164,7 @@ CATALOGUES = (
     "instances/tokens/secrets",
     "jobs/overview",
     "jobs/queue",
+    "instances/sources/openstack/address_rows",
     "instances/sources/openstack/rows",
     "streams/lookup/record_rows",
     "streams/syncing/sources/rows",

@@ -8,13 +8,14 @@
 The last byte of what is fetched is written only when all is right; then the file is made durable and gets its name in
 ``ROOM``. What a process leaves that is killed is locked by nobody: the next who wants the same takes it up where the
 directory ``resumes``, and else it is removed by the next who looks. What has no such name, or is no file of our own, is
-neither given to anybody nor touched.
+neither given to anybody nor touched. A directory that is lost while it is used is made anew when it is missed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ from pathlib import Path
 
 from headwater.errors import SettingsError, Unavailable
 from headwater.time_marks import keeps_marks, mark_in, mark_of, set_now
+
+_log = logging.getLogger(__name__)
 
 _RESUMED_S = 24 * 3600  # for how long what was begun is worth the room that it takes
 
@@ -104,23 +107,37 @@ class KeptFiles:
         """
         self.root, self.max_size, self.resumes = root, max_size, resumes
         self._room, self._names = room, name_pattern(groups)
+        self._places = tuple(root / each for each in (room, "filling", "hits", *others))
+        self._setting, self._wants_marks, self._marks = setting, marks, False
+        self._make()
+
+    def _make(self) -> None:
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            for each in (room, "filling", "hits", *others):
+            self.root.mkdir(parents=True, exist_ok=True)
+            for place in self._places:
                 with contextlib.suppress(FileExistsError):
-                    (root / each).mkdir(mode=0o700)
-                found = (root / each).lstat()
+                    place.mkdir(mode=0o700)
+                found = place.lstat()
                 if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                     raise SettingsError(
-                        f"{setting}: {root / each} is no directory of the user that runs "
+                        f"{self._setting}: {place} is no directory of the user that runs "
                         "Headwater: remove it, or name another directory"
                     )
-                (root / each).chmod(0o700)
-            with self.alone():
-                self._marks = marks and keeps_marks(root)
-        except (OSError, CacheUnavailable) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise SettingsError(f"{setting}: cannot keep anything in {root}: {reason}") from error
+                place.chmod(0o700)
+            with self._locked():
+                self._marks = self._wants_marks and keeps_marks(self.root)
+        except OSError as error:
+            raise SettingsError(f"{self._setting}: cannot keep anything in {self.root}: {error.strerror}") from error
+
+    def _make_anew(self) -> None:
+        """Make the directory, or what it is made of, when somebody has removed it."""
+        if all(map(os.path.lexists, self._places)):
+            return
+        try:
+            self._make()
+        except SettingsError as error:
+            raise CacheUnavailable(self.root, OSError(str(error))) from error
+        _log.warning("the directory of a cache was gone, and is made anew", extra={"directory": str(self.root)})
 
     # --- What is there ---------------------------------------------------------------------------
 
@@ -336,17 +353,22 @@ class KeptFiles:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of the directory, which is held by everybody for a moment only."""
-        with self.working():
-            file = open_own(self.root / "lock", os.O_RDWR | os.O_CREAT)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(file)
+        with self.working(), self._locked():
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        file = open_own(self.root / "lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """Turn what the system says into ``CacheUnavailable``."""
+        self._make_anew()
         try:
             yield
         except OSError as error:

@@ -60,6 +60,23 @@ def is_held(headers: Headers, etag: str | None, modified_at: float | None = None
     return modified_at is not None and since is not None and since >= modified_at
 
 
+def require_as_expected(headers: Headers, etag: str | None, *, is_there: bool = True) -> None:
+    """Return when a request that changes something may do so, by what it expects to be there.
+
+    Args:
+        etag: As of ``is_held``.
+        is_there: Whether there is a representation at all.
+
+    Raises:
+        NotAsExpected: There is something else.
+    """
+    if not is_there:
+        if "if-match" in headers:
+            raise NotAsExpected("If-Match")
+    elif is_held(headers, etag):
+        raise NotAsExpected("If-None-Match")
+
+
 def wanted_range(headers: Headers, size: int, etag: str | None) -> range | None:
     """Return the bytes that a GET asks for; ``None`` when all are.
 

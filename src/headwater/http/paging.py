@@ -1,6 +1,8 @@
-"""What every list takes: how much a page shows, and after what it begins."""
+"""What queries of all faces have in common: a parameter that has one value is given once, and how lists have pages."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
 
 from headwater.errors import Invalid
 from headwater.http.values import canonical_id, whole
@@ -8,6 +10,47 @@ from headwater.http.values import canonical_id, whole
 
 class BadQuery(Invalid):
     """A query parameter that cannot be understood."""
+
+
+class GivenTwice(BadQuery):
+    """A parameter has one value and is given several; which of them counts would be a guess."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"parameter {name[:40]!r} is given twice; give it once")
+        self.name = name
+
+
+def readable(parameters: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a query.
+
+    Raises:
+        BadQuery: One holds what no database takes.
+    """
+    for name, value in parameters:
+        if "\x00" in value or "\x00" in name:
+            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
+        yield name, value
+
+
+def once(parameters: Iterable[tuple[str, str]], known: Collection[str]) -> dict[str, str]:
+    """Return those parameters of a query that are known, each of which is given once; the others say nothing.
+
+    Raises:
+        GivenTwice: One is not.
+        BadQuery: As ``readable`` says.
+    """
+    given: dict[str, str] = {}
+    for name, value in readable(parameters):
+        if name in known:
+            put(given, name, value)
+    return given
+
+
+def put(given: dict[str, str], name: str, value: str) -> None:
+    """Add a parameter to those that were given; raise ``GivenTwice`` when it was."""
+    if name in given:
+        raise GivenTwice(name)
+    given[name] = value
 
 
 def marker(given: str | None) -> str | None:

@@ -45,7 +45,8 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         ),
         Status.SAVING: frozenset({Status.ACTIVE, Status.KILLED, Status.DELETED, Status.QUEUED}),
         Status.UPLOADING: frozenset({Status.IMPORTING, Status.QUEUED, Status.DELETED}),
-        Status.IMPORTING: frozenset({Status.ACTIVE, Status.DELETED, Status.QUEUED}),
+        # Back to UPLOADING is ours: what is staged stays where a store did not take it.
+        Status.IMPORTING: frozenset({Status.ACTIVE, Status.DELETED, Status.QUEUED, Status.UPLOADING}),
         Status.ACTIVE: frozenset({Status.PENDING_DELETE, Status.DELETED, Status.DEACTIVATED}),
         Status.DEACTIVATED: frozenset({Status.ACTIVE, Status.DELETED}),
         Status.KILLED: frozenset({Status.DELETED}),

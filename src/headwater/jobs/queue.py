@@ -13,8 +13,9 @@ nothing has to be taken from somebody who works on it.
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -28,7 +29,6 @@ from headwater.database.tables import jobs
 from headwater.errors import HeadwaterError
 from headwater.jobs import leases
 
-ASTRAY_S = 300  # how far clocks may be apart until it is taken for a clock that went back
 _NEVER = 1 << 62  # a time at which no job is due, also for a release that does not know why
 _MOST_OF_AN_ERROR = 1000  # characters
 
@@ -131,8 +131,14 @@ def standing_id(kind: str) -> str:
 class Jobs:
     """All jobs of one database; safe to use from several threads."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        """Work on ``database``.
+
+        Args:
+            clock: In seconds, of any beginning, which never steps.
+        """
         self._database = database
+        self._still: leases.StandingStill[tuple[str, str]] = leases.StandingStill(clock)
 
     def ensure(self, kinds: Collection[str], now: int) -> None:
         """Enter the one job of each kind, which is never done, unless it is there."""
@@ -242,19 +248,35 @@ class Jobs:
     def recall_from_the_future(self, now: int) -> None:
         """Let jobs be run at once that wait for a time that a clock told which was ahead.
 
-        What was entered or begun ``ASTRAY_S`` after now was so before a clock went back, and would wait until the
-        time that it told comes again: for days, where a machine starts with a wrong date. A process whose clock is
-        that far behind those of others hastens what they put off, and nothing worse.
+        What was entered or begun ``leases.ASTRAY_S`` after now was so before a clock went back, and would wait until
+        the time that it told comes again: for days, where a machine starts with a wrong date. A process whose clock is
+        that far behind those of others hastens what they put off, and nothing worse. What somebody runs is recalled
+        when its lease lies too far ahead and has stood still (``leases.StandingStill``): its process is gone, on a
+        machine that is not this one.
         """
-        ahead = now + ASTRAY_S * 1_000_000
+        ahead = now + leases.ASTRAY_S * 1_000_000
         waits = (jobs.c.runner.is_(None), jobs.c.failed_at.is_(None), jobs.c.run_at > ahead)
         astray = (*waits, or_(jobs.c.created_at > ahead, jobs.c.began_at > ahead))
-        if self._database.read(lambda connection: connection.scalars(select(jobs.c.id).where(*astray)).first()) is None:
-            return  # as nearly always, and nobody waits for a write
-        stray = update(jobs).where(*astray)
+        if self._database.read(lambda connection: connection.scalars(select(jobs.c.id).where(*astray)).first()):
+            self._recall(astray, now)  # not as nearly always, when nobody waits for a write
+        held = select(jobs.c.id, jobs.c.runner, jobs.c.run_at).where(
+            jobs.c.runner.is_not(None), jobs.c.run_at > leases.latest(now)
+        )
+        ends = {
+            (row.id, row.runner): row.run_at
+            for row in self._database.read(lambda connection: connection.execute(held).all())
+            if leases.life_of(row.runner) is leases.Life.UNKNOWN
+        }
+        for job_id, runner in self._still.over(ends, now):
+            as_it_stood = (jobs.c.id == job_id, jobs.c.runner == runner, jobs.c.run_at == ends[job_id, runner])
+            self._recall(as_it_stood, now)
+
+    def _recall(self, those: Collection[ColumnElement[bool]], now: int) -> None:
+        recalled = update(jobs).where(*those)
         self._database.write(
             lambda connection: connection.execute(
-                stray.values(
+                recalled.values(
+                    runner=None,
                     run_at=now,
                     created_at=case((jobs.c.created_at > now, now), else_=jobs.c.created_at),
                     began_at=case((jobs.c.began_at > now, now), else_=jobs.c.began_at),

@@ -61,6 +61,8 @@ def configure(format_name: str, level: str, audit_file: Path | None = None) -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # What it says of the data of clients is told to them by the refusal, and is no error of this service.
+    logging.getLogger("oslo_utils.imageutils").setLevel(logging.CRITICAL + 1)
     # Other libraries' words are theirs; ours follow the setting.
     logging.getLogger("headwater").setLevel(level.upper())
     structlog.configure(

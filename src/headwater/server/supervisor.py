@@ -40,6 +40,7 @@ from headwater.server import data_dir, log
 from headwater.server.apis import policies
 from headwater.server.drain import Drain
 from headwater.server.edge.listener import held
+from headwater.server.edge.open_files import raise_limit
 from headwater.server.guests import networks
 from headwater.server.guests.networks import PortTaken
 from headwater.server.guests.port import require_open_secrets
@@ -74,6 +75,7 @@ def serve(settings: Settings, on_ready: Callable[[], None]) -> int:
     Raises:
         SettingsError: Something stands in the way of the start.
     """
+    raise_limit(2 + len(settings.metadata.networks))
     log.configure(settings.log.format, settings.log.level, settings.audit.file)
     drain = Drain(settings.server.drain_file)
     drain.follow_signals()
@@ -99,6 +101,7 @@ def run_jobs(settings: Settings, on_ready: Callable[[], None]) -> int:
     """
     if settings.alone is not None:
         raise StoreOfOneProcess(settings.alone)
+    raise_limit(0)
     log.configure(settings.log.format, settings.log.level, settings.audit.file)
     drain = Drain()
     drain.follow_signals()

@@ -19,7 +19,8 @@ from headwater.images.data.admission import Admitted
 from headwater.server.application import Application, Background
 from headwater.server.drain import Drain
 from headwater.server.edge.certificates import Certificate, open_certificate
-from headwater.server.edge.listener import Listener, connections_limit, listening
+from headwater.server.edge.listener import Listener, listening
+from headwater.server.edge.open_files import connections_limit
 from headwater.server.guests.apart import GuestsApart
 from headwater.server.guests.listeners import GuestListeners
 from headwater.server.guests.networks import NetworkListener, PortTaken

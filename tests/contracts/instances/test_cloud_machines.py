@@ -18,6 +18,7 @@ from headwater.instances.model import Instance
 from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.sealing import KEY_BYTES, Seal
 from headwater.instances.sources.guests import Guests, SeveralMeant
+from headwater.instances.sources.openstack.address_rows import At, row_id
 from headwater.instances.sources.openstack.rows import CloudRows, Machine
 from headwater.instances.sources.openstack.told import Told
 from unit.instances.examples import WEB_1
@@ -138,6 +139,29 @@ def test_machines_are_found_by_id_and_by_name_within_a_project(database: Databas
     assert rows.find(an_id(1), project_id="red") == rows.find("a\0b") == []
     with pytest.raises(SeveralMeant, match=f"{an_id(1)}, {an_id(2)}"):
         Guests(database).find("same")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"], ids=["ipv4", "ipv6"])
+def test_an_address_is_kept_beside_machines_and_is_none_of_them(database: Database, address: str) -> None:
+    rows, row = CloudRows(database), row_id(address)
+    rows.write([(told(1), True)])
+    assert [rows.claim(row, at=NOON, until=NOON + SECOND, older_than=NOON) for _ in range(2)] == [True, False]
+    kept = rows.addresses.get(row)
+    assert kept is not None
+    assert kept.said is None
+    for at in (NOON + 1, NOON + 2):
+        rows.addresses.write({row: At(instance_id=an_id(1), loaded_at=at)})
+        kept = rows.addresses.get(row)
+        assert kept is not None
+        assert kept.said == At(instance_id=an_id(1), loaded_at=at)
+    assert not rows.claim(row, at=NOON + SECOND, until=NOON + 2 * SECOND, older_than=NOON + 1)
+    assert [each.id for each in rows.find("same")] == [an_id(1)]
+    assert rows.find(row) == []
+    assert [each.id for each in rows.find(an_id(1))] == [an_id(1)]
+    assert rows.unconfirmed(NOON + SECOND, 9) == [an_id(1)]
+    assert [rows.addresses.remove_old(before, 9) for before in (NOON + 2, NOON + 3)] == [0, 1]
+    assert rows.addresses.get(row) is None
+    assert rows.get(an_id(1)) is not None
 
 
 def test_visits_are_kept_of_machines_that_are_known_and_go_with_them(database: Database) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from headwater.database.engine import Database
+from headwater.jobs import leases, queue
 from headwater.jobs import overview as overview_module
-from headwater.jobs import queue
 from headwater.jobs.leases import writer_name
 from headwater.jobs.overview import JobNotFound, JobRuns, JobStands, Overview, State
 from headwater.jobs.queue import Cancelled, Job, Jobs
@@ -99,6 +102,72 @@ def test_what_is_put_off_on_purpose_is_not_recalled(database: Database) -> None:
     (held,) = jobs.claim(["copy"], writer_name(), NOON + 7200_000_000, limit=1)
     jobs.recall_from_the_future(NOON)
     assert jobs.claim(["copy"], "me", NOON, limit=1, running=[held.id]) == []
+
+
+AHEAD = NOON + 5 * 86_400_000_000
+ELSEWHERE = "another-boot:1/7/1"
+
+
+def held_ahead(database: Database, runner: str = ELSEWHERE) -> str:
+    """Return the id of a job that is held under a lease of a clock that is five days ahead."""
+    (job_id,) = entered(database, NOON)
+    assert Jobs(database).claim(["copy"], runner, AHEAD, limit=1)
+    return job_id
+
+
+def test_what_a_dead_process_elsewhere_holds_far_ahead_is_recalled_when_it_has_stood_still(database: Database) -> None:
+    job_id = held_ahead(database)
+    steady = [1000.0]
+    jobs = Jobs(database, clock=lambda: steady[0])
+    for seconds, recalled in ((0, False), (60, False), (61, True)):
+        steady[0] = 1000 + seconds
+        jobs.recall_from_the_future(NOON + seconds * 1_000_000)
+        claimed = jobs.claim(["copy"], "me", NOON + seconds * 1_000_000, limit=1)
+        assert [(job.id, job.attempts) for job in claimed] == ([(job_id, 2)] if recalled else [])
+
+
+def test_no_job_is_taken_from_who_renews_whatever_its_clock_says(database: Database) -> None:
+    job_id = held_ahead(database)
+    steady = [1000.0]
+    jobs = Jobs(database, clock=lambda: steady[0])
+    for seconds in range(0, 600, 45):
+        steady[0] = 1000 + seconds
+        Jobs(database).renew(ELSEWHERE, [job_id], AHEAD + seconds * 1_000_000)
+        jobs.recall_from_the_future(NOON + seconds * 1_000_000)
+        assert jobs.claim(["copy"], "me", NOON + seconds * 1_000_000, limit=1) == []
+
+
+def test_no_job_is_taken_from_who_renews_just_before_it_would_be(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = held_ahead(database)
+    steady = [1000.0]
+    jobs = Jobs(database, clock=lambda: steady[0])
+    jobs.recall_from_the_future(NOON)
+    steady[0] += 61
+    write = database.write
+
+    def renewed_first(work: Callable[[Connection], Any]) -> Any:
+        monkeypatch.setattr(database, "write", write)
+        Jobs(database).renew(ELSEWHERE, [job_id], AHEAD + 61_000_000)
+        return write(work)
+
+    monkeypatch.setattr(database, "write", renewed_first)
+    jobs.recall_from_the_future(NOON + 61_000_000)
+    assert database.write is not renewed_first  # somebody wrote
+    assert jobs.claim(["copy"], "me", NOON + 61_000_000, limit=1) == []
+
+
+def test_no_job_is_taken_from_who_is_seen_to_live_or_ends_its_lease_in_time(database: Database) -> None:
+    held_ahead(database, writer_name())
+    entered(database, NOON)
+    steady = [1000.0]
+    jobs = Jobs(database, clock=lambda: steady[0])
+    assert Jobs(database).claim(["copy"], ELSEWHERE, NOON + leases.ASTRAY_S * 1_000_000, limit=1)
+    for seconds in (0, 100):
+        steady[0] = 1000 + seconds
+        jobs.recall_from_the_future(NOON)
+        assert jobs.claim(["copy"], "me", NOON, limit=9) == []
 
 
 def test_a_job_that_waited_has_made_no_attempt(database: Database) -> None:

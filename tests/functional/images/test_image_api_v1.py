@@ -223,3 +223,38 @@ def test_callers_prove_who_they_are_and_share_what_is_theirs(tmp_path: Path) -> 
             assert root.get("/v2/tasks").status_code == 200
     finally:
         service.kill()
+
+
+@pytest.mark.parametrize("what", ["file", "stage"])
+def test_data_that_is_to_replace_other_data_is_refused_before_any_of_it_is_read(
+    service: HeadwaterProcess, http: httpx.Client, what: str
+) -> None:
+    image_id = new(http)
+    path = f"/v2/images/{image_id}/{what}"
+    for expected in ("*", '"abc"', 'W/"abc"'):
+        said = {**OCTETS, "If-Match": expected}
+        with HalfRequest(service.images_url, "PUT", path, length=len(BLOB), headers=said) as half:
+            assert half.status() == 412  # not a byte was sent
+        assert status(http, image_id) == "queued"
+    unseen = f"/v2/images/00000000-0000-4000-8000-000000000000/{what}"
+    assert http.put(unseen, content=b"x", headers={**OCTETS, "If-Match": "*"}).status_code == 404
+    for expected in ("*", '"abc"'):
+        other = new(http)
+        said = {**OCTETS, "If-None-Match": expected}
+        assert http.put(f"/v2/images/{other}/{what}", content=BLOB, headers=said).status_code == 204
+        # What is refused whatever is expected is told as that. Source: RFC 9110, 13.2.1.
+        again = {**OCTETS, "If-Match": '"abc"'}
+        assert http.put(f"/v2/images/{other}/{what}", content=b"x", headers=again).status_code == 409
+
+
+def test_changes_by_the_api_v1_keep_to_what_is_expected(http: httpx.Client) -> None:
+    image_id = http.post("/v1/images", content=BLOB, headers={**FORMATS, **OCTETS}).json()["image"]["id"]
+    path, name = f"/v1/images/{image_id}", f"{META}name"
+    for said in ({"If-Match": "abc"}, {"If-Match": '"abc"'}, {"If-None-Match": f'"{MD5}"'}, {"If-None-Match": "*"}):
+        assert http.put(path, headers={name: "new", **said}).status_code == 412, said
+        assert http.delete(path, headers=said).status_code == 412, said
+    assert http.head(path).headers.get(name) != "new"
+    for said in ({"If-Match": MD5}, {"If-Match": f'"{MD5}"'}, {"If-Match": "*"}, {"If-None-Match": '"abc"'}):
+        assert http.put(path, headers={name: "new", **said}).status_code == 200, said
+    assert http.put(path, content=b"x", headers={**OCTETS, "If-Match": "abc"}).status_code == 409
+    assert http.delete(path, headers={"If-Match": MD5}).status_code == 200

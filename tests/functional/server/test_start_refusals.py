@@ -12,6 +12,7 @@ import pytest
 
 from functional.conftest import FreshHeadwater
 from functional.headwater_process import HeadwaterProcess, run_headwater
+from functional.program import program
 from headwater.server.edge.listener import held, listening
 from servers.ports import free_ports
 
@@ -318,3 +319,35 @@ def test_a_catalogue_whose_secrets_another_key_sealed_stops_the_start_until_they
     refused(serve(tmp_path, toml=""), "the token secret", "is encrypted with the key", "--revoke", code=1)
     assert command("instance", "rotate-tokens", "--revoke").returncode == 0
     assert command("instance", "rotate-tokens").returncode == 0
+
+
+@pytest.mark.parametrize("words", [("serve",), ("worker",)], ids=["serve", "worker"])
+def test_too_few_open_files_are_told_with_what_is_needed(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 24; exec "$0" "$@"', program(), "--data-dir", tmp_path / "data", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    refused(done, "this system lets a process open 24 files", "needs 1", "ulimit -Hn", "LimitNOFILE=")
+    assert not (tmp_path / "data" / "headwater.db").exists()
+
+
+def test_a_soft_limit_of_open_files_is_raised_to_what_may_be_had(tmp_path: Path) -> None:
+    images, metadata = free_ports(2)
+    binds = ("--bind", f"127.0.0.1:{images}", "--metadata-bind", f"127.0.0.1:{metadata}")
+    command = ("sh", "-c", 'ulimit -Sn 24; exec "$0" "$@"', program(), "--data-dir", tmp_path, "serve", *binds)
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            assert "Headwater is ready" in process.stdout.readline()
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+            line = next(each for each in limits.splitlines() if each.startswith("Max open files"))
+            soft, hard = line.split()[3:5]
+            assert soft == hard
+        finally:
+            process.terminate()

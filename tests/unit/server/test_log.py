@@ -10,7 +10,10 @@ from http import HTTPStatus
 import pytest
 import structlog
 
+from headwater.errors import UnsupportedMedia
+from headwater.images.inspection.inspect import Inspection
 from headwater.server import log
+from unit.images.inspection.disk_images import vmdk, vmdk_text
 
 HARMFUL = "\x1b[2J\x07\r\n\x7f\x9b31m\u202e\u2066\u200f\u2028"
 
@@ -25,6 +28,7 @@ def as_before() -> Iterator[None]:
     for logger, level in zip((root, ours, audit), before[1:4], strict=True):
         logger.setLevel(level)
     structlog.reset_defaults()
+    logging.getLogger("oslo_utils.imageutils").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -59,3 +63,26 @@ def test_a_status_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     written = capsys.readouterr().err
     assert written.count("status=404") == 2  # and a time may hold these digits
     assert "HTTPStatus" not in written
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        vmdk(extent=""),
+        vmdk(extent="no line of such a text"),
+        vmdk("unknownKind"),
+        vmdk_text(),
+        vmdk_text().replace(b"more", b"\xff", 1),
+    ],
+    ids=["no-extent", "no-line", "unknown-kind", "text", "no-ascii"],
+)
+def test_what_a_library_says_of_a_clients_bad_disk_is_no_error_of_ours(
+    capsys: pytest.CaptureFixture[str], level: str, data: bytes
+) -> None:
+    log.configure("json", level)
+    with pytest.raises(UnsupportedMedia):
+        looking = Inspection("vmdk")
+        looking.feed(memoryview(data))
+        looking.finish()
+    assert capsys.readouterr().err == ""

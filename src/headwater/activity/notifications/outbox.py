@@ -22,7 +22,6 @@ from headwater.clock import Clock
 from headwater.database.engine import Database
 from headwater.database.tables import notification_targets, notifications
 from headwater.jobs import leases
-from headwater.jobs.queue import ASTRAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Outbox:
 
     def __init__(self, database: Database, *, longest_pause_s: float = 300) -> None:
         self._database = database
-        self._longest_pause = int(longest_pause_s + ASTRAY_S) * 1_000_000
+        self._longest_pause = int(longest_pause_s + leases.ASTRAY_S) * 1_000_000
 
     def keep(self, connection: Connection, targets: Sequence[str], events: Sequence[Event], now: int) -> None:
         """Enter events for all these receivers, inside the transaction of what they tell of."""
@@ -120,8 +119,7 @@ class Outbox:
                 new = {**values, "target": target, "rests_until": 0, "failures": 0}
                 connection.execute(insert(notification_targets), new)
                 return True
-            lease = (leases.LEASE_S + ASTRAY_S) * 1_000_000
-            others = row.sender is not None and row.sender != sender and now < row.expires_at <= now + lease
+            others = row.sender is not None and row.sender != sender and now < row.expires_at <= leases.latest(now)
             rests = now < row.rests_until <= now + self._longest_pause
             if rests or (others and not leases.is_dead(row.sender)):
                 return False

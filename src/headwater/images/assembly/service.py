@@ -155,7 +155,15 @@ class ImageService:
         remote_images = RemoteImages(
             lambda: _regions(sections.keystone), TokenCipher(sections.keystone), fetcher, limits, guard
         )
-        self.imports = Imports(changes, self.catalogue, stores, fetcher, limits, remote_images=remote_images)
+        self.imports = Imports(
+            changes,
+            self.catalogue,
+            stores,
+            fetcher,
+            limits,
+            remote_images=remote_images,
+            store_faults=store_faults,
+        )
         conversion = sections.import_plugins.image_conversion
         self.uploads = ChosenUploads(
             *uses,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from headwater.clock import Clock, now
@@ -56,12 +57,19 @@ class Leftovers:
         running: Running,
         *,
         clock: Clock = now,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take what uploads go through.
+
+        Args:
+            steady: A clock in seconds, of any beginning, which never steps.
+        """
         self._changes = changes
         self._records = records
         self._scrubber = scrubber
         self._running = running
         self._clock = clock
+        self._still: leases.StandingStill[tuple[Location, str]] = leases.StandingStill(steady)
 
     def clear_all(self) -> int:
         """Undo uploads whose writer is gone and remove some of the bytes that nobody needs; return how many objects."""
@@ -76,12 +84,22 @@ class Leftovers:
         return self._clear(self._is_dead)
 
     def clear_expired(self) -> int:
-        """Undo uploads of writers elsewhere whose lease has run out, as ``clear_dead`` does; for one process."""
-        return self._clear(self._is_expired)
+        """Undo uploads of writers elsewhere whose lease has run out, as ``clear_dead`` does; for one process.
 
-    def _clear(self, is_left: Callable[[Upload], bool]) -> int:
+        One that lies too far ahead has run out when it has stood still (``leases.StandingStill``).
+        """
+        uploads = self._records.uploads()
+        elsewhere = {
+            (each.location, each.writer): each.expires_at
+            for each in uploads
+            if leases.life_of(each.writer) is leases.Life.UNKNOWN
+        }
+        over = self._still.over(elsewhere, self._clock())
+        return self._clear(lambda each: self._is_expired(each) or (each.location, each.writer) in over, uploads)
+
+    def _clear(self, is_left: Callable[[Upload], bool], uploads: Iterable[Upload] | None = None) -> int:
         cleared = 0
-        for upload in self._records.uploads():
+        for upload in self._records.uploads() if uploads is None else uploads:
             if not is_left(upload):
                 continue
             with self._changes.told(None, "image.update", upload.image_id, if_moved=True) as change:

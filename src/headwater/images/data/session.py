@@ -83,6 +83,7 @@ class Terms:
     store: str | None = None  # where the data goes; None: where all uploads go
     needs_formats: bool = True  # the image says what its data is
     failed: Status = Status.QUEUED  # what becomes of the image when its data does not come, QUEUED or KILLED
+    may_come: Callable[[], None] = lambda: None  # raises where an image that waits for data is not what is expected
 
 
 USUAL = Terms()

@@ -142,6 +142,7 @@ class Uploads:
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
             StatusConflict: The image does not wait for data.
             FormatsMissing: disk_format or container_format is not set.
+            PreconditionFailed: The terms expect something else than an image without data.
             SignatureRefused: The image claims to be signed in a way that cannot be verified.
             ImageTooLarge, ProjectOverLimit, StoreFull: ``size`` bytes are not taken, or nothing at all now.
         """
@@ -157,7 +158,7 @@ class Uploads:
         upload = Upload(image_id, location, self._running.writer, self._clock() + leases.LEASE_S * 1_000_000, size)
         self._running.add(location)
         try:
-            image = change.commit(steps.begun(upload, lambda image: self.claimed(image, terms)))
+            image = change.commit(steps.begun(upload, lambda image: self._claimed(image, terms)))
             writer: ObjectWriter | None = None
             try:
                 writer = self._stores[name].begin(location.object_key, size)
@@ -193,6 +194,11 @@ class Uploads:
             writer=writer,
             beside=self._beside(image),
         )
+
+    def _claimed(self, image: Image, terms: Terms) -> Image:
+        claimed = self.claimed(image, terms)
+        terms.may_come()  # last: what is refused whatever is expected is told as that
+        return claimed
 
     def claimed(self, image: Image, terms: Terms) -> Image:
         """Return the image as it is while its data comes, if it waits for that."""

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from headwater.http.paging import BadQuery
+from headwater.http.paging import BadQuery, put, readable
 
 FILTER_LIMIT = 50  # of one list; a database takes a minute to plan a question with some hundreds
 _PROPERTY = "property-"
-
-
-def readable(parameters: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the parameters of a query.
-
-    Raises:
-        BadQuery: One holds what no database takes.
-    """
-    for name, value in parameters:
-        if "\x00" in value or "\x00" in name:
-            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
-        yield name, value
 
 
 def parted(parameters: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the parameters by name, and apart from them the properties that ``property-NAME`` asks for.
 
     Raises:
-        BadQuery: As ``readable`` says.
+        GivenTwice, BadQuery: As ``paging.once`` says.
     """
     given: dict[str, str] = {}
     properties: dict[str, str] = {}
     for name, value in readable(parameters):
         if name.startswith(_PROPERTY):
-            properties[name.removeprefix(_PROPERTY)] = value
+            put(properties, name.removeprefix(_PROPERTY), value)
         else:
-            given[name] = value
+            put(given, name, value)
     return given, properties
 
 

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from headwater.errors import Invalid, UnsupportedMedia
 from headwater.http import requests, structured
-from headwater.http.conditions import is_held, wanted_range
+from headwater.http.conditions import is_held, require_as_expected, wanted_range
 from headwater.http.context import context
 from headwater.http.filesend import OCTETS
+from headwater.http.paging import once
 from headwater.http.threads import Threads
 from headwater.http.values import whole
 from headwater.images.data.downloads import Downloads
@@ -68,6 +69,7 @@ class DataHandlers:
             store=store,
             digests=structured.digests_of_body(request.headers.raw),
             foreseen=structured.algorithms_behind_body(request.headers),
+            may_come=lambda: require_as_expected(request.headers, None, is_there=False),
         )
         await receive(
             Body(request),
@@ -85,7 +87,7 @@ class DataHandlers:
 
     async def download(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
-        prefer = self._known.preferred(request.query_params.get("prefer"))
+        prefer = self._known.preferred(once(request.query_params.multi_items(), ("prefer",)).get("prefer"))
         found = await self._threads.catalogue.run(lambda: self._downloads.open(caller, image_id, prefer))
         if found is None:
             return Response(status_code=204)

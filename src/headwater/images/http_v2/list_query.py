@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from headwater.http.paging import BadQuery, marker, page_limit
+from headwater.http.paging import BadQuery, marker, page_limit, put, readable
 from headwater.http.values import canonical_id, moment, whole
 from headwater.images.catalogue.lists.query import SORT_KEYS, Condition, Direction, Query
-from headwater.images.http.filters import readable, require_few
+from headwater.images.http.filters import require_few
 from headwater.images.model import Status, Visibility
 from headwater.images.settings import ImagesSettings
 
@@ -40,7 +40,7 @@ def list_query(parameters: Iterable[tuple[str, str]], settings: ImagesSettings) 
         elif name == "tag":
             tags.append(value)
         elif name in ("limit", "marker", "os_hidden", "visibility", "member_status"):
-            given[name] = value
+            put(given, name, value)
         elif (condition := _condition(name, value)) is not None:
             conditions.append(condition)
         else:

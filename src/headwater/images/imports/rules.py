@@ -61,6 +61,14 @@ class StoreNotFound(Conflict):
         super().__init__(f"Store for identifier {str(name)[:64]} not found")
 
 
+class StoreTakesNothing(Conflict):
+    """An import names a store that can only be read."""
+
+    def __init__(self, name: str, writable: Sequence[str]) -> None:
+        super().__init__(f"Store {name} is read-only and takes no data; import to one of {', '.join(writable)}")
+        self.name = name
+
+
 class AlreadyThere(Invalid):
     """The image's data lies in the store that it is to be copied to."""
 
@@ -105,6 +113,7 @@ class Order:
     validation: Validation | None = None  # what the data's hash must be
     elsewhere: Elsewhere | None = None
     roles: tuple[str, ...] = ()  # of whoever asked
+    keeps_staged: bool = False  # what is staged stays, and the image waits for another import, where a store fails
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Order:
@@ -137,6 +146,7 @@ class Stores:
 
         Raises:
             StoreNotFound: One of them is not there.
+            StoreTakesNothing: None of them takes data, or one that has to does not.
             BadImport: It asks for something that needs several stores.
         """
         if self.is_one:
@@ -149,6 +159,9 @@ class Stores:
         for name in asked.stores:
             if name not in self.names:
                 raise StoreNotFound(name)
+        read_only = [name for name in asked.stores if name not in self.writable]
+        if read_only and (asked.all_must_succeed or len(read_only) == len(asked.stores)):
+            raise StoreTakesNothing(read_only[0], self.writable)
         return asked.stores or (self.default,)
 
 

@@ -22,10 +22,11 @@ from headwater.images.imports import rules
 from headwater.images.imports.regions.remote_image import RemoteImages
 from headwater.images.imports.runs.job import KIND
 from headwater.images.imports.runs.run import asked_by
+from headwater.images.locations.known_stores import StoreFault
 from headwater.images.model import Image
 from headwater.images.settings import ImagesSettings
 from headwater.images.task import Task, new_task
-from headwater.stores.store import ObjectStore
+from headwater.stores.store import ObjectStore, StoreRefusesWrites
 
 TASK_TYPE = "api_image_import"
 
@@ -50,8 +51,14 @@ class Imports:
         settings: ImagesSettings,
         *,
         remote_images: RemoteImages,
+        store_faults: Callable[[], Mapping[str, StoreFault]] = dict,
         clock: Clock = now,
     ) -> None:
+        """Take what imports begin with.
+
+        Args:
+            store_faults: Returns what is wrong with stores now.
+        """
         self._changes = changes
         self._remote_images = remote_images
         self._catalogue = catalogue
@@ -60,6 +67,8 @@ class Imports:
         self.methods: tuple[str, ...] = settings.import_methods
         writable = tuple(name for name, store in stores.items() if store.abilities.writes)
         self._stores = rules.Stores(tuple(stores), writable, settings.store or writable[0])
+        self._staging_store = settings.staging_store or self._stores.default
+        self._store_faults = store_faults
 
     def begin(
         self, caller: Caller, image_id: str, document: Mapping[str, Any], store: str | None = None
@@ -72,7 +81,8 @@ class Imports:
         Raises:
             BadImport, UnknownMethod, ImportUrlRefused, AlreadyThere: It cannot be begun, whatever the image.
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not do this.
-            NotImportable, FormatUnset, StoreNotFound, ImageBusy: Not of this image, or not now.
+            NotImportable, FormatUnset, StoreNotFound, StoreTakesNothing, ImageBusy: Not of this image, or not now.
+            StoreRefusesWrites: A store that has to take the data takes none at the moment.
             ProjectOverLimit: Its owner may not have another image on its way.
         """
         asked = rules.asked_in(document, store, self.methods)
@@ -87,6 +97,7 @@ class Imports:
                     return None
             if asked.method == rules.WEB:
                 self._require_url(asked.url)
+            self._require_taking(asked, stores)
             change.read_limits()
             return self._begun(change, caller, document, asked, stores)
 
@@ -141,11 +152,19 @@ class Imports:
         """Return what imports an upload in the transaction that stages it: the image's change, and more steps."""
         asked = rules.Asked(method=rules.DIRECT)
         document = {"method": {"name": rules.DIRECT}}
-        _, importing, steps = self._entered(caller, image_id, document, asked, self._stores.meant(asked))
+        stores = self._stores.meant(asked)
+        _, importing, steps = self._entered(caller, image_id, document, asked, stores, keeps_staged=False)
         return importing, [tasks.none_works_on(image_id), *steps]
 
     def _entered(
-        self, caller: Caller, image_id: str, document: Mapping[str, Any], asked: rules.Asked, stores: tuple[str, ...]
+        self,
+        caller: Caller,
+        image_id: str,
+        document: Mapping[str, Any],
+        asked: rules.Asked,
+        stores: tuple[str, ...],
+        *,
+        keeps_staged: bool = True,
     ) -> tuple[Task, Callable[[Image], Image], list[Step[Any]]]:
         at = self._clock()
         told = {"image_id": image_id, "import_req": rules.told(document), "backend": list(stores)}
@@ -161,6 +180,7 @@ class Imports:
             validation=asked.validation,
             elsewhere=self._remote_images.with_token(elsewhere, caller, task.id) if elsewhere else None,
             roles=tuple(sorted(caller.roles)),
+            keeps_staged=keeps_staged and asked.method == rules.DIRECT,
         )
 
         def importing(image: Image) -> Image:
@@ -183,6 +203,14 @@ class Imports:
         if there and not drops:
             raise rules.AlreadyThere(there[0])
         return tuple(name for name in stores if name not in has)
+
+    def _require_taking(self, asked: rules.Asked, stores: tuple[str, ...]) -> None:
+        """Raise ``StoreRefusesWrites`` where it is known now that no import to these stores can succeed."""
+        moves_none = {self._staging_store} if asked.method == rules.DIRECT else set()  # what is staged lies there
+        faults = {name: fault for name, fault in self._store_faults().items() if fault.only_of_writes}
+        full = [name for name in stores if name in faults and name not in moves_none]
+        if full and (asked.all_must_succeed or len(full) == len(stores)):
+            raise StoreRefusesWrites(full[0], is_full=faults[full[0]].is_full)
 
     def _require_url(self, url: str | None) -> None:
         try:

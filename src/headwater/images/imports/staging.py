@@ -56,6 +56,7 @@ class Staging(Uploads):
             StagingOff: The method of import that it is for is not offered.
             ImageNotFound, Forbidden: There is no such image for the caller, or it may not bring data.
             StatusConflict: The image does not wait for data.
+            PreconditionFailed: The terms expect something else than an image without data.
             ImageTooLarge, ProjectOverLimit, StoreFull: ``size`` bytes are not taken, or nothing at all now.
         """
         settings = self._settings

@@ -41,6 +41,7 @@ class StoreFault:
 
     reason: str
     only_of_writes: bool = False  # it gives what it holds, and takes nothing
+    is_full: bool = False  # which is why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

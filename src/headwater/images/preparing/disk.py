@@ -16,6 +16,7 @@ from headwater.errors import HeadwaterError, UnsupportedMedia
 from headwater.images.imports.plugins import confined, disks, guest
 from headwater.images.imports.plugins.confined import Bounds, ProgramFailed
 from headwater.images.imports.plugins.disks import Disk
+from headwater.images.inspection.disk_file import NoDiskFile, opened, shown
 from headwater.images.inspection.inspect import Inspection, Rules
 from headwater.images.preparing.model import DiskSeen, Firmware, Partition, Table
 
@@ -46,7 +47,7 @@ class DiskUnreadable(HeadwaterError):
     """The file, or what is in it, cannot be read."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"cannot read the disk in {path}: {reason}")
+        super().__init__(f"cannot read the disk in {shown(path)}: {reason}")
         self.path, self.reason = path, reason
 
 
@@ -59,27 +60,30 @@ def look(path: Path, scratch: Path, *, time_s: float) -> DiskSeen:
 
     Raises:
         UnsupportedMedia: It refers to other files, may be read as several formats, or is no disk.
-        DiskUnreadable: The file cannot be read, or qemu-img cannot, or not in time.
+        DiskUnreadable: It is no file that could be one, or cannot be read, or qemu-img cannot, or not in time.
     """
     inspection = Inspection("raw", Rules(require_match=False))
     size, until = 0, time.monotonic() + time_s
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             while piece := file.read(_PIECE):
                 inspection.feed(memoryview(piece))
                 size += len(piece)
                 if time.monotonic() > until:
                     raise DiskUnreadable(path, f"it took longer than {time_s:g} s; --time gives it more")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DiskUnreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    except NoDiskFile as error:
+        raise DiskUnreadable(path, error.reason) from error
+    except OSError as error:
+        raise DiskUnreadable(path, error.strerror or str(error)) from error
     detected = inspection.finish().format
     kind = "raw" if detected == "gpt" else detected
     if kind not in OF_QEMU:
         raise NotADisk(kind)
+    named = plainly_named(path, scratch)
     try:
-        virtual_size = _virtual_size(path, kind, scratch)
-        disk = disks.disk_in(_reader(path, kind, virtual_size, scratch))
-        told = guest.found_on(path.absolute()) if kind == "raw" else guest.told_by(disk)
+        virtual_size = _virtual_size(named, kind, scratch)
+        disk = disks.disk_in(_reader(named, kind, virtual_size, scratch))
+        told = guest.found_on(named) if kind == "raw" else guest.told_by(disk)
     except ProgramFailed as error:
         raise DiskUnreadable(path, str(error)) from error
     return DiskSeen(
@@ -93,8 +97,16 @@ def look(path: Path, scratch: Path, *, time_s: float) -> DiskSeen:
     )
 
 
+def plainly_named(path: Path, scratch: Path) -> Path:
+    """Return a name for a file, in ``scratch``, in which programs find no option, address or end of a name."""
+    link = scratch / "disk"
+    link.unlink(missing_ok=True)
+    link.symlink_to(path.absolute())
+    return link
+
+
 def _virtual_size(path: Path, kind: str, scratch: Path) -> int:
-    command = ["qemu-img", "info", "-f", OF_QEMU[kind], "--output=json", str(path.absolute())]
+    command = ["qemu-img", "info", "-f", OF_QEMU[kind], "--output=json", str(path)]
     return msgspec.json.decode(confined.run(command, scratch, _BOUNDS), type=_Info).virtual_size
 
 
@@ -118,7 +130,7 @@ def _reader(path: Path, kind: str, size: int, scratch: Path) -> Callable[[int, i
 
 def _block(path: Path, kind: str, at: int, size: int, scratch: Path) -> bytes:
     target = scratch / "block"
-    name = str(path.absolute()).replace(",", ",,")
+    name = str(path).replace(",", ",,")
     part = f"driver=raw,offset={at},size={size}"
     file = f"file.driver={OF_QEMU[kind]},file.file.driver=file,file.file.filename={name}"
     try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _FILE_SYSTEMS = 16
 _TROUBLES, _SENTENCE = 50, 500  # how many are told of, and in how many letters
 _MEMORY_MIB = 768
 _LOOK_EVERY_S = 0.1
+# What the binding raises: the second where something on the disk has a name that is no text.
+FAILED = (RuntimeError, UnicodeError)
 
 
 class Guest:
@@ -117,7 +120,7 @@ class Guest:
             for words in (["--skip-same-version", "--install", *names], ["--configure", "--pending"]):
                 try:
                     self._handle.command([*dpkg, *words])
-                except RuntimeError as error:
+                except FAILED as error:
                     errors.append(error)
             if not errors:
                 return
@@ -130,7 +133,7 @@ class Guest:
         handle = self._handle
         try:
             handle.mount_ro(device, "/")
-        except RuntimeError:
+        except FAILED:
             return []  # swap, or part of something else
         try:
             return [path for pattern in self._request["loaders"] for path in self._paths(pattern)]
@@ -139,15 +142,26 @@ class Guest:
 
     def _system(self, root: str) -> dict[str, Any]:
         handle = self._handle
+        numbers = [
+            self._told(ask, root) for ask in (handle.inspect_get_major_version, handle.inspect_get_minor_version)
+        ]
         return {
             "root": root,
-            "type": handle.inspect_get_type(root),
-            "distribution": handle.inspect_get_distro(root),
-            "product": handle.inspect_get_product_name(root),
-            "version": f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
-            "architecture": handle.inspect_get_arch(root),
-            "packages": handle.inspect_get_package_format(root),
+            "type": self._told(handle.inspect_get_type, root),
+            "distribution": self._told(handle.inspect_get_distro, root),
+            "product": self._told(handle.inspect_get_product_name, root),
+            "version": "unknown" if "unknown" in numbers else ".".join(numbers),
+            "architecture": self._told(handle.inspect_get_arch, root),
+            "packages": self._told(handle.inspect_get_package_format, root),
         }
+
+    def _told(self, ask: Callable[[str], Any], root: str) -> str:
+        """Return what libguestfs has found out of a system, as text; ``unknown`` where it cannot say it."""
+        try:
+            return str(ask(root))
+        except FAILED as error:
+            self._trouble(f"not all is told of the system on {root}: {error}")
+            return "unknown"
 
     def _mount(self, root: str) -> None:
         handle = self._handle
@@ -157,13 +171,13 @@ class Guest:
         for place in sorted(set(places) - {"/"}, key=len)[:_FILE_SYSTEMS]:
             try:
                 mount(places[place], place)
-            except RuntimeError as error:
+            except FAILED as error:
                 self._trouble(f"{places[place]} could not be mounted at {place}: {error}")
 
     def _paths(self, pattern: str) -> list[str]:
         try:
             found: list[str] = self._handle.glob_expand(pattern, directoryslash=False)
-        except RuntimeError as error:
+        except FAILED as error:
             self._trouble(f"{pattern} was not looked for: {error}")
             return []
         return found[:_FOUND]
@@ -177,7 +191,7 @@ class Guest:
                 self._trouble(f"{path} was not read: it has more than {_TEXT} bytes")
                 return None
             data: bytes = handle.pread(path, _TEXT, 0)
-        except RuntimeError as error:
+        except FAILED as error:
             self._trouble(f"{path} was not read: {error}")
             return None
         return data.decode("utf-8", "replace")
@@ -190,7 +204,7 @@ class Guest:
             if not handle.is_file("/etc/shadow", True):
                 return {}
             lines = handle.pread("/etc/shadow", _SHADOW, 0).decode("utf-8", "replace").splitlines()
-        except RuntimeError as error:
+        except FAILED as error:
             self._trouble(f"/etc/shadow was not read: {error}")
             return {}
         for line in lines:
@@ -201,31 +215,40 @@ class Guest:
         return found
 
     def _kernels(self) -> dict[str, dict[str, Any]]:
-        handle = self._handle
         found: dict[str, dict[str, Any]] = {}
         for path in self._paths("/lib/modules/*")[-_KERNELS:]:
             version = path.rstrip("/").rpartition("/")[2]
             files = {"builtin": f"{path.rstrip('/')}/modules.builtin", "modules": f"{path.rstrip('/')}/modules.dep"}
             found[version] = {name: self._virtio(file) for name, file in files.items()}
             for place in (f"/boot/initrd.img-{version}", f"/boot/initramfs-{version}.img", f"/boot/initrd-{version}"):
-                if handle.is_file(place, True):
+                if self._is_file(place):
                     found[version]["initramfs"] = place
         return found
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return bool(self._handle.is_file(path, True))
+        except FAILED as error:
+            self._trouble(f"{path} was not read: {error}")
+            return False
 
     def _virtio(self, file: str) -> list[str]:
         try:
             if not self._handle.is_file(file, True):
                 return []
             found: list[str] = self._handle.grep("virtio_", file)
-        except RuntimeError as error:
+        except FAILED as error:
             self._trouble(f"{file} was not read: {error}")
             return []
         return found[:_FOUND]
 
     def fetch_initramfs(self, path: str) -> None:
         """Write the initial RAM disk of a kernel to the directory, as ``initramfs``."""
-        if self._handle.filesize(path) <= _INITRAMFS:
-            self._handle.download(path, str(self._directory / "initramfs"))
+        try:
+            if self._handle.filesize(path) <= _INITRAMFS:
+                self._handle.download(path, str(self._directory / "initramfs"))
+        except FAILED as error:
+            self._trouble(f"{path} was not read: {error}")
 
 
 def _opened(request: dict[str, Any]) -> Any:
@@ -259,7 +282,7 @@ def main() -> None:
     """Do what the request says; what libguestfs cannot do ends it with one line on standard error."""
     try:
         _serve(Path(sys.argv[1]))
-    except RuntimeError as error:
+    except FAILED as error:
         sys.exit(str(error).partition("\n")[0])
 
 
@@ -291,7 +314,7 @@ def done(guest: Guest, steps: list[dict[str, Any]]) -> dict[str, str]:
         try:
             for each in step["does"]:
                 guest.do(each)
-        except RuntimeError as error:
+        except FAILED as error:
             said = str(error)
             failed[step["name"]] = said if len(said) <= _SENTENCE else f"{said[:_SENTENCE]} …"
     return failed

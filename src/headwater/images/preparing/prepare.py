@@ -17,6 +17,7 @@ from typing import Final, Literal
 from headwater.errors import Conflict, HeadwaterError, SettingsError
 from headwater.images.imports.plugins import confined
 from headwater.images.imports.plugins.confined import Bounds, ProgramFailed
+from headwater.images.inspection.disk_file import shown
 from headwater.images.preparing import appliance, disk, facts, initramfs, mending
 from headwater.images.preparing.appliance import Step
 from headwater.images.preparing.asking import Gathered
@@ -34,7 +35,7 @@ class CopyExists(Conflict):
     """There is a file where the copy should be written."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists already; give another name: nothing is written over")
+        super().__init__(f"{shown(path)} exists already; give another name: nothing is written over")
         self.path = path
 
 
@@ -42,7 +43,7 @@ class CopyNotWritten(HeadwaterError):
     """The copy cannot be made."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"cannot write {path}: {reason}")
+        super().__init__(f"cannot write {shown(path)}: {reason}")
         self.path, self.reason = path, reason
 
 
@@ -81,7 +82,8 @@ def prepare(path: Path, limits: Limits) -> Report:
         lacks = appliance.missing()
         if lacks is not None:
             return _report(Seen(disk=seen, guest=None, not_looked=lacks))
-        found, ramdisk = appliance.look(path, seen.format, scratch, time_s=limits.time_s, kvm=limits.kvm)
+        named = disk.plainly_named(path, scratch)
+        found, ramdisk = appliance.look(named, seen.format, scratch, time_s=limits.time_s, kvm=limits.kvm)
         return _report(Seen(disk=seen, guest=_guest(found, ramdisk), troubles=found.troubles))
 
 
@@ -115,7 +117,7 @@ def write(
     with _scratch() as scratch, _part_of(new) as part:
         seen = disk.look(path, scratch, time_s=limits.time_s)
         package_kind = _packages(packages, scratch) if packages is not None and "cloud-init" in wanted else None
-        _copy(path, seen, part, kind, limits)
+        _copy(disk.plainly_named(path, scratch), seen, part, kind, limits)
         planned: list[Step] = []
         ramdisks: list[Path | None] = []
 
@@ -187,7 +189,7 @@ def _packages(directory: Path, scratch: Path) -> mending.Packages:
 def _copy(path: Path, seen: DiskSeen, part: Path, kind: CopyFormat, limits: Limits) -> None:
     size = seen.virtual_size * 9 // 8 + _MORE
     bounds = Bounds(memory=_COPY_MEMORY, processor_s=int(limits.time_s), file_size=size, time_s=limits.time_s)
-    command = ["qemu-img", "convert", "-f", disk.OF_QEMU[seen.format], "-O", kind, str(path.absolute()), str(part)]
+    command = ["qemu-img", "convert", "-f", disk.OF_QEMU[seen.format], "-O", kind, str(path), str(part)]
     try:
         confined.run(command, part.parent, bounds)
     except ProgramFailed as error:

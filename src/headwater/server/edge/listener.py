@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 
 from starlette.types import ASGIApp
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _ACCEPTS = 64  # connections taken at once, before those that are there have their turn
 _PAUSE_S = 0.1
-_SPARE_FILES = 128  # descriptors of the database, of stores and of the log
+_TELLS_EVERY_S = 30.0  # that no connection can be taken
 
 
 class Connections:
@@ -105,6 +105,7 @@ class Listener(Connections):
         """Take the socket, which is ours from now on; connections are taken from ``start`` on."""
         super().__init__(app, files, limit=limit, tls=tls)
         self._paused = False
+        self._tells_at = 0.0
         self._socket = listening
 
     @property
@@ -147,23 +148,20 @@ class Listener(Connections):
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                _log.warning("no connection can be taken for a moment", extra={"error": error.strerror})
+                self._tell(error)
                 self._end_the_longest_idle()
                 self._pause()
                 return
             self.serve(connected, client)
 
-
-def connections_limit(listeners: int) -> int:
-    """Return how many connections each of so many listeners may have, after asking for as many files as are allowed.
-
-    A connection that carries a file needs two descriptors.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    files = CONNECTIONS_LIMIT * 2 * listeners if hard == resource.RLIM_INFINITY else hard
-    return max(8, min(CONNECTIONS_LIMIT, (files - _SPARE_FILES) // (2 * listeners)))
+    def _tell(self, error: OSError) -> None:
+        now = time.monotonic()
+        if now >= self._tells_at:  # it is tried some times a second
+            self._tells_at = now + _TELLS_EVERY_S
+            _log.warning(
+                "no connection can be taken for a moment, and for as long as this lasts",
+                extra={"error": error.strerror},
+            )
 
 
 def listening(host: str, port: int, *, interface: str | None = None) -> socket.socket:

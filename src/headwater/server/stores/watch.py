@@ -112,7 +112,9 @@ class StoreWatch:
                 self._admit[name]()
                 del self._admit[name]
         except StoreUnavailable as error:
-            return StoreFault(error.reason, only_of_writes=is_known and isinstance(error, StoreRefusesWrites))
+            only_of_writes = is_known and isinstance(error, StoreRefusesWrites)
+            is_full = isinstance(error, StoreRefusesWrites) and error.is_full
+            return StoreFault(error.reason, only_of_writes=only_of_writes, is_full=only_of_writes and is_full)
         except HeadwaterError as error:  # it is there, and is not what the catalogue means
             return StoreFault(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a store raises, it is looked at again

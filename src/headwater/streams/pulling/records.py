@@ -62,9 +62,12 @@ class Records:
         """
         self.directory = directory
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
         except OSError as error:
             raise SettingsError(f"{setting}: cannot keep anything in {directory}: {error.strerror}") from error
+
+    def _make(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def get(self, path: str) -> Record | None:
         """Return what is known of a document; ``None``: nothing, or nothing that can be read any more."""
@@ -159,6 +162,7 @@ class Records:
         """Forget all documents; return how many there were."""
         count = 0
         with self._working():
+            self._make()
             for file in self.directory.iterdir():
                 if file.suffix != ".lock":
                     count += file.suffix == ".json"
@@ -169,6 +173,7 @@ class Records:
     def asking(self, path: str, *, waits: bool) -> Iterator[bool]:
         """Be the one who asks the server for a document; yield ``False`` where somebody does and we do not wait."""
         with self._working():
+            self._make()  # it may have been lost since
             file = os.open(self._file(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:

@@ -67,6 +67,18 @@ def test_glance_queues_lists_deletes_and_clears(glance: Client, http: httpx.Clie
     assert cached(http) == []
 
 
+def test_openstack_queues_and_lists_though_it_warns_that_the_api_has_no_microversions(
+    openstack_client: Path, service: HeadwaterProcess, http: httpx.Client, image_id: str, tmp_path: Path
+) -> None:
+    """Its SDK asks ``/v2/`` for microversions before it asks for the cache, and warns of the 404, as Glance's is."""
+    openstack = clients.openstack(openstack_client, tmp_path, service.images_url)
+    openstack("cached", "image", "queue", image_id)
+    wait_until(lambda: cached(http) == [image_id], "the image to be in the cache")
+    done = openstack.attempt("cached", "image", "list", "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "Cannot determine endpoint data for service image\n")
+    assert [(each["ID"], each["State"]) for each in json.loads(done.stdout)] == [(image_id, "cached")]
+
+
 def test_the_command_line_queues_lists_deletes_clears_and_prunes(
     service: HeadwaterProcess, http: httpx.Client, image_id: str
 ) -> None:

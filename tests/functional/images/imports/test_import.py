@@ -91,17 +91,20 @@ def test_staged_data_that_is_not_what_the_image_says_fails_the_import(
     stage(http, image_id, BLOB)  # it may be tried again
 
 
-def test_a_store_that_takes_nothing_fails_the_import_and_leaves_nothing(
-    http: httpx.Client, service: HeadwaterProcess
+@pytest.mark.parametrize("stores", [["fast", "web"], ["web"]], ids=["among-others", "alone"])
+def test_an_import_to_a_store_that_only_reads_is_refused_and_what_is_staged_stays(
+    http: httpx.Client, service: HeadwaterProcess, stores: list[str]
 ) -> None:
     image_id = make(http)
     stage(http, image_id, BLOB)
-    assert bring(http, image_id, stores=["fast", "web"]).status_code == 202
-    task = ended(http, image_id)
-    assert (task["status"], task["result"]) == ("failure", None)
-    assert "store web" in task["message"]
-    assert "read only" in task["message"]
-    assert require_queued(http, service, image_id)["os_glance_failed_import"] == "web"
+    refused = bring(http, image_id, stores=stores)
+    assert refused.status_code == 409
+    assert "Store web is read-only and takes no data; import to one of" in refused.text
+    assert bring(http, image_id, stores=["web"], all_stores_must_succeed=False).status_code == 409
+    assert show(http, image_id)["status"] == "uploading"
+    assert bring(http, image_id).status_code == 202
+    assert ended(http, image_id)["status"] == "success"
+    assert http.get(f"/v2/images/{image_id}/file").content == BLOB
 
 
 def test_where_not_all_stores_must_succeed_one_is_enough(http: httpx.Client, service: HeadwaterProcess) -> None:

@@ -94,6 +94,14 @@ def require_queued(http: httpx.Client, service: HeadwaterProcess, image_id: str)
     wait_until(lambda: not lying(service, image_id), "no byte of it is kept")
 
 
+def require_staged(http: httpx.Client, service: HeadwaterProcess, image_id: str) -> None:
+    """Its data is still there, and is all that is; another import takes it."""
+    image = http.get(f"/v2/images/{image_id}").json()
+    assert (image["status"], image["size"], image["checksum"]) == ("uploading", len(BLOB), None)
+    assert "os_glance_import_task" not in image
+    wait_until(lambda: len(lying(service, image_id)) == 1, "what is staged is kept, and nothing else")
+
+
 def require_active(http: httpx.Client, image_id: str, data: bytes = BLOB) -> None:
     assert http.get(f"/v2/images/{image_id}").json()["status"] == "active"
     assert http.get(f"/v2/images/{image_id}/file").content == data
@@ -290,7 +298,12 @@ def test_a_store_that_is_down_among_several_is_named_and_fails_all_or_is_left_ou
         assert task["status"] == "failure"
         assert "store cheap" in task["message"]
         assert str(service.data_dir) not in task["message"]
-        require_queued(http, service, image_id)
+        if prepare is staged:
+            require_staged(http, service, image_id)
+            assert bring(http, image_id, **method)["status"] == "success"
+            require_active(http, image_id)
+        else:
+            require_queued(http, service, image_id)
     else:
         assert task["status"] == "success"
         assert "store cheap" in task["message"]
@@ -323,8 +336,51 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
+def test_a_store_that_turned_read_only_is_refused_as_soon_as_it_is_known_and_keeps_what_is_staged(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    toml = f"""
+[images]
+http_retries = 0
+[stores.large]
+type = "file"
+[stores.small]
+type = "file"
+root = "{small_disk}"
+"""
+    process = HeadwaterProcess(tmp_path, toml=toml, workers=1)
+    process.start()
+    try:
+        with httpx.Client(base_url=process.images_url, timeout=60, headers={"Accept": "application/json"}) as http:
+            image_id, method = make(http), {"name": "glance-direct"}
+            stage(http, image_id, BLOB)
+            subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+            task = bring(http, image_id, **method, stores=["small"])  # nobody has looked yet
+            assert task["status"] == "failure"
+            assert "store small" in task["message"]
+            require_staged(http, process, image_id)
+
+            def refused() -> bool:
+                details = http.get("/v2/info/stores/detail").json()["stores"]
+                return [each["status"] for each in details if each["id"] == "small"] == ["read-only"]
+
+            wait_until(refused, "the store is known to be read only")
+            body = {"method": method, "stores": ["small"]}
+            answer = http.post(f"/v2/images/{image_id}/import", json=body)
+            assert (answer.status_code, "small takes no data at the moment" in answer.text) == (503, True)
+            require_staged(http, process, image_id)
+            assert bring(http, image_id, **method, stores=["large"])["status"] == "success"
+            require_active(http, image_id)
+            again = make(http)
+            stage(http, again, BLOB)
+            assert http.delete(f"/v2/images/{again}").status_code == 204
+            wait_until(lambda: not lying(process, again), "it goes with its image")
+    finally:
+        process.stop()
+
+
 @pytest.mark.parametrize("prepare", [staged, to_download])
-def test_a_disk_that_is_full_is_told_and_leaves_nothing(
+def test_a_disk_that_is_full_is_told_and_leaves_nothing_but_what_was_staged(
     web: WebServer, tmp_path: Path, small_disk: Path, prepare: Prepare
 ) -> None:
     toml = f"""
@@ -348,7 +404,7 @@ allowed_ports = []
             assert task["status"] == "failure"
             assert "store small has no room left" in task["message"]
             assert str(tmp_path) not in task["message"]
-            require_queued(http, process, image_id)
+            (require_staged if prepare is staged else require_queued)(http, process, image_id)
             wait_until(lambda: not list(small_disk.glob(f"objects/**/{image_id}.*")), "no byte of it is kept there")
     finally:
         process.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -217,15 +218,6 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
         CacheDirectory(tmp_path / "file", 1000)
 
 
-def test_a_directory_that_is_gone_is_said_to_be(cache: CacheDirectory) -> None:
-    cache.root.rename(cache.root.with_name("elsewhere"))
-    assert cache.find(a_name()) is None
-    cache.hit(a_name())
-    for call in (cache.images, cache.clear, cache.queued, lambda: cache.begin(a_name())):
-        with pytest.raises(CacheUnavailable, match="does not work"):
-            call()
-
-
 def test_a_queue_is_in_order_and_names_images_only(cache: CacheDirectory) -> None:
     first, second = str(uuid.uuid4()), str(uuid.uuid4())
     for number, image_id in enumerate((first, second)):
@@ -243,3 +235,41 @@ def test_one_process_takes_a_turn(cache: CacheDirectory) -> None:
     assert not CacheDirectory(cache.root, 1000).takes_turn("pruned", 60)
     os.utime(cache.root / "pruned", (0, 0))
     assert cache.takes_turn("pruned", 60)
+
+
+@pytest.mark.parametrize(
+    "lost", ["", "images", "filling", "hits", "queue"], ids=["all", "images", "filling", "hits", "queue"]
+)
+@pytest.mark.parametrize("then", ["fill", "list", "queue"])
+def test_what_is_lost_while_it_is_used_is_made_anew_when_it_is_missed(
+    cache: CacheDirectory, caplog: pytest.LogCaptureFixture, lost: str, then: str
+) -> None:
+    fill(cache, a_name())
+    shutil.rmtree(cache.root / lost)
+    if then == "fill":
+        assert fill(cache, a_name()).exists()
+    elif then == "list":
+        assert len(cache.images()) == (0 if lost in ("", "images") else 1)
+    else:
+        cache.queue(an_id := str(uuid.uuid4()))
+        assert cache.queued() == [an_id]
+    for _ in range(3):
+        fill(cache, a_name())
+    assert [each.message for each in caplog.records] == ["the directory of a cache was gone, and is made anew"]
+    assert {each.name: f"{each.stat().st_mode:o}" for each in cache.root.iterdir() if each.is_dir()} == dict.fromkeys(
+        ("images", "filling", "hits", "queue"), "40700"
+    )
+
+
+def test_what_is_lost_and_cannot_be_made_again_is_unavailable_until_it_can(cache: CacheDirectory) -> None:
+    shutil.rmtree(cache.root)
+    cache.root.write_bytes(b"in the way")
+    with pytest.raises(CacheUnavailable, match="cannot keep anything in"):
+        cache.images()
+    for call in (cache.clear, cache.queued, lambda: cache.begin(a_name())):
+        with pytest.raises(CacheUnavailable, match="does not work"):
+            call()
+    assert cache.find(a_name()) is None
+    cache.hit(a_name())
+    cache.root.unlink()
+    assert fill(cache, a_name()).exists()

@@ -12,6 +12,7 @@ from contracts.unheard import UnheardImages, UnheardUploads
 from headwater.identity.caller import OPERATOR
 from headwater.images.catalogue.discarded import DiscardedObjectRows
 from headwater.images.catalogue.upload_records import Upload, UploadLost
+from headwater.images.data.leftovers import Leftovers
 from headwater.images.data.session import (
     Pools,
 )
@@ -278,3 +279,29 @@ def test_what_is_elsewhere_is_cleared_by_one_process_when_its_lease_has_run_out(
     clock.now += (LEASE_S + 1) * SECOND
     assert leftovers(uploads).clear_dead() == 0
     assert leftovers(uploads).clear_expired() == 1
+
+
+def test_what_is_elsewhere_under_a_clock_that_was_ahead_is_cleared_when_nobody_renews_it(
+    uploads: Uploads, image: Image, records: UnheardUploads, store: BrokenStore, pools: Pools, clock: Clock
+) -> None:
+    there = service(records, store, pools, clock, "there")
+    there.begin(OPERATOR, image.id)
+    clock.now -= 86400 * SECOND
+    steady = [1000.0]
+    left = Leftovers(
+        uploads._changes,
+        uploads._records,
+        uploads._scrubber,
+        uploads._running,
+        clock=uploads._clock,
+        steady=lambda: steady[0],
+    )
+    for seconds in (0, 40, 80):
+        steady[0] = 1000 + seconds
+        if seconds == 40:
+            clock.now += 86440 * SECOND
+            there.renew()
+            clock.now -= 86440 * SECOND
+        assert left.clear_expired() == 0
+    steady[0] = 1000 + 101
+    assert left.clear_expired() == 1

@@ -249,8 +249,9 @@ def test_a_query_that_cannot_be_is_refused(api: Api, query: str, said: str) -> N
 def test_a_list_goes_on_though_its_marker_was_deleted(api: Api, sort_key: str, sort_dir: str) -> None:
     for number in range(6):
         api.must(201, "POST", NAMESPACES, {"namespace": f"n{number}", **({"display_name": "d"} if number % 2 else {})})
-    query = f"?limit=2&sort_key={sort_key}&sort_dir={sort_dir}"
-    whole = names(api.must(200, "GET", f"{NAMESPACES}{query}&limit=9"))
+    order = f"sort_key={sort_key}&sort_dir={sort_dir}"
+    query = f"?limit=2&{order}"
+    whole = names(api.must(200, "GET", f"{NAMESPACES}?limit=9&{order}"))
     page = api.must(200, "GET", f"{NAMESPACES}{query}")
     shown = names(page)
     while "next" in page.json:

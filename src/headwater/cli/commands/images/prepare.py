@@ -12,6 +12,7 @@ from headwater.cli import exits, output
 from headwater.cli.findings import LevelOption, Threshold, exit_for
 from headwater.cli.interrupting import ended_as_by_ctrl_c
 from headwater.cli.output import AsJson
+from headwater.images.inspection import disk_file
 
 if TYPE_CHECKING:
     from headwater.images.preparing.model import Guest
@@ -117,7 +118,7 @@ def _say(report: Report, new: Path | None) -> None:
         output.say(_shown(f"{finding.level} {finding.rule}: {finding.says}") + f"\n  fix: {_shown(finding.fix)}")
     output.say("properties: " + " ".join(f"{name}={_shown(value)}" for name, value in report.properties.items()))
     if new is not None:
-        output.say(f"written: {new}")
+        output.say(f"written: {disk_file.shown(new)}")
 
 
 def _rows(guest: Guest) -> list[tuple[str, str]]:

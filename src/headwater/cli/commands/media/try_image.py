@@ -14,7 +14,7 @@ import typer
 
 from headwater.cli import exits, output
 from headwater.cli.commands.images.image import Cloud, IsNewest, Url, service_at
-from headwater.cli.commands.media.config_drive import PlainFileUnreadable, read_key, read_plain
+from headwater.cli.commands.media.config_drive import read_key, read_plain
 from headwater.cli.interrupting import ended_as_by_ctrl_c
 from headwater.cli.output import AsJson
 from headwater.client.downloading import download
@@ -65,6 +65,7 @@ def try_image(
     read the medium and finished without trouble. With --json the console goes to standard error.
     """
     # What writes and boots is for this command only.
+    from headwater.images.inspection.disk_file import opened  # noqa: PLC0415 - see above
     from headwater.instances.media.config_drive import LABELS  # noqa: PLC0415 - see above
     from headwater.instances.media.plain import Given, plain_files  # noqa: PLC0415 - see above
     from headwater.instances.media.writing import iso  # noqa: PLC0415 - see above
@@ -85,7 +86,7 @@ def try_image(
     told = output.telling(as_json=as_json)
     with (
         ended_as_by_ctrl_c(),
-        _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else _opened(image) as disk,
+        _fetched(image, url, cloud, told, is_newest=is_newest) if of_service else opened(Path(image)) as disk,
     ):
         console, end = boot(disk, disk_format(disk, time_s), medium, bounds, show)
     said = plain(console)
@@ -98,13 +99,6 @@ def try_image(
         for what, is_seen in shows.items():
             output.say(f"  {plain(what)}: {'taken' if is_seen else 'does not show on the console'}")
     raise typer.Exit(exits.DONE if found.taken else exits.FAILED)
-
-
-def _opened(file: str) -> BinaryIO:
-    try:
-        return Path(file).open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise PlainFileUnreadable("FILE", file, getattr(error, "strerror", None) or str(error)) from error
 
 
 def _fetched(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import output
+from headwater.cli.commands.streams import told_of_maas
 from headwater.cli.commands.streams.options import (
     KeyOptions,
     TreeName,
@@ -49,18 +50,20 @@ def add_agent(
             brought.append(file)
             shown(len(brought))
 
-        def change(feed: Feed) -> list[Described]:
+        def change(feed: Feed) -> tuple[list[Described], told_of_maas.Warnings]:
             known: dict[str, list[Agent]] = {
                 name: agents.bring(feed.tree, found, name, told) for name, found in wanted.items()
             }
-            return [agents.describe(feed, name, found, whole=False) for name, found in known.items()]
+            described = [agents.describe(feed, name, found, whole=False) for name, found in known.items()]
+            return described, told_of_maas.warnings_of(feed)
 
-        described, _ = deletions.edit(opened, change, purpose="headwater streams add-agent", **signs)
+        (described, warnings), _ = deletions.edit(opened, change, purpose="headwater streams add-agent", **signs)
         place = opened.place
     if as_json:
         facts = [{"stream": each.stream, "written": list(each.written)} for each in described]
-        output.say_json({"tree": place, "files": total, "streams": facts})
+        output.say_json({"tree": place, "files": total, "streams": facts, "warnings": warnings})
         return
     for each in described:
         names = ", ".join(each.written) or "nothing is new"
         output.say(f"{place}: stream {each.stream}: {names}")
+    told_of_maas.say(warnings)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import output
+from headwater.cli.commands.streams import told_of_maas
 from headwater.cli.commands.streams.files import pairs
 from headwater.cli.commands.streams.options import (
     Grace,
@@ -76,13 +77,17 @@ def add_boot_image(
         files = {ftype: Content.of_file(file) for ftype, file in given.items() if file is not None}
         shown(sum(content.size for content in files.values()))
 
-        def change(feed: Feed) -> Added:
-            return boot_images.add(feed, described, files, kernel_package=kernel_package, version=version_name)
+        def change(feed: Feed) -> tuple[Added, told_of_maas.Warnings]:
+            added = boot_images.add(feed, described, files, kernel_package=kernel_package, version=version_name)
+            return added, told_of_maas.warnings_of(feed)
 
-        added, gone = deletions.edit(opened, change, purpose="headwater streams add-boot-image", grace_s=grace, **signs)
+        (added, warnings), gone = deletions.edit(
+            opened, change, purpose="headwater streams add-boot-image", grace_s=grace, **signs
+        )
         place = opened.place
     if as_json:
         facts = {"product": added.product, "version": added.version, "items": list(added.items)}
-        output.say_json({"tree": place, **facts, "deleted": gone})
+        output.say_json({"tree": place, **facts, "deleted": gone, "warnings": warnings})
     else:
         output.say(f"{place}: {', '.join(added.items)} of {added.product}, version {added.version}")
+        told_of_maas.say(warnings)

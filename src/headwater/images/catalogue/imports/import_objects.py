@@ -208,6 +208,15 @@ def ended(
     return step
 
 
+def failed(image_id: str, task_id: str, now: int) -> Step[list[Location]]:
+    """Discard, and return, what an import has written; what is staged for the image waits for another import."""
+
+    def step(transaction: Transaction) -> list[Location]:
+        return discard_import_objects(transaction.connection, image_id, now, task_id=task_id)
+
+    return step
+
+
 def _is(location: Location) -> ColumnElement[bool]:
     return and_(_TABLE.c.store == location.store, _TABLE.c.object_key == location.object_key)
 

@@ -27,6 +27,9 @@ from headwater.threads import Pool
 T = TypeVar("T")
 
 LIMIT_DEFAULT, LIMIT_MAX = 25, 1000
+_OF_LISTS = frozenset(
+    {"limit", "marker", "after", "sort_key", "sort_dir", "visibility", "owner", "resource_types"}  # of one value each
+)
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 
@@ -269,7 +272,7 @@ def namespace_query(parameters: list[tuple[str, str]]) -> Query:
     Raises:
         BadQuery, BadSortKey: A parameter has a value that it cannot have.
     """
-    given = _single(parameters)
+    given = paging.once(parameters, _OF_LISTS)
     key = given.get("sort_key", "created_at")
     if key not in SORT_KEYS:
         raise BadSortKey(key, SORT_KEYS)
@@ -290,20 +293,13 @@ def namespace_query(parameters: list[tuple[str, str]]) -> Query:
 
 def page_of_parts(parameters: list[tuple[str, str]]) -> PageOfParts:
     """Read the query parameters of a list of objects or tags, which has no limit unless one is given."""
-    given = _single(parameters)
+    given = paging.once(parameters, _OF_LISTS)
     return PageOfParts(
         limit=_limit(given, 0) if "limit" in given else None,
         marker=given.get("marker"),
         sort_key=given.get("sort_key", "created_at"),
         sort_dir=_direction(given),
     )
-
-
-def _single(parameters: list[tuple[str, str]]) -> dict[str, str]:
-    for name, value in parameters:
-        if "\x00" in name or "\x00" in value:
-            raise BadQuery(f"parameter {name[:40]!r} holds a NUL character")
-    return dict(parameters)
 
 
 def _limit(given: dict[str, str], default: int) -> int:
@@ -329,4 +325,4 @@ def _link(parameters: list[tuple[str, str]]) -> str:
 
 
 def _resource_type(request: Request) -> str | None:
-    return request.query_params.get("resource_type")
+    return paging.once(request.query_params.multi_items(), ("resource_type",)).get("resource_type")

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ _ALL: tuple[Told, ...] = ("os_type", "os_distro", "os_version", "architecture", 
 _BOUNDS = Bounds(memory=512 << 20, processor_s=10, file_size=0, time_s=30)
 _WORD = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}")
 _LOOKED_AT = 16  # partitions in which a system is looked for
+_LOOKED_S = 60.0  # after which no other one is
 # The second is a link to the first on most systems, and debugfs follows none.
 _OS_RELEASE = ("/usr/lib/os-release", "/etc/os-release")
 # Source: the metadata definitions of OpenStack and libosinfo, which have one name for these.
@@ -94,7 +96,12 @@ def told_by(disk: Disk) -> dict[str, str]:
 
 
 def _told_by_linux(disk: Disk, file: Path) -> dict[str, str]:
-    for partition in [each for each in disk.partitions if each.file_system == "ext"][:_LOOKED_AT]:
+    # Entries of a table may say the same place again and again.
+    places = {each.start: each for each in disk.partitions if each.file_system == "ext"}
+    until = time.monotonic() + _LOOKED_S
+    for partition in list(places.values())[:_LOOKED_AT]:
+        if time.monotonic() > until:
+            break
         for path in _OS_RELEASE:
             said = os_release(_text(file, partition, path))
             if said.get("ID"):
@@ -105,7 +112,7 @@ def _told_by_linux(disk: Disk, file: Path) -> dict[str, str]:
 
 def _text(file: Path, partition: Partition, path: str) -> str:
     """Return a file of an ext file system; empty when there is none."""
-    command = ["debugfs", "-c", "-R", f"cat {path}", f"{file.name}?offset={partition.start}"]
+    command = ["debugfs", "-c", "-R", f"cat {path}", f"./{file.name}?offset={partition.start}"]
     try:
         return confined.run(command, file.parent, _BOUNDS).decode("utf-8", "replace")
     except ProgramFailed as error:

@@ -138,19 +138,30 @@ class Ending:
             os_hash_value=facts.os_hash_value,
         )
 
-    def give_up(self, order: Order, task: Task, reason: str, failed: Iterable[str]) -> None:
-        """End the task; an image that it still holds waits again, or stays as it was when it has data."""
+    def give_up(
+        self, order: Order, task: Task, reason: str, failed: Iterable[str], *, keeps_staged: bool = False
+    ) -> None:
+        """End the task; an image that it still holds waits again, or stays as it was when it has data.
+
+        Args:
+            keeps_staged: What is staged for the image stays, and it waits for another import.
+        """
         at = self._clock()
+        waits_as = Status.UPLOADING if keeps_staged else Status.QUEUED
 
         def waiting(image: Image) -> Image:
             if not rules.is_imported_by(image, order.task_id):
                 return image
             after = rules.imported(image, at, tuple(failed))
-            return after.moved_to(Status.QUEUED) if image.status is Status.IMPORTING else after
+            return after.moved_to(waits_as) if image.status is Status.IMPORTING else after
 
+        if keeps_staged:
+            ended = import_objects.failed(order.image_id, order.task_id, at)
+        else:
+            ended = import_objects.ended(order.image_id, (), at)
         with self._changes.told(asked_by(task), "image.update", order.image_id) as change:
             left = change.commit(
-                import_objects.ended(order.image_id, (), at),
+                ended,
                 if_there(images.changed(order.image_id, waiting)),
                 self._is_ours(order),
                 self._ended(order, TaskStatus.FAILURE, message=reason),

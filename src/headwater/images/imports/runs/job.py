@@ -11,7 +11,8 @@ becomes the image's without being read. The order of steps, and why a crash betw
 4. One transaction gives them to the image, which turns active, discards the rest, and ends the task.
 
 A failure ends in one transaction too: the image waits again (one that is copied stays active), what was staged and
-written is discarded, and the task says why. An import that somebody cancels ends like that; who cancels it before step
+written is discarded, and the task says why. Where it was a store that did not take it, what is staged stays, and the
+image waits for another import. An import that somebody cancels ends like that; who cancels it before step
 4, which looks once more, is not too late. A server or a store that may work later is asked again by a later run.
 """
 
@@ -151,7 +152,8 @@ class ImportRuns:
             facts = {"task": task.id, "image": order.image_id, "reason": str(error)}
             _log.warning("an import failed", extra=facts, exc_info=known is None)
             told = known.told if known is not None else "Headwater has erred; its log has more"
-            self._ending.give_up(order, task, told, failed)
+            keeps_staged = order.keeps_staged and isinstance(error, StoreFailed)
+            self._ending.give_up(order, task, told, failed, keeps_staged=keeps_staged)
             if not isinstance(error, Cancelled | ImageLost):
                 raise GivenUp(str(error) if known is not None else told) from error
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from headwater.errors import Invalid, PreconditionFailed
 from headwater.http import requests, structured
 from headwater.http.answers import json_answer
+from headwater.http.conditions import require_as_expected
 from headwater.http.context import context
 from headwater.http.endpoint import Endpoint
 from headwater.http.filesend import OCTETS
@@ -76,6 +77,7 @@ class ImageHandlers:
         asked = _read(request)
         said, brings = asked.said, asked.brings
         caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await self._require_as_expected(request, brings=brings)
         purge = headers.purges(request) and not brings
         image = await self._pool(said).run(
             lambda: self._images.update(caller, image_id, said, brings=brings, purge=purge, length=asked.length)
@@ -106,8 +108,27 @@ class ImageHandlers:
 
     async def delete(self, request: Request) -> Response:
         caller, image_id = requests.caller(request), request.path_params["image_id"]
+        await self._require_as_expected(request)
         await self._threads.catalogue.run(lambda: self._images.delete(caller, image_id))
         return Response(status_code=200)
+
+    async def _require_as_expected(self, request: Request, *, brings: bool = False) -> None:
+        """Raise ``NotAsExpected`` when a condition of the request does not hold.
+
+        Args:
+            brings: The request brings data, which an image that has some refuses whatever is expected.
+        """
+        given = request.headers
+        if "if-match" not in given and "if-none-match" not in given:
+            return
+        caller, image_id = requests.caller(request), request.path_params["image_id"]
+        image = (await self._threads.catalogue.run(lambda: self._images.show(caller, image_id))).image
+        if brings and image.status is not Status.QUEUED:
+            return
+        # The API writes its tag without quotes; who follows RFC 9110 puts them around it.
+        bare = {given.get(name, "").strip() for name in ("if-match", "if-none-match")}
+        tag = None if not image.checksum else image.checksum if image.checksum in bare else f'"{image.checksum}"'
+        require_as_expected(given, tag)
 
     # --- Out -------------------------------------------------------------------------------------
 

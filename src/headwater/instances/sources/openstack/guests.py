@@ -1,7 +1,7 @@
 """Instances of the cloud that nobody registered: what each may read, as for any other instance.
 
-By its id an instance is remembered whole, in the catalogue too. By its address only its id is, by this process alone
-and not beyond its first time: an address goes to another instance, which must not read what was the first one's.
+By its id an instance is remembered whole, in the catalogue too. By its address only its id is, and as long as the cloud
+answers not beyond its first time: an address goes to another instance, which must not read what was the first one's.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from headwater.clock import now
 from headwater.http.threads import InThread
 from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
+from headwater.instances.names import is_uuid
 from headwater.instances.password.posting import Posted
 from headwater.instances.registry.rows import Record
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot, render
+from headwater.instances.sources.openstack.address_rows import At
 from headwater.instances.sources.openstack.machines import Machines
 from headwater.instances.sources.openstack.settings import OpenStackSettings
 from headwater.instances.sources.openstack.told import Told
@@ -88,12 +90,14 @@ class CloudGuests:
             age_s=lambda state: (now_us() - state.told.loaded_at) / 1_000_000,
             clock=clock,
         )
-        self._ids: Remembered[str, str] = Remembered(
-            lambda address, _: machines.id_at(address),
+        self._at: Remembered[str, At] = Remembered(
+            lambda address, _: machines.at(address),
             in_thread,
-            replace(times, ageing_s=fresh_s, stale_s=fresh_s),
+            replace(times, ageing_s=fresh_s, stale_s=max(fresh_s, settings.address_stale_s)),
             most=settings.most,
             tally=tally,
+            recall=lambda address: recall_in(lambda: machines.recalled_at(address)),
+            age_s=lambda at: (now_us() - at.loaded_at) / 1_000_000,
             clock=clock,
         )
 
@@ -114,8 +118,9 @@ class CloudGuests:
         if caller.address is not None:
             if parted(caller.address)[0]:  # of a network that only the registry knows
                 return None
-            instance_id = await self._ids.of(caller.address)
-        if instance_id is None:
+            at = await self._at.of(caller.address)
+            instance_id = None if at is None else at.instance_id
+        if instance_id is None or not is_uuid(instance_id.lower()):
             return None
         state = await self._by_id.of(instance_id.lower())
         if state is None or (caller.address is None and state.told.instance.project_id != caller.project_id):

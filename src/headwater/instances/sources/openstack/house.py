@@ -19,6 +19,7 @@ from headwater.instances.sources.openstack.rows import CloudRows
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _UNCONFIRMED_US: Final = 30 * _DAY_US
 _VISITS_US: Final = 30 * _DAY_US
+_ADDRESSES_US: Final = 2 * _DAY_US  # longer than any answer of before is given
 _ASKED_IN_TURN: Final = 100  # machines
 _FOUND_IN_TURN: Final = 1000  # of which these are some
 _MOST_FAILURES: Final = 5
@@ -48,6 +49,7 @@ class CloudHouse:
         at = self._now_us()
         removed = (
             self._rows.remove_visits(at - _VISITS_US, _REMOVED_IN_TURN),
+            self._rows.addresses.remove_old(at - _ADDRESSES_US, _REMOVED_IN_TURN),
             self._rows.remove_unconfirmed(at - _UNCONFIRMED_US, _REMOVED_IN_TURN),
         )
         gone = self._rows.gone(at - _DAY_US, _FOUND_IN_TURN)

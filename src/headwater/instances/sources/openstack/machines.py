@@ -13,14 +13,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from headwater.clock import now
 from headwater.errors import Unavailable
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
-from headwater.instances.sources.openstack.rows import CloudRows, Kept
+from headwater.instances.sources.openstack.address_rows import At, row_id
+from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.told import Told
 from headwater.instances.sources.remembering import AskedElsewhere
 
@@ -28,6 +29,23 @@ _WAITS_S: Final = 3.0  # for another process: less than guests are kept waiting
 _CLAIM_US: Final = 15 * 1_000_000  # then another process asks
 _PAUSES_S: Final = (0.05, 0.1, 0.2)
 _MOST_WAITING: Final = 10_000  # answers that are not written yet
+
+
+class _Kept(Protocol):
+    """What is kept of something that the cloud is asked for."""
+
+    @property
+    def loaded_at(self) -> int | None: ...
+
+    @property
+    def is_readable(self) -> bool: ...
+
+    @property
+    def gone_at(self) -> int | None: ...
+
+
+K = TypeVar("K", bound=_Kept)
+T = TypeVar("T")
 
 
 class Asked(Protocol):
@@ -65,6 +83,7 @@ class Machines:
         self._clock, self._sleep = clock, sleep
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._waiting: dict[str, tuple[Told, bool]] = {}
+        self._waiting_addresses: dict[str, At] = {}
 
     def recalled(self, instance_id: str) -> Told | None:
         """Return what is kept of a machine; ``None``: nothing is, or the catalogue does not answer."""
@@ -85,7 +104,7 @@ class Machines:
         """
         kept, until = None, None
         try:
-            kept, until = self._claimed(instance_id)
+            kept, until = self._claimed(instance_id, self._rows.get)
         except AskedElsewhere:
             raise
         except Unavailable:  # the catalogue: then nobody else is waited for
@@ -94,41 +113,62 @@ class Machines:
             if until is None:
                 return None if kept is None else kept.told
         before = None if kept is None else kept.told
-        try:
-            found = self._cloud.instance(instance_id)
-        except BaseException:
-            if until is not None:
-                with contextlib.suppress(Unavailable):
-                    self._rows.release(instance_id, until)
-            raise
+        found = self._asked(instance_id, until, lambda: self._cloud.instance(instance_id))
         if found is None:
-            with contextlib.suppress(Unavailable):
-                self._rows.miss(instance_id, self._now_us())
             return None
         told = _after(before or known, found, self._now_us())
         self._keep(told, is_changed=before is None or not told.is_same(before))
         return told
 
-    def id_at(self, address: str) -> str | None:
-        """Return the id of the one machine that has an address; ``None``: none has it, or several have.
+    def recalled_at(self, address: str) -> At | None:
+        """Return what is kept of an address; ``None``: nothing is, or the catalogue does not answer."""
+        with contextlib.suppress(Unavailable):
+            kept = self._rows.addresses.get(row_id(address))
+            return None if kept is None else kept.said
+        return None
+
+    def at(self, address: str) -> At | None:
+        """Return which machine has an address now, or had a moment ago; ``None``: none has it, or several have.
 
         Raises:
             Unavailable: The cloud does not tell.
         """
-        return self._cloud.id_at(address)
+        row, until = row_id(address), None
+        try:
+            kept, until = self._claimed(row, self._rows.addresses.get)
+        except AskedElsewhere:
+            raise
+        except Unavailable:  # as in ``load``
+            pass
+        else:
+            if until is None:
+                return None if kept is None else kept.said
+        found = self._asked(row, until, lambda: self._cloud.id_at(address))
+        if found is None:
+            return None
+        at = At(instance_id=found, loaded_at=self._now_us())
+        with self._lock:
+            if len(self._waiting_addresses) < _MOST_WAITING:
+                self._waiting_addresses[row] = at
+        return at
 
     def write(self) -> None:
         """Write what the cloud has said; to be called again and again, and at the end."""
         with self._writing:
             with self._lock:
                 waiting, self._waiting = self._waiting, {}
-            if not waiting:
-                return
+                addresses, self._waiting_addresses = self._waiting_addresses, {}
             try:
-                self._rows.write(list(waiting.values()))
+                if waiting:
+                    self._rows.write(list(waiting.values()))
+                    waiting = {}
+                if addresses:
+                    self._rows.addresses.write(addresses)
             except Unavailable:
                 with self._lock:
                     self._waiting = dict([*waiting.items(), *self._waiting.items()][-_MOST_WAITING:])
+                    later = {**addresses, **self._waiting_addresses}
+                    self._waiting_addresses = dict([*later.items()][-_MOST_WAITING:])
                 raise
 
     def get(self, instance_id: str) -> str | None:
@@ -140,7 +180,25 @@ class Machines:
         self.write()  # the machine may be so new that only this process knows it
         self._passwords.put(instance_id, value)
 
-    def _claimed(self, instance_id: str) -> tuple[Kept | None, int | None]:
+    def _asked(self, row: str, until: int | None, ask: Callable[[], T | None]) -> T | None:
+        """Ask the cloud, and end the claim of this process where it says nothing.
+
+        Args:
+            until: When the claim ends; ``None``: there is none.
+        """
+        try:
+            found = ask()
+        except BaseException:
+            if until is not None:
+                with contextlib.suppress(Unavailable):
+                    self._rows.release(row, until)
+            raise
+        if found is None:
+            with contextlib.suppress(Unavailable):
+                self._rows.miss(row, self._now_us())
+        return found
+
+    def _claimed(self, row: str, get: Callable[[str], K | None]) -> tuple[K | None, int | None]:
         """Return what is kept, and until when this process is the one to ask; ``None``: the cloud has just been asked.
 
         Raises:
@@ -149,16 +207,21 @@ class Machines:
         """
         begun, deadline, tries = self._now_us(), self._clock() + _WAITS_S, 0
         while True:
-            kept, at = self._rows.get(instance_id), self._now_us()
-            if kept is not None and kept.gone_at is not None:
+            kept, at = get(row), self._now_us()
+            loaded_at = None if kept is None else kept.loaded_at
+            older_than = at - self._fresh_us
+            if kept is None:
+                if tries:  # the other process was told that there is none
+                    return None, None
+            elif kept.gone_at is not None:
                 if kept.gone_at >= begun:
                     return None, None
-            elif kept is not None and kept.told is not None and at - kept.told.loaded_at < self._fresh_us:
+            elif loaded_at is not None and not kept.is_readable:
+                older_than = loaded_at  # as old as can be: it is of another key, or of a newer release
+            elif loaded_at is not None and loaded_at > older_than:
                 return kept, None
-            # What cannot be read here, as of another key or a newer release, is as old as can be.
-            is_unread = kept is not None and kept.told is None
-            until, older_than = at + _CLAIM_US, at if is_unread else at - self._fresh_us
-            if self._rows.claim(instance_id, at=at, until=until, older_than=older_than):
+            until = at + _CLAIM_US
+            if self._rows.claim(row, at=at, until=until, older_than=older_than):
                 return kept, until
             if self._clock() >= deadline:
                 raise AskedElsewhere

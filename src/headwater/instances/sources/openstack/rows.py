@@ -20,6 +20,7 @@ from headwater.instances.errors import InstanceInvalid
 from headwater.instances.names import is_uuid
 from headwater.instances.registry.rows import RECORD_LIMIT, is_storable
 from headwater.instances.sealing import NO_SEAL, Seal, SealUnknown
+from headwater.instances.sources.openstack.address_rows import AddressRows, is_of_address
 from headwater.instances.sources.openstack.told import Told
 
 _COLUMNS = cloud_instances.c
@@ -31,8 +32,14 @@ _SHOWN: Final = (_COLUMNS.id, _COLUMNS.name, _COLUMNS.project_id, _COLUMNS.has_u
 class Kept:
     """A row."""
 
-    told: Told | None  # None: nothing yet
+    told: Told | None  # None: nothing yet, or nothing that can be read here
+    loaded_at: int | None  # when the cloud said it; None: nothing yet
     gone_at: int | None  # since when the cloud says that there is no such machine; microseconds since 1970, UTC
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether what the cloud said can be told."""
+        return self.told is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +55,7 @@ class Machine:
 class CloudRows:
     """What is kept of the machines of one cloud; safe to use from several threads, and by several processes at once.
 
-    All times are microseconds since 1970, UTC.
+    All times are microseconds since 1970, UTC. What is claimed, released and missed may be the row of an address too.
     """
 
     def __init__(self, database: Database, *, seal: Seal = NO_SEAL) -> None:
@@ -58,6 +65,7 @@ class CloudRows:
             seal: Encrypts what the cloud says, if it has a key; who only finds machines needs none.
         """
         self._database, self._seal = database, seal
+        self.addresses = AddressRows(database)
 
     def get(self, instance_id: str) -> Kept | None:
         """Return what is kept of a machine."""
@@ -65,7 +73,8 @@ class CloudRows:
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             return None
-        return Kept(told=self._told(row.document, row.loaded_at), gone_at=row.gone_at)
+        told = self._told(row.document, row.loaded_at)
+        return Kept(told=told, loaded_at=row.loaded_at, gone_at=row.gone_at)
 
     def claim(self, instance_id: str, *, at: int, until: int, older_than: int) -> bool:
         """Return whether the caller is the one to ask the cloud for a machine, until ``until`` at most.
@@ -153,7 +162,8 @@ class CloudRows:
 
         Those that it says it has not are left out.
         """
-        query = select(_COLUMNS.id).where(_COLUMNS.confirmed_at < before, _COLUMNS.gone_at.is_(None))
+        is_machine = ~is_of_address()
+        query = select(_COLUMNS.id).where(_COLUMNS.confirmed_at < before, _COLUMNS.gone_at.is_(None), is_machine)
         return self._ids(query.order_by(_COLUMNS.confirmed_at, _COLUMNS.id).limit(limit))
 
     def gone(self, before: int, limit: int) -> list[str]:

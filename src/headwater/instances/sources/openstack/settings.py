@@ -78,6 +78,16 @@ class OpenStackSettings(KeystoneUser):
             le=604800,
         ),
     ] = 3600
+    address_stale_s: Annotated[
+        float,
+        Field(
+            description="For how long the cloud's answer to which instance has an address is given while the cloud "
+            "does not answer, in seconds; no less than refresh_s. Whoever gets the address of another instance "
+            "meanwhile reads what was told to that one.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 0
     most: Annotated[
         int, Field(description="Instances that one worker remembers; those asked for last stay.", ge=1, le=1_000_000)
     ] = 10_000

@@ -175,6 +175,16 @@ def _read(texts: Texts, verdict: Verdict) -> None:
                 all_missed(verdict, document.value, document.path, ENTRY_LACKS)
 
 
+def takes(datatype: object) -> bool:
+    """Return whether an index may have entries of this datatype."""
+    return datatype in (None, "image-ids", "image-downloads")
+
+
+def boots(item: str, ftype: str | None) -> bool:
+    """Return whether an item of this name and type is one that machines boot from, so that the feed is for MAAS."""
+    return item in _BOOT or ftype in _BOOT
+
+
 def _all_seen(verdict: Verdict, document: Text) -> None:
     for name, product in objects(document.value, "products"):
         for version, _ in objects(product, "versions"):
@@ -185,7 +195,7 @@ def _is_for_maas(document: Text) -> bool:
     if not document.is_json:
         return False
     return any(
-        item_name in _BOOT or text(item, "ftype") in _BOOT
+        boots(item_name, text(item, "ftype"))
         for _, product in objects(document.value, "products")
         for _, version in objects(product, "versions")
         for item_name, item in objects(version, "items")
@@ -214,7 +224,7 @@ def _judge_index(verdict: Verdict, index: Text) -> bool:
         if problem:
             no(DATE, (*at, "updated"), problem=problem)
         datatype = entry.get("datatype")
-        if datatype not in (None, "image-ids", "image-downloads"):
+        if not takes(datatype):
             no(DATATYPE, (*at, "datatype"), found=datatype)
     return is_valid
 

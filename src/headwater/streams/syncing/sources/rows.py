@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from headwater.config import Section
 from headwater.database.engine import Database
 from headwater.database.tables import jobs, stream_sources
-from headwater.jobs import queue
+from headwater.jobs import leases, queue
 from headwater.streams.syncing.sources.source import (
     Outcome,
     Source,
@@ -131,7 +131,7 @@ class SourceRows:
 
         A source that would wait for longer than it ever does was put off by a clock that was ahead, and is due.
         """
-        ahead = now + queue.ASTRAY_S * 1_000_000
+        ahead = now + leases.ASTRAY_S * 1_000_000
         due = (
             or_(
                 stream_sources.c.next_run_at <= now,
@@ -148,7 +148,7 @@ class SourceRows:
             source = _get(connection, name)
         except SourceNotFound:
             return False
-        latest = now + (source.settings.longest_wait_s + queue.ASTRAY_S) * 1_000_000
+        latest = now + (source.settings.longest_wait_s + leases.ASTRAY_S) * 1_000_000
         if source.next_run_at is None or now < source.next_run_at <= latest:
             return False
         is_entered = not _has_run(connection, source)

@@ -156,3 +156,25 @@ def test_agents_are_added(tmp_path: Path) -> None:
     assert (tmp_path / "tree/proposed/juju-3.6.27-ubuntu-amd64.tgz").exists()
     again = streams("add-agent", tmp_path / "tree", tmp_path / "in")
     assert again.stdout.count("nothing is new") == 2
+
+
+@pytest.mark.parametrize("last", ["add-agent", "add-boot-image"])
+def test_agents_beside_boot_images_are_told_of_in_the_words_of_lint(tmp_path: Path, last: str) -> None:
+    agent = file(tmp_path, b"\x1f\x8b", "juju-3.6.27-ubuntu-amd64.tgz")
+    names = ("kernel", "initrd", "squashfs", "manifest")
+    parts = [word for name in names for word in (f"--{name}", file(tmp_path, b"x", name))]
+    boot = ("--os", "ubuntu", "--release", "noble", "--version", "24.04", "--version-name", "20260101", *parts)
+    words: dict[str, tuple[str | Path, ...]] = {
+        "add-agent": (tmp_path / "tree", agent),
+        "add-boot-image": (tmp_path / "tree", *boot),
+    }
+    (first,) = set(words) - {last}
+    alone = streams(first, *words[first])
+    assert (alone.exit_code, alone.stderr) == (0, "")
+    done = streams(last, *words[last])
+    assert "warning maas-datatype: " in done.stderr
+    (told,) = json.loads(streams(last, *words[last], "--json").stdout)["warnings"]
+    found = json.loads(streams("lint", tmp_path / "tree", "--json", "--consumer", "maas").stdout)["findings"]
+    (linted,) = [each for each in found if each["rule"] == "maas-datatype"]
+    assert (told["message"], told["fix"]) == (linted["message"], linted["fix"])
+    assert f"{told['message']}\n  fix: {told['fix']}\n" in done.stderr

@@ -21,6 +21,7 @@ from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.snapshots.snapshot import Snapshot
+from headwater.instances.sources.openstack.address_rows import row_id
 from headwater.instances.sources.openstack.guests import CloudGuests
 from headwater.instances.sources.openstack.machines import Machines
 from headwater.instances.sources.openstack.rows import CloudRows
@@ -54,12 +55,14 @@ class Cloud:
         self.for_all = Static({"a": 1}, "first")
         self.told: list[str] = []
         self.asked = 0
+        self.asked_at = 0
 
     def instance(self, instance_id: str) -> Instance | None:
         self.asked += 1
         return self._said(self.instances.get(instance_id))
 
     def id_at(self, address: str) -> str | None:
+        self.asked_at += 1
         return self._said(self.at.get(address))
 
     def _said(self, value: T) -> T:
@@ -84,7 +87,7 @@ class Cloud:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def guests(self, database: Database) -> CloudGuests:
+    def guests(self, database: Database, settings: OpenStackSettings = SETTINGS) -> CloudGuests:
         """Begin as a process does; what the cloud says is written at once."""
         machines = self.machines(database)
 
@@ -97,7 +100,7 @@ class Cloud:
 
         return CloudGuests(
             machines,
-            SETTINGS,
+            settings,
             in_thread,
             self,
             recall_in=in_thread,
@@ -192,6 +195,82 @@ def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(databas
         assert cloud.told[-1] == "failed"
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["same-process", "restarted"])
+def test_a_silent_cloud_keeps_an_address_as_long_as_the_operator_says(database: Database, again: bool) -> None:
+    settings = SETTINGS.model_copy(update={"address_stale_s": 300})
+
+    async def ask() -> None:
+        cloud, caller = Cloud(), Caller(address=ADDRESS)
+        guests = cloud.guests(database, settings)
+        assert await read(guests.snapshot(caller)) == b"of the first"
+        cloud.is_down = True
+        cloud.now += 290
+        if again:
+            guests = cloud.guests(database, settings)
+        assert await read(guests.snapshot(caller)) == b"of the first"
+        cloud.is_down = False
+        cloud.at[ADDRESS], cloud.instances[NEXT] = NEXT, an_instance(NEXT, addresses=(ADDRESS,), user_data=b"next")
+        cloud.now += 5
+        if again:
+            guests = cloud.guests(database, settings)
+            assert await read(guests.snapshot(caller)) == b"next"  # though the old answer could still be given
+        cloud.is_down = True
+        cloud.now += 310
+        with pytest.raises(Unavailable):
+            await guests.snapshot(caller)
+
+    asyncio.run(ask())
+
+
+def test_after_a_restart_an_address_is_answered_without_the_cloud_as_long_as_before(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        await cloud.guests(database).snapshot(Caller(address=ADDRESS))
+        cloud.is_down = True
+        cloud.now += 9
+        assert await read(cloud.guests(database).snapshot(Caller(address=ADDRESS))) == b"of the first"
+        cloud.now += 1
+        with pytest.raises(Unavailable):
+            await cloud.guests(database).snapshot(Caller(address=ADDRESS))
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "2001:db8:1111:2222:3333:4444:5555:6666"], ids=["ipv4", "ipv6"])
+def test_processes_ask_the_cloud_once_who_has_an_address(database: Database, address: str) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        cloud.at = {address: ID}
+        cloud.instances[ID] = replace(cloud.instances[ID], addresses=(address,))
+        for _ in range(2):
+            for guests in [cloud.guests(database) for _ in range(3)]:
+                assert await read(guests.snapshot(Caller(address=address))) == b"of the first"
+            cloud.now += 10
+        assert cloud.asked_at == 2
+        assert CloudRows(database).unconfirmed(2**62, 9) == [ID]  # an address is no machine
+
+    asyncio.run(ask())
+
+
+def test_who_waits_for_another_process_is_told_of_an_address_that_no_machine_has(database: Database) -> None:
+    cloud, rows = Cloud(), CloudRows(database)
+    at = int(cloud.now * 1_000_000)
+    assert rows.claim(row_id("10.0.0.9"), at=at, until=at + 15_000_000, older_than=at)
+    machines = cloud.machines(database)
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        rows.miss(row_id("10.0.0.9"), at)
+
+    machines._sleep = sleep  # the other process, which is told so meanwhile
+    assert machines.at("10.0.0.9") is None
+    assert (len(sleeps), cloud.asked_at) == (1, 0)
+    assert machines.at("10.0.0.9") is None
+    assert cloud.asked_at == 1
+    assert rows.addresses.get(row_id("10.0.0.9")) is None  # nothing is kept of what no machine has
 
 
 def test_without_the_registry_those_who_asked_before_are_answered(database: Database) -> None:
@@ -338,6 +417,24 @@ def test_what_another_key_or_a_newer_release_has_kept_is_asked_for_at_once(datab
     found = cloud.machines(database).load(ID, None)
     assert found is not None
     assert (found.instance.user_data, cloud.asked, cloud.now - begun) == (b"of the first", 2, 0)
+
+
+def test_an_answer_that_comes_between_a_look_and_a_claim_is_taken(database: Database) -> None:
+    cloud = Cloud()
+    other, machines = cloud.machines(database), cloud.machines(database)
+    assert CloudRows(database).claim(ID, at=0, until=1, older_than=0)
+    rows = machines._rows
+    claim = rows.claim
+
+    def answered_first(*given: Any, **times: Any) -> bool:
+        if cloud.asked == 0:
+            other.load(ID, None)
+            other.write()
+        return claim(*given, **times)
+
+    rows.claim = answered_first  # type: ignore[method-assign]  # the other process comes between
+    assert machines.load(ID, None) is not None
+    assert cloud.asked == 1
 
 
 def test_a_failure_lets_another_process_ask_at_once(database: Database) -> None:

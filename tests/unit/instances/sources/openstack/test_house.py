@@ -11,6 +11,7 @@ from headwater.instances.boot_log.rows import VisitRows
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.sources.openstack import house
+from headwater.instances.sources.openstack.address_rows import At, row_id
 from headwater.instances.sources.openstack.house import CloudHouse
 from headwater.instances.sources.openstack.rows import CloudRows
 from headwater.instances.sources.openstack.told import Told
@@ -102,6 +103,17 @@ def test_old_visits_go_and_their_machine_stays(database: Database) -> None:
     cloud.house.keep()
     assert [each.at for each in visits.of(an_id(1), in_cloud=True)] == [NOON + 20 * DAY]
     assert cloud.kept(1) == [1]
+
+
+def test_old_addresses_go_and_the_cloud_is_never_asked_for_them_as_for_machines(database: Database) -> None:
+    cloud = Cloud(database)
+    cloud.rows.addresses.write({row_id("10.0.0.5"): At(instance_id=an_id(1), loaded_at=cloud.at)})
+    assert cloud.rows.claim(row_id("10.0.0.6"), at=cloud.at, until=cloud.at + 1, older_than=cloud.at)
+    for days, left in ((1, True), (3, False)):
+        cloud.at = NOON + days * DAY + 1
+        cloud.house.keep()
+        assert [cloud.rows.addresses.get(row_id(each)) is not None for each in ("10.0.0.5", "10.0.0.6")] == [left] * 2
+    assert cloud.asked == []
 
 
 def test_many_are_looked_at_in_turns(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
