@@ -15,6 +15,7 @@ TEXTS: Final = (
     "/etc/fstab",
     "/etc/machine-id",
     "/var/lib/dbus/machine-id",
+    "/etc/selinux/config",
     "/etc/ssh/sshd_config",
     "/etc/ssh/sshd_config.d/*.conf",
     "/etc/default/grub",

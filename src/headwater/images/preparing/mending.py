@@ -32,6 +32,7 @@ _DEFAULT: Final = re.compile(r"^(GRUB_CMDLINE_LINUX=)([\"'])([^\"'\\\n]*)\2[ \t]
 _KERNEL_LINE: Final = re.compile(
     r"^([ \t]*(?:linux(?:16|efi)?|append|options)[ \t][^\n]*\broot=[^\n\\]*)$", re.I | re.M
 )
+_SELINUX: Final = re.compile(r"^\s*SELINUX\s*=\s*(?:enforcing|permissive)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOOT_FILES: Final = ("/boot/grub/", "/boot/grub2/", "/boot/loader/entries/", "/boot/extlinux/", "/boot/syslinux/")
 
 
@@ -47,7 +48,11 @@ def plan(gathered: Gathered, guest: Guest, packages: Packages | None) -> list[St
 def _steps(gathered: Gathered, guest: Guest, packages: Packages | None) -> Iterator[Step]:
     if packages is not None:
         says = "cloud-init and what it needs, put in from the packages that were given"
-        yield Step(name="cloud-init", says=says, does=(("install", packages),))
+        relabels = _SELINUX.search(gathered.texts.get("/etc/selinux/config", "")) is not None
+        says += "; the first boot gives all files their SELinux labels anew" if relabels else ""
+        # libguestfs's kernel gives files no labels, and enforcing policies let nothing start what has none.
+        later = (("write", "/.autorelabel", ""),) if relabels else ()
+        yield Step(name="cloud-init", says=says, does=(("install", packages), *later))
     cloud_init = guest.cloud_init
     if cloud_init is not None and (cloud_init.disabled_by or "").startswith("/"):
         disabled = str(cloud_init.disabled_by)

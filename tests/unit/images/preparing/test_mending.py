@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from headwater.images.preparing import inside
 from headwater.images.preparing.mending import NAMES, plan
@@ -57,6 +59,87 @@ def test_what_needs_a_step_that_failed_is_not_done() -> None:
     assert len(failed["cloud-init"]) < 600
     assert set(failed) == {"cloud-init", "host-keys"}
     assert "/etc/ssh/ssh_host_rsa_key" not in refusing.removed
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: Failed dependencies:\n\t/bin/sh is needed by a\n",
+            "error: Failed dependencies: /bin/sh is needed by a",
+        ),
+        ("warning: a.rpm: NOKEY\nerror: no room\nerror: none", "error: no room; error: none"),
+        ("warning: alone", "warning: alone"),
+    ],
+)
+def test_what_a_program_said_is_told_without_its_warnings(said: str, told: str) -> None:
+    assert inside._in_one_line(said) == told
+
+
+def test_of_much_that_is_said_the_end_is_told() -> None:
+    told = inside._in_one_line("a\n" * 1000 + "package x does not verify")
+    assert told.startswith("… ")
+    assert told.endswith("a; package x does not verify")
+    assert len(told) < 600
+
+
+class RpmGuest:
+    """A guest whose rpm takes packages once it has a key."""
+
+    def __init__(self, keys: list[str], refusal: str) -> None:
+        self.keys, self.refusal, self.commands = keys, refusal, list[list[str]]()
+
+    def glob_expand(self, _pattern: str, *, directoryslash: bool) -> list[str]:
+        assert not directoryslash
+        return self.keys
+
+    def command(self, words: list[str]) -> None:
+        self.commands.append(words[:2])
+        if words[1] == "--upgrade" and ["rpm", "--import"] not in self.commands:
+            raise RuntimeError(self.refusal)
+        if words[1] == "--import":
+            raise RuntimeError("key 2 is of a kind that rpm does not know")
+
+    def __getattr__(self, name: str) -> Any:
+        assert name in ("mkdir_p", "upload", "rm_rf")
+        return lambda *_words: None
+
+
+NO_KEY = "package a does not verify: Header V4 RSA/SHA256 Signature, key ID 1: NOKEY"
+
+
+def install(guest: RpmGuest, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "packages").mkdir()
+    (directory / "packages" / "a.rpm").touch()
+    monkeypatch.setattr("sys.argv", ["inside.py", str(directory)])
+    inside.Guest(guest, {}).do(["install", "rpm"])
+
+
+def test_keys_that_lie_in_the_guest_count_where_rpm_asks_for_signatures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = RpmGuest(["/etc/pki/rpm-gpg/RPM-GPG-KEY-a"], NO_KEY)
+    install(guest, tmp_path, monkeypatch)
+    assert [words[1] for words in guest.commands] == ["--upgrade", "--import", "--upgrade"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "refusal"), [([], NO_KEY), (["/k"], "no room")], ids=["no key", "not for want of a key"]
+)
+def test_no_key_is_taken_for_another_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: list[str], refusal: str
+) -> None:
+    guest = RpmGuest(keys, refusal)
+    with pytest.raises(RuntimeError, match=refusal):
+        install(guest, tmp_path, monkeypatch)
+    assert guest.commands == [["rpm", "--upgrade"]]
+
+
+@pytest.mark.parametrize("word", ["enforcing", "permissive", "disabled"])
+def test_packages_in_a_guest_with_selinux_have_their_labels_from_the_first_boot(word: str) -> None:
+    config = f"# SELINUX= can take one of these three values\nSELINUX={word}\nSELINUXTYPE=targeted\n"
+    does = steps(more(LEGACY, **{"/etc/selinux/config": config}), "rpm")["cloud-init"]
+    assert (("write", "/.autorelabel", "") in does) == (word != "disabled")
 
 
 def test_packages_come_first() -> None:
