@@ -22,6 +22,7 @@ TEXTS: Final = (
     "/etc/default/grub.d/*.cfg",
     "/boot/grub/grub.cfg",
     "/boot/grub2/grub.cfg",
+    "/boot/grub2/grubenv",
     "/boot/grub/menu.lst",
     "/boot/loader/entries/*.conf",
     "/boot/extlinux/extlinux.conf",

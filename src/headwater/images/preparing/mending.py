@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from headwater.images.preparing.appliance import Step
 from headwater.images.preparing.asking import Gathered
-from headwater.images.preparing.facts import names_console
+from headwater.images.preparing.facts import KERNEL_OPTIONS, names_console
 from headwater.images.preparing.model import Guest
 
 Packages = Literal["deb", "rpm"]
@@ -97,6 +97,8 @@ def _consoles(gathered: Gathered) -> Iterator[tuple[str, str, str]]:
             changed = _DEFAULT.sub(_with_default, text)
             if changed == text and "GRUB_CMDLINE_LINUX=" not in text:
                 changed = f'{text.rstrip()}\nGRUB_CMDLINE_LINUX="{_CONSOLES}"\n'
+        elif path.endswith("/grubenv"):
+            changed = _with_options(text)
         elif path.startswith(_BOOT_FILES):
             changed = _KERNEL_LINE.sub(_with_consoles, text)
         else:
@@ -113,3 +115,13 @@ def _with_default(found: re.Match[str]) -> str:
 def _with_consoles(found: re.Match[str]) -> str:
     line = found[1]
     return line if names_console(line) else f"{line.rstrip()} {_CONSOLES}"
+
+
+def _with_options(block: str) -> str:
+    """Return GRUB's environment block with the consoles, as large as it was; unchanged where these have no room."""
+    found = KERNEL_OPTIONS.search(block)
+    if found is None or names_console(found[1]):
+        return block
+    added = f"{block[: found.end()].rstrip()} {_CONSOLES}{block[found.end() :]}"
+    more = len(added) - len(block)
+    return added[:-more] if added.endswith("#" * more) else block

@@ -155,6 +155,31 @@ def test_a_console_is_added_to_the_defaults_and_to_lines_that_start_a_kernel() -
     assert "serial-console" not in steps(again)
 
 
+def environment_block(options: str, size: int = 1024) -> str:
+    return f"# GRUB Environment Block\nsaved_entry=1-5.0\nkernelopts={options}\nboot_success=0\n".ljust(size, "#")
+
+
+def test_options_of_all_entries_in_grubs_environment_get_a_console_and_the_block_keeps_its_size() -> None:
+    block = environment_block("root=UUID=1 ro quiet ")
+    changed = more(LEGACY, **{"/boot/grub2/grubenv": block, "/boot/loader/entries/1.conf": "options $kernelopts\n"})
+    written = {path: text for _, path, text in steps(changed)["serial-console"]}
+    assert written["/boot/grub2/grubenv"] == environment_block("root=UUID=1 ro quiet console=tty0 console=ttyS0,115200")
+    assert "/boot/loader/entries/1.conf" not in written
+    said = more(LEGACY, **{"/boot/grub2/grubenv": environment_block("root=UUID=1 console=ttyS0")})
+    assert guest(said).serial_console is True
+    assert steps(said).get("serial-console") is None
+
+
+@pytest.mark.parametrize(
+    "block",
+    [environment_block("root=1", size=20), environment_block("root=1\\"), "#" * 9],
+    ids=["no room", "goes on", "none"],
+)
+def test_a_block_without_room_or_options_stays(block: str) -> None:
+    changed = more(LEGACY, **{"/boot/grub2/grubenv": block})
+    assert "/boot/grub2/grubenv" not in {words[1] for words in steps(changed)["serial-console"]}
+
+
 def test_defaults_without_the_line_get_one() -> None:
     changed = more(LEGACY, **{"/etc/default/grub": "GRUB_TIMEOUT=5\n"})
     written = {path: text for _, path, text in steps(changed)["serial-console"]}
