@@ -79,6 +79,22 @@ SHOW = [
     _row(f"GET {V}/flavors/detail", 404, says='{"itemNotFound":'),
 ]
 
+# Source: what the clients sent to this service; Nova's URL map and its router took it.
+SPELLINGS = [
+    _row(f"GET {V}/a//images/{{id}}/metadata", 200, given="snapshot", says='"kind":"x"', source="fog-openstack 1.0.8"),
+    _row(f"GET {V}//images/{{id}}", 200, given="queued", gives={"id": "{id}"}, source="fog-openstack 1.0.8"),
+    _row(f"GET {V}//images/{{id}}", 401, given="queued", who="nobody", source="fog-openstack 1.0.8"),
+    _row("GET /compute//v2.1/images", 404, source="fog-openstack 1.0.8"),
+    _row("GET /compute//v2.1/images", 404, who="nobody", source="fog-openstack 1.0.8"),
+    _row(f"GET {V}//", 404, source="fog-openstack 1.0.8"),
+    _row("GET /compute/v2/a/images.json", 200, given="queued", says='"images":[', source="fog 1"),
+    _row("GET /compute/v2/a/images/detail.json?status=SAVING", 200, given="queued", says='"minRam"', source="fog 1"),
+    _row("GET /compute/v2/a/images/{id}.json", 200, given="queued", gives={"id": "{id}"}, source="fog 1"),
+    _row("GET /compute/v2/a//images/{id}/metadata.json", 200, given="snapshot", says='"kind":"x"', source="fog 1"),
+    _row(f"GET {V}/images/{{id}}/metadata/kind.json", 404, given="snapshot", says="has no 'kind.json'"),
+    _row(f"GET {V}/images/{{id}}//metadata//kind", 200, given="snapshot", says='{"meta":{"kind":"x"}}'),
+]
+
 LISTS = [
     _list("", "d", "c", "b", "a"),
     _list("name=c", "c"),
@@ -208,6 +224,7 @@ MICROVERSIONS = [
 ROWS = {
     "versions": VERSIONS,
     "show": SHOW,
+    "spellings": SPELLINGS,
     "lists": LISTS,
     "delete": DELETE,
     "metadata": METADATA,

@@ -18,6 +18,8 @@ _OF_WINDOWS: Mapping[Virtio, str] = {"virtio_blk": "viostor", "virtio_scsi": "vi
 _CONSOLE = re.compile(r"\bconsole=(?:ttyS|ttyAMA|hvc|sclp|ttysclp)\d*")
 _COMMAND_LINE = re.compile(r"^\s*(?:linux(?:16|efi)?|kernel|append|options)\s+(.+)$", re.IGNORECASE | re.MULTILINE)
 _GRUB_DEFAULT = re.compile(r"^\s*GRUB_CMDLINE_LINUX(?:_DEFAULT)?=(.*)$", re.MULTILINE)
+# In GRUB's environment block, what entries of RHEL 8 and its kin have as ``$kernelopts``.
+KERNEL_OPTIONS = re.compile(r"^kernelopts=([^\n\\]*)$", re.MULTILINE)
 _BY_NAME = re.compile(r"/dev/(?:sd|hd|vd|xvd)[a-z]+\d*")
 _ADDRESS = re.compile(
     r"^\s*(?:HWADDR|MACADDR|mac-address|MACAddress|hwaddress(?:\s+ether)?|macaddress|PermanentMACAddress)"
@@ -77,6 +79,8 @@ def command_lines(texts: Mapping[str, str]) -> Iterator[str]:
             yield from (found[1] for found in _GRUB_DEFAULT.finditer(text))
         elif path == "/etc/kernel/cmdline":
             yield text
+        elif path.endswith("/grubenv"):
+            yield from (found[1] for found in KERNEL_OPTIONS.finditer(text))
         elif path.startswith(_BOOT):
             yield from (found[1] for found in _COMMAND_LINE.finditer(text))
 

@@ -10,6 +10,7 @@ No hash of a password leaves this program.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -27,6 +28,7 @@ _FILE_SYSTEMS = 16
 _TROUBLES, _SENTENCE = 50, 500  # how many are told of, and in how many letters
 _MEMORY_MIB = 768
 _LOOK_EVERY_S = 0.1
+_RPM_KEYS = "/etc/pki/rpm-gpg/*"
 # What the binding raises: the second where something on the disk has a name that is no text.
 FAILED = (RuntimeError, UnicodeError)
 
@@ -105,7 +107,7 @@ class Guest:
             if kind == "deb":
                 self._install_with_dpkg(names)
             else:
-                handle.command(["rpm", "--upgrade", "--replacepkgs", *names])
+                self._install_with_rpm(names)
         finally:
             if mine:
                 handle.rm_f(policy)
@@ -128,6 +130,19 @@ class Guest:
             if said == before:
                 raise errors[-1]
             before = said
+
+    def _install_with_rpm(self, names: list[str]) -> None:
+        """Install packages; where rpm asks for signatures, the keys that lie in the guest for its sources count."""
+        command = ["rpm", "--upgrade", "--replacepkgs", *names]
+        try:
+            self._handle.command(command)
+        except RuntimeError as error:
+            keys = self._paths(_RPM_KEYS) if "NOKEY" in str(error) else []
+            if not keys:
+                raise
+            with contextlib.suppress(RuntimeError):  # of several keys some; the second attempt tells
+                self._handle.command(["rpm", "--import", *keys])
+            self._handle.command(command)
 
     def _loaders(self, device: str) -> list[str]:
         handle = self._handle
@@ -315,9 +330,16 @@ def done(guest: Guest, steps: list[dict[str, Any]]) -> dict[str, str]:
             for each in step["does"]:
                 guest.do(each)
         except FAILED as error:
-            said = str(error)
-            failed[step["name"]] = said if len(said) <= _SENTENCE else f"{said[:_SENTENCE]} …"
+            failed[step["name"]] = _in_one_line(str(error))
     return failed
+
+
+def _in_one_line(said: str) -> str:
+    """Return what a program said without its warnings; of much the end, where programs say why they gave up."""
+    lines = [line.strip() for line in said.splitlines()]
+    told = "; ".join(line for line in lines if line and not line.startswith("warning:")) or said.strip()
+    told = told.replace(":; ", ": ")
+    return told if len(told) <= _SENTENCE else f"… {told[-_SENTENCE:]}"
 
 
 def _as_numbers(version: str) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from headwater.images.preparing.appliance import Step
 from headwater.images.preparing.asking import Gathered
-from headwater.images.preparing.facts import names_console
+from headwater.images.preparing.facts import KERNEL_OPTIONS, names_console
 from headwater.images.preparing.model import Guest
 
 Packages = Literal["deb", "rpm"]
@@ -32,6 +32,7 @@ _DEFAULT: Final = re.compile(r"^(GRUB_CMDLINE_LINUX=)([\"'])([^\"'\\\n]*)\2[ \t]
 _KERNEL_LINE: Final = re.compile(
     r"^([ \t]*(?:linux(?:16|efi)?|append|options)[ \t][^\n]*\broot=[^\n\\]*)$", re.I | re.M
 )
+_SELINUX: Final = re.compile(r"^\s*SELINUX\s*=\s*(?:enforcing|permissive)\s*$", re.IGNORECASE | re.MULTILINE)
 _BOOT_FILES: Final = ("/boot/grub/", "/boot/grub2/", "/boot/loader/entries/", "/boot/extlinux/", "/boot/syslinux/")
 
 
@@ -47,7 +48,11 @@ def plan(gathered: Gathered, guest: Guest, packages: Packages | None) -> list[St
 def _steps(gathered: Gathered, guest: Guest, packages: Packages | None) -> Iterator[Step]:
     if packages is not None:
         says = "cloud-init and what it needs, put in from the packages that were given"
-        yield Step(name="cloud-init", says=says, does=(("install", packages),))
+        relabels = _SELINUX.search(gathered.texts.get("/etc/selinux/config", "")) is not None
+        says += "; the first boot gives all files their SELinux labels anew" if relabels else ""
+        # libguestfs's kernel gives files no labels, and enforcing policies let nothing start what has none.
+        later = (("write", "/.autorelabel", ""),) if relabels else ()
+        yield Step(name="cloud-init", says=says, does=(("install", packages), *later))
     cloud_init = guest.cloud_init
     if cloud_init is not None and (cloud_init.disabled_by or "").startswith("/"):
         disabled = str(cloud_init.disabled_by)
@@ -92,6 +97,8 @@ def _consoles(gathered: Gathered) -> Iterator[tuple[str, str, str]]:
             changed = _DEFAULT.sub(_with_default, text)
             if changed == text and "GRUB_CMDLINE_LINUX=" not in text:
                 changed = f'{text.rstrip()}\nGRUB_CMDLINE_LINUX="{_CONSOLES}"\n'
+        elif path.endswith("/grubenv"):
+            changed = _with_options(text)
         elif path.startswith(_BOOT_FILES):
             changed = _KERNEL_LINE.sub(_with_consoles, text)
         else:
@@ -108,3 +115,13 @@ def _with_default(found: re.Match[str]) -> str:
 def _with_consoles(found: re.Match[str]) -> str:
     line = found[1]
     return line if names_console(line) else f"{line.rstrip()} {_CONSOLES}"
+
+
+def _with_options(block: str) -> str:
+    """Return GRUB's environment block with the consoles, as large as it was; unchanged where these have no room."""
+    found = KERNEL_OPTIONS.search(block)
+    if found is None or names_console(found[1]):
+        return block
+    added = f"{block[: found.end()].rstrip()} {_CONSOLES}{block[found.end() :]}"
+    more = len(added) - len(block)
+    return added[:-more] if added.endswith("#" * more) else block

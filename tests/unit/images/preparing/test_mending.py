@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from headwater.images.preparing import inside
 from headwater.images.preparing.mending import NAMES, plan
@@ -59,6 +61,87 @@ def test_what_needs_a_step_that_failed_is_not_done() -> None:
     assert "/etc/ssh/ssh_host_rsa_key" not in refusing.removed
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: Failed dependencies:\n\t/bin/sh is needed by a\n",
+            "error: Failed dependencies: /bin/sh is needed by a",
+        ),
+        ("warning: a.rpm: NOKEY\nerror: no room\nerror: none", "error: no room; error: none"),
+        ("warning: alone", "warning: alone"),
+    ],
+)
+def test_what_a_program_said_is_told_without_its_warnings(said: str, told: str) -> None:
+    assert inside._in_one_line(said) == told
+
+
+def test_of_much_that_is_said_the_end_is_told() -> None:
+    told = inside._in_one_line("a\n" * 1000 + "package x does not verify")
+    assert told.startswith("… ")
+    assert told.endswith("a; package x does not verify")
+    assert len(told) < 600
+
+
+class RpmGuest:
+    """A guest whose rpm takes packages once it has a key."""
+
+    def __init__(self, keys: list[str], refusal: str) -> None:
+        self.keys, self.refusal, self.commands = keys, refusal, list[list[str]]()
+
+    def glob_expand(self, _pattern: str, *, directoryslash: bool) -> list[str]:
+        assert not directoryslash
+        return self.keys
+
+    def command(self, words: list[str]) -> None:
+        self.commands.append(words[:2])
+        if words[1] == "--upgrade" and ["rpm", "--import"] not in self.commands:
+            raise RuntimeError(self.refusal)
+        if words[1] == "--import":
+            raise RuntimeError("key 2 is of a kind that rpm does not know")
+
+    def __getattr__(self, name: str) -> Any:
+        assert name in ("mkdir_p", "upload", "rm_rf")
+        return lambda *_words: None
+
+
+NO_KEY = "package a does not verify: Header V4 RSA/SHA256 Signature, key ID 1: NOKEY"
+
+
+def install(guest: RpmGuest, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "packages").mkdir()
+    (directory / "packages" / "a.rpm").touch()
+    monkeypatch.setattr("sys.argv", ["inside.py", str(directory)])
+    inside.Guest(guest, {}).do(["install", "rpm"])
+
+
+def test_keys_that_lie_in_the_guest_count_where_rpm_asks_for_signatures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = RpmGuest(["/etc/pki/rpm-gpg/RPM-GPG-KEY-a"], NO_KEY)
+    install(guest, tmp_path, monkeypatch)
+    assert [words[1] for words in guest.commands] == ["--upgrade", "--import", "--upgrade"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "refusal"), [([], NO_KEY), (["/k"], "no room")], ids=["no key", "not for want of a key"]
+)
+def test_no_key_is_taken_for_another_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: list[str], refusal: str
+) -> None:
+    guest = RpmGuest(keys, refusal)
+    with pytest.raises(RuntimeError, match=refusal):
+        install(guest, tmp_path, monkeypatch)
+    assert guest.commands == [["rpm", "--upgrade"]]
+
+
+@pytest.mark.parametrize("word", ["enforcing", "permissive", "disabled"])
+def test_packages_in_a_guest_with_selinux_have_their_labels_from_the_first_boot(word: str) -> None:
+    config = f"# SELINUX= can take one of these three values\nSELINUX={word}\nSELINUXTYPE=targeted\n"
+    does = steps(more(LEGACY, **{"/etc/selinux/config": config}), "rpm")["cloud-init"]
+    assert (("write", "/.autorelabel", "") in does) == (word != "disabled")
+
+
 def test_packages_come_first() -> None:
     assert next(iter(steps(LEGACY, "deb").items())) == ("cloud-init", (("install", "deb"),))
 
@@ -70,6 +153,31 @@ def test_a_console_is_added_to_the_defaults_and_to_lines_that_start_a_kernel() -
     assert written["/boot/grub/grub.cfg"] == GRUB_CFG.replace("ro quiet", f"ro quiet {added}")
     again = msgspec.structs.replace(LEGACY, texts={**LEGACY.texts, **written})
     assert "serial-console" not in steps(again)
+
+
+def environment_block(options: str, size: int = 1024) -> str:
+    return f"# GRUB Environment Block\nsaved_entry=1-5.0\nkernelopts={options}\nboot_success=0\n".ljust(size, "#")
+
+
+def test_options_of_all_entries_in_grubs_environment_get_a_console_and_the_block_keeps_its_size() -> None:
+    block = environment_block("root=UUID=1 ro quiet ")
+    changed = more(LEGACY, **{"/boot/grub2/grubenv": block, "/boot/loader/entries/1.conf": "options $kernelopts\n"})
+    written = {path: text for _, path, text in steps(changed)["serial-console"]}
+    assert written["/boot/grub2/grubenv"] == environment_block("root=UUID=1 ro quiet console=tty0 console=ttyS0,115200")
+    assert "/boot/loader/entries/1.conf" not in written
+    said = more(LEGACY, **{"/boot/grub2/grubenv": environment_block("root=UUID=1 console=ttyS0")})
+    assert guest(said).serial_console is True
+    assert steps(said).get("serial-console") is None
+
+
+@pytest.mark.parametrize(
+    "block",
+    [environment_block("root=1", size=20), environment_block("root=1\\"), "#" * 9],
+    ids=["no room", "goes on", "none"],
+)
+def test_a_block_without_room_or_options_stays(block: str) -> None:
+    changed = more(LEGACY, **{"/boot/grub2/grubenv": block})
+    assert "/boot/grub2/grubenv" not in {words[1] for words in steps(changed)["serial-console"]}
 
 
 def test_defaults_without_the_line_get_one() -> None:

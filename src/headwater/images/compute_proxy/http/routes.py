@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute
 
 from headwater.http.endpoint import Endpoint
 from headwater.http.routes import Below, Face, also
@@ -14,6 +14,7 @@ from headwater.images.compute_proxy.http.faults import FaultyRouter
 from headwater.images.compute_proxy.http.images import ImageHandlers, MetadataHandlers
 from headwater.images.compute_proxy.http.microversions import IMAGES_END, METADATA_ENDS, Version, require
 from headwater.images.compute_proxy.http.places import ROOT, VERSIONS, require_own_project
+from headwater.images.compute_proxy.http.spellings import LenientRouter
 from headwater.images.compute_proxy.http.versions import VersionHandlers
 from headwater.images.compute_proxy.metadata import Metadata
 from headwater.images.http.paths import check_path, not_found
@@ -32,7 +33,7 @@ def routes(images: Images, threads: Threads, endpoint: Endpoint) -> list[BaseRou
     face = Face()
     below: list[BaseRoute] = []
     for version in VERSIONS:
-        of_version = Router(_of(version, image, items), redirect_slashes=False, default=not_found)
+        of_version = LenientRouter(_of(version, image, items), redirect_slashes=False, default=not_found)
         below += [
             also(face.route(f"/{version}", GET=told.one), [f"/{version}/"]),
             Below(f"/{version}", of_version),
