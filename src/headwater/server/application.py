@@ -254,7 +254,7 @@ class Application(Background):
         routes: list[BaseRoute] = [
             *api.routes,
             *self.health.routes(),
-            *instance_api(self.database, images, self.policy, threads, endpoint),
+            *instance_api(self.database, images, self.policy, threads, endpoint, cloud=self._cloud),
             *identity_http.routes(self._port.identity, threads.catalogue.run),
             streams_http.why_route(feed, images.access, pools.feeds.run, FEED),
             *self._files_routes(threads),

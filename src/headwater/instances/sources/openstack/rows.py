@@ -148,6 +148,34 @@ class CloudRows:
             for row in rows
         ]
 
+    def page(
+        self, *, name: str | None = None, project_id: str | None = None, after: str | None = None, limit: int
+    ) -> tuple[list[Told], str | None]:
+        """Return what the cloud said of up to ``limit`` machines by id, those after the id ``after``.
+
+        It is a range of the primary key, or of the index of names. What cannot be read here is passed over, and so is
+        what the cloud says it has not.
+
+        Args:
+            project_id: Goes with a name: no index has it alone.
+
+        Returns:
+            The machines, and the id that the next page begins after; ``None``: there is no further one.
+        """
+        texts = {_COLUMNS.name: name, _COLUMNS.project_id: project_id}
+        if not all(is_storable(each) for each in (name, project_id, after) if each is not None):
+            return [], None
+        query = select(_COLUMNS.id, _COLUMNS.document, _COLUMNS.loaded_at).where(_COLUMNS.document.is_not(None))
+        for column, value in texts.items():
+            if value is not None:
+                query = query.where(column == value)
+        if after is not None:
+            query = query.where(_COLUMNS.id > after.lower())
+        query = query.where(_COLUMNS.gone_at.is_(None)).order_by(_COLUMNS.id).limit(limit + 1)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        found = (self._told(row.document, row.loaded_at) for row in rows[:limit])
+        return [each for each in found if each is not None], rows[limit - 1].id if len(rows) > limit else None
+
     def unconfirmed(self, before: int, limit: int) -> list[str]:
         """Return ids of machines of which the cloud has not said since ``before`` that it has them, the oldest first.
 
