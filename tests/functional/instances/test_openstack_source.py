@@ -280,11 +280,60 @@ def test_over_http_an_instance_of_the_cloud_is_shown_and_listed_and_not_changed(
     assert known not in httpx.get(every, params={"name": name}).text
     table = service.command("instance", "list", "--source", "openstack", "--name", name)
     assert known in table.stdout
-    page = httpx.get(every, params={"source": "openstack", "limit": "1"}).json()
-    following = httpx.get(f"{service.images_url}{page['next']}").json()["instances"]
-    assert page["instances"][0]["id"] < following[0]["id"]
+    twin = known[:-8] + secrets.token_hex(4)
+    cloud.servers[twin] = server(id=twin, name=name)
+    assert httpx.get(f"{every}/{twin}").status_code == 200
+    eventually(lambda: httpx.get(f"{every}/{name}").status_code == 409)
+    page = httpx.get(every, params={"source": "openstack", "name": name, "limit": "1"}).json()
+    following = httpx.get(f"{service.images_url}{page['next']}").json()
+    assert [each["instances"][0]["id"] for each in (page, following)] == sorted((known, twin))
+    assert "next" not in following
     for wrong in ("source=aws", "source=openstack&image=x", "source=openstack&project_id=x"):
         assert httpx.get(f"{every}?{wrong}").status_code == 400
+
+
+def test_over_http_an_instance_of_the_cloud_is_its_projects_alone(
+    keystone: Keystone, admin: User, tmp_path: Path
+) -> None:
+    cloud, projects = StandInCloud(), [keystone.project() for _ in range(2)]
+    cloud.servers = {ID: server(tenant_id=projects[0]), OTHER: server(id=OTHER, tenant_id=projects[1])}
+    cloud.start()
+    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"')
+    auth = (
+        f'auth_url = "{keystone.url}"\nusername = "{admin.name}"\npassword = "{admin.password}"\nproject_name = "admin"'
+    )
+    text = f'{toml(keystone, admin, *more)}[auth]\nmode = "keystone"\n[auth.keystone]\n{auth}\n'
+    process = HeadwaterProcess(tmp_path, toml=text, workers=1)
+    try:
+        process.start()
+        tokens = [keystone.token(keystone.user(project, "member"), project) for project in projects]
+        every = f"{process.images_url}/instances/v1/instances"
+
+        def ask(number: int, path: str = "", method: str = "GET", **more: Any) -> httpx.Response:
+            headers = {"X-Auth-Token": tokens[number], "Accept": "application/json"}
+            return httpx.request(method, f"{every}{path}", headers=headers, timeout=60, **more)
+
+        assert ask(0, f"/{ID}").status_code == 404  # it has not asked
+        assert loads(cloud, ID) == 0  # nor has the cloud been
+        get(process, "/latest/meta-data/hostname", project=projects[0])
+        get(process, "/latest/meta-data/hostname", OTHER, projects[1])
+        eventually(
+            lambda: [ask(number, f"/{each}").status_code for number, each in enumerate((ID, OTHER))] == [200, 200]
+        )
+        assert [ask(number, "/Web 1").json()["id"] for number in (0, 1)] == [ID, OTHER]
+        absent = str(uuid.uuid4())
+        for method in ("GET", "PATCH", "DELETE"):
+            json_of: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
+            refused = [ask(1, f"/{each}", method, **json_of) for each in (ID, absent)]
+            assert [each.status_code for each in refused] == [404, 404]
+            assert len({re.sub(r"[0-9a-f]{8}-[-0-9a-f]{27}", "", each.json()["message"]) for each in refused}) == 1
+        assert ask(0, f"/{ID}", "PATCH", json={}).status_code == ask(0, f"/{ID}", "DELETE").status_code == 403
+        named = [ask(number, "?source=openstack&name=Web%201").json()["instances"] for number in (0, 1)]
+        assert [[each["id"] for each in found] for found in named] == [[ID], [OTHER]]
+        assert (ask(0, "?source=openstack").status_code, ask(0).json()) == (403, {"instances": []})
+    finally:
+        process.kill()
+        cloud.stop()
 
 
 def test_while_the_cloud_does_not_answer_people_get_its_last_word_with_its_age(

@@ -25,6 +25,7 @@ from headwater.cli.late import late
 from headwater.cli.machines import all_of_cloud, find, looking
 from headwater.cli.output import AsJson
 from headwater.clock import timestamp
+from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
 from headwater.instances.bulk.document import printed
@@ -171,7 +172,7 @@ def add(
             files=files_of(file or []),
         )
     )
-    with opened_instances(writes=True) as instances:
+    with opened_instances() as instances:
         registered = instances.register(instance, image=image)
     print_one(registered, as_json)
 
@@ -269,10 +270,10 @@ def remove(instance: IdOrName, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
-    """Open the catalogue, and give what may be done with its machines."""
-    with opened(writes=writes) as database:
-        yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
+def opened_instances() -> Iterator[Instances]:
+    """Open the catalogue to change it, and give what may be done with its machines."""
+    with opened(writes=True) as database:
+        yield _instances(database)
 
 
 @contextmanager
@@ -284,10 +285,14 @@ def opened_to_change(id_or_name: str) -> Iterator[Instances]:
     """
     with opened(writes=True) as database:
         try:
-            yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
+            yield _instances(database)
         except InstanceNotFound:
             looking(database).require_registered(id_or_name)
             raise
+
+
+def _instances(database: Database) -> Instances:
+    return Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
 
 
 def guest_of(guests: Guests, id_or_name: str) -> Guest:

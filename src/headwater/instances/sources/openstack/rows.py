@@ -162,19 +162,24 @@ class CloudRows:
         Returns:
             The machines, and the id that the next page begins after; ``None``: there is no further one.
         """
-        texts = {_COLUMNS.name: name, _COLUMNS.project_id: project_id}
         if not all(is_storable(each) for each in (name, project_id, after) if each is not None):
             return [], None
-        query = select(_COLUMNS.id, _COLUMNS.document, _COLUMNS.loaded_at).where(_COLUMNS.document.is_not(None))
-        for column, value in texts.items():
+        # Ids alone, for a database that has to sort them: many machines may have one name, and documents are large.
+        query = select(_COLUMNS.id).order_by(_COLUMNS.id).limit(limit + 1)
+        for column, value in ((_COLUMNS.name, name), (_COLUMNS.project_id, project_id)):
             if value is not None:
                 query = query.where(column == value)
         if after is not None:
             query = query.where(_COLUMNS.id > after.lower())
-        query = query.where(_COLUMNS.gone_at.is_(None)).order_by(_COLUMNS.id).limit(limit + 1)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        found = (self._told(row.document, row.loaded_at) for row in rows[:limit])
-        return [each for each in found if each is not None], rows[limit - 1].id if len(rows) > limit else None
+        whole = select(_COLUMNS.document, _COLUMNS.loaded_at, _COLUMNS.gone_at).order_by(_COLUMNS.id)
+
+        def work(connection: Connection) -> tuple[Sequence[str], Sequence[Any]]:
+            ids = connection.execute(query).scalars().all()
+            return ids, connection.execute(whole.where(_COLUMNS.id.in_(ids[:limit]))).all()
+
+        ids, rows = self._database.read(work, plans_anew=name is not None)
+        found = (self._told(row.document, row.loaded_at) for row in rows if row.gone_at is None)
+        return [each for each in found if each is not None], ids[limit - 1] if len(ids) > limit else None
 
     def unconfirmed(self, before: int, limit: int) -> list[str]:
         """Return ids of machines of which the cloud has not said since ``before`` that it has them, the oldest first.
