@@ -24,7 +24,7 @@ def find(database: Database, id_or_name: str) -> Found:
     """Return a machine, and say on standard error when the cloud did not answer and how old its last word is.
 
     Raises:
-        InstanceNotFound, NowhereKnown, SeveralMeant, Unavailable: As of ``Looking.find``.
+        InstanceNotFound, NowhereKnown, SeveralMeant, CloudSilent: As of ``Looking.find``.
         SettingsError: The cloud cannot be asked by the settings.
     """
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 
 
 class InstanceInvalid(Invalid):
@@ -63,6 +63,22 @@ class NowhereKnown(NotFound):
             "An instance of the cloud is known by its name once it has asked for metadata, before that by its id"
         )
         self.wanted = wanted
+
+
+class CloudSilent(Unavailable):
+    """The cloud does not say what an instance is, and nothing is kept of it."""
+
+    def __init__(self, wanted: str, reason: str) -> None:
+        super().__init__(
+            f"no instance {wanted[:255]!r} is registered, and the cloud that may know it does not answer "
+            f"({reason.rstrip('.')}); try again when it does"
+        )
+        self.wanted, self.reason = wanted, reason
+
+    @property
+    def told(self) -> str:
+        """It, without the reason, which may name what callers are not to know."""
+        return f"no instance {self.wanted[:255]!r} is registered, and the cloud does not answer; try again"
 
 
 class MachineOfCloud(Forbidden):

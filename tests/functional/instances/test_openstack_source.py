@@ -298,7 +298,7 @@ def test_over_http_an_instance_of_the_cloud_is_its_projects_alone(
     cloud, projects = StandInCloud(), [keystone.project() for _ in range(2)]
     cloud.servers = {ID: server(tenant_id=projects[0]), OTHER: server(id=OTHER, tenant_id=projects[1])}
     cloud.start()
-    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"')
+    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"', "refresh_s = 600")
     auth = (
         f'auth_url = "{keystone.url}"\nusername = "{admin.name}"\npassword = "{admin.password}"\nproject_name = "admin"'
     )
@@ -310,7 +310,7 @@ def test_over_http_an_instance_of_the_cloud_is_its_projects_alone(
         every = f"{process.images_url}/instances/v1/instances"
 
         def ask(number: int, path: str = "", method: str = "GET", **more: Any) -> httpx.Response:
-            headers = {"X-Auth-Token": tokens[number], "Accept": "application/json"}
+            headers = {"X-Auth-Token": tokens[number], "Accept": "application/json", **more.pop("headers", {})}
             return httpx.request(method, f"{every}{path}", headers=headers, timeout=60, **more)
 
         assert ask(0, f"/{ID}").status_code == 404  # it has not asked
@@ -321,6 +321,8 @@ def test_over_http_an_instance_of_the_cloud_is_its_projects_alone(
             lambda: [ask(number, f"/{each}").status_code for number, each in enumerate((ID, OTHER))] == [200, 200]
         )
         assert [ask(number, "/Web 1").json()["id"] for number in (0, 1)] == [ID, OTHER]
+        held = {"If-None-Match": ask(0, f"/{ID}").headers["ETag"]}
+        assert ask(0, f"/{ID}", headers=held).status_code == 304
         absent = str(uuid.uuid4())
         for method in ("GET", "PATCH", "DELETE"):
             json_of: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
@@ -350,7 +352,11 @@ def test_while_the_cloud_does_not_answer_people_get_its_last_word_with_its_age(
         assert re.search(r"this is what it said of Web 1 \d+ seconds ago, at 20", done.stderr)
         assert httpx.get(f"{every}/{known}").json()["id"] == known
         unknown = known[:-8] + secrets.token_hex(4)
-        assert service.command("instance", "show", unknown).returncode == 1
+        silent = service.command("instance", "show", unknown)
+        assert (silent.returncode, f"no instance {unknown!r} is registered, and the cloud" in silent.stderr) == (
+            1,
+            True,
+        )
         assert httpx.get(f"{every}/{unknown}").status_code == 503
     finally:
         cloud.start()

@@ -18,6 +18,7 @@ from headwater.instances.api.errors import NoSuchInstance
 from headwater.instances.api.service import ProjectInstances
 from headwater.instances.api.sight import CloudSight, target_of
 from headwater.instances.bulk.found import Found
+from headwater.instances.errors import CloudSilent
 from headwater.instances.names import is_uuid
 from headwater.instances.sources.looking import of_cloud
 from headwater.instances.sources.openstack.told import Told
@@ -31,16 +32,6 @@ class ListedForAdmins(Forbidden):
             "only an admin lists the machines of the cloud; give name=NAME for those of your project that are called "
             "so, or ask the cloud itself: 'openstack server list'"
         )
-
-
-class CloudSilent(Unavailable):
-    """The cloud does not say what a machine is, and nothing is kept of it."""
-
-    def __init__(self, instance_id: str) -> None:
-        super().__init__(
-            f"instance {instance_id} is not registered, and the cloud that may know it does not answer; try again"
-        )
-        self.instance_id = instance_id
 
 
 class Cloud(Protocol):
@@ -113,7 +104,7 @@ class ProjectMachines:
         try:
             told = await machines.cloud.told(instance_id)
         except Unavailable as error:
-            raise CloudSilent(instance_id) from error
+            raise CloudSilent(id_or_name, str(error)) from error
         if told is None or not sight.is_seen(caller, told.instance.project_id, instance_id, told.instance.name):
             return None  # it may have gone to another project since
         return of_cloud(told)

@@ -12,7 +12,7 @@ from headwater.clock import now
 from headwater.database.engine import Database
 from headwater.errors import Unavailable
 from headwater.instances.bulk.found import OPENSTACK, Found
-from headwater.instances.errors import InstanceNotFound, MachineOfCloud, NowhereKnown
+from headwater.instances.errors import CloudSilent, InstanceNotFound, MachineOfCloud, NowhereKnown
 from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.registry.rows import InstanceRows
@@ -53,7 +53,7 @@ class Looking:
         Raises:
             InstanceNotFound, NowhereKnown: There is none, or the cloud has one of this name that has not asked yet.
             SeveralMeant: Several of the cloud have this name.
-            Unavailable: It is not registered, nothing is kept of it, and the cloud does not tell.
+            CloudSilent: It is not registered, nothing is kept of it, and the cloud does not tell.
         """
         try:
             return Found(instance=self._registry.get(id_or_name))
@@ -82,7 +82,7 @@ class Looking:
                 return kept[0].id
             try:
                 return self.find(id_or_name).instance.id
-            except Unavailable:
+            except CloudSilent:
                 if not is_uuid(id_or_name.lower()):
                     raise
                 return id_or_name.lower()
@@ -92,7 +92,7 @@ class Looking:
 
         Raises:
             MachineOfCloud: The cloud knows it.
-            InstanceNotFound, NowhereKnown, SeveralMeant, Unavailable: As of ``find``.
+            InstanceNotFound, NowhereKnown, SeveralMeant, CloudSilent: As of ``find``.
         """
         found = self.find(id_or_name)
         if found.source == OPENSTACK:
@@ -114,7 +114,7 @@ class Looking:
             said = ask(instance_id)
         except Unavailable as error:
             if before is None:
-                raise
+                raise CloudSilent(instance_id, str(error)) from error
             return of_cloud(before, silence=str(error))
         return None if said is None else of_cloud(told_after(before, said, at))
 

@@ -15,11 +15,11 @@ from headwater.identity.caller import Caller
 from headwater.identity.policy.engine import Policy
 from headwater.identity.settings import PolicySettings
 from headwater.instances.api.errors import NoSuchInstance
-from headwater.instances.api.machines import CloudMachines, CloudSilent, ListedForAdmins, ProjectMachines
+from headwater.instances.api.machines import CloudMachines, ListedForAdmins, ProjectMachines
 from headwater.instances.api.service import ProjectInstances
 from headwater.instances.api.sight import CloudSight
 from headwater.instances.bulk.found import Found
-from headwater.instances.errors import MachineOfCloud
+from headwater.instances.errors import CloudSilent, MachineOfCloud
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
 from headwater.instances.registry.rows import InstanceRows
@@ -142,7 +142,7 @@ def test_one_that_is_gone_or_another_projects_by_now_is_not_seen(site: Site) -> 
 
 def test_a_silent_cloud_is_said_without_its_address(site: Site) -> None:
     site.is_silent = True
-    with pytest.raises(CloudSilent, match=f"{NEVER} is not registered") as silent:
+    with pytest.raises(CloudSilent, match=f"no instance '{NEVER}' is registered") as silent:
         site.get(ADMIN, NEVER)
     assert "nova" not in silent.value.told
 
