@@ -92,7 +92,7 @@ async def known(
         if held is None:
             raise
         return held
-    except (CallerUnknown, MachineUnknown):
+    except (CallerUnknown, MachineUnknown, InstanceNotFound):
         found = None if elsewhere is None else await elsewhere.snapshot(caller)
         if found is None:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.errors import Conflict, Invalid, NotFound, TooLarge
+from headwater.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 
 
 class InstanceInvalid(Invalid):
@@ -52,6 +52,56 @@ class NeverAsked(NotFound):
             "the cloud is known here once it has; look at its route to 169.254.169.254, and at the agent before it"
         )
         self.instance_id = instance_id
+
+
+class NowhereKnown(NotFound):
+    """Neither the registry nor the cloud has such an instance."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"there is no instance {wanted!r}: none is registered ('headwater instance list'), and the cloud has none. "
+            "An instance of the cloud is known by its name once it has asked for metadata, before that by its id"
+        )
+        self.wanted = wanted
+
+
+class CloudSilent(Unavailable):
+    """The cloud does not say what an instance is, and nothing is kept of it."""
+
+    def __init__(self, wanted: str, reason: str) -> None:
+        super().__init__(
+            f"no instance {wanted[:255]!r} is registered, and the cloud that may know it does not answer "
+            f"({reason.rstrip('.')}); try again when it does"
+        )
+        self.wanted, self.reason = wanted, reason
+
+    @property
+    def told(self) -> str:
+        """It, without the reason, which may name what callers are not to know."""
+        return f"no instance {self.wanted[:255]!r} is registered, and the cloud does not answer; try again"
+
+
+class MachineOfCloud(Forbidden):
+    """The cloud says what an instance is told, and nobody changes that here."""
+
+    def __init__(self, instance_id: str, name: str) -> None:
+        super().__init__(
+            f"the instance {name!r} ({instance_id}) is one of the OpenStack cloud and is not changed here: change it "
+            "there, as with 'openstack server set', or register an instance of the same id here, which then comes first"
+        )
+        self.instance_id, self.name = instance_id, name
+
+
+class NoPathOfCloud(Forbidden):
+    """Secret paths are kept of registered instances only."""
+
+    def __init__(self, instance_id: str, name: str) -> None:
+        super().__init__(
+            f"the instance {name!r} ({instance_id}) is one of the OpenStack cloud, of which no secret path is kept: "
+            "it reads /nocloud/ on the metadata port by its address or through its agent, or a config drive "
+            "('headwater config-drive build'); one that is registered with the same id can have a path"
+        )
+        self.instance_id, self.name = instance_id, name
 
 
 class CallerUnknown(NotFound):

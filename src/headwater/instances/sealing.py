@@ -84,12 +84,13 @@ def _id_of(key: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(b"headwater seal " + key).digest())[:_ID].decode()
 
 
-def seal_of(file: Path | None, database: Path | None) -> Seal:
+def seal_of(file: Path | None, database: Path | None, *, may_make: bool = True) -> Seal:
     """Return what seals by the settings.
 
     Args:
         file: The one that these name; ``None``: none.
         database: That of SQLite, beside which a key is made and kept where none is named; ``None``: it is no file.
+        may_make: Whether one is made; otherwise nothing is encrypted where there is none.
 
     Raises:
         SettingsError: The file cannot be read, or holds something else.
@@ -100,17 +101,15 @@ def seal_of(file: Path | None, database: Path | None) -> Seal:
         return NO_SEAL
     own = database.with_name(f"{database.name}-key")
     if not own.exists():
+        if not may_make:
+            return NO_SEAL
         _make(own)
     return Seal(_keys_in(own))
 
 
 def check_seal(file: Path | None, database: Path | None) -> None:
     """Raise what ``seal_of`` would, and make no key."""
-    own = None if database is None else database.with_name(f"{database.name}-key")
-    if file is not None:
-        _keys_in(file)
-    elif own is not None and own.exists():
-        _keys_in(own)
+    seal_of(file, database, may_make=False)
 
 
 def _make(file: Path) -> None:

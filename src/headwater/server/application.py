@@ -237,7 +237,7 @@ class Application(Background):
         routes: list[BaseRoute] = [
             *api.routes,
             *self.health.routes(),
-            *instance_api(self.database, images, self.policy, threads, endpoint),
+            *instance_api(self.database, images, self.policy, threads, endpoint, cloud=self.guests.cloud),
             *identity_http.routes(self.guests.identity, threads.catalogue.run),
             streams_http.why_route(feed, images.access, pools.feeds.run, FEED),
             *self._files_routes(threads),

@@ -164,6 +164,28 @@ def test_an_address_is_kept_beside_machines_and_is_none_of_them(database: Databa
     assert rows.get(an_id(1)) is not None
 
 
+def test_machines_are_listed_by_id_all_or_those_of_a_name(database: Database) -> None:
+    rows = CloudRows(database, seal=Seal([b"k" * KEY_BYTES]))
+    rows.write([(told(1), True), (told(2, project_id="red"), True), (told(3, name="Same"), True), (told(4), True)])
+
+    def ids(**wanted: Any) -> tuple[list[str], str | None]:
+        found, after = rows.page(**wanted)
+        return [each.instance.id for each in found], after
+
+    assert ids(limit=9) == ([an_id(number) for number in (1, 2, 3, 4)], None)
+    assert ids(limit=2) == ([an_id(1), an_id(2)], an_id(2))
+    assert ids(after=an_id(2).upper(), limit=2) == ([an_id(3), an_id(4)], None)
+    assert ids(name="same", limit=2) == ([an_id(1), an_id(2)], an_id(2))
+    assert ids(name="same", project_id="blue", limit=9) == ([an_id(1), an_id(4)], None)
+    assert ids(name="a\0b", limit=9) == ids(name="same", after="\ud800", limit=9) == ([], None)
+    rows.miss(an_id(1), NOON)  # the cloud has it no more
+    CloudRows(database, seal=Seal([b"o" * KEY_BYTES])).write([(told(2), True)])  # cannot be read here
+    assert ids(limit=2) == ([], an_id(2))
+    assert ids(after=an_id(2), limit=1) == ([an_id(3)], an_id(3))
+    rows.claim(an_id(5), at=NOON, until=NOON + 1, older_than=NOON)  # nothing is known of it
+    assert ids(after=an_id(3), limit=2) == ([an_id(4)], None)
+
+
 def test_visits_are_kept_of_machines_that_are_known_and_go_with_them(database: Database) -> None:
     InstanceRows(database).add(WEB_1)
     rows, visits = CloudRows(database), VisitRows(database)

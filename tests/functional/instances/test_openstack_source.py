@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from functional.headwater_process import HeadwaterProcess
+from headwater.instances.media.reading.open import medium_at
 from servers.openstack import openstack_cloud
 from servers.openstack.keystone import Keystone, User
 from servers.openstack.openstack_cloud import ID, PORTS, PROJECT, StandInCloud, server
@@ -200,6 +201,165 @@ def test_what_an_instance_of_the_cloud_fetched_is_shown_with_a_verdict(
         "Web 1 read the list of versions once and meta_data.json once and never its user data"
     ]
     assert httpx.get(url, params={"all": "1"}).status_code == 400
+
+
+@pytest.mark.parametrize("layout", ["openstack", "nocloud"])
+def test_a_config_drive_of_an_instance_of_the_cloud_holds_what_the_trees_answer_byte_for_byte(
+    service: HeadwaterProcess, cloud: StandInCloud, tmp_path: Path, layout: str
+) -> None:
+    file = tmp_path / "drive.iso"
+    done = service.command("config-drive", "build", ID, "-o", file, "--layout", layout)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = {path: found.read() for path, found in medium_at(file).files.items()}
+    below = "" if layout == "openstack" else "nocloud/"
+    as_files = {path: data for path, data in files.items() if not path.startswith("ec2/")}
+    answers = {path: get(service, f"/{below}{path}").content for path in as_files}
+    assert {"openstack/latest/network_data.json", "network-config"} & answers.keys()
+    assert {path: _without_seed(data) for path, data in answers.items()} == {
+        path: _without_seed(data) for path, data in as_files.items()
+    }
+    if layout == "openstack":
+        user_data, ec2 = get(service, "/latest/user-data").content, files["ec2/latest/meta-data.json"]
+        assert files["ec2/latest/user-data"] == user_data == openstack_cloud.USER_DATA
+        assert json.loads(ec2)["hostname"] == get(service, "/latest/meta-data/hostname").text
+
+
+def _without_seed(document: bytes) -> bytes:
+    return re.sub(rb'"random_seed": "[^"]+"', b"", document)
+
+
+def test_commands_know_an_instance_of_the_cloud_that_has_never_asked_and_leave_it_to_the_cloud(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str, tmp_path: Path
+) -> None:
+    shown = service.command("instance", "show", known)
+    assert "openstack: it is changed there, and not here" in shown.stdout
+    assert service.command("instance", "lint", known, "--level", "error").returncode == 0
+    said = service.command("instance", "arguments", known, "--directory", tmp_path, "--json")
+    assert json.loads(said.stdout)["id"] == known
+    assert service.command("instance", "show", "Never Seen").stderr.count("once it has asked for metadata") == 1
+    for words in (("set", known, "--meta", "a=b"), ("remove", known), ("seed", known), ("seed", known, "--revoke")):
+        refused = service.command("instance", *words, "--json")
+        error = json.loads(refused.stderr)["error"]
+        assert (refused.returncode, error["instance_id"], error["name"]) == (1, known, "Web 1")
+        assert error["type"] == ("NoPathOfCloud" if "seed" in words else "MachineOfCloud")
+
+
+def test_an_instance_of_the_cloud_is_answered_on_a_channel_of_its_own(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str
+) -> None:
+    asked = b"GET /openstack/latest/user_data HTTP/1.0\r\n\r\n"
+    done = service.command("metadata-proxy", "--instance", known, input=asked)
+    assert done.stdout.replace("\r\n", "\n").partition("\n\n")[2].encode() == openstack_cloud.USER_DATA
+    log = service.command("instance", "boot-log", known, "--json")
+    assert [each["document"] for each in json.loads(log.stdout)["entries"]] == ["openstack/latest/user_data"]
+
+
+def test_over_http_an_instance_of_the_cloud_is_shown_and_listed_and_not_changed(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str
+) -> None:
+    name = cloud.servers[known]["name"] = f"web-{known[-8:]}"
+    every = f"{service.images_url}/instances/v1/instances"
+    by_id = httpx.get(f"{every}/{known}")  # it has never asked, and now it is known by its name
+    by_name: list[httpx.Response] = []
+    eventually(lambda: by_name.append(httpx.get(f"{every}/{name}")) or by_name[-1].status_code == 200)  # type: ignore[func-returns-value]
+    document = by_name[-1].json()
+    assert (document["source"], document["hostname"]) == ("openstack", "web-1.novalocal")
+    assert base64.b64decode(document["user_data_base64"]) == openstack_cloud.USER_DATA
+    assert {**by_id.json(), "told_at": 0} == {**document, "told_at": 0}
+    shown = json.loads(service.command("instance", "show", name, "--json").stdout)
+    assert {**shown, "told_at": 0}.items() >= {**document, "told_at": 0}.items()
+    for answer in (
+        httpx.patch(f"{every}/{known}", json={"name": "x"}),
+        httpx.patch(f"{every}/{name}", json={}, headers={"If-Match": by_id.headers["ETag"]}),
+        httpx.delete(f"{every}/{known}"),
+    ):
+        assert (answer.status_code, "change it there" in answer.text) == (403, True)
+    listed = httpx.get(every, params={"source": "openstack", "name": name}).json()["instances"]
+    assert [each["id"] for each in listed] == [known]
+    assert listed[0] == {key: document[key] for key in listed[0]} | {"told_at": listed[0]["told_at"]}
+    assert known not in httpx.get(every, params={"name": name}).text
+    table = service.command("instance", "list", "--source", "openstack", "--name", name)
+    assert known in table.stdout
+    twin = known[:-8] + secrets.token_hex(4)
+    cloud.servers[twin] = server(id=twin, name=name)
+    assert httpx.get(f"{every}/{twin}").status_code == 200
+    eventually(lambda: httpx.get(f"{every}/{name}").status_code == 409)
+    page = httpx.get(every, params={"source": "openstack", "name": name, "limit": "1"}).json()
+    following = httpx.get(f"{service.images_url}{page['next']}").json()
+    assert [each["instances"][0]["id"] for each in (page, following)] == sorted((known, twin))
+    assert "next" not in following
+    for wrong in ("source=aws", "source=openstack&image=x", "source=openstack&project_id=x"):
+        assert httpx.get(f"{every}?{wrong}").status_code == 400
+
+
+def test_over_http_an_instance_of_the_cloud_is_its_projects_alone(
+    keystone: Keystone, admin: User, tmp_path: Path
+) -> None:
+    cloud, projects = StandInCloud(), [keystone.project() for _ in range(2)]
+    cloud.servers = {ID: server(tenant_id=projects[0]), OTHER: server(id=OTHER, tenant_id=projects[1])}
+    cloud.start()
+    more = (f'compute_endpoint = "{cloud.url}/v2.1"', f'network_endpoint = "{cloud.url}"', "refresh_s = 600")
+    auth = (
+        f'auth_url = "{keystone.url}"\nusername = "{admin.name}"\npassword = "{admin.password}"\nproject_name = "admin"'
+    )
+    text = f'{toml(keystone, admin, *more)}[auth]\nmode = "keystone"\n[auth.keystone]\n{auth}\n'
+    process = HeadwaterProcess(tmp_path, toml=text, workers=1)
+    try:
+        process.start()
+        tokens = [keystone.token(keystone.user(project, "member"), project) for project in projects]
+        every = f"{process.images_url}/instances/v1/instances"
+
+        def ask(number: int, path: str = "", method: str = "GET", **more: Any) -> httpx.Response:
+            headers = {"X-Auth-Token": tokens[number], "Accept": "application/json", **more.pop("headers", {})}
+            return httpx.request(method, f"{every}{path}", headers=headers, timeout=60, **more)
+
+        assert ask(0, f"/{ID}").status_code == 404  # it has not asked
+        assert loads(cloud, ID) == 0  # nor has the cloud been
+        get(process, "/latest/meta-data/hostname", project=projects[0])
+        get(process, "/latest/meta-data/hostname", OTHER, projects[1])
+        eventually(
+            lambda: [ask(number, f"/{each}").status_code for number, each in enumerate((ID, OTHER))] == [200, 200]
+        )
+        assert [ask(number, "/Web 1").json()["id"] for number in (0, 1)] == [ID, OTHER]
+        held = {"If-None-Match": ask(0, f"/{ID}").headers["ETag"]}
+        assert ask(0, f"/{ID}", headers=held).status_code == 304
+        absent = str(uuid.uuid4())
+        for method in ("GET", "PATCH", "DELETE"):
+            json_of: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
+            refused = [ask(1, f"/{each}", method, **json_of) for each in (ID, absent)]
+            assert [each.status_code for each in refused] == [404, 404]
+            assert len({re.sub(r"[0-9a-f]{8}-[-0-9a-f]{27}", "", each.json()["message"]) for each in refused}) == 1
+        assert ask(0, f"/{ID}", "PATCH", json={}).status_code == ask(0, f"/{ID}", "DELETE").status_code == 403
+        named = [ask(number, "?source=openstack&name=Web%201").json()["instances"] for number in (0, 1)]
+        assert [[each["id"] for each in found] for found in named] == [[ID], [OTHER]]
+        assert (ask(0, "?source=openstack").status_code, ask(0).json()) == (403, {"instances": []})
+    finally:
+        process.kill()
+        cloud.stop()
+
+
+def test_while_the_cloud_does_not_answer_people_get_its_last_word_with_its_age(
+    service: HeadwaterProcess, cloud: StandInCloud, known: str, tmp_path: Path
+) -> None:
+    every = f"{service.images_url}/instances/v1/instances"
+    get(service, "/latest/meta-data/hostname", known)
+    eventually(lambda: httpx.get(f"{every}/{known}").status_code == 200)
+    cloud.stop()
+    try:
+        time.sleep(1)
+        done = service.command("config-drive", "build", known, "-o", tmp_path / "drive.iso")
+        assert (done.returncode, "the cloud does not answer (" in done.stderr) == (0, True)
+        assert re.search(r"this is what it said of Web 1 \d+ seconds ago, at 20", done.stderr)
+        assert httpx.get(f"{every}/{known}").json()["id"] == known
+        unknown = known[:-8] + secrets.token_hex(4)
+        silent = service.command("instance", "show", unknown)
+        assert (silent.returncode, f"no instance {unknown!r} is registered, and the cloud" in silent.stderr) == (
+            1,
+            True,
+        )
+        assert httpx.get(f"{every}/{unknown}").status_code == 503
+    finally:
+        cloud.start()
 
 
 def test_after_a_restart_without_its_cloud_an_old_answer_is_given_and_its_age_told(

@@ -15,6 +15,7 @@ from headwater.clock import timestamp
 from headwater.instances.api.errors import DocumentWrong, RevisionDiffers
 from headwater.instances.bulk import said as records
 from headwater.instances.bulk.document import BESIDE, instance_document
+from headwater.instances.bulk.found import REGISTRY, Found, Source
 from headwater.instances.bulk.records import description
 from headwater.instances.bulk.said import Said
 from headwater.instances.lists.rows import Head
@@ -26,8 +27,12 @@ READ_ONLY = ("id", *BESIDE)
 _CALLED = {"user_data_base64": "user_data"}
 
 
-def head_document(head: Head) -> dict[str, Any]:
-    """Return what a list shows of it."""
+def head_document(head: Head, *, source: Source = REGISTRY, told_at: int | None = None) -> dict[str, Any]:
+    """Return what a list shows of it.
+
+    Args:
+        source, told_at: As of ``Found``.
+    """
     return {
         "id": head.id,
         "name": head.name,
@@ -39,7 +44,15 @@ def head_document(head: Head) -> dict[str, Any]:
         "revision": head.revision,
         "created_at": timestamp(head.created_at),
         "updated_at": timestamp(head.updated_at),
+        "source": source,
+        "told_at": None if told_at is None else timestamp(told_at),
     }
+
+
+def found_document(found: Found) -> dict[str, Any]:
+    """Return what a list shows of a machine that is known whole."""
+    head = Head(**{name: getattr(found.instance, name) for name in Head.__slots__})
+    return head_document(head, source=found.source, told_at=found.told_at)
 
 
 def said_in(document: Mapping[str, Any]) -> Said:
@@ -74,7 +87,7 @@ def merged(instance: Instance, patch: Mapping[str, Any]) -> tuple[dict[str, Any]
         DocumentWrong: It cannot be so, or changes what nobody sets.
         RevisionDiffers: It is for another revision.
     """
-    document = instance_document(instance)
+    document = instance_document(Found(instance=instance))
     revision = patch.get("revision", instance.revision)
     if type(revision) is not int:
         raise DocumentWrong("revision: it is a whole number")

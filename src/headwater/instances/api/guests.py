@@ -9,7 +9,8 @@ from headwater.activity.journal import Journal
 from headwater.identity.caller import Caller
 from headwater.identity.policy.rules import Rules
 from headwater.instances.api.errors import NoSuchInstance
-from headwater.instances.api.service import ProjectInstances, target_of
+from headwater.instances.api.service import ProjectInstances
+from headwater.instances.api.sight import CloudSight, target_of
 from headwater.instances.boot_log.entries import Entry
 from headwater.instances.sources.guests import Guest, Guests
 
@@ -19,6 +20,7 @@ class ProjectGuests:
 
     def __init__(self, instances: ProjectInstances, guests: Guests, *, rules: Rules, journal: Journal) -> None:
         self._instances, self._guests, self._rules, self._journal = instances, guests, rules, journal
+        self._in_cloud = CloudSight(guests, rules)
 
     def password(self, caller: Caller, id_or_name: str) -> str | None:
         """Return what a guest has posted, which only its owner's key opens; ``None``: nothing.
@@ -59,19 +61,10 @@ class ProjectGuests:
         try:
             return Guest.registered(self._instances.get(caller, id_or_name))
         except NoSuchInstance:
-            found = self._seen_in_cloud(caller, id_or_name)
+            found = self._in_cloud.find(caller, id_or_name)
             if found is None:
                 raise
             return found
-
-    def _seen_in_cloud(self, caller: Caller, id_or_name: str) -> Guest | None:
-        is_admin = self._rules.allows("context_is_admin", caller, {})
-        if caller.project_id is None and not is_admin:
-            return None
-        found = self._guests.find_in_cloud(id_or_name, project_id=None if is_admin else caller.project_id)
-        if found is None or not self._rules.allows("get_instance", caller, _target(found)):
-            return None
-        return found
 
     def _require(self, rule: str, caller: Caller, guest: Guest) -> None:
         self._rules.require(rule, caller, _target(guest))

@@ -17,6 +17,7 @@ from headwater.http.openapi.operations import (
 )
 from headwater.instances.api.guest_routes import BOOT_LOG, PASSWORD
 from headwater.instances.api.routes import INSTANCES, MERGE_PATCH
+from headwater.instances.bulk.found import OPENSTACK, REGISTRY
 from headwater.instances.files.limits import LONGEST_PATH, MOST_BYTES, MOST_FILES
 from headwater.instances.keys import MOST_KEYS
 from headwater.instances.lists.rows import PAGE, PAGE_OF_HEADS
@@ -93,6 +94,15 @@ _FACTS: dict[str, Json] = {
     "revision": {"type": "integer", "minimum": 0, "description": "Grows by one with each change."},
     "created_at": _TIME,
     "updated_at": _TIME,
+    "source": {
+        "enum": [REGISTRY, OPENSTACK],
+        "description": "Who says all of this: who registered it, or the cloud whose it is and where it is changed.",
+    },
+    "told_at": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "When the cloud said so last; null of what is registered.",
+    },
 }
 _OF_HEAD = ("name", "hostname", "project_id", "addresses", "image")
 _HEAD: Json = {
@@ -193,13 +203,20 @@ def of_instances() -> Iterator[Path]:
                 id="listInstances",
                 tag=_TAG,
                 summary="List instances by name",
-                description="Those of the caller's project; for an admin, all.",
+                description="Those of the caller's project; for an admin, all. Machines of the cloud are listed by id, "
+                "as it last said what they are: for an admin all, for others those of a name.",
                 parameters=(
                     in_query("name", "The one of this name."),
                     in_query("project_id", "Those of this project."),
                     in_query("image", "Those that start from the image of this id."),
                     in_query("address", "The one that sends from this address."),
-                    in_query("marker", "Those behind this name."),
+                    in_query("marker", "Those behind this name; of machines of the cloud, behind this id."),
+                    {
+                        **in_query(
+                            "source", "Registered instances, or machines of the cloud that have asked for metadata."
+                        ),
+                        "schema": {"enum": [REGISTRY, OPENSTACK], "default": REGISTRY},
+                    },
                     {
                         **in_query("limit", f"How many at most: {PAGE}, or up to {PAGE_OF_HEADS}."),
                         "schema": {"type": "integer", "minimum": 0, "default": PAGE},
@@ -242,14 +259,16 @@ def of_instances() -> Iterator[Path]:
                 id="showInstance",
                 tag=_TAG,
                 summary="Show an instance with its user data",
+                description="Also one of the cloud that has asked for metadata; for an admin, any that the cloud has.",
                 parameters=(_IF_MATCH, _IF_NONE_MATCH),
                 answers={200: _answer("The instance."), 304: {"description": "It is as the client has it."}},
-                fails=(404, 412),
+                fails=(404, 409, 412),
             ),
             "PATCH": Operation(
                 id="updateInstance",
                 tag=_TAG,
                 summary="Change an instance; its guest is answered by the change at once",
+                description="One of the cloud is changed there: 403.",
                 parameters=(_IF_MATCH, _IF_NONE_MATCH),
                 body=_body(MERGE_PATCH, _PATCH),
                 answers={200: _answer("The instance as it is now.")},
@@ -259,6 +278,7 @@ def of_instances() -> Iterator[Path]:
                 id="deleteInstance",
                 tag=_TAG,
                 summary="Forget an instance: from now on its guest gets 404",
+                description="One of the cloud is deleted there: 403.",
                 parameters=(_IF_MATCH, _IF_NONE_MATCH),
                 answers={204: no_content("It is gone.")},
                 fails=(404, 409, 412),

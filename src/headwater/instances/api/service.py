@@ -19,7 +19,8 @@ from headwater.identity.policy.rules import Rules
 from headwater.instances.addresses import canonical
 from headwater.instances.api.documents import description_of, merged, said_in
 from headwater.instances.api.errors import ImageUnusable, NoSuchInstance, ProjectOfOthers, Taken
-from headwater.instances.errors import InstanceChanged, InstanceExists, InstanceNotFound
+from headwater.instances.api.sight import CloudSight, target_of
+from headwater.instances.errors import InstanceChanged, InstanceExists, InstanceNotFound, MachineOfCloud
 from headwater.instances.lists.rows import Head, InstanceLists, Page
 from headwater.instances.lists.wanted import Wanted
 from headwater.instances.model import Instance
@@ -49,15 +50,17 @@ class ProjectInstances:
         rules: Rules,
         journal: Journal,
         outbox: Callable[[], Outbox],
+        in_cloud: CloudSight | None = None,
     ) -> None:
         """Take what they work with.
 
         Args:
             images: Returns the images that a caller sees.
             outbox: Returns what keeps the events that listeners of the journal want to send.
+            in_cloud: Knows the machines of the cloud, if there is one; they are changed there.
         """
         self._registry, self._lists, self._images = registry, lists, images
-        self._rules, self._journal, self._outbox = rules, journal, outbox
+        self._rules, self._journal, self._outbox, self._in_cloud = rules, journal, outbox, in_cloud
 
     def page(self, caller: Caller, wanted: Wanted, *, after: str | None, limit: int) -> Page[Head]:
         """Return one page of what is wanted and the caller sees, by name.
@@ -82,6 +85,22 @@ class ProjectInstances:
         if not self._rules.allows("get_instance", caller, _target(found)):
             raise NoSuchInstance(id_or_name)
         return found
+
+    def get_to_change(self, caller: Caller, id_or_name: str) -> Instance:
+        """Return an instance that the caller sees, and that is changed here.
+
+        Raises:
+            NoSuchInstance: There is none, or the caller does not see it.
+            MachineOfCloud: The cloud says what it is.
+            SeveralMeant: Several of the cloud have this name.
+        """
+        try:
+            return self.get(caller, id_or_name)
+        except NoSuchInstance as error:
+            found = None if self._in_cloud is None else self._in_cloud.find(caller, id_or_name)
+            if found is None:
+                raise
+            raise MachineOfCloud(found.id, found.name) from error
 
     def add(self, caller: Caller, document: Mapping[str, Any]) -> Instance:
         """Register an instance; it is the caller's project's, unless an admin names another.
@@ -113,7 +132,7 @@ class ProjectInstances:
             revision: The one that must be there; ``None``: whatever is.
 
         Raises:
-            NoSuchInstance: There is none, or the caller does not see it.
+            NoSuchInstance, MachineOfCloud, SeveralMeant: As of ``get_to_change``.
             DocumentWrong, InstanceInvalid, ImageUnusable: It cannot be so.
             Forbidden: The caller may not change it, or not this of it.
             RevisionDiffers, InstanceChanged: It is at another revision than the patch or ``revision`` says.
@@ -139,7 +158,7 @@ class ProjectInstances:
             revision: The one that must be there; ``None``: whatever is.
 
         Raises:
-            NoSuchInstance: There is none, or the caller does not see it.
+            NoSuchInstance, MachineOfCloud, SeveralMeant: As of ``get_to_change``.
             Forbidden: The caller may not do that.
             InstanceChanged: It is at another revision, or was changed meanwhile.
         """
@@ -172,7 +191,7 @@ class ProjectInstances:
             raise NoSuchInstance(before.id) from error
 
     def _seen(self, caller: Caller, id_or_name: str, rule: str, entry: Entry) -> Instance:
-        found = self.get(caller, id_or_name)
+        found = self.get_to_change(caller, id_or_name)
         entry.named |= {"instance": found.id, "instance_name": found.name, "owner": found.project_id}
         self._rules.require(rule, caller, _target(found))
         return found
@@ -251,8 +270,3 @@ def _claims(before: Instance, values: Mapping[str, Any]) -> bool:
 def _target(instance: Instance) -> dict[str, Any]:
     """Return the instance as policy rules see it."""
     return target_of(instance.project_id, id=instance.id, name=instance.name)
-
-
-def target_of(project_id: str | None, **more: str) -> dict[str, Any]:
-    """Return what belongs to a project as policy rules see it."""
-    return {"project_id": project_id, "owner": project_id, "tenant": project_id, **more}

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from headwater.clock import timestamp
+from headwater.instances.bulk.found import Found
 from headwater.instances.bulk.records import description, said_of
 from headwater.instances.bulk.said import FIELDS, said_in
 from headwater.instances.errors import InstanceInvalid
@@ -21,7 +22,7 @@ from headwater.instances.model import Instance
 from headwater.instances.names import is_uuid
 from headwater.instances.service import described
 
-BESIDE = ("image_name", "revision", "created_at", "updated_at")  # what no record says
+BESIDE = ("image_name", "revision", "created_at", "updated_at", "source", "told_at")  # what no record says
 # What no record says and libvirt, or an earlier release, may have registered; the commands print it where there is any.
 _OF_OTHERS = (
     "public_ipv4",
@@ -45,8 +46,9 @@ _NOT_SAID: Mapping[str, Any] = {
 _USUAL = Instance(id=str(UUID(int=0)), name="any", hostname="any", created_at=0, updated_at=0).to_dict()
 
 
-def instance_document(instance: Instance) -> dict[str, Any]:
+def instance_document(found: Found) -> dict[str, Any]:
     """Return the whole of it."""
+    instance = found.instance
     said = said_of(instance)
     said.pop("user_data", None)
     if instance.user_data is not None:
@@ -60,6 +62,8 @@ def instance_document(instance: Instance) -> dict[str, Any]:
         "revision": instance.revision,
         "created_at": timestamp(instance.created_at),
         "updated_at": timestamp(instance.updated_at),
+        "source": found.source,
+        "told_at": None if found.told_at is None else timestamp(found.told_at),
     }
 
 
@@ -67,13 +71,13 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def printed(instance: Instance) -> dict[str, Any]:
+def printed(found: Found) -> dict[str, Any]:
     """Return ``instance_document``, and what else is known of it."""
-    known = instance.to_dict()
+    known = found.instance.to_dict()
     others = {name: known[name] for name in _OF_OTHERS if known[name] != _USUAL[name]}
     if certificates := [key for key in known["keys"] if key["type"] != "ssh"]:
         others["certificates"] = certificates
-    return instance_document(instance) | others
+    return instance_document(found) | others
 
 
 def instance_in(document: object) -> Instance:

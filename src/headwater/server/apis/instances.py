@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 
@@ -21,22 +22,38 @@ from headwater.images.catalogue.lists.query import Condition, Query
 from headwater.images.events.audit import Audit
 from headwater.instances.api.guest_routes import guest_routes
 from headwater.instances.api.guests import ProjectGuests
+from headwater.instances.api.machines import CloudMachines, ProjectMachines
 from headwater.instances.api.notices import InstanceNotices
 from headwater.instances.api.routes import instance_routes, not_found
 from headwater.instances.api.service import ProjectInstances
+from headwater.instances.api.sight import CloudSight
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.names import is_uuid
 from headwater.instances.registry.rows import InstanceRows, is_storable
 from headwater.instances.sources.guests import Guests
 
+if TYPE_CHECKING:
+    from headwater.server.guests.cloud import KnownByCloud
+
 PATH = "/instances"
 
 
 def instance_api(
-    database: Database, images: ImageService, rules: Rules, threads: Threads, endpoint: Endpoint
+    database: Database,
+    images: ImageService,
+    rules: Rules,
+    threads: Threads,
+    endpoint: Endpoint,
+    *,
+    cloud: KnownByCloud | None = None,
 ) -> list[BaseRoute]:
-    """Return the routes of the API, and what answers for all else below its path."""
-    notifications = images.notifications
+    """Return the routes of the API, and what answers for all else below its path.
+
+    Args:
+        cloud: Who knows machines that nobody registered; ``None``: nobody does.
+    """
+    notifications, guests_kept = images.notifications, Guests(database)
+    sight = CloudSight(guests_kept, rules)
     instances = ProjectInstances(
         InstanceRows(database),
         InstanceLists(database),
@@ -44,11 +61,14 @@ def instance_api(
         rules=rules,
         journal=Journal([Audit(), InstanceNotices(notifications)]),
         outbox=lambda: notifications.postbox,
+        in_cloud=None if cloud is None else sight,
     )
-    guests = ProjectGuests(instances, Guests(database), rules=rules, journal=Journal([Audit()]))
+    of_cloud = None if cloud is None else CloudMachines(cloud=cloud.guests, kept=cloud.rows, sight=sight)
+    machines = ProjectMachines(instances, of_cloud, rules, threads.catalogue.run)
+    guests = ProjectGuests(instances, guests_kept, rules=rules, journal=Journal([Audit()]))
     return [
         *guest_routes(guests, threads.catalogue),
-        *instance_routes(instances, threads.catalogue, endpoint),
+        *instance_routes(instances, machines, threads.catalogue, endpoint),
         exactly(PATH, not_found),
         Below(PATH, not_found),
     ]

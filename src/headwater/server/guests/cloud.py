@@ -27,7 +27,7 @@ _MINUTE_S: Final = 60.0
 
 
 class KnownByCloud:
-    """Who knows of the instances of a cloud, ``guests``, for one worker."""
+    """Who knows of the instances of a cloud, ``guests``, for one worker, and what is kept of them, ``rows``."""
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class KnownByCloud:
         Raises:
             SettingsError: ``cafile``, or the file of keys, cannot be read.
         """
-        cloud, rows = Cloud(settings.openstack), CloudRows(database, seal=seal_of(settings.key_file, database.file))
+        cloud = Cloud(settings.openstack)
+        self.rows = rows = CloudRows(database, seal=seal_of(settings.key_file, database.file))
         passwords = PasswordRows(database, of=OF_CLOUD)
         self._machines = Machines(cloud, rows, passwords, fresh_s=settings.openstack.refresh_s)
         self.guests = CloudGuests(
@@ -60,8 +61,9 @@ class KnownByCloud:
             region=settings.region,
             static=static,
         )
+        self.keeping = Loop("what the cloud said was not kept", self._machines.write, _WRITES_EVERY_S)
         self.loops = (
-            Loop("what the cloud said was not kept", self._machines.write, _WRITES_EVERY_S),
+            self.keeping,
             Loop("machines that the cloud lost were not looked for", CloudHouse(cloud, rows).keep, _HOUSE_EVERY_S),
             Loop("ages of answers were not reset", metrics.begin_minute, _MINUTE_S, asks_database=False),
         )

@@ -56,7 +56,7 @@ def test_the_document_has_every_route_with_its_methods_and_nothing_else() -> Non
     served = set()
     others = source_routes(nothing, nothing, nothing, IMAGE_API)
     api = ImageApi(use_cases, Threads(nothing, nothing, nothing), endpoint=Endpoint(), others=others)
-    instances = [*instance_routes(nothing, nothing, Endpoint()), *guest_routes(nothing, nothing)]
+    instances = [*instance_routes(nothing, nothing, nothing, Endpoint()), *guest_routes(nothing, nothing)]
     for path, route in paths([*api.routes, *api.rest.routes, *instances]):
         methods: frozenset[str] = cast(Any, route.app).methods
         served |= {(path, method) for method in methods}

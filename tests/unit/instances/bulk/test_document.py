@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.instances.bulk.document import instance_document, instance_in, printed
+from headwater.instances.bulk.found import Found
 from headwater.instances.bulk.records import said_of
 from headwater.instances.devices import Nic
 from headwater.instances.errors import InstanceInvalid
@@ -37,7 +38,7 @@ def as_it_was(instance: Instance, read: Instance) -> Instance:
     "instance", [WEB_1, BARE, OTHERS, WITH_FILES], ids=["whole", "bare", "known-to-others", "files"]
 )
 def test_what_is_printed_is_read_back(instance: Instance) -> None:
-    document = json.loads(json.dumps(printed(instance)))
+    document = json.loads(json.dumps(printed(Found(instance=instance))))
     read = instance_in(document)
     assert as_it_was(instance, read) == instance
     assert [(key.type, key.data) for key in read.keys] == [(key.type, key.data) for key in instance.keys]
@@ -49,7 +50,7 @@ def test_records_and_what_earlier_releases_printed_are_read_too() -> None:
 
 
 def test_files_are_told_as_base64_and_read_as_earlier_releases_printed_them() -> None:
-    printed_now = printed(WITH_FILES)
+    printed_now = printed(Found(instance=WITH_FILES))
     assert printed_now["files"] == [
         {"path": "/z", "content_base64": "/w=="},
         {"path": "/a", "content_base64": "dGV4dAo="},
@@ -60,9 +61,17 @@ def test_files_are_told_as_base64_and_read_as_earlier_releases_printed_them() ->
 
 
 def test_the_api_tells_what_its_callers_set_and_commands_the_rest_where_there_is_any() -> None:
-    assert printed(BARE) == instance_document(BARE)
-    more = printed(OTHERS).keys() - instance_document(OTHERS).keys()
+    bare, others = Found(instance=BARE), Found(instance=OTHERS)
+    assert printed(bare) == instance_document(bare)
+    more = printed(others).keys() - instance_document(others).keys()
     assert {"devices", "security_groups", "certificates"} <= more
+
+
+def test_what_a_cloud_says_is_told_with_its_source_and_its_time_and_read_as_a_record() -> None:
+    ours, its = printed(Found(instance=BARE)), printed(Found(instance=BARE, source="openstack", told_at=1_000_000))
+    assert (ours["source"], ours["told_at"]) == ("registry", None)
+    assert its == {**ours, "source": "openstack", "told_at": "1970-01-01T00:00:01Z"}
+    assert as_it_was(BARE, instance_in(its)) == BARE
 
 
 @pytest.mark.parametrize(

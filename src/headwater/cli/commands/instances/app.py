@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -23,10 +22,14 @@ import typer
 from headwater.cli import options, output
 from headwater.cli.catalogue import ImagesByName, opened
 from headwater.cli.late import late
+from headwater.cli.machines import all_of_cloud, find, looking
 from headwater.cli.output import AsJson
+from headwater.clock import timestamp
+from headwater.database.engine import Database
 from headwater.errors import SettingsError
 from headwater.instances.addresses import canonical
 from headwater.instances.bulk.document import printed
+from headwater.instances.bulk.found import REGISTRY, Found, Source
 from headwater.instances.errors import InstanceNotFound, NeverAsked
 from headwater.instances.lists.rows import Head, InstanceLists
 from headwater.instances.lists.wanted import Wanted
@@ -169,7 +172,7 @@ def add(
             files=files_of(file or []),
         )
     )
-    with opened_instances(writes=True) as instances:
+    with opened_instances() as instances:
         registered = instances.register(instance, image=image)
     print_one(registered, as_json)
 
@@ -185,21 +188,55 @@ def list_(
     address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The one that sends from it.")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="No more than so many.", min=1)] = None,
     marker: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Those behind this name: the last one of the list before.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Those behind this name: the last one of the list before. Of a cloud's: behind this id.",
+        ),
     ] = None,
+    source: Annotated[
+        Source,
+        typer.Option(
+            help="Registered machines, or those of the OpenStack cloud that have asked for metadata, as it last said "
+            "what they are, by id: all, or with --name."
+        ),
+    ] = REGISTRY,
     as_json: AsJson = False,
 ) -> None:
     """List the registered machines by name: all, or those of which everything holds that is given."""
     canonical_address = None if address is None else canonical(address)
+    if source != REGISTRY:
+        _require_alone(project=project, image=image, address=address)
+        _list_of_cloud(name, marker, limit, as_json)
+        return
     with opened() as database:
         lists = InstanceLists(database)
         image_id = None if image is None else _image_id(ImagesByName(database), image)
         wanted = Wanted(name=name, project_id=project, image_id=image_id, address=canonical_address)
         if as_json:
-            output.say_json_list(printed(each) for each in islice(lists.all(wanted, after=marker), limit))
+            every = islice(lists.all(wanted, after=marker), limit)
+            output.say_json_list(printed(Found(instance=each)) for each in every)
             return
         rows = (_row(head) for head in islice(lists.all_heads(wanted, after=marker), limit))
         output.say_table(("Name", "Host name", "Addresses", "Image", "Id"), rows)
+
+
+def _require_alone(**options_given: str | None) -> None:
+    for name, value in options_given.items():
+        if value is not None:
+            raise ArgumentWrong(
+                f"--{name}", "machines of a cloud are listed all, or by --name; the cloud lists by more"
+            )
+
+
+def _list_of_cloud(name: str | None, after: str | None, limit: int | None, as_json: bool) -> None:
+    with opened() as database:
+        found = islice(all_of_cloud(database, name, after), limit)
+        if as_json:
+            output.say_json_list(map(printed, found))
+            return
+        rows = ((*_row(each.instance), timestamp(each.told_at or 0)) for each in found)
+        output.say_table(("Name", "Host name", "Addresses", "Image", "Id", "Told at"), rows)
 
 
 def _image_id(images: ImagesByName, id_or_name: str) -> str:
@@ -207,36 +244,55 @@ def _image_id(images: ImagesByName, id_or_name: str) -> str:
     return lowered if is_uuid(lowered) else images.find(id_or_name)[0]  # by its id also when it has been deleted
 
 
-def _row(head: Head) -> tuple[str, ...]:
+def _row(head: Head | Instance) -> tuple[str, ...]:
     return head.name, head.hostname, ", ".join(head.addresses), head.image_name or head.image_id or "", head.id
 
 
 @app.command()
 def show(instance: IdOrName, dynamic: Dynamic = True, as_json: AsJson = False) -> None:
-    """Show one machine, and say which services of vendor data have nothing for it."""
-    with opened_instances() as instances:
-        found = instances.get(instance)
-    print_one(found, as_json)
-    for name, reason in told_now(found, ask=dynamic).failing.items():
+    """Show one machine, registered or of a cloud, and say which services of vendor data have nothing for it."""
+    with opened() as database:
+        found = find(database, instance)
+    print_found(found, as_json)
+    for name, reason in told_now(found.instance, ask=dynamic).failing.items():
         output.say_error(f"the target {name!r} of vendor data: {reason}; the machine reads {{}} in its place")
 
 
 @app.command()
 def remove(instance: IdOrName, as_json: AsJson = False) -> None:
-    """Forget a machine: from now on it gets 404."""
-    with opened_instances(writes=True) as instances:
+    """Forget a registered machine: from now on it gets 404."""
+    with opened_to_change(instance) as instances:
         removed = instances.remove(instance)
     if as_json:
-        output.say_json(printed(removed))
+        output.say_json(printed(Found(instance=removed)))
     else:
         output.say(f"removed {removed.name} ({removed.id})")
 
 
 @contextmanager
-def opened_instances(*, writes: bool = False) -> Iterator[Instances]:
-    """Open the catalogue, and give what may be done with its machines."""
-    with opened(writes=writes) as database:
-        yield Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
+def opened_instances() -> Iterator[Instances]:
+    """Open the catalogue to change it, and give what may be done with its machines."""
+    with opened(writes=True) as database:
+        yield _instances(database)
+
+
+@contextmanager
+def opened_to_change(id_or_name: str) -> Iterator[Instances]:
+    """Open the catalogue, and give what may be done with its machines, of which this one is changed.
+
+    Raises:
+        MachineOfCloud: It is not registered, and the cloud knows it.
+    """
+    with opened(writes=True) as database:
+        try:
+            yield _instances(database)
+        except InstanceNotFound:
+            looking(database).require_registered(id_or_name)
+            raise
+
+
+def _instances(database: Database) -> Instances:
+    return Instances(InstanceRows(database), InstanceLists(database), ImagesByName(database))
 
 
 def guest_of(guests: Guests, id_or_name: str) -> Guest:
@@ -329,12 +385,23 @@ def files_of(values: list[str]) -> tuple[File, ...]:
 
 
 def print_one(instance: Instance, as_json: bool) -> None:
+    """Print one registered machine, as ``print_found`` does."""
+    print_found(Found(instance=instance), as_json)
+
+
+def print_found(found: Found, as_json: bool) -> None:
     """Print one machine, as JSON or as a table; of its user data only the size."""
     if as_json:
-        output.say_json(printed(instance))
-    else:
-        given = [(name, value) for name, value in instance.to_dict().items() if value not in (None, [], {}, ())]
-        output.say_table(("Field", "Value"), [(name, _shown(instance, name, value)) for name, value in given])
+        output.say_json(printed(found))
+        return
+    instance = found.instance
+    given = [(name, value) for name, value in instance.to_dict().items() if value not in (None, [], {}, ())]
+    rows = [(name, _shown(instance, name, value)) for name, value in given]
+    if found.source != REGISTRY:
+        rows.append(("source", f"{found.source}: it is changed there, and not here"))
+    if found.told_at is not None:
+        rows.append(("told_at", timestamp(found.told_at)))
+    output.say_table(("Field", "Value"), rows)
 
 
 def _shown(instance: Instance, name: str, value: object) -> str:
@@ -347,5 +414,5 @@ def _shown(instance: Instance, name: str, value: object) -> str:
     if name in ("addresses", "security_groups"):
         return ", ".join(getattr(instance, name))
     if name in ("created_at", "updated_at"):
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(getattr(instance, name) // 1_000_000))
+        return timestamp(getattr(instance, name))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,7 @@ from headwater.cli.catalogue import opened
 from headwater.cli.commands.instances.app import told_now
 from headwater.cli.commands.instances.findings import SchemaOption, say_findings, schema_of
 from headwater.cli.findings import Format, FormatOption, LevelOption, Threshold, exit_for
+from headwater.cli.machines import find
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
 from headwater.instances.bulk.document import instance_in
@@ -21,7 +22,6 @@ from headwater.instances.lint.check import lint as linted
 from headwater.instances.lint.rules import Finding
 from headwater.instances.lists.rows import InstanceLists
 from headwater.instances.model import Instance
-from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.user_data.yaml_documents import NotYaml, loaded
 from headwater.json_keys import twice
 
@@ -89,7 +89,7 @@ def _records(names: list[str], every: bool, file: Path | None) -> Iterator[Insta
         return
     with opened() as database:
         if not every:
-            yield from map(InstanceRows(database).get, names)
+            yield from (find(database, name).instance for name in names)
             return
         yield from InstanceLists(database).all()
 

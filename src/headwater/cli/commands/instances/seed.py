@@ -8,9 +8,14 @@ import typer
 
 from headwater.cli import options, output
 from headwater.cli.catalogue import opened
+from headwater.cli.machines import looking
 from headwater.cli.output import AsJson
 from headwater.clock import now
+from headwater.database.engine import Database
+from headwater.instances.bulk.found import REGISTRY
 from headwater.instances.callers.seeds import ROOT, digest_of, new_seed
+from headwater.instances.errors import InstanceNotFound, NoPathOfCloud
+from headwater.instances.model import Instance
 from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.registry.seeds import SeedRows
 
@@ -27,7 +32,7 @@ def seed(
     """
     server = options.sources().load().settings.server
     with opened(writes=True) as database:
-        found = InstanceRows(database).get(instance)
+        found = _registered(database, instance)
         if revoke:
             count = SeedRows(database).revoke(found.id)
         else:
@@ -45,3 +50,18 @@ def seed(
         output.say_json({"id": found.id, "path": path, "url": url, "kernel": f"ds=nocloud;s={url}"})
     else:
         output.say(f"ds=nocloud;s={url}")
+
+
+def _registered(database: Database, id_or_name: str) -> Instance:
+    """Return a machine that is registered.
+
+    Raises:
+        NoPathOfCloud: It is one of the cloud.
+    """
+    try:
+        return InstanceRows(database).get(id_or_name)
+    except InstanceNotFound:
+        found = looking(database).find(id_or_name)
+    if found.source != REGISTRY:
+        raise NoPathOfCloud(found.instance.id, found.instance.name)
+    return found.instance

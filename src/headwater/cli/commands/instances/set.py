@@ -76,7 +76,7 @@ def set_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a machine; what is not named stays. Its guest is answered by the change at once."""
+    """Change a registered machine; what is not named stays. Its guest is answered by the change at once."""
     said: dict[str, Any] = {}
     plain = {"name": name, "hostname": hostname, "availability_zone": availability_zone, "instance_type": instance_type}
     more = {"project_id": project_id, "tokens": tokens, "hop_limit": hop_limit, "serial": serial, "addresses": address}
@@ -92,7 +92,7 @@ def set_(
     facts = app.meta_of(meta or [])
     files = app.files_of(file or [])
     gone = {_checked(field) for field in unset or []}
-    with app.opened_instances(writes=True) as instances:
+    with app.opened_to_change(instance) as instances:
         before = instances.get(instance)
         said["meta"] = {key: value for key, value in before.meta.items() if not {"meta", f"meta.{key}"} & gone} | facts
         if files or any(field == "files" or field.startswith(_FILE) for field in gone):

@@ -16,12 +16,12 @@ from headwater.cli import output
 from headwater.cli.catalogue import opened
 from headwater.cli.commands.instances.findings import SchemaOption, say_findings, schema_of
 from headwater.cli.findings import Format, FormatOption, LevelOption, Threshold, exit_for
+from headwater.cli.machines import find
 from headwater.cli.output import AsJson
 from headwater.errors import Conflict, Invalid, NotFound, SettingsError
 from headwater.findings import Level
 from headwater.instances.lint.check import of_user_data, worst, worst_first
 from headwater.instances.lint.rules import Finding
-from headwater.instances.registry.rows import InstanceRows
 from headwater.instances.user_data.composing import Part, composed, part
 from headwater.instances.user_data.kinds import kind_of
 from headwater.instances.user_data.limits import WAYS, too_large_for
@@ -251,7 +251,7 @@ def _data(source: str | None, instance: str | None) -> bytes:
     if source is not None:
         return sys.stdin.buffer.read() if source == "-" else _read(source)
     with opened() as database:
-        found = InstanceRows(database).get(str(instance))
+        found = find(database, str(instance)).instance
     if found.user_data is None:
         raise NoUserData(found.name)
     return found.user_data

@@ -9,10 +9,10 @@ import typer
 
 from headwater.cli import output
 from headwater.cli.catalogue import opened
+from headwater.cli.machines import find
 from headwater.cli.output import AsJson
 from headwater.instances.media import arguments as arguments_of
 from headwater.instances.media.writing.file import write_file
-from headwater.instances.registry.rows import InstanceRows
 
 
 def arguments(
@@ -42,7 +42,7 @@ def arguments(
 ) -> None:
     """Print the arguments that carry what a machine is told by SMBIOS and fw_cfg, and write the files they name."""
     with opened() as database:
-        found = InstanceRows(database).get(instance)
+        found = find(database, instance).instance
     carrier = by or ("smbios" if hypervisor == "qemu" else "fw-cfg")
     carried = arguments_of.carried(found, seed_url=seed_url, by=carrier)
     place = (directory or Path(f"{found.id}.d")).absolute()

@@ -13,9 +13,9 @@ from headwater.cli import output
 from headwater.cli.catalogue import opened
 from headwater.cli.commands.instances.app import FilesOf, files_of, told_now
 from headwater.cli.late import late
+from headwater.cli.machines import find
 from headwater.cli.output import AsJson
 from headwater.errors import SettingsError
-from headwater.instances.registry.rows import InstanceRows
 
 app = typer.Typer(
     cls=late({"inspect": "headwater.cli.commands.media.inspect:inspect"}),
@@ -30,11 +30,11 @@ def config_drive() -> None:
 
 
 class SourceUnclear(SettingsError):
-    """Neither a registered machine nor anything else says what goes on the medium, or both do."""
+    """Neither a machine that is known nor anything else says what goes on the medium, or both do."""
 
     def __init__(self) -> None:
         super().__init__(
-            "give either a registered INSTANCE, or what is to be on the medium: --user-data, --meta-data, "
+            "give either an INSTANCE, or what is to be on the medium: --user-data, --meta-data, "
             "--network-config, --vendor-data, --hostname, --ssh-key, --file, --id"
         )
 
@@ -50,7 +50,7 @@ class PlainFileUnreadable(SettingsError):
 @app.command()
 def build(
     instance: Annotated[
-        str | None, typer.Argument(metavar="[INSTANCE]", help="Name or id of a registered machine.")
+        str | None, typer.Argument(metavar="[INSTANCE]", help="Name or id of a machine, registered or of a cloud.")
     ] = None,
     *,
     file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The image to write.")],
@@ -84,12 +84,12 @@ def build(
     injected: FilesOf = None,
     dynamic: Annotated[
         bool,
-        typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about a registered machine."),
+        typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about INSTANCE."),
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a medium for a machine: a registered one, or one of plain files, with no server and no catalogue."""
+    """Write a medium for a machine: one that is known here, or one of plain files, with no server and no catalogue."""
     # What writes images is for this command only.
     from headwater.instances.media.config_drive import LABELS, drive_files  # noqa: PLC0415 - see above
     from headwater.instances.media.plain import Given, plain_files  # noqa: PLC0415 - see above
@@ -102,7 +102,7 @@ def build(
         raise SourceUnclear
     if instance is not None:
         with opened() as database:
-            found = InstanceRows(database).get(instance)
+            found = find(database, instance).instance
         told = told_now(found, ask=dynamic)
         files = drive_files(told.instance, layout=layout, parts=told.parts)
         whose, known = f"{found.name} ({found.id})", dict[str, object](instance=found.id, failing_targets=told.failing)

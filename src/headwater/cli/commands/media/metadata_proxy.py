@@ -8,7 +8,7 @@ import typer
 
 from headwater.cli import options
 from headwater.cli.catalogue import opened
-from headwater.instances.registry.rows import InstanceRows
+from headwater.cli.machines import looking
 
 
 def metadata_proxy(
@@ -31,9 +31,9 @@ def metadata_proxy(
     settings = options.sources().load().settings
     log.configure(settings.log.format, settings.log.level)
     with opened(writes=True) as database:
-        found = InstanceRows(database).get(instance)
+        instance_id = looking(database).id_of(instance)
         if listen is None:
-            serving.serve_one(database, settings, found.id, channels.standard_streams(), listens=False)
+            serving.serve_one(database, settings, instance_id, channels.standard_streams(), listens=False)
             return
         with channels.listening(listen) as listening:
-            serving.serve_one(database, settings, found.id, listening, listens=True)
+            serving.serve_one(database, settings, instance_id, listening, listens=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from headwater.clock import now
+from headwater.errors import Unavailable
 from headwater.http.threads import InThread
 from headwater.instances.addresses import parted
 from headwater.instances.callers.asking import Caller
@@ -70,6 +71,7 @@ class CloudGuests:
         """
         self._machines, self._region, self._static, self._now_us = machines, region, static, now_us
         self.passwords: Posted = machines
+        self._recall_in = recall_in
         fresh_s = settings.refresh_s
         times = Times(
             fresh_s=fresh_s,
@@ -123,7 +125,7 @@ class CloudGuests:
         if instance_id is None or not is_uuid(instance_id.lower()):
             return None
         state = await self._by_id.of(instance_id.lower())
-        if state is None or (caller.address is None and state.told.instance.project_id != caller.project_id):
+        if state is None or (caller.address is None and not _is_of(state.told, caller)):
             return None
         if caller.address is not None and caller.address not in state.told.instance.addresses:
             return None  # it has lost the address since
@@ -132,7 +134,24 @@ class CloudGuests:
     def held(self, caller: Caller) -> Snapshot | None:
         """Return what a caller read before, by its id; addresses tell nothing that is not asked for."""
         state = None if caller.instance_id is None else self._by_id.held(caller.instance_id.lower())
-        return None if state is None or state.told.instance.project_id != caller.project_id else state.snapshot
+        return state.snapshot if state is not None and _is_of(state.told, caller) else None
+
+    async def told(self, instance_id: str) -> Told | None:
+        """Return what the cloud says of a machine, as guests are told; ``None``: it has none.
+
+        While it does not answer, what is kept is given however old it is: no guest reads it.
+
+        Raises:
+            Unavailable: It does not answer, and nothing is kept.
+        """
+        try:
+            state = await self._by_id.of(instance_id)
+        except Unavailable:
+            kept = await self._recall_in(lambda: self._machines.recalled(instance_id))
+            if kept is None:
+                raise
+            return kept
+        return None if state is None else state.told
 
     def _recalled(self, instance_id: str) -> _State | None:
         told = self._machines.recalled(instance_id)
@@ -156,3 +175,8 @@ class CloudGuests:
         snapshot = render(record, in_grace=in_grace, region=self._region, static=static)
         snapshot = replace(snapshot, is_registered=False)
         return _State(told=told, in_grace=in_grace, static=static, snapshot=snapshot)
+
+
+def _is_of(told: Told, caller: Caller) -> bool:
+    """Return whether a caller that is known by an id may read: who comes by a channel of its own has no project."""
+    return caller.project_id is None or told.instance.project_id == caller.project_id

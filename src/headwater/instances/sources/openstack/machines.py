@@ -12,17 +12,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 from headwater.clock import now
 from headwater.errors import Unavailable
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import PasswordRows
-from headwater.instances.snapshots.kept import GRACE_US
 from headwater.instances.sources.openstack.address_rows import At, row_id
 from headwater.instances.sources.openstack.rows import CloudRows
-from headwater.instances.sources.openstack.told import Told
+from headwater.instances.sources.openstack.told import Told, told_after
 from headwater.instances.sources.remembering import AskedElsewhere
 
 _WAITS_S: Final = 3.0  # for another process: less than guests are kept waiting
@@ -116,7 +114,7 @@ class Machines:
         found = self._asked(instance_id, until, lambda: self._cloud.instance(instance_id))
         if found is None:
             return None
-        told = _after(before or known, found, self._now_us())
+        told = told_after(before or known, found, self._now_us())
         self._keep(told, is_changed=before is None or not told.is_same(before))
         return told
 
@@ -234,15 +232,3 @@ class Machines:
             if len(self._waiting) < _MOST_WAITING:
                 is_changed = is_changed or (waiting is not None and waiting[1])
                 self._waiting[told.instance.id] = told, is_changed
-
-
-def _after(before: Told | None, found: Instance, at: int) -> Told:
-    """Return what is told of a machine, of which ``before`` was told until now."""
-    if before is None:
-        return Told(instance=found, replaced=None, changed_at=at, loaded_at=at)
-    found = replace(found, revision=before.instance.revision, updated_at=before.instance.updated_at)
-    if found != before.instance:
-        after = replace(found, revision=found.revision + 1, updated_at=at)
-        return Told(instance=after, replaced=before.instance, changed_at=at, loaded_at=at)
-    in_grace = before.replaced is not None and at - before.changed_at < GRACE_US
-    return replace(before, replaced=before.replaced if in_grace else None, loaded_at=at)

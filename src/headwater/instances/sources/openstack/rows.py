@@ -157,6 +157,39 @@ class CloudRows:
             for row in rows
         ]
 
+    def page(
+        self, *, name: str | None = None, project_id: str | None = None, after: str | None = None, limit: int
+    ) -> tuple[list[Told], str | None]:
+        """Return what the cloud said of up to ``limit`` machines by id, those after the id ``after``.
+
+        It is a range of the primary key, or of the index of names. What cannot be read here is passed over, and so is
+        what the cloud says it has not.
+
+        Args:
+            project_id: Goes with a name: no index has it alone.
+
+        Returns:
+            The machines, and the id that the next page begins after; ``None``: there is no further one.
+        """
+        if not all(is_storable(each) for each in (name, project_id, after) if each is not None):
+            return [], None
+        # Ids alone, for a database that has to sort them: many machines may have one name, and documents are large.
+        query = select(_COLUMNS.id).order_by(_COLUMNS.id).limit(limit + 1)
+        for column, value in ((_COLUMNS.name, name), (_COLUMNS.project_id, project_id)):
+            if value is not None:
+                query = query.where(column == value)
+        if after is not None:
+            query = query.where(_COLUMNS.id > after.lower())
+        whole = select(_COLUMNS.document, _COLUMNS.loaded_at, _COLUMNS.gone_at).order_by(_COLUMNS.id)
+
+        def work(connection: Connection) -> tuple[Sequence[str], Sequence[Any]]:
+            ids = connection.execute(query).scalars().all()
+            return ids, connection.execute(whole.where(_COLUMNS.id.in_(ids[:limit]))).all()
+
+        ids, rows = self._database.read(work, plans_anew=name is not None)
+        found = (self._told(row.document, row.loaded_at) for row in rows if row.gone_at is None)
+        return [each for each in found if each is not None], ids[limit - 1] if len(ids) > limit else None
+
     def unconfirmed(self, before: int, limit: int) -> list[str]:
         """Return ids of machines of which the cloud has not said since ``before`` that it has them, the oldest first.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from headwater.instances.model import Instance
+from headwater.instances.snapshots.kept import GRACE_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +47,19 @@ class Told:
             changed_at=kept["changed_at"],
             loaded_at=loaded_at,
         )
+
+
+def told_after(before: Told | None, found: Instance, at: int) -> Told:
+    """Return what is told of a machine, of which ``before`` was told until now.
+
+    Args:
+        found: What the cloud says at ``at``, in microseconds since 1970, UTC.
+    """
+    if before is None:
+        return Told(instance=found, replaced=None, changed_at=at, loaded_at=at)
+    found = replace(found, revision=before.instance.revision, updated_at=before.instance.updated_at)
+    if found != before.instance:
+        after = replace(found, revision=found.revision + 1, updated_at=at)
+        return Told(instance=after, replaced=before.instance, changed_at=at, loaded_at=at)
+    in_grace = before.replaced is not None and at - before.changed_at < GRACE_US
+    return replace(before, replaced=before.replaced if in_grace else None, loaded_at=at)

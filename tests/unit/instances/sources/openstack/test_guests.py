@@ -17,6 +17,7 @@ from headwater.errors import Unavailable
 from headwater.instances.answering import known
 from headwater.instances.callers.asking import Caller
 from headwater.instances.callers.signed import MachineUnknown
+from headwater.instances.errors import InstanceNotFound
 from headwater.instances.model import Instance
 from headwater.instances.password.rows import OF_CLOUD, PasswordRows
 from headwater.instances.snapshots.kept import GRACE_US
@@ -472,3 +473,40 @@ def test_a_password_may_come_before_its_machine_is_written_down(database: Databa
     CloudRows(database).remove(ID)
     machines.put(ID, "secret")
     assert machines.get(ID) == "secret"
+
+
+def test_who_comes_by_a_channel_of_its_own_is_the_machine_that_the_channel_is_for(database: Database) -> None:
+    async def absent(caller: Caller) -> NoReturn:
+        raise InstanceNotFound(caller.instance_id or "")
+
+    async def ask() -> None:
+        guests, alone = Cloud().guests(database), Caller(instance_id=ID)
+        assert await read(known(alone, absent, guests)) == b"of the first"
+        assert guests.held(alone) is not None
+        with pytest.raises(InstanceNotFound):
+            await known(Caller(instance_id=NEXT), absent, guests)
+        with pytest.raises(InstanceNotFound):
+            await known(alone, absent, None)
+
+    asyncio.run(ask())
+
+
+def test_what_no_guest_reads_any_more_is_still_told_to_people(database: Database) -> None:
+    async def ask() -> None:
+        cloud = Cloud()
+        told = await cloud.guests(database).told(ID)
+        assert told is not None
+        assert (told.instance, told.loaded_at) == (cloud.instances[ID], 1_000_000_000)
+        cloud.is_down = True
+        cloud.now += SETTINGS.stale_s + 1
+        guests = cloud.guests(database)
+        assert await guests.told(ID) == told
+        with pytest.raises(Unavailable):
+            await guests.snapshot(by_id())
+        with pytest.raises(Unavailable):
+            await guests.told(NEXT)
+        cloud.is_down = False
+        cloud.now += 2
+        assert await guests.told(NEXT) is None
+
+    asyncio.run(ask())
