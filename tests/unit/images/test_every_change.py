@@ -314,10 +314,18 @@ def _import_url(house: House, url: str, **more: Any) -> None:
     house.run(IMPORT)
 
 
-def _copy(house: House, store: str) -> None:
-    asked = {"method": {"name": "copy-image"}, "stores": [store]}
+def _copy(house: House) -> None:
+    asked = {"method": {"name": "copy-image"}, "stores": ["other"]}
     house.service.imports.begin(ADMIN, house.active(), asked)
     house.run(IMPORT)
+
+
+def _copy_to_a_full_store(house: House) -> None:
+    asked = {"method": {"name": "copy-image"}, "stores": ["other"]}
+    house.service.imports.begin(ADMIN, house.active(), asked)
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(MemoryStore, "begin", _raise_full)
+        house.run(IMPORT)
 
 
 def _delete_while_it_is_imported(house: House) -> None:
@@ -405,8 +413,8 @@ ACTS: dict[str, Callable[[House], object]] = {
     "import from a URL": lambda house: _import_url(house, GOOD),
     "import from a URL that fails": lambda house: _import_url(house, GOOD, os_hash_algo="md5", os_hash_value="0" * 32),
     "import of an image that is deleted": _delete_while_it_is_imported,
-    "copy to another store": lambda house: _copy(house, "other"),
-    "copy to a store that takes nothing": lambda house: _copy(house, "web"),
+    "copy to another store": _copy,
+    "copy to a store that is full": _copy_to_a_full_store,
     "v1 create": lambda house: house.create_v1(),
     "v1 create at a location": lambda house: house.create_v1(location=GOOD),
     "v1 copy": lambda house: _copy_v1(house, GOOD),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class GuestListeners:
-    """ASGI applications, ``metadata`` and, by name, ``networks``; what signs for guests; the work beside them."""
+    """ASGI applications, ``metadata`` and, by name, ``networks``; what they share with the API; work beside them."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class GuestListeners:
             SettingsError: A file that the settings name is no good.
         """
         self._database, self._pools, self._metrics = database, pools, metrics
-        self._cloud: KnownByCloud | None = None
+        self.cloud: KnownByCloud | None = None
         neutron = settings.metadata.neutron
         self._port = Port(
             database,
@@ -61,7 +61,7 @@ class GuestListeners:
             drained=drained,
         )
         self.identity = self._port.identity
-        self.loops: tuple[Loop, ...] = self._port.loops + (self._cloud.loops if self._cloud is not None else ())
+        self.loops: tuple[Loop, ...] = self._port.loops + (self.cloud.loops if self.cloud is not None else ())
         answers = WholeBodies(self._port.app)
         to_agents = partial(refusal, by_agent=bool(neutron.shared_secrets))
         self.metadata = Observed(
@@ -87,10 +87,10 @@ class GuestListeners:
             return None
         from headwater.server.guests.cloud import KnownByCloud  # noqa: PLC0415 - only what is used
 
-        self._cloud = KnownByCloud(
+        self.cloud = KnownByCloud(
             self._database, settings, self._pools.cloud.run, self._pools.guests.run, self._metrics, static=told
         )
-        return self._cloud.guests
+        return self.cloud.guests
 
     def stop(self) -> None:
         """Let no request wait for a change any more."""
@@ -98,8 +98,8 @@ class GuestListeners:
 
     def close(self) -> None:
         """Write what was noted, after the last request, and ask no more."""
-        if self._cloud is not None:
-            self._cloud.close()
+        if self.cloud is not None:
+            self.cloud.close()
         self._port.close()
 
 
