@@ -45,8 +45,7 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         ),
         Status.SAVING: frozenset({Status.ACTIVE, Status.KILLED, Status.DELETED, Status.QUEUED}),
         Status.UPLOADING: frozenset({Status.IMPORTING, Status.QUEUED, Status.DELETED}),
-        # Back to UPLOADING is ours: what is staged stays where a store did not take it.
-        Status.IMPORTING: frozenset({Status.ACTIVE, Status.DELETED, Status.QUEUED, Status.UPLOADING}),
+        Status.IMPORTING: frozenset({Status.ACTIVE, Status.DELETED, Status.QUEUED}),
         Status.ACTIVE: frozenset({Status.PENDING_DELETE, Status.DELETED, Status.DEACTIVATED}),
         Status.DEACTIVATED: frozenset({Status.ACTIVE, Status.DELETED}),
         Status.KILLED: frozenset({Status.DELETED}),
@@ -120,6 +119,10 @@ class Image:
         if status is Status.QUEUED:
             return replace(self, status=status, size=None, virtual_size=None)
         return replace(self, status=status)
+
+    def still_staged(self) -> Image:
+        """Return this image waiting for another import of what is staged, after one failed: a move of ours alone."""
+        return replace(self, status=Status.UPLOADING)
 
     def without_data(self) -> Image:
         """Return this image waiting again, as all that its only location holds was refused.

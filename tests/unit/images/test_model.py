@@ -12,7 +12,7 @@ ALLOWED = {
     "queued": {"saving", "uploading", "importing", "active", "deleted"},
     "saving": {"active", "killed", "deleted", "queued"},
     "uploading": {"importing", "queued", "deleted"},
-    "importing": {"active", "deleted", "queued", "uploading"},  # the last is ours: see MOVES
+    "importing": {"active", "deleted", "queued"},
     "active": {"pending_delete", "deleted", "deactivated"},
     "deactivated": {"active", "deleted"},
     "killed": {"deleted"},

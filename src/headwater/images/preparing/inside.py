@@ -136,7 +136,7 @@ class Guest:
         command = ["rpm", "--upgrade", "--replacepkgs", *names]
         try:
             self._handle.command(command)
-        except RuntimeError as error:
+        except FAILED as error:
             keys = self._paths(_RPM_KEYS) if "NOKEY" in str(error) else []
             if not keys:
                 raise

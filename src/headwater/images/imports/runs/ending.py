@@ -147,13 +147,14 @@ class Ending:
             keeps_staged: What is staged for the image stays, and it waits for another import.
         """
         at = self._clock()
-        waits_as = Status.UPLOADING if keeps_staged else Status.QUEUED
 
         def waiting(image: Image) -> Image:
             if not rules.is_imported_by(image, order.task_id):
                 return image
             after = rules.imported(image, at, tuple(failed))
-            return after.moved_to(waits_as) if image.status is Status.IMPORTING else after
+            if image.status is not Status.IMPORTING:
+                return after
+            return after.still_staged() if keeps_staged else after.moved_to(Status.QUEUED)
 
         if keeps_staged:
             ended = import_objects.failed(order.image_id, order.task_id, at)
