@@ -80,13 +80,13 @@ async def known(
 ) -> Snapshot:
     """Return what a caller may read, as ``registered`` answers, and elsewhere only for who is not registered.
 
+    Who registers the id of a cloud's machine in another project than it has there takes nothing from it.
+
     Raises:
         NotFound, TokenNeeded, Unavailable: As of ``snapshot_of``; elsewhere cannot tell.
     """
     try:
         return await registered(caller)
-    except OtherProject:
-        raise
     except Unavailable:  # without the registry, who was not in it until now is taken for not being there
         held = None if elsewhere is None else elsewhere.held(caller)
         if held is None:

@@ -428,8 +428,10 @@ def test_the_registry_comes_first(service: HeadwaterProcess, cloud: StandInCloud
     given = ("--name", "ours", "--id", OTHER, "--project-id", "blue")
     assert service.command("instance", "add", *given).returncode == 0
     assert get(service, "/latest/meta-data/hostname", OTHER, "blue").text == "ours"
-    assert get(service, "/latest/meta-data/hostname", OTHER, PROJECT).status_code == 404
     assert loads(cloud, OTHER) == 0
+    # Nobody takes a machine's answers away by registering its id in another project.
+    assert get(service, "/latest/meta-data/hostname", OTHER, PROJECT).text == "web-1.novalocal"
+    assert get(service, "/latest/meta-data/hostname", OTHER, "red").status_code == 404
 
 
 def test_what_the_cloud_does_not_know_or_is_of_another_project_is_404(
