@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.unheard import UnheardImages
+from headwater.cli import options
 from headwater.database.engine import Database
 from templates import sqlite_catalogue
 from unit.clock import Clock
@@ -32,6 +33,12 @@ def catalogue(database: Database) -> UnheardImages:
 def clock() -> Clock:
     """Time that the test moves, from ``NOON``."""
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _no_global_options() -> None:
+    """A command that runs in this process leaves its own to the next one."""
+    options.remember(options.Sources(None, None))
 
 
 @pytest.fixture(autouse=True)
