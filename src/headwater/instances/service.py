@@ -46,6 +46,7 @@ class Description:
     instance_type: str | None = None
     availability_zone: str | None = "nova"
     serial: str | None = None
+    public_ipv4: str | None = None
     tokens: Literal["optional", "required"] = "optional"
     hop_limit: int | None = None
     files: Sequence[File] = ()
@@ -75,6 +76,7 @@ def described(said: Description, clock: Clock = now) -> Instance:
         instance_type=said.instance_type,
         availability_zone=said.availability_zone,
         serial=said.serial,
+        public_ipv4=said.public_ipv4,
         tokens=said.tokens,
         hop_limit=said.hop_limit,
         network_data=None if said.network_data is None else canonical_network_data(said.network_data),

@@ -97,6 +97,7 @@ def test_what_is_registered_is_shown_and_may_be_registered_again(site: Site) -> 
         "project_id": "a",
         "addresses": [],
         "serial": None,
+        "public_ipv4": None,
         "user_data_base64": base64.b64encode(text.encode()).decode(),  # type: ignore[attr-defined]
         "availability_zone": "nova",
         "image": image_id,

@@ -57,6 +57,18 @@ def test_what_is_unset_is_gone(service: HeadwaterProcess) -> None:
     assert (code, "'name' is none that can be taken away" in said) == (2, True)
 
 
+def test_a_public_address_is_told_while_there_is_one(service: HeadwaterProcess) -> None:
+    assert shown(service)["public_ipv4"] is None
+    assert httpx.get(f"{service.metadata_url}/latest/meta-data/public-ipv4").status_code == 404
+    assert put(service, "--public-ipv4", "203.0.113.9")[0] == 0
+    assert httpx.get(f"{service.metadata_url}/latest/meta-data/public-ipv4").text == "203.0.113.9"
+    assert put(service, "--unset", "public_ipv4")[0] == 0
+    assert shown(service)["public_ipv4"] is None
+    for wrong in ("2001:db8::5", "203.0.113.0/24", "203.0.113.009", "::ffff:203.0.113.9"):
+        code, said = put(service, "--public-ipv4", wrong)
+        assert (code, "is no IPv4" in said) == (2, True), said
+
+
 def test_a_change_to_what_is_there_is_none(service: HeadwaterProcess) -> None:
     before = shown(service)
     assert put(service, "--user-data", "one")[0] == 0

@@ -84,6 +84,11 @@ _SAID: dict[str, Json] = {
         "maxLength": 64,
         "description": "What its hardware says of itself; it is known by it on networks that the settings trust.",
     },
+    "public_ipv4": {
+        "type": ["string", "null"],
+        "format": "ipv4",
+        "description": "By which others reach it where that is not its own address; it is not known by it.",
+    },
     "tokens": {"enum": ["optional", "required"], "description": "Whether it has to show a session token (IMDSv2)."},
     "hop_limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 64},
     "files": _FILES,

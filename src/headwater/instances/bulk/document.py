@@ -25,7 +25,6 @@ from headwater.instances.service import described
 BESIDE = ("image_name", "revision", "created_at", "updated_at", "source", "told_at")  # what no record says
 # What no record says and libvirt, or an earlier release, may have registered; the commands print it where there is any.
 _OF_OTHERS = (
-    "public_ipv4",
     "kernel_id",
     "ramdisk_id",
     "launch_index",

@@ -45,6 +45,7 @@ SAYS = frozenset(
         "instance_type",
         "availability_zone",
         "serial",
+        "public_ipv4",
         "tokens",
         "hop_limit",
         "files",
@@ -225,6 +226,7 @@ def description(said: Said) -> Description:
         instance_type=said.instance_type,
         availability_zone=said.availability_zone,
         serial=said.serial,
+        public_ipv4=said.public_ipv4,
         tokens=said.tokens,
         hop_limit=said.hop_limit,
         files=[_file(number, each) for number, each in enumerate(said.files)],
@@ -320,7 +322,7 @@ def said_of(instance: Instance) -> dict[str, Any]:
     if instance.user_data is not None:
         said |= _said_bytes("user_data", instance.user_data)
     said["availability_zone"] = instance.availability_zone
-    for name in ("vendor_data", "network_data", "instance_type", "serial", "hop_limit"):
+    for name in ("vendor_data", "network_data", "instance_type", "serial", "public_ipv4", "hop_limit"):
         if (value := getattr(instance, name)) is not None:
             said[name] = value
     if instance.image_id is not None:

@@ -37,6 +37,7 @@ class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     instance_type: str | None = None
     availability_zone: str | None = "nova"
     serial: str | None = None
+    public_ipv4: str | None = None
     tokens: Tokens = "optional"
     hop_limit: int | None = None
     files: list[SaidFile] = []
@@ -51,6 +52,7 @@ _MEANT: Final = {
     "fixed_ips": "addresses",
     "flavor": "instance_type",
     "flavour": "instance_type",
+    "floating_ip": "public_ipv4",
     "image_id": "image",
     "image_name": "image",
     "injected_files": "files",
@@ -68,6 +70,7 @@ _MEANT: Final = {
     "networks": "network_data",
     "personality": "files",
     "properties": "meta",
+    "public_ip": "public_ipv4",
     "public_keys": "ssh_keys",
     "ssh_authorized_keys": "ssh_keys",
     "tags": "meta",

@@ -196,6 +196,14 @@ def test_what_is_written_reads_back_the_same(name: str, user_data: bytes, meta: 
     assert same == before
 
 
+def test_a_public_address_is_read_and_written() -> None:
+    found = one("[{name: x, public_ipv4: 203.0.113.9}]")
+    assert found.public_ipv4 == "203.0.113.9"
+    assert one("".join(written(iter([found])))).public_ipv4 == "203.0.113.9"
+    with pytest.raises(RecordsWrong, match=r"203\.0\.113\.300' is no IPv4"):
+        one("[{name: x, public_ipv4: 203.0.113.300}]")
+
+
 @given(
     st.lists(
         st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")), max_size=5

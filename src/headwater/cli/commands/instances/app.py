@@ -71,6 +71,12 @@ InstanceType = Annotated[str | None, typer.Option(metavar="TYPE", help="Its size
 VendorData = Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="What the operator tells it.")]
 ProjectId = Annotated[str | None, typer.Option(metavar="PROJECT", help="The project that owns it.")]
 Serial = Annotated[str | None, typer.Option(metavar="TEXT", help="The serial number that its SMBIOS tells; unique.")]
+PublicIpv4 = Annotated[
+    str | None,
+    typer.Option(
+        "--public-ipv4", metavar="ADDRESS", help="By which others reach it where that is not its own address."
+    ),
+]
 Dynamic = Annotated[bool, typer.Option("--dynamic/--no-dynamic", help="Ask the services of vendor data about it.")]
 FilesOf = Annotated[
     list[str] | None,
@@ -135,6 +141,7 @@ def add(
     ] = None,
     project_id: ProjectId = None,
     serial: Serial = None,
+    public_ipv4: PublicIpv4 = None,
     tokens: Annotated[
         Literal["optional", "required"],
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
@@ -167,6 +174,7 @@ def add(
             instance_type=instance_type,
             availability_zone=availability_zone,
             serial=serial,
+            public_ipv4=public_ipv4,
             tokens=tokens,
             hop_limit=hop_limit,
             files=files_of(file or []),

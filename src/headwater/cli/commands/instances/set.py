@@ -17,6 +17,7 @@ _TAKEN_AWAY = (
     "network_data",
     "instance_type",
     "serial",
+    "public_ipv4",
     "availability_zone",
     "hop_limit",
 )
@@ -49,6 +50,7 @@ def set_(
     ] = None,
     project_id: app.ProjectId = None,
     serial: app.Serial = None,
+    public_ipv4: app.PublicIpv4 = None,
     tokens: Annotated[
         Literal["optional", "required"] | None,
         typer.Option(help="Whether it has to show a session token (IMDSv2) for whatever it reads."),
@@ -80,6 +82,7 @@ def set_(
     said: dict[str, Any] = {}
     plain = {"name": name, "hostname": hostname, "availability_zone": availability_zone, "instance_type": instance_type}
     more = {"project_id": project_id, "tokens": tokens, "hop_limit": hop_limit, "serial": serial, "addresses": address}
+    more["public_ipv4"] = public_ipv4
     said |= {field: value for field, value in (plain | more).items() if value is not None}
     if ssh_key is not None:
         said["ssh_keys"] = [app.text_of("--ssh-key", value) for value in ssh_key]
