@@ -2,8 +2,8 @@
 
 A file goes to one process as a whole, but for those whose tests take long each: they are given away one by one. Those
 that want a server which is slow to start share the process that has it. Tests of a running service wait often, for it
-and for its clocks, and the others never: they are given away in turn, so that the processors always have something to
-do. What takes longest as one piece begins first.
+and for its clocks, and the others never: as long as there are such, a process for each processor has one of them, so
+that the processors always have something to do. What takes longest as one piece begins first.
 What waits for seconds on end, and looks at a clock that counts them, comes when the rest is given away: it leaves the
 processors idle, and wants them so; several of these run beside each other. What measures in milliseconds comes last, in
 one process, when the others have ended.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ FIRST = (
     "tests/functional/server/test_workers.py",
     "tests/functional/jobs/test_job_worker.py",
 )
+PROCESSORS = len(os.sched_getaffinity(0))
 NEVER_WAIT = ("tests/contracts/", "tests/docs/", "tests/unit/")
 GROUPS = {
     "tests/contracts/streams/test_trees.py": SWIFT,
@@ -81,7 +82,7 @@ GROUPS = {
 
 
 class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives files to processes in the order that ``in_turn`` tells, then what ``WAITS``.
+    """Gives files to processes as ``next_of`` tells, then what ``WAITS``.
 
     The last process that is left gets what runs ``ALONE``.
     """
@@ -127,13 +128,10 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         if list(self.workqueue) == [ALONE]:
             self._assign_alone(node)
             return
-        if not any(self.assigned_work.values()):
-            for scope in in_turn(list(self.workqueue)):
-                self.workqueue.move_to_end(scope)
-        for scope in [scope for scope in self.workqueue if scope.startswith(WAITS)]:
-            self.workqueue.move_to_end(scope)
-        if ALONE in self.workqueue:
-            self.workqueue.move_to_end(ALONE)
+        others = (self.assigned_work[each] for each in self.nodes if each is not node and each in self.assigned_work)
+        waiting = sum(any(waits(scope) and not all(unit.values()) for scope, unit in work.items()) for work in others)
+        scope = next_of(self.workqueue, may_wait=waiting < max(1, len(self.nodes) - PROCESSORS))
+        self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
     def _assign_alone(self, node: WorkerController) -> None:
@@ -147,14 +145,24 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
             super()._assign_work_unit(staying[0])
 
 
-def in_turn(scopes: Sequence[str]) -> list[str]:
-    """Return ``scopes``, those that wait spread evenly among those that never do and led by what is in ``FIRST``."""
-    files = {scope: scope.partition("[")[0] for scope in scopes}
-    waiting = [scope for scope in scopes if not files[scope].startswith(NEVER_WAIT)]
-    waiting.sort(key=lambda scope: FIRST.index(files[scope]) if files[scope] in FIRST else len(FIRST))
-    others = [scope for scope in scopes if files[scope].startswith(NEVER_WAIT)]
-    places = {scope: number / len(kind) for kind in (waiting, others) for number, scope in enumerate(kind)}
-    return sorted(places, key=places.__getitem__)
+def waits(scope: str) -> bool:
+    """Whether tests of this file, or group, wait for services and clocks."""
+    return not scope.startswith(NEVER_WAIT)
+
+
+def next_of(scopes: Iterable[str], *, may_wait: bool) -> str:
+    """Return which of ``scopes`` comes next: one that waits if it ``may``, and none that does if it may not.
+
+    Where there is no such, it is one of the others; what ``WAITS`` comes behind all of them, and ``ALONE`` last.
+    """
+    files = [(scope, scope.partition("[")[0]) for scope in scopes]
+
+    def place(each: tuple[str, str]) -> tuple[bool, bool, bool, int]:
+        scope, file = each
+        first = FIRST.index(file) if file in FIRST else len(FIRST)
+        return scope == ALONE, scope.startswith(WAITS), waits(scope) is not may_wait, first
+
+    return min(files, key=place)[0]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -190,4 +198,4 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return three more than there are processors, as a test often waits; none when there is one file to run."""
     if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
-    return len(os.sched_getaffinity(0)) + 3
+    return PROCESSORS + 3

@@ -90,6 +90,14 @@ def is_ipv4(address: str) -> bool:
     return ":" not in address
 
 
+def is_one_ipv4(text: str) -> bool:
+    """Whether text is the one spelling of an IPv4 address, without a network, from which a machine may send."""
+    try:
+        return canonical(text) == text and is_ipv4(text) and "/" not in text
+    except InstanceInvalid:
+        return False
+
+
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         address = ipaddress.ip_address(text)

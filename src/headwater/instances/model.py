@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from headwater.instances.addresses import canonical, is_ipv4, parted
+from headwater.instances.addresses import canonical, is_ipv4, is_one_ipv4, parted
 from headwater.instances.devices import Disk, Nic, Share
 from headwater.instances.errors import InstanceInvalid, UserDataTooLarge
 from headwater.instances.keys import Key
@@ -163,10 +163,10 @@ class Instance:
             if canonical(address) != address:
                 raise InstanceInvalid("address", f"{address!r} must be written {canonical(address)!r}")
         self._require_distinct("address", list(self.addresses))
-        if self.public_ipv4 is not None and (
-            canonical(self.public_ipv4) != self.public_ipv4 or not is_ipv4(self.public_ipv4) or "/" in self.public_ipv4
-        ):
-            raise InstanceInvalid("public_ipv4", f"{self.public_ipv4!r} is no IPv4 address")
+        if self.public_ipv4 is not None and not is_one_ipv4(self.public_ipv4):
+            raise InstanceInvalid(
+                "public_ipv4", f"{self.public_ipv4[:64]!r} is no IPv4 address of a machine; write it as 203.0.113.9"
+            )
 
     @staticmethod
     def _require_distinct(what: str, values: list[str]) -> None:

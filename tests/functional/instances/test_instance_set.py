@@ -66,7 +66,7 @@ def test_a_public_address_is_told_while_there_is_one(service: HeadwaterProcess) 
     assert shown(service)["public_ipv4"] is None
     for wrong in ("2001:db8::5", "203.0.113.0/24", "203.0.113.009", "::ffff:203.0.113.9"):
         code, said = put(service, "--public-ipv4", wrong)
-        assert (code, "is no IPv4" in said) == (2, True), said
+        assert (code, "public_ipv4: " in said and "is no IPv4 address of a machine" in said) == (2, True), said
 
 
 def test_a_change_to_what_is_there_is_none(service: HeadwaterProcess) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from needs import CHECKOUT, PREFIX
-from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS, in_turn, rewrite_asserts
+from side_by_side import ALONE, FIRST, GROUPS, IN_PARTS, WAITS, next_of, rewrite_asserts
 
 WAITING = next(place for place, group in GROUPS.items() if group == WAITS and "::" not in place)
 LONGEST = next(place for place in FIRST if place.endswith(".py") and place not in GROUPS)
@@ -99,12 +99,14 @@ def test_the_longest_begins_first_and_what_waits_comes_when_the_rest_is_given_aw
     assert len([order for order in orders.values() if stem(WAITING) in order]) > 1  # side by side
 
 
-def test_files_that_wait_are_spread_among_those_that_never_do() -> None:
-    others = [f"tests/unit/test_{letter}.py" for letter in "abcd"]
-    waiting = ["tests/functional/test_short.py", LONGEST]
-    longest, short = LONGEST, "tests/functional/test_short.py"
-    assert in_turn([*others[:2], *waiting, *others[2:]]) == [longest, *others[:2], short, *others[2:]]
-    assert in_turn(others) == others
+def test_while_some_wait_others_have_something_to_do() -> None:
+    unit, short, waits = "tests/unit/test_a.py", "tests/functional/test_short.py", f"{WAITS}: x"
+    scopes = [ALONE, waits, unit, short, LONGEST]
+    assert [next_of(scopes, may_wait=may) for may in (True, False)] == [LONGEST, unit]
+    assert [next_of([ALONE, waits, short, unit], may_wait=may) for may in (True, False)] == [short, unit]
+    for may in (True, False):  # none of those that are wanted is left
+        assert [next_of([ALONE, waits, each], may_wait=may) for each in (short, unit)] == [short, unit]
+        assert [next_of([ALONE, *rest], may_wait=may) for rest in ([waits], [])] == [waits, ALONE]
 
 
 def test_a_file_whose_tests_are_long_each_is_given_away_in_parts(directory: Path) -> None:
