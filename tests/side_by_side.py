@@ -44,7 +44,7 @@ FIRST = (
     "tests/functional/jobs/test_job_worker.py",
 )
 PROCESSORS = len(os.sched_getaffinity(0))
-NEVER_WAIT = ("tests/contracts/", "tests/docs/", "tests/unit/")
+NEVER_WAIT = ("tests/contracts/", "tests/unit/")  # those of the documentation call services
 GROUPS = {
     "tests/contracts/streams/test_trees.py": SWIFT,
     "tests/faults/test_upgrades.py": IN_PARTS,
