@@ -1,7 +1,6 @@
 """The peer of a download: a loop around ``sendfile`` that knows one file and nothing else of HTTP.
 
-It runs as a process of its own, as Headwater does: ``python -m tools.benches.measuring.sendfile_peer FILE`` prints
-its port and serves until its standard input ends.
+``python -m tools.benches.measuring.sendfile_peer FILE`` is its process.
 """
 
 from __future__ import annotations
@@ -10,46 +9,23 @@ import contextlib
 import os
 import re
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from tools.benches.measuring.connection import Address
+from tools.benches.measuring.peers import serve, started
 
 _AT_ONCE = 1 << 30
-_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-@contextlib.contextmanager
-def peer(file: Path) -> Iterator[Address]:
+def peer(file: Path) -> AbstractContextManager[Address]:
     """Start the peer for ``file``, and stop it."""
-    command = [sys.executable, "-m", "tools.benches.measuring.sendfile_peer", str(file)]
-    with subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield "127.0.0.1", int(process.stdout.readline())
-        finally:
-            process.stdin.close()
+    return started("sendfile_peer", file)
 
 
-def _serve(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-    threading.Thread(target=_accept, args=(listener, descriptor), daemon=True).start()
-    sys.stdin.read()
-
-
-def _accept(listener: socket.socket, descriptor: int) -> None:
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_answer, args=(connection, descriptor), daemon=True).start()
-
-
-def _answer(connection: socket.socket, descriptor: int) -> None:
+def _answer(descriptor: int, connection: socket.socket, _number: int) -> None:
     with connection, contextlib.suppress(OSError):
         while request := connection.recv(65536):
             span = re.search(rb"\r\nRange: bytes=([0-9]+)-([0-9]+)\r\n", request)
@@ -61,4 +37,4 @@ def _answer(connection: socket.socket, descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    serve(partial(_answer, os.open(sys.argv[1], os.O_RDONLY)))

@@ -1,61 +1,40 @@
 """The peer of an upload: a thread that reads the socket, undoes the chunks, lets others hash and write; nothing else.
 
-It runs as a process of its own, as Headwater does: ``python -m tools.benches.measuring.upload_peer DIRECTORY`` prints
-its port and serves until its standard input ends. ``PUT /MD5/SHA512`` is answered 204 when those are the digests of
-what came.
+``python -m tools.benches.measuring.upload_peer DIRECTORY`` is its process. ``PUT /MD5/SHA512`` is answered 204 when
+those are the digests of what came.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import mmap
 import os
 import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 from tools.benches.measuring.connection import Address
 from tools.benches.measuring.limits import HASHES, opened
+from tools.benches.measuring.peers import serve, started
 from tools.benches.measuring.source import PIECE
 
 _BUFFERS = 4  # pieces of one upload
 _HEAD = 64 << 10
 _LINE = 20  # bytes: the size of a chunk in hex, and the line ends around it
-_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-@contextlib.contextmanager
-def peer(directory: Path) -> Iterator[Address]:
+def peer(directory: Path) -> AbstractContextManager[Address]:
     """Start the peer, which writes into ``directory``, and stop it."""
-    command = [sys.executable, "-m", "tools.benches.measuring.upload_peer", str(directory)]
-    with subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield "127.0.0.1", int(process.stdout.readline())
-        finally:
-            process.stdin.close()
+    return started("upload_peer", directory)
 
 
-def _serve(directory: Path) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-    threading.Thread(target=_accept, args=(listener, directory), daemon=True).start()
-    sys.stdin.read()
-
-
-def _accept(listener: socket.socket, directory: Path) -> None:
-    for number in range(sys.maxsize):
-        connection, _ = listener.accept()
-        threading.Thread(target=_answer, args=(connection, directory / f"peer-{number}"), daemon=True).start()
-
-
-def _answer(connection: socket.socket, file: Path) -> None:
+def _answer(directory: Path, connection: socket.socket, number: int) -> None:
+    file = directory / f"peer-{number}"
     with connection:
         received = b""
         while b"\r\n\r\n" not in received:
@@ -197,4 +176,4 @@ class _Chunked:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    serve(partial(_answer, Path(sys.argv[1])))

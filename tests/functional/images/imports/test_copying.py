@@ -49,12 +49,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadwaterProce
     process.stop()
 
 
-@pytest.fixture
-def http(service: HeadwaterProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as client:
-        yield client
-
-
 def copy(http: httpx.Client, url: str, **said: str) -> str:
     headers = {f"{META}disk_format": "raw", f"{META}container_format": "bare", "x-glance-api-copy-from": url}
     answer = http.post("/v1/images", headers={**headers, **{META + name: value for name, value in said.items()}})

@@ -63,12 +63,6 @@ redirects = 2
 
 
 @pytest.fixture
-def http(service: HeadwaterProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.images_url, timeout=60, headers={"Accept": "application/json"}) as client:
-        yield client
-
-
-@pytest.fixture
 def web() -> Iterator[WebServer]:
     with web_server() as server:
         yield server
