@@ -108,8 +108,13 @@ class KeptFiles:
         self.root, self.max_size, self.resumes = root, max_size, resumes
         self._room, self._names = room, name_pattern(groups)
         self._places = tuple(root / each for each in (room, "filling", "hits", *others))
-        self._setting, self._wants_marks, self._marks = setting, marks, False
+        self._setting = setting
         self._make()
+        try:
+            with self._locked():
+                self._marks = marks and keeps_marks(root)
+        except OSError as error:
+            raise SettingsError(f"{setting}: cannot keep anything in {root}: {error.strerror}") from error
 
     def _make(self) -> None:
         try:
@@ -124,13 +129,11 @@ class KeptFiles:
                         "Headwater: remove it, or name another directory"
                     )
                 place.chmod(0o700)
-            with self._locked():
-                self._marks = self._wants_marks and keeps_marks(self.root)
         except OSError as error:
             raise SettingsError(f"{self._setting}: cannot keep anything in {self.root}: {error.strerror}") from error
 
     def _make_anew(self) -> None:
-        """Make the directory, or what it is made of, when somebody has removed it."""
+        """Make the directory, or what it is made of, when somebody has removed it; who holds its lock may call this."""
         if all(map(os.path.lexists, self._places)):
             return
         try:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from headwater.errors import Unavailable
 from headwater.instances.callers.asking import Caller
-from headwater.instances.callers.signed import MachineUnknown, OtherProject, TokenNeeded
+from headwater.instances.callers.signed import MachineUnknown, TokenNeeded
 from headwater.instances.errors import CallerUnknown, InstanceNotFound
 from headwater.instances.password.posting import Posted
 from headwater.instances.snapshots.kept import Snapshots
@@ -69,7 +69,7 @@ def snapshot_of(snapshots: Snapshots, caller: Caller, moment: Moment | None = No
     except InstanceNotFound as error:
         raise MachineUnknown(caller.instance_id) from error
     if snapshot.project_id != caller.project_id:
-        raise OtherProject(caller.instance_id)
+        raise MachineUnknown(caller.instance_id)
     if snapshot.needs_token and not caller.shows_tokens:
         raise TokenNeeded
     return snapshot

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -67,9 +66,6 @@ from headwater.streams.syncing.sources.rows import SourceRows
 from headwater.streams.syncing.sources.service import Sources
 from headwater.streams.syncing.sources.work import SourceWork
 from headwater.streams.views.views import Views
-
-if TYPE_CHECKING:
-    pass
 
 FEED = "/simplestreams"
 

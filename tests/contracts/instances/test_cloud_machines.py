@@ -159,6 +159,13 @@ def test_an_address_is_kept_beside_machines_and_is_none_of_them(database: Databa
     assert rows.find(row) == []
     assert [each.id for each in rows.find(an_id(1))] == [an_id(1)]
     assert rows.unconfirmed(NOON + SECOND, 9) == [an_id(1)]
+    rows.addresses.write({row: At(instance_id=an_id(7), loaded_at=NOON)})  # said before, and written late
+    assert rows.addresses.get(row) == kept
+    assert rows.page(limit=1) == rows.page(limit=9)
+    assert [[each.instance.id for each in rows.page(name=name, limit=9)[0]] for name in ("same", an_id(1))] == [
+        [an_id(1)],
+        [],
+    ]
     assert [rows.addresses.remove_old(before, 9) for before in (NOON + 2, NOON + 3)] == [0, 1]
     assert rows.addresses.get(row) is None
     assert rows.get(an_id(1)) is not None

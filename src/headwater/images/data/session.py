@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from headwater.errors import Invalid, TooLarge
@@ -75,15 +75,17 @@ class Pools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What one upload is held to besides what all are."""
+    """What one upload is held to besides what all are; equal where the data takes the same way."""
 
     checksum: str | None = None  # the MD5 that the data must have, hex in lower case
-    digests: Digests = ()  # what else it must hash to
-    foreseen: Collection[str] = ()  # algorithms, by hashlib's names, by which a digest may follow the data
+    digests: Digests = field(default=(), compare=False)  # what else it must hash to
+    # Algorithms, by hashlib's names, by which a digest may follow the data.
+    foreseen: Collection[str] = field(default=(), compare=False)
     store: str | None = None  # where the data goes; None: where all uploads go
     needs_formats: bool = True  # the image says what its data is
     failed: Status = Status.QUEUED  # what becomes of the image when its data does not come, QUEUED or KILLED
-    may_come: Callable[[], None] = lambda: None  # raises where an image that waits for data is not what is expected
+    # Raises where an image that waits for data is not what is expected.
+    may_come: Callable[[], None] = field(default=lambda: None, compare=False)
 
 
 USUAL = Terms()

@@ -208,8 +208,9 @@ class Imports:
         """Raise ``StoreRefusesWrites`` where it is known now that no import to these stores can succeed."""
         moves_none = {self._staging_store} if asked.method == rules.DIRECT else set()  # what is staged lies there
         faults = {name: fault for name, fault in self._store_faults().items() if fault.only_of_writes}
-        full = [name for name in stores if name in faults and name not in moves_none]
-        if full and (asked.all_must_succeed or len(full) == len(stores)):
+        taking = [name for name in stores if name in self._stores.writable]  # one of them at least, by ``meant``
+        full = [name for name in taking if name in faults and name not in moves_none]
+        if full and (asked.all_must_succeed or len(full) == len(taking)):
             raise StoreRefusesWrites(full[0], is_full=faults[full[0]].is_full)
 
     def _require_url(self, url: str | None) -> None:

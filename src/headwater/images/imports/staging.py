@@ -150,9 +150,7 @@ class ChosenUploads(Uploads):
 
     def begin(self, caller: Caller, image_id: str, size: int | None = None, terms: Terms = USUAL) -> UploadSession:
         """Claim the image for an upload of its kind."""
-        as_usual = replace(terms, digests=(), foreseen=(), may_come=USUAL.may_come)
-        is_usual = terms.store is None and as_usual == USUAL
-        if is_usual and self._is_imported(image_id):
+        if terms == USUAL and self._is_imported(image_id):
             return self._imported.begin(caller, image_id, size, terms)
         return super().begin(caller, image_id, size, terms)
 

@@ -140,7 +140,7 @@ class Guest:
             keys = self._paths(_RPM_KEYS) if "NOKEY" in str(error) else []
             if not keys:
                 raise
-            with contextlib.suppress(RuntimeError):  # of several keys some; the second attempt tells
+            with contextlib.suppress(*FAILED):  # of several keys some; the second attempt tells
                 self._handle.command(["rpm", "--import", *keys])
             self._handle.command(command)
 

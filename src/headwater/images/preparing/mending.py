@@ -124,4 +124,6 @@ def _with_options(block: str) -> str:
         return block
     added = f"{block[: found.end()].rstrip()} {_CONSOLES}{block[found.end() :]}"
     more = len(added) - len(block)
+    if more <= 0:  # in place of blanks at its end
+        return f"{added}{'#' * -more}"
     return added[:-more] if added.endswith("#" * more) else block

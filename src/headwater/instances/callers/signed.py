@@ -73,10 +73,6 @@ class MachineUnknown(NotFound):
         )
 
 
-class OtherProject(MachineUnknown):
-    """The instance is of another project; to others it looks as if there were none."""
-
-
 class TokenNeeded(Forbidden):
     """The instance reads with a session token only, and none comes through an agent."""
 

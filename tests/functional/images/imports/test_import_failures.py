@@ -341,6 +341,8 @@ type = "file"
 [stores.small]
 type = "file"
 root = "{small_disk}"
+[stores.web]
+type = "http"
 """
     process = HeadwaterProcess(tmp_path, toml=toml, workers=1)
     process.start()
@@ -360,8 +362,10 @@ root = "{small_disk}"
 
             wait_until(refused, "the store is known to be read only")
             body = {"method": method, "stores": ["small"]}
-            answer = http.post(f"/v2/images/{image_id}/import", json=body)
-            assert (answer.status_code, "small takes no data at the moment" in answer.text) == (503, True)
+            neither = {"method": method, "stores": ["web", "small"], "all_stores_must_succeed": False}
+            for asked in (body, neither):
+                answer = http.post(f"/v2/images/{image_id}/import", json=asked)
+                assert (answer.status_code, "small takes no data at the moment" in answer.text) == (503, True)
             require_staged(http, process, image_id)
             assert bring(http, image_id, **method, stores=["large"])["status"] == "success"
             require_active(http, image_id)

@@ -261,6 +261,14 @@ def test_what_is_lost_while_it_is_used_is_made_anew_when_it_is_missed(
     )
 
 
+@pytest.mark.timeout(20)
+def test_who_holds_the_lock_makes_anew_what_is_lost_and_waits_for_nobody(cache: CacheDirectory) -> None:
+    with cache.alone():
+        shutil.rmtree(cache.root / "hits")
+        assert cache.images() == []
+    assert (cache.root / "hits").is_dir()
+
+
 def test_what_is_lost_and_cannot_be_made_again_is_unavailable_until_it_can(cache: CacheDirectory) -> None:
     shutil.rmtree(cache.root)
     cache.root.write_bytes(b"in the way")

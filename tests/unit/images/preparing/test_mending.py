@@ -170,6 +170,13 @@ def test_options_of_all_entries_in_grubs_environment_get_a_console_and_the_block
     assert steps(said).get("serial-console") is None
 
 
+@pytest.mark.parametrize("blanks", [32, 33, 34, 39, 100])
+def test_a_block_keeps_its_size_whatever_stands_at_the_end_of_its_options(blanks: int) -> None:
+    changed = more(LEGACY, **{"/boot/grub2/grubenv": environment_block("root=UUID=1 ro" + " " * blanks)})
+    written = {path: text for _, path, text in steps(changed)["serial-console"]}
+    assert written["/boot/grub2/grubenv"] == environment_block("root=UUID=1 ro console=tty0 console=ttyS0,115200")
+
+
 @pytest.mark.parametrize(
     "block",
     [environment_block("root=1", size=20), environment_block("root=1\\"), "#" * 9],

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headwater.database.engine import Database
@@ -77,7 +77,7 @@ class AddressRows:
         return KeptAddress(said=At(instance_id=found.name, loaded_at=found.loaded_at))
 
     def write(self, said: Mapping[str, At]) -> None:
-        """Keep what the cloud said, by ``row_id``, which ends the claims."""
+        """Keep what the cloud said, by ``row_id``, which ends the claims; what it has said since stays."""
         every = sorted(said.items())
         for start in range(0, len(every), _AT_ONCE):
             part = every[start : start + _AT_ONCE]
@@ -85,8 +85,12 @@ class AddressRows:
             def work(connection: Connection, part: list[tuple[str, At]] = part) -> None:
                 for row, at in part:
                     told = {"name": at.instance_id, "loaded_at": at.loaded_at, "confirmed_at": at.loaded_at}
-                    one = update(cloud_instances).where(_COLUMNS.id == row).values(**told, asked_until=None)
-                    if connection.execute(one).rowcount == 0:
+                    there = _COLUMNS.id == row
+                    is_older = or_(_COLUMNS.loaded_at.is_(None), _COLUMNS.loaded_at <= at.loaded_at)
+                    one = update(cloud_instances).where(there, is_older).values(**told, asked_until=None)
+                    if connection.execute(one).rowcount == 0 and not connection.scalar(
+                        select(_COLUMNS.id).where(there)
+                    ):
                         connection.execute(insert(cloud_instances).values(id=row, **told))
 
             try:

@@ -143,6 +143,8 @@ class Machines:
                 return None if kept is None else kept.said
         found = self._asked(row, until, lambda: self._cloud.id_at(address))
         if found is None:
+            with self._lock:  # it may have had it a moment ago
+                self._waiting_addresses.pop(row, None)
             return None
         at = At(instance_id=found, loaded_at=self._now_us())
         with self._lock:

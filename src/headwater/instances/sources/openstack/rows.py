@@ -174,7 +174,7 @@ class CloudRows:
         if not all(is_storable(each) for each in (name, project_id, after) if each is not None):
             return [], None
         # Ids alone, for a database that has to sort them: many machines may have one name, and documents are large.
-        query = select(_COLUMNS.id).order_by(_COLUMNS.id).limit(limit + 1)
+        query = select(_COLUMNS.id).where(~is_of_address()).order_by(_COLUMNS.id).limit(limit + 1)
         for column, value in ((_COLUMNS.name, name), (_COLUMNS.project_id, project_id)):
             if value is not None:
                 query = query.where(column == value)

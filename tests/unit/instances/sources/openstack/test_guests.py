@@ -178,6 +178,17 @@ def test_an_address_that_goes_to_another_instance_takes_nothing_along(database: 
     asyncio.run(ask())
 
 
+def test_an_address_that_nobody_has_any_more_is_not_kept(database: Database) -> None:
+    cloud = Cloud()
+    machines = cloud.machines(database)
+    assert machines.at(ADDRESS) is not None  # and this is not written yet
+    del cloud.at[ADDRESS]
+    cloud.now += 100
+    assert machines.at(ADDRESS) is None
+    machines.write()
+    assert machines.recalled_at(ADDRESS) is None
+
+
 @pytest.mark.parametrize("by", ["id", "address"])
 def test_while_the_cloud_is_down_an_id_is_answered_and_an_address_is_not(database: Database, by: str) -> None:
     async def ask() -> None:
