@@ -11,7 +11,6 @@ from headwater.database.engine import Database
 from headwater.instances.bulk.found import Found
 from headwater.instances.errors import InstanceNotFound
 from headwater.instances.registry.rows import InstanceRows
-from headwater.instances.sealing import seal_of
 
 if TYPE_CHECKING:
     from headwater.instances.sources.looking import Looking
@@ -42,6 +41,7 @@ def find(database: Database, id_or_name: str) -> Found:
 def looking(database: Database) -> Looking:
     """Return who finds machines by the current settings, in the registry and in the cloud."""
     # Commands about registered machines do without what speaks with a cloud.
+    from headwater.instances.sealing import seal_of  # noqa: PLC0415 - see above
     from headwater.instances.sources.looking import Looking  # noqa: PLC0415 - see above
 
     settings = options.sources().load().settings.metadata
@@ -63,6 +63,7 @@ def all_of_cloud(database: Database, name: str | None, after: str | None) -> Ite
     Raises:
         SettingsError: The file of keys is no good.
     """
+    from headwater.instances.sealing import seal_of  # noqa: PLC0415 - as above
     from headwater.instances.sources.looking import of_cloud  # noqa: PLC0415 - as above
     from headwater.instances.sources.openstack.rows import CloudRows  # noqa: PLC0415 - as above
 

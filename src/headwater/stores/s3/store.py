@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from headwater.clock import microseconds
 from headwater.errors import SettingsError
@@ -39,8 +39,6 @@ from headwater.stores.store import (
     is_key,
 )
 from headwater.stores.store_type import StoreType
-
-T = TypeVar("T")
 
 
 class S3Store(RemoteStore):

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from swiftclient.client import Connection
 from urllib3.exceptions import HTTPError
@@ -39,8 +39,6 @@ from headwater.stores.swift.account import SwiftRefused
 from headwater.stores.swift.container import BEFORE_KEYS, Container, NoContainer
 from headwater.stores.swift.settings import SwiftStoreSettings
 from headwater.stores.swift.upload import LARGEST, SwiftWriter, segments_of
-
-T = TypeVar("T")
 
 
 class SwiftStore(RemoteStore):
